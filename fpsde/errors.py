@@ -1,0 +1,34 @@
+"""The errors that fpsde raises; each message says what was given, what is allowed, and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class FpsdeError(Exception):
+    """Base of every error that fpsde raises on purpose."""
+
+
+class InvalidInput(FpsdeError, ValueError):
+    """An argument is outside of what the function accepts."""
+
+
+class UnstableStep(FpsdeError, ArithmeticError):
+    """A time step is too large: the scheme leaves its region of stability, positivity or validity."""
+
+
+class NotConverged(FpsdeError, ArithmeticError):
+    """A computed law, solution or stationary state did not reach the accuracy asked for."""
+
+
+class BackendUnavailable(FpsdeError, RuntimeError):
+    """A backend (compiler, GPU, driver, cache directory) is needed and is not there."""
+
+
+def unknown_name(kind: str, given: object, known: Iterable[str]) -> InvalidInput:
+    """Return the error for a name that is not one of ``known``, offering the nearest one."""
+    names = sorted(known)
+    near = difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return InvalidInput(f"unknown {kind} {given!r}: {hint}known are {', '.join(names)}")

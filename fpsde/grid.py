@@ -1,0 +1,75 @@
+"""Cells on which densities are represented: a box cut along each axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from fpsde.errors import InvalidInput
+from fpsde.validation import finite, increasing, integer
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """A box of cells; ``axes[k]`` holds the cell faces ``(n_k + 1,)`` along component k, strictly increasing."""
+
+    axes: tuple[np.ndarray, ...]
+
+    def __post_init__(self) -> None:
+        if not self.axes:
+            raise InvalidInput("a grid needs at least one axis; none was given")
+        checked = tuple(increasing(f"axes[{k}]", faces) for k, faces in enumerate(self.axes))
+        for k, faces in enumerate(checked):
+            if len(faces) < 4:
+                raise InvalidInput(f"axis {k} has {len(faces) - 1} cells; at least 3 are needed")
+            faces.setflags(write=False)
+        object.__setattr__(self, "axes", checked)
+
+    @classmethod
+    def uniform(cls, *bounds: tuple[float, float], cells: int | Sequence[int]) -> Grid:
+        """Return equal cells between the ``bounds`` (low, high) of each axis; ``cells`` per axis."""
+        counts = list(cells) if isinstance(cells, (Sequence, np.ndarray)) else [cells] * len(bounds)
+        if len(counts) != len(bounds):
+            raise InvalidInput(f"{len(bounds)} axes but {len(counts)} cell counts; give one count for each axis")
+        return cls(tuple(_equal_cells(b, n) for b, n in zip(bounds, counts, strict=True)))
+
+    @property
+    def dim(self) -> int:
+        return len(self.axes)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(len(faces) - 1 for faces in self.axes)
+
+    @property
+    def faces(self) -> np.ndarray:
+        """The cell faces ``(n + 1,)`` of a one-dimensional grid."""
+        return self._only_axis()
+
+    @cached_property
+    def centres(self) -> np.ndarray:
+        """The cell centres ``(n,)`` of a one-dimensional grid."""
+        faces = self._only_axis()
+        return 0.5 * (faces[1:] + faces[:-1])
+
+    @cached_property
+    def widths(self) -> np.ndarray:
+        """The cell widths ``(n,)`` of a one-dimensional grid."""
+        return np.diff(self._only_axis())
+
+    def _only_axis(self) -> np.ndarray:
+        if self.dim != 1:
+            raise InvalidInput(f"this needs a grid of one dimension; the grid has {self.dim}")
+        return self.axes[0]
+
+
+def _equal_cells(bounds: tuple[float, float], cells: int) -> np.ndarray:
+    if np.shape(bounds) != (2,):
+        raise InvalidInput(f"grid bounds {bounds!r} are not a pair; give (low, high) for each axis")
+    low, high = finite("low", bounds[0]), finite("high", bounds[1])
+    if not low < high:
+        raise InvalidInput(f"grid bounds ({low}, {high}) are empty; low must be below high")
+    return np.linspace(low, high, integer("cells", cells, least=3) + 1)

@@ -1,0 +1,67 @@
+"""Where particles start: points, laws drawn by counter, or positions that the caller brings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fpsde.density import Law, Mixture, Point
+from fpsde.errors import InvalidInput
+from fpsde.noise import Purpose, uniforms
+from fpsde.validation import finite_array
+
+#: (first_id, count) -> positions (d, count)
+Start = Callable[[int, int], np.ndarray]
+
+
+def start_of(x0: Any, process: Any, *, n_particles: int, seed: int) -> Start:
+    """Return the function that gives the initial positions of a range of particle ids.
+
+    ``x0`` is a number or d of them (a point), a law or d laws (independent components), or positions ``(d, n)`` --
+    ``(n,)`` in one dimension. A draw depends on (seed, particle id) alone.
+    """
+    d = process.dim
+    laws = [x0] if isinstance(x0, Law) else list(x0) if isinstance(x0, (list, tuple)) and any(isinstance(v, Law) for v in x0) else None
+    if laws is None:
+        values = finite_array("x0", x0)
+        if values.shape not in ((), (d,)) or (d == 1 and values.shape == (1,) and n_particles == 1):
+            return _given(values, process, n_particles)
+        laws = [Point(float(v)) for v in np.broadcast_to(values, (d,))]
+    if len(laws) != d or not all(isinstance(law, Law) for law in laws):
+        raise InvalidInput(f"x0 gives {len(laws)} initial laws for a process of dimension {d}; give one law or number for each component")
+    for law, interval in zip(laws, process.intervals, strict=True):
+        low, high = law.range()
+        if law.cdf(interval.low) > 1e-15 or law.cdf(interval.high) < 1 - 1e-15 or (isinstance(law, Point) and not interval.low <= low <= high <= interval.high):
+            raise InvalidInput(f"x0={law} reaches outside of the domain ({interval.low}, {interval.high}) of {process.name}")
+
+    def draw(first: int, count: int) -> np.ndarray:
+        if all(isinstance(law, Point) for law in laws):
+            return np.repeat(np.array([[law.at] for law in laws], dtype=float), count, axis=1)
+        u = uniforms(seed, Purpose.INITIAL, particles=np.arange(first, first + count, dtype=np.uint64), count=2 * d)
+        return np.stack([drawn(law, u[2 * i], u[2 * i + 1]) for i, law in enumerate(laws)])
+
+    return draw
+
+
+def drawn(law: Law, u: np.ndarray, choice: np.ndarray) -> np.ndarray:
+    """Return draws of a law by inversion of the uniforms ``u``; ``choice`` picks the component of a mixture."""
+    if not isinstance(law, Mixture):
+        return law.ppf(u)
+    picked = np.searchsorted(np.cumsum(law.weights)[:-1], choice, side="right")
+    out = np.empty(u.shape)
+    for k, part in enumerate(law.laws):
+        out[picked == k] = part.ppf(u[picked == k])
+    return out
+
+
+def _given(values: np.ndarray, process: Any, n_particles: int) -> Start:
+    positions = values[None, :] if process.dim == 1 and values.ndim == 1 else values
+    if positions.shape != (process.dim, n_particles):
+        raise InvalidInput(f"x0 has shape {values.shape}; ({process.dim}, {n_particles}) positions are needed, component first")
+    for i, interval in enumerate(process.intervals):
+        outside = int(np.count_nonzero((positions[i] < interval.low) | (positions[i] > interval.high)))
+        if outside:
+            raise InvalidInput(f"{outside} of {n_particles} initial positions lie outside of the domain ({interval.low}, {interval.high}) of {process.name}")
+    return lambda first, count: positions[:, first : first + count]

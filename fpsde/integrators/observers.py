@@ -1,0 +1,89 @@
+"""What is seen of the particles during a run, at times that the caller names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fpsde.errors import InvalidInput
+from fpsde.validation import finite, finite_array, increasing, integer
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Sums of (x - centre)^k, k = 1 .. 4, at ``times`` (default: the end). A centre near the mean keeps digits."""
+
+    times: Sequence[float] | None = None
+    centre: float | Sequence[float] = 0.0
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts in ``bins`` equal cells of (low, high), and below, above and NaN, at ``times`` (default: the end)."""
+
+    low: float
+    high: float
+    bins: int = 256
+    times: Sequence[float] | None = None
+
+    def __post_init__(self) -> None:
+        if not finite("low", self.low) < finite("high", self.high):
+            raise InvalidInput(f"Histogram({self.low}, {self.high}) is empty; low must be below high")
+        integer("bins", self.bins, least=1)
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """The positions themselves at ``times``; memory grows with their number."""
+
+    times: Sequence[float]
+
+
+Observer = Moments | Histogram | Snapshots
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The observers of a run on its time grid: ``when[k, s]`` is the index of what observer kind k sees after step s, or -1."""
+
+    when: np.ndarray  #: (3, n_steps) int64
+    times: tuple[np.ndarray, ...]  #: the times of each kind, in order
+    centres: np.ndarray  #: (d,)
+    low: np.ndarray  #: (d,)
+    high: np.ndarray  #: (d,)
+    bins: int
+
+
+def scheduled(observers: Sequence[Observer], times: np.ndarray, dim: int) -> Schedule:
+    """Return the schedule of ``observers`` (one of each kind at most) on the time grid of a run."""
+    by_kind: dict[type, Any] = {}
+    for observer in observers:
+        if not isinstance(observer, Moments | Histogram | Snapshots):
+            raise InvalidInput(f"{observer!r} is not an observer; give Moments, Histogram or Snapshots")
+        if type(observer) in by_kind:
+            raise InvalidInput(f"two observers of the kind {type(observer).__name__} were given; give one with all its times")
+        by_kind[type(observer)] = observer
+    when = np.full((3, len(times) - 1), -1, dtype=np.int64)
+    seen = []
+    for k, kind in enumerate((Moments, Histogram, Snapshots)):
+        steps = _steps_of(by_kind[kind], times) if kind in by_kind else np.empty(0, dtype=int)
+        when[k, steps - 1] = np.arange(len(steps))
+        seen.append(times[steps])
+    histogram, moments = by_kind.get(Histogram, Histogram(0.0, 1.0, 1)), by_kind.get(Moments, Moments())
+    centre = np.broadcast_to(finite_array("centre", moments.centre), (dim,)).copy()
+    return Schedule(when, tuple(seen), centre, np.full(dim, float(histogram.low)), np.full(dim, float(histogram.high)), int(histogram.bins))
+
+
+def _steps_of(observer: Observer, times: np.ndarray) -> np.ndarray:
+    """Return the indices of the observer's times on the grid, refusing those that are not on it."""
+    wanted = times[-1:] if observer.times is None else increasing(f"times of {type(observer).__name__}", observer.times)
+    steps = np.clip(np.searchsorted(times, wanted), 1, len(times) - 1)
+    steps = steps - (np.abs(times[steps - 1] - wanted) < np.abs(times[steps] - wanted))
+    off = np.abs(times[steps] - wanted) > 1e-9 * max(abs(times[0]), abs(times[-1]))
+    if np.any(off | (steps < 1)):
+        bad = wanted[off | (steps < 1)][0]
+        raise InvalidInput(f"{type(observer).__name__} at t={bad} is not the end of a step; the grid runs from {times[0]} to {times[-1]} with steps near {np.diff(times)[0]:.6g}")
+    return steps

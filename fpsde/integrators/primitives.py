@@ -1,0 +1,92 @@
+"""The words of the kernel text that Python lacks, as Numba intrinsics: fused multiply-add, selection, bits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+u32, u64, s32 = np.uint32, np.uint64, np.int32
+true_, false_ = True, False
+
+#: As :func:`fpsde.jit.kernel`, for the small functions of a generated file; they must be inlined to vectorise.
+inlined = numba.njit(error_model="numpy", forceinline=True)
+
+
+@intrinsic
+def fma_(typing: Any, a: Any, b: Any, c: Any) -> Any:
+    """a * b + c, rounded once."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        values = [context.cast(builder, v, t, signature.return_type) for v, t in zip(args, signature.args, strict=True)]
+        return builder.fma(*values)
+
+    return a(a, b, c), build
+
+
+@intrinsic
+def where(typing: Any, condition: Any, a: Any, b: Any) -> Any:
+    """``a`` if the condition holds, else ``b``, without a branch."""
+    result = typing.unify_types(a, b)
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        flag, first, second = args
+        first, second = (context.cast(builder, v, t, result) for v, t in ((first, a), (second, b)))
+        flag = context.cast(builder, flag, signature.args[0], types.boolean)
+        return builder.select(flag, first, second)
+
+    return result(condition, a, b), build
+
+
+def _bitcast(target: dict[Any, Any]) -> Any:
+    def define(typing: Any, x: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.bitcast(args[0], context.get_value_type(signature.return_type))
+
+        return target[x](x), build
+
+    return define
+
+
+to_bits = intrinsic(_bitcast({types.float32: types.uint32, types.float64: types.uint64}))
+from_bits = intrinsic(_bitcast({types.uint32: types.float32, types.uint64: types.float64}))
+
+
+def _unary(llvm_name: str) -> Any:
+    def define(typing: Any, x: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            kind = context.get_value_type(signature.return_type)
+            function = builder.module.declare_intrinsic(llvm_name, [kind], ir.FunctionType(kind, [kind]))
+            return builder.call(function, args)
+
+        return x(x), build
+
+    return define
+
+
+sqrt_ = intrinsic(_unary("llvm.sqrt"))
+abs_ = intrinsic(_unary("llvm.fabs"))
+rint_ = intrinsic(_unary("llvm.rint"))
+
+
+@inlined
+def min_(a: Any, b: Any) -> Any:
+    """min(a, b), NaN if either is."""
+    return where(a < b, a, where(b <= a, b, a + b))
+
+
+@inlined
+def max_(a: Any, b: Any) -> Any:
+    """max(a, b), NaN if either is."""
+    return where(a > b, a, where(b >= a, b, a + b))
+
+
+@inlined
+def sign_(x: Any) -> Any:
+    """-1, 0 or 1; NaN for NaN."""
+    zero = x - x
+    return where(x > zero, zero + 1, where(x < zero, zero - 1, zero))

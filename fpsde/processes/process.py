@@ -1,0 +1,262 @@
+"""A stochastic process, stated once: drift, sigma, interpretation and domain.
+
+    dX = drift(X, t) dt + sigma(X, t) dW      (Itô, Stratonovich or kinetic, as stated)
+
+Everything else is derived from this one statement: the Itô drift, the diffusivity D = sigma sigma^T / 2 that enters the
+Fokker-Planck equation  dp/dt = -d_i(mu_i p) + d_i d_j (D_ij p),  the terms of the schemes, and the kernels.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from fpsde.density import Law
+from fpsde.domain import LINE, Interval
+from fpsde.errors import InvalidInput, unknown_name
+from fpsde.printing import numpy_function
+from fpsde.symbolic import Parameters, Traced, call, components, parameter_symbols, real_symbol, trace, unwrap
+from fpsde.validation import finite_array, integer
+
+
+class Interpretation(enum.Enum):
+    """At which end of a step the noise coefficient is taken: it decides the Itô drift mu (one dimension, b = sigma)."""
+
+    ITO = "Itô"  #: mu = drift
+    STRATONOVICH = "Stratonovich"  #: mu = drift + (1/2) b b'
+    KINETIC = "kinetic"  #: mu = drift + b b'  (Hänggi-Klimontovich, post-point: flux = drift p - D p')
+
+
+ITO, STRATONOVICH, KINETIC = Interpretation.ITO, Interpretation.STRATONOVICH, Interpretation.KINETIC
+
+
+@dataclass(frozen=True)
+class Exact:
+    """What is known of a process in closed form; ``None`` where nothing is.
+
+    ``transition(x0, t)`` is the law of X_t given X_0 = x0 at time 0; ``marginal(initial, t)`` the law of X_t from the
+    initial law; ``stationary()`` the stationary law; ``mean(x0, t)`` and ``variance(x0, t)`` moments from a point.
+    """
+
+    transition: Callable[[float, float], Law] | None = None
+    marginal: Callable[[Law, float], Law] | None = None
+    stationary: Callable[[], Law] | None = None
+    mean: Callable[[float, float], float] | None = None
+    variance: Callable[[float, float], float] | None = None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A run of a process that is fair to all three corners: where it starts, how long, how fine, on which window.
+
+    ``window`` holds the mass of the process up to ``t_end`` (the Fokker-Planck grid covers it); ``dt`` is a step at
+    which the schemes leave the domain with probability below 1e-12.
+    """
+
+    x0: float | Law = 0.0
+    t_end: float = 1.0
+    dt: float = 0.05
+    window: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Statement:
+    """The traced form of a process: SymPy symbols, and what the process is in them."""
+
+    x: tuple[sp.Symbol, ...]
+    t: sp.Symbol
+    parameters: tuple[sp.Symbol, ...]  #: in the order of :meth:`Process.parameter_values`
+    tables: tuple[sp.Symbol, ...]
+    drift: tuple[sp.Expr, ...]  #: as stated
+    sigma: sp.Matrix  #: (d, m)
+    ito_drift: tuple[sp.Expr, ...]
+    diffusivity: sp.Matrix  #: D = sigma sigma^T / 2, (d, d)
+    rate: sp.Expr | None = None  #: the noise rate beta(t) of a variance-preserving process
+
+
+@dataclass(frozen=True, eq=False)
+class Process:
+    """dX = drift dt + sigma dW, stated by two functions of (x, t, p) written with operators and NumPy ufuncs.
+
+    Parameters
+    ----------
+    drift : function (x, t, p) -> component(s), or fewer of these arguments; ``p`` holds the parameters by name.
+        With ``dim = 1``, x is the component itself and so is the result; with d > 1, a tuple of d components, and
+        returns d. Unit: (unit of x)/time.
+    sigma : function (x, t, p) -> the factor of dW: a component (d = 1), d of them (diagonal noise), or d rows of m.
+        Unit: (unit of x)/sqrt(time).
+    params : numbers or arrays, by name; run-time values, so changing one compiles nothing.
+    tables : arrays ``(n_steps,)`` read by step index (the beta_n of a discrete chain, steps of unit time), also in ``p``.
+    interpretation : ITO (default), STRATONOVICH or KINETIC. Never guessed.
+    domain : where the process lives and which walls it has; one :class:`~fpsde.domain.Interval` for each component.
+
+    Raises
+    ------
+    InvalidInput   if a function cannot be traced (with file and line), returns a wrong shape, or a value is not finite.
+    """
+
+    drift: Callable
+    sigma: Callable
+    dim: int = 1
+    params: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, Any] = field(default_factory=dict)
+    interpretation: Interpretation = ITO
+    domain: Interval | tuple[Interval, ...] = LINE
+    name: str = "process"
+    equation: str = ""
+    exact: Exact = field(default_factory=Exact)
+    setting: Setting = field(default_factory=Setting)
+    rate: Callable | None = None
+    factory: Callable[..., Process] | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        integer("dim", self.dim, least=1)
+        if not isinstance(self.interpretation, Interpretation):
+            raise InvalidInput(f"interpretation={self.interpretation!r}; give fpsde.ITO, fpsde.STRATONOVICH or fpsde.KINETIC")
+        overlap = set(self.params) & set(self.tables)
+        if overlap:
+            raise InvalidInput(f"{sorted(overlap)} are both parameters and tables; a name is one or the other")
+        for kind, ndim in (("params", None), ("tables", 1)):
+            values = {name: finite_array(name, value, ndim=ndim) for name, value in getattr(self, kind).items()}
+            object.__setattr__(self, kind, MappingProxyType({n: v if v.ndim else float(v) for n, v in values.items()}))
+        if len(self.intervals) != self.dim:
+            raise InvalidInput(f"{len(self.intervals)} intervals for dim={self.dim}; give one for each component")
+        self.statement  # noqa: B018  (traced now, so that a mistake is reported where the process is stated)
+
+    @property
+    def intervals(self) -> tuple[Interval, ...]:
+        """The domain of each component, ``(d,)``."""
+        return self.domain if isinstance(self.domain, tuple) else (self.domain,) * self.dim
+
+    @cached_property
+    def statement(self) -> Statement:
+        """The process as SymPy expressions, traced from its functions."""
+        return _traced(self)
+
+    @property
+    def channels(self) -> int:
+        """The number m of driving Brownian motions."""
+        return self.statement.sigma.shape[1]
+
+    @property
+    def time_dependent(self) -> bool:
+        """Whether drift or sigma depend on time, directly or through a table."""
+        s = self.statement
+        symbols = set().union(*(e.free_symbols for e in (*s.drift, *s.sigma)))
+        return bool(symbols & {s.t, *s.tables})
+
+    def parameter_values(self) -> np.ndarray:
+        """Return the parameters as one float64 vector, in the order of ``statement.parameters``."""
+        return np.concatenate([np.ravel(v) for v in self.params.values()]) if self.params else np.empty(0)
+
+    def table_values(self, step: int) -> np.ndarray:
+        """Return the entries of the tables at ``step``."""
+        return np.array([values[step] for values in self.tables.values()])
+
+    def with_params(self, **changes: Any) -> Process:
+        """Return the same process with other parameter values (and its closed forms with them)."""
+        known = self.arguments if self.factory else self.params
+        for name in changes:
+            if name not in known:
+                raise unknown_name(f"parameter of {self.name}", name, known)
+        if self.factory:
+            return self.factory(**{**self.arguments, **changes})
+        return replace(self, params={**self.params, **changes}, exact=Exact())
+
+    def ito_drift(self, x: Any, t: float = 0.0) -> np.ndarray:
+        """Return the Itô drift mu(x, t), the shape of ``x``: ``(n,)`` or a scalar with dim 1, else ``(d, n)``."""
+        return self._evaluate("ito_drift", x, t)
+
+    def diffusivity(self, x: Any, t: float = 0.0) -> np.ndarray:
+        """Return D = sigma sigma^T / 2 at ``x``: shape ``(n,)`` with dim 1, else ``(d, d, n)``."""
+        return self._evaluate("diffusivity", x, t)
+
+    def noise_coefficient(self, x: Any, t: float = 0.0) -> np.ndarray:
+        """Return sigma(x, t), the factor of dW: shape ``(n,)`` with dim 1, else ``(d, m, n)``."""
+        return self._evaluate("sigma", x, t)
+
+    def kernel_source(self, scheme: Any, **options: Any) -> str:
+        """Return the text of the kernel that a scheme runs on this process; options as of ``scheme.kernel_source``."""
+        return scheme.kernel_source(self, **options)
+
+    @cached_property
+    def _functions(self) -> dict[str, Callable]:
+        s = self.statement
+        arguments = [*s.x, s.t, *s.parameters, *s.tables]
+        parts = {"ito_drift": s.ito_drift, "diffusivity": tuple(s.diffusivity), "sigma": tuple(s.sigma)}
+        return {name: numpy_function(arguments, exprs) for name, exprs in parts.items()}
+
+    def _evaluate(self, what: str, x: Any, t: float) -> np.ndarray:
+        x = np.asarray(x, dtype=float)
+        if self.dim > 1 and (x.ndim == 0 or x.shape[0] != self.dim):
+            raise InvalidInput(f"x has shape {x.shape}; ({self.dim}, n) is needed, component first")
+        columns = (x,) if self.dim == 1 else tuple(x)
+        values = self._functions[what](*columns, t, *self.parameter_values(), *self._tables_at(t))
+        out = np.stack([np.broadcast_to(v, columns[0].shape).astype(float) for v in values])
+        if self.dim == 1:
+            return out[0]
+        return out if what == "ito_drift" else out.reshape(self.dim, -1, *columns[0].shape)
+
+    def _tables_at(self, t: float) -> np.ndarray:
+        if not self.tables:
+            return np.empty(0)
+        last = min(len(v) for v in self.tables.values()) - 1
+        step = int(np.floor(t + 1e-9))
+        if not 0 <= step <= last + 1:
+            raise InvalidInput(f"t={t} lies outside of the tables of {self.name}, which hold steps 0 to {last} of unit time")
+        return self.table_values(min(step, last))
+
+
+def _traced(process: Process) -> Statement:
+    d = process.dim
+    x = tuple(real_symbol("x" if d == 1 else f"x{i}") for i in range(d))
+    t = real_symbol("t")
+    constants, tables = parameter_symbols(process.params), parameter_symbols({n: 0.0 for n in process.tables}, prefix="table_")
+    p = Parameters(**constants, **tables)
+    arguments = (Traced(x[0]) if d == 1 else tuple(components(x)), Traced(t), p)
+    drift = np.atleast_1d(trace(process.drift, *arguments, shape=() if d == 1 else (d,)))
+    sigma = _traced_sigma(process.sigma, arguments, d)
+    rate = None if process.rate is None else unwrap(call(process.rate, Traced(t), p))
+    return Statement(
+        x=x,
+        t=t,
+        parameters=tuple(unwrap(v) for value in constants.values() for v in np.ravel(np.asarray(value, dtype=object))),
+        tables=tuple(unwrap(value) for value in tables.values()),
+        drift=tuple(drift),
+        sigma=sigma,
+        ito_drift=_ito_drift(tuple(drift), sigma, x, process.interpretation),
+        diffusivity=(sigma * sigma.T / 2),
+        rate=rate,
+    )
+
+
+def _traced_sigma(function: Callable, arguments: tuple, d: int) -> sp.Matrix:
+    result = call(function, *arguments)
+    given = np.asarray(result if not isinstance(result, Traced) else [result], dtype=object)
+    given = np.atleast_1d(given)
+    if given.shape == (d,):  # diagonal noise; in one dimension the scalar
+        return sp.diag(*(unwrap(v) for v in given))
+    if given.ndim == 2 and given.shape[0] == d:
+        return sp.Matrix(d, given.shape[1], [unwrap(v) for v in given.ravel()])
+    raise InvalidInput(f"sigma returned shape {given.shape}; ({d},) for diagonal noise or ({d}, m) is needed, component first")
+
+
+def _ito_drift(drift: tuple, sigma: sp.Matrix, x: tuple, interpretation: Interpretation) -> tuple[sp.Expr, ...]:
+    """Itô drift: Stratonovich adds (1/2) sum_jk sigma_kj d_k sigma_ij; kinetic adds sum_j d_j (D)_ij (Hütter & Öttinger 1998)."""
+    d, m = sigma.shape
+    if interpretation is ITO:
+        return drift
+    if interpretation is STRATONOVICH:
+        extra = [sum((sigma[k, j] * sp.diff(sigma[i, j], x[k]) for j in range(m) for k in range(d)), sp.Integer(0)) / 2 for i in range(d)]
+    else:
+        D = sigma * sigma.T / 2
+        extra = [sum((sp.diff(D[i, j], x[j]) for j in range(d)), sp.Integer(0)) for i in range(d)]
+    return tuple(b + e for b, e in zip(drift, extra, strict=True))

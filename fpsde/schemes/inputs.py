@@ -1,0 +1,74 @@
+"""The random inputs of a step, declared by kind: how they come from standard normals, and how they coarsen.
+
+Every input is a function of raw standard normals of the generator, so one mechanism feeds all. ``weights(sub)`` gives,
+for a coarse step made of ``sub`` fine ones, the normals of the coarse step as  z_i = sum_k sum_j w[k, i, j] z_kj  of the
+fine ones: one Brownian path read at several resolutions. An input without weights has no refinement, and asking for
+one is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+#: The three-point variable takes +-sqrt(3) with probability 1/6 each: |z| beyond this normal quantile.
+THREE_POINT_QUANTILE = 0.9674215661017007
+
+
+@dataclass(frozen=True)
+class RandomInput:
+    """One kind of random input, of which a step gets one for each channel (``per="channel"``) or one in all."""
+
+    name: str  #: the name under which the step reads it: ``noise.dw``
+    normals: int  #: raw standard normals that one of it takes
+    form: Callable[..., Any]  #: (z, sqrt_dt, dt) -> value, with z a tuple of ``normals`` components
+    weights: Callable[[int], np.ndarray] | None = None  #: sub -> (sub, normals, normals), or None: no refinement
+    support: tuple[tuple[float, float], ...] | None = None  #: (value / sqrt(dt), probability) where it is discrete
+    shared: bool = False  #: one for the whole step in place of one for each channel
+
+
+def _sum_weights(sub: int) -> np.ndarray:
+    return np.full((sub, 1, 1), 1.0 / np.sqrt(sub))
+
+
+def _pair_weights(sub: int) -> np.ndarray:
+    """Weights of (dW, I10): coarse I10 = sum_k [fine I10_k + dt_f (W_k - W_0)], with I10 = dt^(3/2) (z0 + z1/sqrt 3)/2."""
+    k = np.arange(sub)
+    w = np.zeros((sub, 2, 2))
+    w[:, 0, 0] = 1 / np.sqrt(sub)
+    # z1 is what of 2 I10/dt^(3/2) = z0 + z1/sqrt(3) is left beside the coarse z0
+    w[:, 1, 0] = np.sqrt(3) * ((1 + 2 * (sub - 1 - k)) / sub**1.5 - 1 / np.sqrt(sub))
+    w[:, 1, 1] = 1 / sub**1.5
+    return w
+
+
+#: The Brownian increment dW ~ N(0, dt); a coarse one is the sum of the fine ones.
+DW = RandomInput("dw", 1, lambda z, sqrt_dt, dt: sqrt_dt * z[0], _sum_weights)
+
+#: dW with I(1,0) = int_0^dt W ds, as a pair (Kloeden & Platen (1992), eq. (10.4.3)).
+DW_I10 = RandomInput(
+    "dw_i10", 2, lambda z, sqrt_dt, dt: (sqrt_dt * z[0], 0.5 * dt * sqrt_dt * (z[0] + z[1] / np.sqrt(3.0))), _pair_weights
+)
+
+#: +-sqrt(dt) with probability 1/2 each.
+TWO_POINT = RandomInput(
+    "two_point", 1, lambda z, sqrt_dt, dt: sqrt_dt * np.where(z[0] < 0, -1.0, 1.0), support=((-1.0, 0.5), (1.0, 0.5))
+)
+
+#: +-sqrt(3 dt) with probability 1/6 each, else 0: five moments of dW (Kloeden & Platen (1992), eq. (14.2.2)).
+THREE_POINT = RandomInput(
+    "three_point",
+    1,
+    lambda z, sqrt_dt, dt: sqrt_dt
+    * np.where(z[0] < -THREE_POINT_QUANTILE, -np.sqrt(3.0), np.where(z[0] > THREE_POINT_QUANTILE, np.sqrt(3.0), 0.0)),
+    support=((-np.sqrt(3.0), 1 / 6), (0.0, 2 / 3), (np.sqrt(3.0), 1 / 6)),
+)
+
+#: A uniform variable in (0, 1): exp(-(z0^2 + z1^2)/2) of two normals is one exactly.
+UNIFORM = RandomInput("uniform", 2, lambda z, sqrt_dt, dt: np.exp(-0.5 * (z[0] * z[0] + z[1] * z[1])), shared=True)
+
+#: A standard normal, for steps that claim no dt-refinement (DDPM).
+Z = RandomInput("z", 1, lambda z, sqrt_dt, dt: z[0])

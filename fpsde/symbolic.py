@@ -1,0 +1,354 @@
+"""Tracing: a function written with operators and NumPy ufuncs becomes a SymPy expression.
+
+``Traced`` stands for one real component. Operators, comparisons and NumPy functions on it build SymPy expressions;
+whatever cannot be one (a branch, ``math.exp``, an unknown ufunc) is refused with the file and line where it stands.
+Derivatives are SymPy's. :mod:`fpsde.printing` turns the expressions into text for each machine.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import sympy as sp
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from fpsde.errors import InvalidInput, unknown_name
+
+_PACKAGE = str(Path(__file__).parent)
+
+
+class expm1(sp.Function):  # noqa: N801  (SymPy functions bear their mathematical name)
+    """exp(x) - 1 without cancellation near 0."""
+
+    nargs = 1
+    is_real = True
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        return sp.exp(self.args[0])
+
+    def _eval_evalf(self, prec: int) -> sp.Expr:
+        return (sp.exp(self.args[0]) - 1)._eval_evalf(prec)
+
+
+class log1p(sp.Function):  # noqa: N801
+    """log(1 + x) without cancellation near 0."""
+
+    nargs = 1
+    is_real = True
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        return 1 / (1 + self.args[0])
+
+    def _eval_evalf(self, prec: int) -> sp.Expr:
+        return sp.log(1 + self.args[0])._eval_evalf(prec)
+
+
+class logsumexp(sp.Function):  # noqa: N801
+    """log(sum_i exp(a_i)), kept whole so that it is printed without overflow."""
+
+    is_real = True
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        return softmax(sp.Integer(argindex - 1), *self.args)
+
+    def _eval_evalf(self, prec: int) -> sp.Expr:
+        return sp.log(sum(sp.exp(a) for a in self.args))._eval_evalf(prec)
+
+
+class softmax(sp.Function):  # noqa: N801
+    """exp(a_i) / sum_j exp(a_j) for the index i = args[0]: the derivative of logsumexp, printed with the same exponentials."""
+
+    is_real = True
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        i, j = int(self.args[0]), argindex - 2
+        return self * (int(i == j) - softmax(sp.Integer(j), *self.args[1:]))
+
+    def _eval_derivative(self, s: sp.Symbol) -> sp.Expr:
+        return sum((self.fdiff(k + 1) * a.diff(s) for k, a in enumerate(self.args) if k), sp.Integer(0))
+
+
+class minimum(sp.Function):  # noqa: N801
+    """min(a, b), through which NaN passes (sympy.Min is slow with many arguments and differentiates to Heaviside)."""
+
+    nargs = 2
+    is_real = True
+
+    def _eval_derivative(self, s: sp.Symbol) -> sp.Expr:
+        a, b = self.args
+        return where(a < b, a.diff(s), b.diff(s))
+
+
+class maximum(sp.Function):  # noqa: N801
+    """max(a, b), through which NaN passes."""
+
+    nargs = 2
+    is_real = True
+
+    def _eval_derivative(self, s: sp.Symbol) -> sp.Expr:
+        a, b = self.args
+        return where(a > b, a.diff(s), b.diff(s))
+
+
+class where(sp.Function):  # noqa: N801
+    """a where the condition holds, else b (sympy.Piecewise folds nested conditions into forms without a counterpart)."""
+
+    nargs = 3
+    is_real = True
+
+    @classmethod
+    def eval(cls, condition: Any, a: sp.Expr, b: sp.Expr) -> sp.Expr | None:
+        if condition == sp.true or a == b:
+            return a
+        return b if condition == sp.false else None
+
+    def _eval_derivative(self, s: sp.Symbol) -> sp.Expr:
+        condition, a, b = self.args
+        return where(condition, a.diff(s), b.diff(s))
+
+
+class rint(sp.Function):  # noqa: N801
+    """The nearest whole number, halves to even; its derivative is 0 wherever there is one."""
+
+    nargs = 1
+    is_real = True
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        return sp.Integer(0)
+
+
+def _log(x: sp.Expr) -> sp.Expr:
+    """log, recognising the logarithm of a sum of exponentials (a mixture's log-density)."""
+    terms = sp.Add.make_args(x)
+    parts = [_split_exponential(term) for term in terms]
+    if len(terms) > 1 and all(part is not None for part in parts):
+        return logsumexp(*(part for part in parts if part is not None))
+    return sp.log(x)
+
+
+def _split_exponential(term: sp.Expr) -> sp.Expr | None:
+    """Return a with exp(a) = ``term`` where the term is (positive factors) * exp(...), else None."""
+    exponent, weight = sp.Integer(0), sp.Integer(1)
+    found = False
+    for factor in sp.Mul.make_args(term):
+        if isinstance(factor, sp.exp):
+            exponent, found = exponent + factor.args[0], True
+        else:
+            weight = weight * factor
+    if not found or weight.is_negative or weight.could_extract_minus_sign():
+        return None
+    return exponent + (sp.log(weight) if weight != 1 else 0)
+
+
+#: NumPy ufuncs that may be used on a component, and what they become.
+UFUNCS: dict[str, Callable[..., Any]] = {
+    "add": lambda a, b: a + b,
+    "subtract": lambda a, b: a - b,
+    "multiply": lambda a, b: a * b,
+    "divide": lambda a, b: a / b,
+    "power": lambda a, b: a**b,
+    "float_power": lambda a, b: a**b,
+    "negative": lambda a: -a,
+    "positive": lambda a: a,
+    "reciprocal": lambda a: 1 / a,
+    "square": lambda a: a**2,
+    "sqrt": sp.sqrt,
+    "exp": sp.exp,
+    "expm1": expm1,
+    "log": _log,
+    "log1p": log1p,
+    "log2": lambda a: sp.log(a) / sp.log(2),
+    "log10": lambda a: sp.log(a) / sp.log(10),
+    "logaddexp": logsumexp,
+    "sin": sp.sin,
+    "cos": sp.cos,
+    "tan": sp.tan,
+    "sinh": sp.sinh,
+    "cosh": sp.cosh,
+    "tanh": sp.tanh,
+    "arctan": sp.atan,
+    "arcsinh": sp.asinh,
+    "absolute": sp.Abs,
+    "fabs": sp.Abs,
+    "sign": sp.sign,
+    "rint": rint,
+    "minimum": minimum,
+    "maximum": maximum,
+    "less": lambda a, b: a < b,
+    "less_equal": lambda a, b: a <= b,
+    "greater": lambda a, b: a > b,
+    "greater_equal": lambda a, b: a >= b,
+    "logical_and": sp.And,
+    "logical_or": sp.Or,
+    "logical_not": sp.Not,
+    "bitwise_and": sp.And,
+    "bitwise_or": sp.Or,
+    "invert": sp.Not,
+}
+
+
+def _user_line() -> str:
+    """Return FILE:LINE of the innermost frame that is neither ours nor NumPy's: where the user wrote it."""
+    frame = sys._getframe(1)
+    inner = (_PACKAGE, str(Path(np.__file__).parent))
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(inner):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _number(value: Any) -> sp.Expr:
+    """Return a Python or NumPy number as a SymPy number: integers exactly, floats by their exact binary value."""
+    if isinstance(value, (bool, np.bool_)):
+        return sp.true if value else sp.false
+    if isinstance(value, (int, np.integer)):
+        return sp.Integer(int(value))
+    if isinstance(value, (float, np.floating)):
+        return sp.Integer(int(value)) if float(value).is_integer() and abs(value) < 2**53 else sp.Float(float(value))
+    if isinstance(value, sp.Expr):
+        return value
+    raise InvalidInput(f"{_user_line()}: {value!r} of type {type(value).__name__} cannot enter a traced expression; use real numbers")
+
+
+class Traced(NDArrayOperatorsMixin):
+    """One real component during tracing; ``expr`` is its SymPy expression."""
+
+    __slots__ = ("expr",)
+
+    def __init__(self, expr: Any) -> None:
+        self.expr = expr
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        name = ufunc.__name__
+        if method != "__call__" or kwargs or name not in UFUNCS:
+            what = f"numpy.{name}" + ("" if method == "__call__" else f".{method}") + (f" with {sorted(kwargs)}" if kwargs else "")
+            raise InvalidInput(
+                f"{_user_line()}: {what} cannot be traced; write the expression with operators and these NumPy functions: "
+                f"{', '.join(sorted(UFUNCS))}, where, clip"
+            )
+        if any(isinstance(value, np.ndarray) and value.ndim for value in inputs):
+            return np.frompyfunc(lambda *args: _apply(name, args), len(inputs), 1)(*map(_boxed, inputs))
+        return _apply(name, inputs)
+
+    def __array_function__(self, func: Callable, types: Any, args: tuple, kwargs: dict) -> Any:
+        if func is np.where and len(args) == 3:
+            return Traced(where(*(unwrap(arg) for arg in args)))
+        if func is np.clip and len(args) == 3:
+            x, low, high = args
+            return np.minimum(np.maximum(x, low), high)
+        raise InvalidInput(
+            f"{_user_line()}: numpy.{func.__name__} cannot be traced; np.where(condition, a, b) and np.clip(x, low, high) can"
+        )
+
+    def __bool__(self) -> bool:
+        raise InvalidInput(
+            f"{_user_line()}: a model function may not branch on its arguments (if, while, and, or, not, min, max on "
+            f"{self.expr}); write np.where(condition, a, b), np.minimum or np.maximum, and & | ~ for conditions"
+        )
+
+    def __float__(self) -> float:
+        raise InvalidInput(f"{_user_line()}: {self.expr} is not a number here; use NumPy's functions (np.exp), not math's (math.exp)")
+
+    __int__ = __index__ = __float__
+
+    def __repr__(self) -> str:
+        return f"Traced({self.expr})"
+
+
+def _boxed(value: Any) -> Any:
+    """Return a component as a 0-d object array, so that it broadcasts against arrays of components."""
+    if not isinstance(value, Traced):
+        return value
+    box = np.empty((), dtype=object)
+    box[()] = value
+    return box
+
+
+def _apply(name: str, inputs: Sequence[Any]) -> Traced:
+    return Traced(UFUNCS[name](*(unwrap(value) for value in inputs)))
+
+
+def unwrap(value: Any) -> Any:
+    """Return the SymPy expression of a component, or of a plain number."""
+    if isinstance(value, Traced):
+        return value.expr
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return unwrap(value[()])
+    return _number(value)
+
+
+def _method(name: str) -> Callable[[Traced], Traced]:
+    # NumPy calls these methods when a ufunc meets an object array of components (mixtures with array parameters).
+    return lambda self: _apply(name, (self,))
+
+
+for _name in ("exp", "expm1", "log", "log1p", "sqrt", "square", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan", "arcsinh", "sign", "rint"):
+    setattr(Traced, _name, _method(_name))
+
+
+def real_symbol(name: str) -> sp.Symbol:
+    """Return a real symbol: without the assumption derivatives of |x| and sign(x) come out in re and im."""
+    return sp.Symbol(name, real=True)
+
+
+def components(values: Sequence[Any]) -> np.ndarray:
+    """Return an object array ``(d,)`` of components: symbols, expressions, or arrays ``(n,)`` each."""
+    out = np.empty(len(values), dtype=object)
+    for i, value in enumerate(values):
+        out[i] = Traced(value) if isinstance(value, (sp.Expr, sp.logic.boolalg.Boolean)) else value
+    return out
+
+
+class Parameters(SimpleNamespace):
+    """Parameters by name, as ``p.name``; a name that is not there gives an error with the nearest one."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise unknown_name("parameter", name, vars(self))
+
+
+def parameter_symbols(params: Mapping[str, Any], prefix: str = "p_") -> dict[str, Any]:
+    """Return for each parameter a real symbol, or for an array an object array of them with the same shape."""
+    symbols: dict[str, Any] = {}
+    for name, value in params.items():
+        shape = np.shape(value)
+        flat = [Traced(real_symbol(f"{prefix}{name}" + (f"_{i}" if shape else ""))) for i in range(int(np.prod(shape)))]
+        symbols[name] = components(flat).reshape(shape) if shape else flat[0]
+    return symbols
+
+
+def call(function: Callable, *args: Any) -> Any:
+    """Call a model function with as many of ``args`` (x, t, p) as its signature names.
+
+    ``(x)``, ``(x, t)``, ``(x, p)`` and ``(x, t, p)`` are understood; ``p`` is recognised by its name.
+    """
+    *values, p = args
+    names = [q.name for q in inspect.signature(function).parameters.values() if q.default is q.empty]
+    if names and names[-1] == "p":
+        names.pop()
+        values_used = [*values[: len(names)], p]
+    else:
+        values_used = values[: len(names)]
+    if len(names) > len(values):
+        raise InvalidInput(f"{getattr(function, '__name__', function)} takes {len(names)} arguments {names}; a model function takes (x, t, p) or fewer")
+    return function(*values_used)
+
+
+def trace(function: Callable, *args: Any, shape: tuple[int, ...] = ()) -> np.ndarray:
+    """Return the expressions of ``function(*args)`` as an object array of ``shape`` of SymPy expressions."""
+    result = call(function, *args)
+    out = np.empty(shape, dtype=object)
+    given = np.asarray(_boxed(result)) if isinstance(result, Traced) else np.asarray(result, dtype=object)
+    if given.shape != shape:
+        raise InvalidInput(
+            f"{getattr(function, '__name__', function)} returned shape {given.shape}; {shape} is needed (component first: drift (d,), sigma (d, m))"
+        )
+    for index in np.ndindex(shape):
+        out[index] = unwrap(given[index])
+    return out

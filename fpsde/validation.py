@@ -1,0 +1,124 @@
+"""What every public door checks of its arguments, so that inner code can trust them."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fpsde.errors import InvalidInput
+
+#: Relative distance from a whole number of steps up to which ``t_end / dt`` counts as whole.
+WHOLE_STEPS = 1e-9
+#: The times of a run are one array: this many steps take 1 GiB.
+MOST_STEPS = 2**27
+
+
+def finite(name: str, value: Any) -> float:
+    """Return ``value`` as a finite float."""
+    try:
+        if isinstance(value, (str, bytes)):  # float("3") would pass
+            raise TypeError
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidInput(f"{name}={value!r} is not a number; give one real number") from None
+    if not math.isfinite(number):
+        raise InvalidInput(f"{name}={number} is not finite; give a finite number")
+    return number
+
+
+def positive(name: str, value: Any) -> float:
+    """Return ``value`` as a finite float above zero."""
+    number = finite(name, value)
+    if number <= 0:
+        raise InvalidInput(f"{name}={number} must be positive")
+    return number
+
+
+def integer(name: str, value: Any, *, least: int) -> int:
+    """Return ``value`` as an int of at least ``least``; floats are refused unless they are whole (1e6)."""
+    if isinstance(value, (float, np.floating)) and value.is_integer():
+        value = int(value)
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise InvalidInput(f"{name}={value!r} is not a whole number") from None
+    if number < least:
+        raise InvalidInput(f"{name}={number} must be at least {least}")
+    return number
+
+
+def seed64(value: Any) -> int:
+    """Return ``value`` as a seed: a whole number in [0, 2**64)."""
+    number = integer("seed", value, least=0)
+    if number >= 2**64:
+        raise InvalidInput(f"seed={number} does not fit the generator's 64-bit key; give 0 <= seed < 2**64")
+    return number
+
+
+def probability(name: str, value: Any) -> float:
+    """Return ``value`` as a float strictly between 0 and 1."""
+    number = finite(name, value)
+    if not 0 < number < 1:
+        raise InvalidInput(f"{name}={number} must lie strictly between 0 and 1")
+    return number
+
+
+def finite_array(name: str, values: Any, *, ndim: int | None = None) -> np.ndarray:
+    """Return ``values`` as a float64 array without NaN or Inf, refusing complex numbers, text and empty arrays."""
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise InvalidInput(f"{name} has rows of different lengths; give a rectangular array") from None
+    if array.dtype.kind not in "fiub":
+        raise InvalidInput(f"{name} has dtype {array.dtype}; give real numbers")
+    if array.size == 0:
+        raise InvalidInput(f"{name} is empty; give at least one value")
+    if ndim is not None and array.ndim != ndim:
+        raise InvalidInput(f"{name} has shape {array.shape}; {ndim} dimension(s) are needed")
+    array = array.astype(np.float64)
+    bad = int(np.count_nonzero(~np.isfinite(array)))
+    if bad:
+        raise InvalidInput(f"{name} has {bad} of {array.size} values that are NaN or infinite; all must be finite")
+    return array
+
+
+def increasing(name: str, values: Any) -> np.ndarray:
+    """Return ``values`` as a strictly increasing 1-D float64 array."""
+    array = finite_array(name, values, ndim=1)
+    steps = np.diff(array)
+    if np.any(steps <= 0):
+        i = int(np.argmax(steps <= 0))
+        raise InvalidInput(f"{name} must strictly increase, but {name}[{i}]={array[i]} is followed by {array[i + 1]}")
+    return array
+
+
+def whole_steps(t_end: Any, dt: Any) -> int:
+    """Return the number of steps of length ``dt`` in ``t_end``, refusing a ``dt`` that does not divide it."""
+    horizon, step = positive("t_end", t_end), positive("dt", dt)
+    if horizon / step > MOST_STEPS:
+        steps = f"{horizon / step:.3g} steps in t_end={horizon}, more than {MOST_STEPS} (1 GiB of times)"
+        raise InvalidInput(f"dt={step} makes {steps}; take dt >= {horizon / MOST_STEPS:.3g}, or several shorter runs")
+    n = round(horizon / step)
+    if n < 1 or abs(horizon / step - n) > WHOLE_STEPS * n:
+        below, above = horizon / (math.floor(horizon / step) + 1), horizon / max(1, math.floor(horizon / step))
+        raise InvalidInput(f"dt={step} does not divide t_end={horizon}; take dt={below:.12g} or dt={above:.12g}")
+    return n
+
+
+def time_grid(*, t_end: Any = None, dt: Any = None, times: Sequence[float] | np.ndarray | None = None) -> np.ndarray:
+    """Return the times ``(n_steps + 1,)`` of a run: uniform from ``t_end`` and ``dt``, or the ``times`` given."""
+    if times is not None:
+        if t_end is not None or dt is not None:
+            raise InvalidInput("times were given together with t_end or dt; give either times, or t_end and dt")
+        grid = increasing("times", times)
+        if len(grid) < 2:
+            raise InvalidInput(f"times has {len(grid)} entry; a run needs a start and at least one later time")
+        return grid
+    if t_end is None or dt is None:
+        raise InvalidInput(f"t_end={t_end} and dt={dt}: give both, or give times")
+    n = whole_steps(t_end, dt)
+    return np.arange(n + 1) * (float(t_end) / n)
