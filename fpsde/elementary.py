@@ -177,6 +177,23 @@ def tanh_(x):
     e = expm1_(T(2.0) * where(x > T(22.0), T(22.0), where(x < T(-22.0), T(-22.0), x)))
     return e / (e + T(2.0))
 
+def pow_(x, y):
+    # x**y = e**(y log x) loses |y log x| ulp
+    a = exp_(y * log_(abs_(x)))
+    whole = rint_(y) == y
+    odd = rint_(T(0.5) * y) != T(0.5) * y
+    z = where(x < T(0.0), where(whole, where(odd, -a, a), T(0.0) * {infinity}), a)
+    return where(y == T(0.0), T(1.0), z)
+
+def min_(a, b):
+    return where(a < b, a, where(b <= a, b, a + b))
+
+def max_(a, b):
+    return where(a > b, a, where(b >= a, b, a + b))
+
+def sign_(x):
+    return where(x > T(0.0), T(1.0), where(x < T(0.0), T(-1.0), x))
+
 def atan_(x):
     a = abs_(x)
     far = a > T(1.0)

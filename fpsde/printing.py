@@ -15,7 +15,7 @@ import numpy as np
 import sympy as sp
 
 from fpsde.errors import InvalidInput
-from fpsde.symbolic import expm1, log1p, logsumexp, maximum, minimum, rint, softmax, where
+from fpsde.symbolic import absolute, expm1, log1p, logsumexp, maximum, minimum, power, rint, sign, softmax, where
 
 #: Functions, by SymPy class: their name in the text.
 FUNCTIONS: dict[Any, str] = {
@@ -32,7 +32,10 @@ FUNCTIONS: dict[Any, str] = {
     sp.atan: "atan_",
     sp.asinh: "asinh_",
     sp.Abs: "abs_",
+    absolute: "abs_",
     sp.sign: "sign_",
+    sign: "sign_",
+    power: "pow_",
     rint: "rint_",
     minimum: "min_",
     maximum: "max_",
@@ -58,6 +61,7 @@ NUMPY_NAMES: dict[str, Any] = {
     "asinh_": np.arcsinh,
     "abs_": np.abs,
     "sign_": np.sign,
+    "pow_": np.power,
     "rint_": np.rint,
     "min_": np.minimum,
     "max_": np.maximum,
@@ -70,7 +74,10 @@ _COMPARISONS = {sp.StrictLessThan: "<", sp.LessThan: "<=", sp.StrictGreaterThan:
 
 def literal(value: float) -> str:
     """Return a number as text, to the last bit (SymPy's printers keep only 15 digits)."""
-    return f"T({float(value)!r})"
+    number = float(value)
+    if not np.isfinite(number):
+        raise InvalidInput(f"the constant {value} of an expression is beyond the range of float64; rescale it")
+    return f"T({number!r})"
 
 
 def text(e: Any) -> str:
@@ -92,7 +99,7 @@ def text(e: Any) -> str:
     if isinstance(e, (sp.And, sp.Or)):
         return "(" + (" & " if isinstance(e, sp.And) else " | ").join(text(a) for a in sorted(e.args, key=sp.default_sort_key)) + ")"
     if isinstance(e, sp.Not):
-        return text(sp.to_nnf(e))
+        return f"({text(e.args[0])} == false_)"
     if e.func in FUNCTIONS:
         return f"{FUNCTIONS[e.func]}({', '.join(text(a) for a in e.args)})"
     raise InvalidInput(f"{e.func.__name__} in {e} has no counterpart in the kernels; known are {', '.join(sorted(f.__name__ for f in FUNCTIONS))}")
@@ -140,6 +147,8 @@ def _power(base: sp.Expr, exponent: sp.Expr) -> str:
         whole, half = divmod(int(2 * exponent), 2)
         parts = ([_whole_power(text(base), whole)] if whole else []) + ([f"sqrt_({text(base)})"] if half else [])
         return parts[0] if len(parts) == 1 else f"({parts[0]} * {parts[1]})"
+    if exponent.is_number and exponent.is_integer:
+        return f"pow_({text(base)}, {text(exponent)})"
     return f"exp_(({text(exponent)} * log_({text(base)})))"
 
 

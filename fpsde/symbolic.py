@@ -7,9 +7,14 @@ Derivatives are SymPy's. :mod:`fpsde.printing` turns the expressions into text f
 
 from __future__ import annotations
 
+import functools
 import inspect
+import os
+import re
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +25,8 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from fpsde.errors import InvalidInput, unknown_name
 
-_PACKAGE = str(Path(__file__).parent)
+#: Code that stands between a user's line and an error: ours, NumPy's, SymPy's, and functools (which runs properties).
+_INNER = (*(str(Path(module).parent) + os.sep for module in (__file__, np.__file__, sp.__file__)), functools.__file__)
 
 
 class expm1(sp.Function):  # noqa: N801  (SymPy functions bear their mathematical name)
@@ -80,6 +86,10 @@ class minimum(sp.Function):  # noqa: N801
     nargs = 2
     is_real = True
 
+    @classmethod
+    def eval(cls, a: sp.Expr, b: sp.Expr) -> sp.Expr | None:
+        return sp.Min(a, b) if a.is_number and b.is_number else None
+
     def _eval_derivative(self, s: sp.Symbol) -> sp.Expr:
         a, b = self.args
         return where(a < b, a.diff(s), b.diff(s))
@@ -90,6 +100,10 @@ class maximum(sp.Function):  # noqa: N801
 
     nargs = 2
     is_real = True
+
+    @classmethod
+    def eval(cls, a: sp.Expr, b: sp.Expr) -> sp.Expr | None:
+        return sp.Max(a, b) if a.is_number and b.is_number else None
 
     def _eval_derivative(self, s: sp.Symbol) -> sp.Expr:
         a, b = self.args
@@ -119,21 +133,81 @@ class rint(sp.Function):  # noqa: N801
     nargs = 1
     is_real = True
 
+    @classmethod
+    def eval(cls, x: sp.Expr) -> sp.Expr | None:
+        return sp.Integer(round(float(x))) if x.is_number else None
+
     def fdiff(self, argindex: int = 1) -> sp.Expr:
         return sp.Integer(0)
 
 
+class absolute(sp.Function):  # noqa: N801
+    """|x| (sympy.Abs takes log(x) and sqrt(x) for complex numbers, and differentiates to their parts)."""
+
+    nargs = 1
+    is_real = True
+
+    @classmethod
+    def eval(cls, x: sp.Expr) -> sp.Expr | None:
+        return sp.Abs(x) if x.is_number or x.is_nonnegative else None
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        return sign(self.args[0])
+
+
+class sign(sp.Function):  # noqa: N801
+    """-1, 0 or 1; its derivative is 0 wherever there is one (sympy.sign differentiates to DiracDelta)."""
+
+    nargs = 1
+    is_real = True
+
+    @classmethod
+    def eval(cls, x: sp.Expr) -> sp.Expr | None:
+        return sp.sign(x) if x.is_number else None
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        return sp.Integer(0)
+
+
+class power(sp.Function):  # noqa: N801
+    """a**b with an exponent known at run time only: as NumPy's for negative a, and with a derivative that is finite at a = 0."""
+
+    nargs = 2
+    is_real = True
+
+    @classmethod
+    def eval(cls, a: sp.Expr, b: sp.Expr) -> sp.Expr | None:
+        return a**b if b.is_number or a.is_positive else None
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        a, b = self.args
+        return b * power(a, b - 1) if argindex == 1 else sp.log(a) * self
+
+
 def _log(x: sp.Expr) -> sp.Expr:
-    """log, recognising the logarithm of a sum of exponentials (a mixture's log-density)."""
+    """log, in which exponentials, and sums of them (a mixture's density), are taken apart: it is finite far in the tails."""
+    total, rest = sp.Integer(0), sp.Integer(1)
+    for factor in sp.Mul.make_args(x):
+        base, exponent = factor.as_base_exp() if factor.is_Pow else (factor, sp.Integer(1))
+        known = _log_of_exponentials(base)
+        total, rest = (total, rest * factor) if known is None else (total + exponent * known, rest)
+    return total + sp.log(rest)
+
+
+def _log_of_exponentials(x: sp.Expr) -> sp.Expr | None:
+    """Return log(x) where x is an exponential or a sum of them with weights, else None."""
     terms = sp.Add.make_args(x)
     parts = [_split_exponential(term) for term in terms]
-    if len(terms) > 1 and all(part is not None for part in parts):
-        return logsumexp(*(part for part in parts if part is not None))
-    return sp.log(x)
+    if None in parts:
+        return None
+    return logsumexp(*parts) if len(parts) > 1 else parts[0]
 
 
 def _split_exponential(term: sp.Expr) -> sp.Expr | None:
-    """Return a with exp(a) = ``term`` where the term is (positive factors) * exp(...), else None."""
+    """Return a with exp(a) = ``term`` where the term is (weight) * exp(...), else None.
+
+    A weight is positive, or made of parameters and time alone: one that vanishes at some x has no logarithm there.
+    """
     exponent, weight = sp.Integer(0), sp.Integer(1)
     found = False
     for factor in sp.Mul.make_args(term):
@@ -141,10 +215,14 @@ def _split_exponential(term: sp.Expr) -> sp.Expr | None:
             exponent, found = exponent + factor.args[0], True
         else:
             weight = weight * factor
-    if not found or weight.is_negative or weight.could_extract_minus_sign():
+    constant = all(re.match(rf"({PARAMETER}|{TABLE})\d*_|t$", symbol.name) for symbol in weight.free_symbols)
+    if not found or weight.is_negative or weight.could_extract_minus_sign() or not (constant or weight.is_positive):
         return None
     return exponent + (sp.log(weight) if weight != 1 else 0)
 
+
+#: What the symbols of parameters and of tables begin with: p_mu, or for an array p0_mu, p1_mu, ...
+PARAMETER, TABLE = "p", "table"
 
 #: NumPy ufuncs that may be used on a component, and what they become.
 UFUNCS: dict[str, Callable[..., Any]] = {
@@ -152,8 +230,8 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "subtract": lambda a, b: a - b,
     "multiply": lambda a, b: a * b,
     "divide": lambda a, b: a / b,
-    "power": lambda a, b: a**b,
-    "float_power": lambda a, b: a**b,
+    "power": power,
+    "float_power": power,
     "negative": lambda a: -a,
     "positive": lambda a: a,
     "reciprocal": lambda a: 1 / a,
@@ -174,9 +252,9 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "tanh": sp.tanh,
     "arctan": sp.atan,
     "arcsinh": sp.asinh,
-    "absolute": sp.Abs,
-    "fabs": sp.Abs,
-    "sign": sp.sign,
+    "absolute": absolute,
+    "fabs": absolute,
+    "sign": sign,
     "rint": rint,
     "minimum": minimum,
     "maximum": maximum,
@@ -191,15 +269,20 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "bitwise_or": sp.Or,
     "invert": sp.Not,
 }
+#: Those that join conditions; all others are of numbers.
+_LOGICAL = {"logical_and", "logical_or", "logical_not", "bitwise_and", "bitwise_or", "invert"}
 
 
 def _user_line() -> str:
-    """Return FILE:LINE of the innermost frame that is neither ours nor NumPy's: where the user wrote it."""
+    """Return FILE:LINE of the innermost frame that the user wrote."""
     frame = sys._getframe(1)
-    inner = (_PACKAGE, str(Path(np.__file__).parent))
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(inner):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_INNER):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _is_condition(e: Any) -> bool:
+    return isinstance(e, (sp.logic.boolalg.BooleanFunction, sp.logic.boolalg.BooleanAtom, sp.core.relational.Relational))
 
 
 def _number(value: Any) -> sp.Expr:
@@ -208,11 +291,11 @@ def _number(value: Any) -> sp.Expr:
         return sp.true if value else sp.false
     if isinstance(value, (int, np.integer)):
         return sp.Integer(int(value))
-    if isinstance(value, (float, np.floating)):
+    if isinstance(value, (float, np.floating)) and np.isfinite(value):
         return sp.Integer(int(value)) if float(value).is_integer() and abs(value) < 2**53 else sp.Float(float(value))
     if isinstance(value, sp.Expr):
         return value
-    raise InvalidInput(f"{_user_line()}: {value!r} of type {type(value).__name__} cannot enter a traced expression; use real numbers")
+    raise InvalidInput(f"{_user_line()}: {value!r} of type {type(value).__name__} cannot enter a traced expression; use finite real numbers")
 
 
 class Traced(NDArrayOperatorsMixin):
@@ -237,7 +320,10 @@ class Traced(NDArrayOperatorsMixin):
 
     def __array_function__(self, func: Callable, types: Any, args: tuple, kwargs: dict) -> Any:
         if func is np.where and len(args) == 3:
-            return Traced(where(*(unwrap(arg) for arg in args)))
+            condition, a, b = (unwrap(arg) for arg in args)
+            if not _is_condition(condition) or _is_condition(a) or _is_condition(b):
+                raise InvalidInput(f"{_user_line()}: np.where({condition}, {a}, {b}); a condition and two numbers are needed")
+            return Traced(where(condition, a, b))
         if func is np.clip and len(args) == 3:
             x, low, high = args
             return np.minimum(np.maximum(x, low), high)
@@ -270,7 +356,12 @@ def _boxed(value: Any) -> Any:
 
 
 def _apply(name: str, inputs: Sequence[Any]) -> Traced:
-    return Traced(UFUNCS[name](*(unwrap(value) for value in inputs)))
+    values = [unwrap(value) for value in inputs]
+    for value in values:
+        if _is_condition(value) != (name in _LOGICAL):
+            needed = "conditions such as x > 0" if name in _LOGICAL else "numbers; np.where(condition, 1.0, 0.0) makes one of a condition"
+            raise InvalidInput(f"{_user_line()}: numpy.{name} of {value}; it takes {needed}")
+    return Traced(UFUNCS[name](*values))
 
 
 def unwrap(value: Any) -> Any:
@@ -287,7 +378,7 @@ def _method(name: str) -> Callable[[Traced], Traced]:
     return lambda self: _apply(name, (self,))
 
 
-for _name in ("exp", "expm1", "log", "log1p", "sqrt", "square", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan", "arcsinh", "sign", "rint"):
+for _name in ("exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "fabs", "square", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan", "arcsinh", "sign", "rint"):
     setattr(Traced, _name, _method(_name))
 
 
@@ -313,12 +404,12 @@ class Parameters(SimpleNamespace):
         raise unknown_name("parameter", name, vars(self))
 
 
-def parameter_symbols(params: Mapping[str, Any], prefix: str = "p_") -> dict[str, Any]:
+def parameter_symbols(params: Mapping[str, Any], prefix: str = PARAMETER) -> dict[str, Any]:
     """Return for each parameter a real symbol, or for an array an object array of them with the same shape."""
     symbols: dict[str, Any] = {}
     for name, value in params.items():
         shape = np.shape(value)
-        flat = [Traced(real_symbol(f"{prefix}{name}" + (f"_{i}" if shape else ""))) for i in range(int(np.prod(shape)))]
+        flat = [Traced(real_symbol(f"{prefix}{i if shape else ''}_{name}")) for i in range(int(np.prod(shape)))]
         symbols[name] = components(flat).reshape(shape) if shape else flat[0]
     return symbols
 
@@ -329,15 +420,40 @@ def call(function: Callable, *args: Any) -> Any:
     ``(x)``, ``(x, t)``, ``(x, p)`` and ``(x, t, p)`` are understood; ``p`` is recognised by its name.
     """
     *values, p = args
-    names = [q.name for q in inspect.signature(function).parameters.values() if q.default is q.empty]
+    names = _argument_names(function)
     if names and names[-1] == "p":
         names.pop()
         values_used = [*values[: len(names)], p]
     else:
         values_used = values[: len(names)]
     if len(names) > len(values):
-        raise InvalidInput(f"{getattr(function, '__name__', function)} takes {len(names)} arguments {names}; a model function takes (x, t, p) or fewer")
-    return function(*values_used)
+        raise InvalidInput(f"{_named(function)} takes {len(names)} arguments {names}; a model function takes (x, t, p) or fewer")
+    try:
+        return function(*values_used)
+    except (TypeError, AttributeError) as error:
+        raise InvalidInput(f"{_raised_at(error)}: {error}; a model function uses operators and NumPy functions on its components") from error
+
+
+def _argument_names(function: Callable) -> list[str]:
+    try:
+        arguments = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        raise InvalidInput(f"{function!r} is not a Python function; give one of (x, t, p) or fewer, such as lambda x: -x") from None
+    return [q.name for q in arguments if q.default is q.empty]
+
+
+def _named(function: Callable) -> str:
+    """Return FILE:LINE and the name of a function."""
+    code = getattr(function, "__code__", None)
+    name = getattr(function, "__name__", repr(function))
+    return f"{code.co_filename}:{code.co_firstlineno}: {name}" if code else name
+
+
+def _raised_at(error: BaseException) -> str:
+    """Return FILE:LINE of the innermost line of the user's under which an error arose."""
+    frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    users = [frame for frame in frames if not frame[0].startswith(_INNER)]
+    return ":".join(map(str, (users or frames)[-1]))
 
 
 def trace(function: Callable, *args: Any, shape: tuple[int, ...] = ()) -> np.ndarray:
@@ -347,8 +463,16 @@ def trace(function: Callable, *args: Any, shape: tuple[int, ...] = ()) -> np.nda
     given = np.asarray(_boxed(result)) if isinstance(result, Traced) else np.asarray(result, dtype=object)
     if given.shape != shape:
         raise InvalidInput(
-            f"{getattr(function, '__name__', function)} returned shape {given.shape}; {shape} is needed (component first: drift (d,), sigma (d, m))"
+            f"{_named(function)} returned shape {given.shape}; {shape} is needed (component first: drift (d,), sigma (d, m))"
         )
     for index in np.ndindex(shape):
-        out[index] = unwrap(given[index])
+        out[index] = real_expression(given[index], function)
     return out
+
+
+def real_expression(value: Any, function: Callable) -> sp.Expr:
+    """Return the expression of what ``function`` returned; InvalidInput if it is no real number."""
+    e = unwrap(value) if isinstance(value, Traced) or (isinstance(value, Real) and np.isfinite(value)) else None
+    if e is None or _is_condition(e) or e.has(sp.nan, sp.zoo, sp.oo, -sp.oo, sp.I):
+        raise InvalidInput(f"{_named(function)} returned {value if e is None else e}; a finite real number is needed (np.where makes one of a condition)")
+    return e

@@ -71,22 +71,3 @@ def _unary(llvm_name: str) -> Any:
 sqrt_ = intrinsic(_unary("llvm.sqrt"))
 abs_ = intrinsic(_unary("llvm.fabs"))
 rint_ = intrinsic(_unary("llvm.rint"))
-
-
-@inlined
-def min_(a: Any, b: Any) -> Any:
-    """min(a, b), NaN if either is."""
-    return where(a < b, a, where(b <= a, b, a + b))
-
-
-@inlined
-def max_(a: Any, b: Any) -> Any:
-    """max(a, b), NaN if either is."""
-    return where(a > b, a, where(b >= a, b, a + b))
-
-
-@inlined
-def sign_(x: Any) -> Any:
-    """-1, 0 or 1; NaN for NaN."""
-    zero = x - x
-    return where(x > zero, zero + 1, where(x < zero, zero - 1, zero))

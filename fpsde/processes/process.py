@@ -22,7 +22,7 @@ from fpsde.density import Law
 from fpsde.domain import LINE, Interval
 from fpsde.errors import InvalidInput, unknown_name
 from fpsde.printing import numpy_function
-from fpsde.symbolic import Parameters, Traced, call, components, parameter_symbols, real_symbol, trace, unwrap
+from fpsde.symbolic import TABLE, Parameters, Traced, call, components, parameter_symbols, real_expression, real_symbol, trace, unwrap
 from fpsde.validation import finite_array, integer
 
 
@@ -118,17 +118,16 @@ class Process:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        integer("dim", self.dim, least=1)
+        object.__setattr__(self, "dim", integer("dim", self.dim, least=1))
         if not isinstance(self.interpretation, Interpretation):
             raise InvalidInput(f"interpretation={self.interpretation!r}; give fpsde.ITO, fpsde.STRATONOVICH or fpsde.KINETIC")
+        for kind, ndim in (("params", None), ("tables", 1)):
+            object.__setattr__(self, kind, _by_name(kind, getattr(self, kind), ndim))
         overlap = set(self.params) & set(self.tables)
         if overlap:
             raise InvalidInput(f"{sorted(overlap)} are both parameters and tables; a name is one or the other")
-        for kind, ndim in (("params", None), ("tables", 1)):
-            values = {name: finite_array(name, value, ndim=ndim) for name, value in getattr(self, kind).items()}
-            object.__setattr__(self, kind, MappingProxyType({n: v if v.ndim else float(v) for n, v in values.items()}))
-        if len(self.intervals) != self.dim:
-            raise InvalidInput(f"{len(self.intervals)} intervals for dim={self.dim}; give one for each component")
+        if len(self.intervals) != self.dim or not all(isinstance(interval, Interval) for interval in self.intervals):
+            raise InvalidInput(f"domain={self.domain} for dim={self.dim}; give an Interval, or a tuple of one for each component")
         self.statement  # noqa: B018  (traced now, so that a mistake is reported where the process is stated)
 
     @property
@@ -152,6 +151,11 @@ class Process:
         s = self.statement
         symbols = set().union(*(e.free_symbols for e in (*s.drift, *s.sigma)))
         return bool(symbols & {s.t, *s.tables})
+
+    @property
+    def additive(self) -> bool:
+        """Whether the noise is additive: sigma does not depend on x."""
+        return not set().union(*(e.free_symbols for e in self.statement.sigma)) & set(self.statement.x)
 
     def parameter_values(self) -> np.ndarray:
         """Return the parameters as one float64 vector, in the order of ``statement.parameters``."""
@@ -215,16 +219,27 @@ class Process:
         return self.table_values(min(step, last))
 
 
+def _by_name(kind: str, given: Any, ndim: int | None) -> Mapping[str, Any]:
+    """Return the values of ``params`` or ``tables`` as floats and float64 arrays, read-only."""
+    if not isinstance(given, Mapping):
+        raise InvalidInput(f"{kind}={given!r}; give a dictionary of names and values")
+    for name in given:
+        if not (isinstance(name, str) and name.isidentifier()):
+            raise InvalidInput(f"{name!r} in {kind} cannot be read as p.name; use letters, digits and underscores")
+    values = {name: finite_array(name, value, ndim=ndim) for name, value in given.items()}
+    return MappingProxyType({name: value if value.ndim else float(value) for name, value in values.items()})
+
+
 def _traced(process: Process) -> Statement:
     d = process.dim
     x = tuple(real_symbol("x" if d == 1 else f"x{i}") for i in range(d))
     t = real_symbol("t")
-    constants, tables = parameter_symbols(process.params), parameter_symbols({n: 0.0 for n in process.tables}, prefix="table_")
+    constants, tables = parameter_symbols(process.params), parameter_symbols(dict.fromkeys(process.tables, 0.0), TABLE)
     p = Parameters(**constants, **tables)
     arguments = (Traced(x[0]) if d == 1 else tuple(components(x)), Traced(t), p)
     drift = np.atleast_1d(trace(process.drift, *arguments, shape=() if d == 1 else (d,)))
     sigma = _traced_sigma(process.sigma, arguments, d)
-    rate = None if process.rate is None else unwrap(call(process.rate, Traced(t), p))
+    rate = None if process.rate is None else real_expression(call(process.rate, Traced(t), p), process.rate)
     return Statement(
         x=x,
         t=t,
@@ -243,9 +258,9 @@ def _traced_sigma(function: Callable, arguments: tuple, d: int) -> sp.Matrix:
     given = np.asarray(result if not isinstance(result, Traced) else [result], dtype=object)
     given = np.atleast_1d(given)
     if given.shape == (d,):  # diagonal noise; in one dimension the scalar
-        return sp.diag(*(unwrap(v) for v in given))
+        return sp.diag(*(real_expression(v, function) for v in given))
     if given.ndim == 2 and given.shape[0] == d:
-        return sp.Matrix(d, given.shape[1], [unwrap(v) for v in given.ravel()])
+        return sp.Matrix(d, given.shape[1], [real_expression(v, function) for v in given.ravel()])
     raise InvalidInput(f"sigma returned shape {given.shape}; ({d},) for diagonal noise or ({d}, m) is needed, component first")
 
 

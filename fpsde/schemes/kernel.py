@@ -24,9 +24,6 @@ DEV T abs_(T x) {{ return fabs{f}(x); }}
 DEV T rint_(T x) {{ return rint{f}(x); }}
 DEV U to_bits(T x) {{ U u; memcpy(&u, &x, sizeof u); return u; }}
 DEV T from_bits(U u) {{ T x; memcpy(&x, &u, sizeof x); return x; }}
-DEV T min_(T a, T b) {{ return a < b ? a : (b <= a ? b : a + b); }}
-DEV T max_(T a, T b) {{ return a > b ? a : (b >= a ? b : a + b); }}
-DEV T sign_(T x) {{ const T zero = x - x; return x > zero ? zero + 1 : (x < zero ? zero - 1 : zero); }}
 """
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import sympy as sp
 
 from fpsde.errors import InvalidInput
-from fpsde.symbolic import Parameters, Traced, components, real_symbol, unwrap
+from fpsde.symbolic import TABLE, Parameters, Traced, components, parameter_symbols, real_symbol, unwrap
 
 
 class StagedModel:
@@ -23,8 +23,7 @@ class StagedModel:
         self.name = process.name
         self.assignments: list[tuple[sp.Symbol, Any]] = []
         self._known: dict[tuple, Any] = {}
-        symbols = {s.name.removeprefix("p_").removeprefix("table_"): Traced(s) for s in (*self.statement.parameters, *self.statement.tables)}
-        self.p = Parameters(**symbols)
+        self.p = Parameters(**parameter_symbols(process.params), **parameter_symbols(dict.fromkeys(process.tables, 0.0), TABLE))
 
     def named(self, e: Any) -> sp.Symbol:
         """Return a symbol that stands for ``e``; symbols and numbers stand for themselves."""

@@ -1,0 +1,48 @@
+# Needs make and Python 3.11 or later, nothing else: what the targets use is installed into .venv on first use.
+PYTHON ?= python3
+BIN := .venv/bin
+FIGURES := $(filter-out figures/_%,$(wildcard figures/*.py))
+
+.DEFAULT_GOAL := help
+.PHONY: help install verify test test-all lint figures benchmark clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+install: .venv/installed ## install fpsde and its tools into .venv (PYTHON=python3.12 chooses the interpreter)
+
+verify: install ## judge the chain of laws of every process; tables, JSON and pictures in out/
+	$(BIN)/fpsde verify --out out
+
+test: lint ## ruff, mypy and the fast tests
+	$(BIN)/python -m pytest
+
+test-all: lint ## the same with the slow tests
+	$(BIN)/python -m pytest -m ""
+
+lint: install ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+figures: install ## draw every picture of figures/ again
+	@set -e; for script in $(FIGURES); do echo $$script; MPLBACKEND=Agg $(BIN)/python $$script; done
+
+benchmark: install ## particle-steps per second, beside the peers that are installed (pip install -e '.[peers]')
+	$(BIN)/python benchmarks/particles.py
+
+clean: ## remove what the targets made, .venv excepted
+	rm -rf out build dist fpsde.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -path ./.venv -prune -o -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@command -v $(PYTHON) >/dev/null || \
+	    { echo "fpsde needs Python 3.11 or later, but there is no $(PYTHON); say which with: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "fpsde needs Python 3.11 or later, but $(PYTHON) is: $$($(PYTHON) --version 2>&1); say which with: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+	    { rm -rf .venv; echo "$(PYTHON) has no venv module (Debian: apt-get install python3-venv)"; exit 1; }
+
+# The stamp is newer than the settings it was installed from, so a second `make` installs nothing.
+.venv/installed: setup.cfg pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,dev]'
+	@touch $@

@@ -1,0 +1,88 @@
+"""Checks of stochastic simulators: particles, the exact law of their scheme, the Fokker-Planck equation, edge by edge.
+
+Public names are loaded when first used, so ``import fpsde`` costs milliseconds and numba, sympy, scipy and matplotlib
+are loaded only by what needs them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from fpsde.errors import unknown_name
+
+__version__ = "0.1.0"
+
+#: Public name: the module that defines it. A new public name is one line here.
+_HOMES = {
+    "BackendUnavailable": "fpsde.errors",
+    "Ensemble": "fpsde.ensemble",
+    "Exact": "fpsde.processes.process",
+    "FokkerPlanck": "fpsde.fokker_planck",
+    "FpsdeError": "fpsde.errors",
+    "Grid": "fpsde.grid",
+    "Histogram": "fpsde.integrators",
+    "ITO": "fpsde.processes.process",
+    "Interpretation": "fpsde.processes.process",
+    "Interval": "fpsde.domain",
+    "InvalidInput": "fpsde.errors",
+    "KINETIC": "fpsde.processes.process",
+    "Law": "fpsde.density",
+    "Mixture": "fpsde.density",
+    "Moments": "fpsde.integrators",
+    "Normal": "fpsde.density",
+    "Normals": "fpsde.noise",
+    "NotConverged": "fpsde.errors",
+    "Point": "fpsde.density",
+    "Process": "fpsde.processes.process",
+    "Report": "fpsde.chain",
+    "STRATONOVICH": "fpsde.processes.process",
+    "Scheme": "fpsde.schemes",
+    "SchemeLaw": "fpsde.laws",
+    "Setting": "fpsde.processes.process",
+    "Snapshots": "fpsde.integrators",
+    "Uniform": "fpsde.density",
+    "UnstableStep": "fpsde.errors",
+    "Wall": "fpsde.domain",
+    "benes": "fpsde.processes",
+    "brownian": "fpsde.processes",
+    "cox_ingersoll_ross": "fpsde.processes",
+    "ddpm_step": "fpsde.schemes",
+    "double_well": "fpsde.processes",
+    "duffing_well": "fpsde.processes",
+    "euler_maruyama": "fpsde.schemes",
+    "ddpm_chain": "fpsde.processes",
+    "geometric_brownian": "fpsde.processes",
+    "jacobi": "fpsde.processes",
+    "langevin_of": "fpsde.processes",
+    "milstein": "fpsde.schemes",
+    "ornstein_uhlenbeck": "fpsde.processes",
+    "overdamped": "fpsde.processes",
+    "pearson": "fpsde.processes",
+    "process_named": "fpsde.processes",
+    "scheme_law": "fpsde.laws",
+    "scheme_named": "fpsde.schemes",
+    "simulate": "fpsde.integrators",
+    "tilted_well": "fpsde.processes",
+    "variance_preserving": "fpsde.processes",
+    "verify": "fpsde.chain",
+    "washboard": "fpsde.processes",
+}
+#: Public submodules, used as ``fpsde.checks.density(...)``.
+_SUBMODULES = ("checks",)
+
+__all__ = [*_HOMES, *_SUBMODULES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return importlib.import_module(f"fpsde.{name}")
+    if name not in _HOMES:
+        raise AttributeError(str(unknown_name("name in fpsde", name, __all__)))
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,38 @@
+"""Judging: numbers, arrays and laws in; verdicts with level, power and resolution out.
+
+This room knows nothing of processes, schemes or solvers: a judge that shares code with the judged proves nothing.
+"""
+
+from fpsde.checks import distances
+from fpsde.checks.budget import SESSION_ALPHA, Budget
+from fpsde.checks.design import POWER
+from fpsde.checks.distribution import density
+from fpsde.checks.grid_error import GridConvergence, grid_convergence
+from fpsde.checks.histogram_tests import cells, histogram
+from fpsde.checks.independence import correlation
+from fpsde.checks.innovation_tests import innovations
+from fpsde.checks.moment_tests import moments
+from fpsde.checks.order_fit import OrderResult, grid_order, order
+from fpsde.checks.result import CheckResult, Verdict, combined, combined_verdict
+
+__all__ = [
+    "POWER",
+    "SESSION_ALPHA",
+    "Budget",
+    "CheckResult",
+    "GridConvergence",
+    "OrderResult",
+    "Verdict",
+    "cells",
+    "combined",
+    "combined_verdict",
+    "correlation",
+    "density",
+    "distances",
+    "grid_convergence",
+    "grid_order",
+    "histogram",
+    "innovations",
+    "moments",
+    "order",
+]

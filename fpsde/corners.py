@@ -1,0 +1,24 @@
+"""The three corners of the chain of laws as replaceable parts: particles, the law of the scheme, the density solver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fpsde.ensemble import Ensemble
+from fpsde.fokker_planck import FokkerPlanck
+from fpsde.grid import Grid
+from fpsde.integrators import simulate
+from fpsde.laws import SchemeLaw, scheme_law
+from fpsde.processes.process import Process
+
+
+@dataclass(frozen=True)
+class Corners:
+    """How each corner is computed. ``claimed`` is the process that particles and scheme are handed for the one judged."""
+
+    particles: Callable[..., Ensemble] = simulate
+    law: Callable[..., SchemeLaw] = scheme_law
+    solver: Callable[[Any, Grid], FokkerPlanck] = FokkerPlanck
+    claimed: Callable[[Process], Process] = lambda process: process

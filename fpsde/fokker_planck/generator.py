@@ -1,0 +1,172 @@
+"""The Fokker-Planck operator of one component as the generator of a Markov chain on cells.
+
+    dp/dt = -(mu p)' + (D p)'' = -J',      J = mu p - (D p)'                        (Ito form)
+
+On the edge between the centres of cells i and i + 1, with q = D p and w = integral of mu/D along the edge, the flux
+that is exact where J and mu/D are constant is (Scharfetter & Gummel 1969; Chang & Cooper 1970 for constant D)
+
+    J = [B(-w) q_i - B(w) q_(i+1)] / (x_(i+1) - x_i),      B(z) = z / (e^z - 1).
+
+It needs no derivative of D, and vanishes where q_(i+1) = e^w q_i: the stationary law (1/D) exp(integral of mu/D) is
+exact at the cell centres. Rates are not negative and each column sums to zero but for what leaves through an absorbing
+wall, so that exp(tQ) and (I - aQ)^-1 are positive and keep mass. Second order in the cell width while w is moderate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fpsde.errors import InvalidInput
+from fpsde.fokker_planck.sides import sides_of
+from fpsde.grid import Grid
+from fpsde.validation import finite
+
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(4)
+#: Gauss rule on (0, 1) for each half cell: eight points to an edge leave nothing of the error of integrating mu/D.
+HALF_NODES, HALF_WEIGHTS = 0.5 * (1 + _NODES), 0.5 * _WEIGHTS
+#: Below it the series of B to z^2 is exact to the last bit (the next term is z^4 / 720).
+SERIES = 1e-4
+
+
+def bernoulli(z: np.ndarray) -> np.ndarray:
+    """Return B(z) = z / (e^z - 1), same shape as ``z``, to a few units in the last place; 0 where it underflows."""
+    small = np.abs(z) < SERIES
+    with np.errstate(over="ignore"):
+        return np.where(small, 1 - z / 2 + z * z / 12, z / np.expm1(np.where(small, 1.0, z)))
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A one-dimensional Markov generator Q: dm/dt = Q m for the cell masses m (n,).
+
+    ``left`` and ``right`` (n,) are the rates (1/time) from each cell to its neighbours; ``left[0]`` and ``right[-1]``
+    lead across the seam of a periodic grid and are zero on all others. ``exits`` are the rates out of the first and
+    the last cell through an absorbing wall. ``exponents`` are w on the n - 1 inner edges, and on the seam where there
+    is one: |w| is the Peclet number of the edge.
+    """
+
+    grid: Grid
+    left: np.ndarray
+    right: np.ndarray
+    exits: tuple[float, float]
+    exponents: np.ndarray
+    periodic: bool = False
+
+    def __post_init__(self) -> None:
+        for name, rates in (("left", self.left), ("right", self.right)):
+            if np.shape(rates) != self.grid.shape:
+                raise InvalidInput(f"{name} has shape {np.shape(rates)}, the grid {self.grid.shape}; they must agree")
+            if not np.all((rates >= 0) & np.isfinite(rates)):
+                i = int(np.argmin((rates >= 0) & np.isfinite(rates)))
+                raise InvalidInput(
+                    f"{name}[{i}]={rates[i]} at x={self.grid.centres[i]}; rates must be finite and not negative"
+                )
+
+    @property
+    def lower(self) -> np.ndarray:
+        """The sub-diagonal ``(n - 1,)``: the rates from cell i to i + 1."""
+        return self.right[:-1]
+
+    @property
+    def upper(self) -> np.ndarray:
+        """The super-diagonal ``(n - 1,)``: the rates from cell i + 1 to i."""
+        return self.left[1:]
+
+    @property
+    def diag(self) -> np.ndarray:
+        """The diagonal ``(n,)``: minus the total rate out of each cell."""
+        out = self.left + self.right
+        out[0] += self.exits[0]
+        out[-1] += self.exits[1]
+        return -out
+
+    @property
+    def max_rate(self) -> float:
+        """The largest total rate out of a cell, max |Q_ii|, 1/time."""
+        return float(np.max(-self.diag))
+
+    def currents(self, masses: np.ndarray) -> np.ndarray:
+        """Return the mass that crosses the right-hand edge of each cell per time, ``(n,)``; the last is the seam's."""
+        return self.right * masses - np.roll(self.left * masses, -1)
+
+    def apply(self, masses: np.ndarray) -> np.ndarray:
+        """Return Q m as differences of edge currents, ``(n,)``."""
+        current = self.currents(masses)
+        change = np.roll(current, 1) - current
+        change[0] -= self.exits[0] * masses[0]
+        change[-1] -= self.exits[1] * masses[-1]
+        return change
+
+    def dense(self) -> np.ndarray:
+        """Return Q as an array ``(n, n)``, for oracles on small grids."""
+        q = np.diag(self.diag) + np.diag(self.lower, -1) + np.diag(self.upper, 1)
+        q[-1, 0] += self.left[0]
+        q[0, -1] += self.right[-1]
+        return q
+
+
+#: A function that builds the generator of a process on a grid at a time, as :func:`assemble` does.
+Assemble = Callable[[Any, Grid, float], Generator]
+
+
+def assemble(process: Any, grid: Grid, t: float = 0.0) -> Generator:
+    """Return the Scharfetter-Gummel generator of ``process`` on ``grid`` at time ``t``.
+
+    ``process`` has ``ito_drift(x, t)``, ``diffusivity(x, t)`` (arrays to arrays) and a ``domain``. The flux is zero
+    through a reflecting wall, an end that cannot be reached, and an end of the grid inside the domain; an absorbing
+    wall holds q = 0 at half a cell's distance; a periodic seam is an edge like any other. Coefficients are read at the
+    centres and between them, never at an end: D may vanish there.
+
+    Raises
+    ------
+    InvalidInput
+        if the grid leaves the domain, or mu or D is not finite, or D not positive, somewhere inside (it says where).
+    """
+    sides = sides_of(process.domain, grid)
+    t = finite("t", t)
+    half = 0.5 * grid.widths
+    q = _diffusivity(process, grid.centres, t) / grid.widths  # q_i = D_i p_i for a unit of mass in cell i
+    to_low, to_high = _half_cell_exponents(process, grid, t)
+    w = to_high + np.roll(to_low, -1)  # (n,): edge i joins cell i to i + 1, the last edge is the seam
+    length = half + np.roll(half, -1)
+    right = bernoulli(-w) * q / length
+    left = np.roll(bernoulli(w) * np.roll(q, -1) / length, 1)
+    if not sides.periodic:
+        w, left[0], right[-1] = w[:-1], 0.0, 0.0
+    low = float(bernoulli(to_low[0]) * q[0] / half[0]) if sides.absorbing[0] else 0.0
+    high = float(bernoulli(-to_high[-1]) * q[-1] / half[-1]) if sides.absorbing[1] else 0.0
+    return Generator(grid, left, right, (low, high), w, sides.periodic)
+
+
+def _half_cell_exponents(process: Any, grid: Grid, t: float) -> np.ndarray:
+    """Return the integrals of mu/D over the lower and the upper half of each cell, ``(2, n)``."""
+    half = 0.5 * grid.widths
+    steps = HALF_NODES[:, None] * half
+    x = np.stack([grid.centres - steps, grid.centres + steps]).ravel()  # (2 * nodes * n,)
+    ratio = _drift(process, x, t) / _diffusivity(process, x, t)
+    return half * np.einsum("k,skn->sn", HALF_WEIGHTS, ratio.reshape(2, len(HALF_NODES), -1))
+
+
+def _drift(process: Any, x: np.ndarray, t: float) -> np.ndarray:
+    mu = np.broadcast_to(np.asarray(process.ito_drift(x, t), dtype=float), x.shape)
+    _refuse_where(~np.isfinite(mu), x, t, f"the drift of {process.name}", mu, "be finite")
+    return mu
+
+
+def _diffusivity(process: Any, x: np.ndarray, t: float) -> np.ndarray:
+    d = np.broadcast_to(np.asarray(process.diffusivity(x, t), dtype=float), x.shape)
+    _refuse_where(~(np.isfinite(d) & (d > 0)), x, t, f"the diffusivity of {process.name}", d, "be finite and positive")
+    return d
+
+
+def _refuse_where(bad: np.ndarray, x: np.ndarray, t: float, what: str, values: np.ndarray, must: str) -> None:
+    if bad.any():
+        worst = int(np.argmax(bad))
+        raise InvalidInput(
+            f"{what} is {values[worst]} at x={x[worst]}, t={t} ({np.count_nonzero(bad)} of {len(x)} points); "
+            f"inside the grid it must {must}"
+        )

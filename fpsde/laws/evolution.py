@@ -1,0 +1,132 @@
+"""A chain of laws on a mesh: masses at its nodes, moved from step to step by the transition operator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtr
+
+from fpsde.density import PANEL_NODES, Law, PanelLaw, panel_rule
+from fpsde.domain import Wall
+from fpsde.laws.mesh import Mesh, kernel_at, kernel_widths, refuse_if_too_many
+from fpsde.laws.sources import sources_of
+from fpsde.laws.step_form import StepForm
+from fpsde.laws.transition import Kernel, Region, absorbed, leaks, surviving_pairs
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """What is to be known: the law from ``initial`` after each number of ``steps``; ``rows`` holds the constants of each step."""
+
+    form: StepForm
+    rows: np.ndarray
+    initial: Law
+    steps: Sequence[int]
+
+    @cached_property
+    def widths(self) -> Callable[[np.ndarray], np.ndarray]:
+        """x -> the scale on which the kernels of all steps vary there."""
+        same = np.all(self.rows == self.rows[0])
+        return partial(kernel_widths, self.form, self.rows[:1] if same else self.rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What a chain gave on one mesh. ``rates`` are the leaks of each step at the two ends, as shares of the mass still there."""
+
+    laws: dict[int, PanelLaw]  #: by number of steps, conditioned on not having leaked
+    rates: np.ndarray  # (n_steps, 2)
+    lost: float  #: mass that leaked in all steps together
+    defect: float  #: |mass + atoms + lost - 1| at the end
+    peak: np.ndarray  #: the largest mass that each node ever carried, (n_nodes,)
+    folded: float  #: the largest mass of a step beyond the fold of its quadratic kernel
+    folding: tuple[np.ndarray, np.ndarray]  #: in that step: the fold of each kernel, and the mass that starts there
+
+
+@dataclass(frozen=True, eq=False)
+class _Operator:
+    """One step: from masses at the points of ``kernel`` to masses on the mesh, onto walls and out of the region."""
+
+    kernel: Kernel
+    region: Region
+    mesh: Mesh
+    again: bool  #: whether the next step is the same
+
+    @cached_property
+    def step(self) -> Any:
+        """Masses to masses at the nodes of the mesh."""
+        pairs = surviving_pairs(self.kernel, self.mesh.nodes, self.region)
+        pairs = replace(pairs, q=pairs.q * self.mesh.weights[pairs.j])
+        return pairs.assembled() if self.again else pairs
+
+    @cached_property
+    def shown(self) -> Any:
+        """Masses to the density on the panels that the law is returned on: finer, so that polynomials resolve it."""
+        return surviving_pairs(self.kernel, self.mesh.halved.nodes, self.region)
+
+    @cached_property
+    def losses(self) -> np.ndarray:
+        """Masses to what leaks low and high, what the low and the high wall take, and what lies beyond the fold, (5, n)."""
+        taken = np.zeros((2, len(self.kernel.x)))
+        if self.region.absorbing:
+            taken = absorbed(self.kernel, *_with_beyond(self.kernel, self.mesh, self.region), self.region)
+        return np.vstack([leaks(self.kernel, self.region), taken, ndtr(-self.kernel.fold)])
+
+
+def _with_beyond(kernel: Kernel, mesh: Mesh, region: Region) -> tuple[np.ndarray, np.ndarray]:
+    """Return nodes and weights of the mesh, continued beyond absorbing walls as far as steps reach."""
+    low, high = (float(ends(end)) for ends, end in zip((np.min, np.max), kernel.reach, strict=True))
+    walls = region.walls
+    if walls[1] is Wall.REFLECTING:
+        low = min(low, 2 * region.high - high)
+    if walls[0] is Wall.REFLECTING:
+        high = max(high, 2 * region.low - low)
+    faces = [mesh.faces]
+    if walls[0] is Wall.ABSORBING and low < region.low:
+        faces.insert(0, _continued(region.low, low, mesh.faces[1] - mesh.faces[0])[:0:-1])
+    if walls[1] is Wall.ABSORBING and high > region.high:
+        faces.append(_continued(region.high, high, mesh.faces[-1] - mesh.faces[-2])[1:])
+    return panel_rule(np.concatenate(faces))
+
+
+def _continued(end: float, upto: float, width: float) -> np.ndarray:
+    n = int(np.ceil(abs(upto - end) / width))
+    refuse_if_too_many(n)
+    return np.linspace(end, upto, n + 1)
+
+
+def run(chain: Chain, region: Region, mesh: Mesh, *, cuts: int, show: bool = True) -> Run:
+    """Return the run of a chain on a mesh; the panels of its initial law are cut ``cuts`` times. ``show`` asks for laws."""
+    start = sources_of(chain.initial, chain.widths, region.interval, cuts=cuts)
+    x, mass = start.x, start.mass
+    walls, lost, rates = np.zeros(2), 0.0, np.zeros((len(chain.rows), 2))
+    folded, folding = -1.0, (x, mass)
+    laws, peak = {}, np.zeros(len(mesh.nodes))
+    wanted = set(chain.steps) if show else set()
+    same = [False, False, *np.all(chain.rows[2:] == chain.rows[1:-1], axis=1), False]
+    for n, row in enumerate(chain.rows):
+        if not same[n]:
+            operator = _Operator(kernel_at(chain.form, row, x), region, mesh, same[n + 1])
+        losses = operator.losses @ mass
+        density = operator.shown @ mass if n + 1 in wanted else None
+        rates[n] = losses[:2] / (1 - lost)
+        lost, walls = lost + losses[:2].sum(), walls + losses[2:4]
+        if losses[4] > folded:
+            folded, folding = losses[4], (operator.kernel.fold, mass)
+        x, mass = mesh.nodes, operator.step @ mass
+        peak = np.maximum(peak, mass)
+        if density is not None:
+            laws[n + 1] = _conditioned(mesh.halved, density, walls, region, 1 - lost)
+    total = float(mass.sum() + walls.sum() + lost)
+    return Run(laws, rates, float(lost), abs(total - 1), peak, float(folded), folding)
+
+
+def _conditioned(mesh: Mesh, density: np.ndarray, walls: np.ndarray, region: Region, kept: float) -> PanelLaw:
+    """Return the law of what has not leaked."""
+    ends = zip((region.low, region.high), (walls / kept).tolist(), region.walls, strict=True)
+    atoms = tuple((end, mass) for end, mass, wall in ends if wall is Wall.ABSORBING)
+    return PanelLaw(mesh.faces, density.reshape(-1, PANEL_NODES) / kept, atoms)

@@ -1,0 +1,101 @@
+"""One step of a scheme in one dimension, read from its traced expression:  x' = A(x) + B(x) z + C(x) z^2,  z ~ N(0, 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from fpsde.domain import LINE
+from fpsde.errors import InvalidInput
+from fpsde.printing import numpy_function
+from fpsde.schemes.scheme import Scheme
+from fpsde.schemes.tracing import TracedStep, constant_rows, traced_step
+
+_POSSIBLE = (
+    "scheme_law takes one-dimensional processes and schemes whose step is x' = A(x) + B(x) z, or A(x) + B(x) z + C(x) z^2 "
+    "in one standard normal z (euler_maruyama, milstein, ddpm_step)"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class StepForm:
+    """A step before any wall has its say. ``reads`` are the constants (t, dt, parameters, tables) that A, B, C contain."""
+
+    step: TracedStep
+    process: Any  #: the process without its walls
+    reads: np.ndarray
+    quadratic: bool  #: whether C is not zero
+    affine: Callable[..., tuple] | None  #: constants -> (a, c, b) of x' = a x + c + b z, where the step is that
+    _coefficients: Callable[..., tuple]
+
+    def coefficients(self, x: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return A, |B| and C at ``x``; ``row`` holds the constants, arrays of them broadcast against ``x``.
+
+        The sign of B is that of z, which is symmetric: B z + C z^2 and |B| z + C z^2 have one law.
+        """
+        # at the far end of a trial box coefficients may overflow or leave their range; what is not finite is looked at later
+        with np.errstate(all="ignore"):
+            a, b, c = self._coefficients(x, *row)
+        shape = np.broadcast_shapes(np.shape(x), *(np.shape(v) for v in row))
+        return np.broadcast_to(a, shape), np.abs(np.broadcast_to(b, shape)), np.broadcast_to(c, shape)
+
+    def rows(self, times: np.ndarray) -> np.ndarray:
+        """Return the constants of each step ``(n_steps, n_reads)``; equal steps get equal rows."""
+        rows = constant_rows(self.step, self.process, times)
+        dt = np.diff(times)
+        if np.ptp(dt) <= 8 * np.finfo(float).eps * np.max(np.abs(times)):  # a uniform grid but for the rounding of times
+            rows[:, 1], rows[:, 2] = dt.mean(), np.sqrt(dt.mean())
+        return rows[:, self.reads]
+
+
+@lru_cache(maxsize=64)
+def step_form(scheme: Scheme, process: Any) -> StepForm:
+    """Return the form of a scheme's step on a process; InvalidInput says what is possible where it has none."""
+    if process.dim != 1:
+        raise InvalidInput(f"{process.name} has dim={process.dim}; {_POSSIBLE}")
+    if process.domain.walled:
+        traced_step(scheme, process)  # a scheme that has no form at these walls is refused with its own words
+    free = replace(process, domain=LINE)
+    step = traced_step(scheme, free)
+    if len(step.state) != 1 or any(kind.support is not None for kind, _ in step.inputs):
+        raise InvalidInput(f"{scheme.name} carries auxiliary state or discrete noise; {_POSSIBLE}")
+    x, e = step.state[0], sp.sympify(step.expanded[0])
+    a, b, c = _powers_of_noise(e, step.normals, scheme.name)
+    read = {s for expression in (a, b, c) for s in expression.free_symbols}
+    reads = [i for i, symbol in enumerate(step.constants) if symbol in read]
+    names = [step.constants[i] for i in reads]
+    return StepForm(
+        step=step,
+        process=free,
+        reads=np.array(reads, dtype=int),
+        quadratic=c != 0,
+        affine=_affine(a, b, c, x, names),
+        _coefficients=numpy_function([x, *names], (a, b, c)),
+    )
+
+
+def _powers_of_noise(e: sp.Expr, normals: tuple[sp.Symbol, ...], name: str) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
+    """Return A, B, C of e = A + B z + C z^2, by derivatives at z = 0: expanding the polynomial would lose digits.
+
+    Several normals that enter linearly are one, with B^2 the sum of their squares.
+    """
+    at_zero = dict.fromkeys(normals, sp.Integer(0))
+    second = [sp.diff(e, z, w) for z in normals for w in normals]
+    curved = any(function.has(*normals) for function in e.atoms(sp.Function))
+    if curved or any(s.has(*normals) for s in second) or (len(normals) > 1 and any(s != 0 for s in second)):
+        raise InvalidInput(f"the step of {name} is no polynomial of degree 2 in one standard normal; {_POSSIBLE}")
+    slopes = [sp.diff(e, z).xreplace(at_zero) for z in normals]
+    b = slopes[0] if len(slopes) == 1 else sp.sqrt(sp.Add(*(s**2 for s in slopes)))
+    return e.xreplace(at_zero), b, second[0] / 2
+
+
+def _affine(a: sp.Expr, b: sp.Expr, c: sp.Expr, x: sp.Symbol, names: list[sp.Symbol]) -> Callable[..., tuple] | None:
+    slope = sp.expand(sp.diff(a, x))
+    if c != 0 or b.has(x) or slope.has(x):
+        return None
+    return numpy_function(names, (slope, a.xreplace({x: sp.Integer(0)}), b))

@@ -1,0 +1,143 @@
+"""Deliberately wrong copies: each plants one defect at one corner of the chain, and the chain must name its edge.
+
+A defect of the kernel must fail edge 1 (the particles are not the scheme), one of the stated scheme edge 2 (the scheme is
+not one of the process), one of the solver edge 3 (the density is not that of the process).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from fpsde.corners import Corners
+from fpsde.ensemble import Ensemble
+from fpsde.errors import InvalidInput, unknown_name
+from fpsde.fokker_planck import FokkerPlanck, Generator, assemble
+from fpsde.integrators import Snapshots, simulate
+from fpsde.processes.process import ITO, STRATONOVICH, Exact, Process
+from fpsde.schemes import Scheme
+from fpsde.symbolic import call
+
+
+@dataclass(frozen=True)
+class Plant:
+    """A defect: its name, the edge that must fail, what is done, how it enters, and whether a process shows it."""
+
+    name: str
+    edge: int
+    what: str
+    into: Callable[[Corners], Corners]
+    visible: Callable[[Process], bool] = lambda process: True
+
+
+def _with_noise(change: Callable[[Any, Any], Any]) -> Callable[[Corners], Corners]:
+    """Plant a change of the increments into the particles' scheme alone: ``change(value, dt)`` for dw or z."""
+
+    def wrong(scheme: Scheme) -> Scheme:
+        def step(model: Any, x: Any, t: Any, dt: Any, noise: Any, *aux: Any) -> Any:
+            changed = {name: change(value, dt) for name, value in vars(noise).items()}
+            return scheme.step(model, x, t, dt, SimpleNamespace(**changed), *aux)
+
+        return replace(scheme, step=step)
+
+    return lambda corners: replace(corners, particles=lambda process, scheme, **run: simulate(process, wrong(scheme), **run))
+
+
+def _reused(process: Process, scheme: Scheme, *, n_particles: int, **run: Any) -> Ensemble:
+    """Run half of the particles and hand each out twice, as a kernel does that lets two lanes read one counter."""
+    half = simulate(process, scheme, n_particles=(n_particles + 1) // 2, **run)
+    twice = lambda x: np.repeat(x, 2, axis=1)[:, :n_particles]  # noqa: E731
+    return replace(
+        half, n_particles=n_particles, requested=n_particles, x=twice(half.x), snapshots=tuple((t, twice(x)) for t, x in half.snapshots)
+    )
+
+
+def _one_step_short(process: Process, scheme: Scheme, *, times: np.ndarray, observers: tuple = (), **run: Any) -> Ensemble:
+    """Stop one step early and call it the end."""
+    seen = [Snapshots(times[1:-1]) if isinstance(observer, Snapshots) else observer for observer in observers]
+    short = simulate(process, scheme, times=times[:-1], observers=seen, **run)
+    snapshots = (*short.snapshots, (float(times[-1]), short.x)) if short.snapshots else ()
+    return replace(short, t=float(times[-1]), snapshots=snapshots)
+
+
+def _claiming(change: Callable[[Process], Process]) -> Callable[[Corners], Corners]:
+    return lambda corners: replace(corners, claimed=change)
+
+
+def _drift_reversed(process: Process) -> Process:
+    return replace(process, drift=lambda x, t, p: -call(process.drift, x, t, p), exact=Exact(), factory=None)
+
+
+def _misread(process: Process) -> Process:
+    other = STRATONOVICH if process.interpretation is ITO else ITO
+    return replace(process, interpretation=other, exact=Exact(), factory=None)
+
+
+def _zero_gradient(process: Process, grid: Any, t: float = 0.0) -> Generator:
+    """The generator with dp/dx = 0 at the walls in place of zero total flux: the drift then carries mass through them."""
+    right = assemble(process, grid, t)
+    diag, mu = right.diag.copy(), process.ito_drift(grid.centres[[0, -1]], t)
+    diag[0] += mu[0] / grid.widths[0]
+    diag[-1] -= mu[-1] / grid.widths[-1]
+    return replace(right, diag=diag)
+
+
+@dataclass(frozen=True)
+class _TwiceTheDiffusivity:
+    """A process to the solver, with D = sigma^2."""
+
+    process: Process
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.process, name)
+
+    def diffusivity(self, x: Any, t: float = 0.0) -> np.ndarray:
+        return 2 * self.process.diffusivity(x, t)
+
+
+def _solving(solver: Callable[[Process, Any], FokkerPlanck]) -> Callable[[Corners], Corners]:
+    return lambda corners: replace(corners, solver=solver)
+
+
+def _drifts_at_a_wall(process: Process) -> bool:
+    interval = process.intervals[0]
+    return interval.walled and not interval.periodic and bool(np.any(process.ito_drift(np.array([interval.low, interval.high])) != 0))
+
+
+PLANTS: dict[str, Plant] = {
+    plant.name: plant
+    for plant in (
+        Plant("noise*1.01", 1, "the kernel's increments are 1 % too large", _with_noise(lambda v, dt: 1.01 * v)),
+        Plant("sqrt(dt)->dt", 1, "the kernel scales its normals by dt", _with_noise(lambda v, dt: v * np.sqrt(dt))),
+        Plant("reused noise", 1, "two particles share each draw", lambda c: replace(c, particles=_reused)),
+        Plant("dropped last step", 1, "the kernel stops one step early", lambda c: replace(c, particles=_one_step_short)),
+        Plant("drift sign", 2, "the scheme is stated with -mu", _claiming(_drift_reversed)),
+        Plant(
+            "ito as stratonovich", 2, "the scheme takes an Itô drift for a Stratonovich one (or the reverse)", _claiming(_misread),
+            visible=lambda process: not process.additive,
+        ),
+        Plant("D not halved", 3, "the solver takes D = sigma^2", _solving(lambda process, grid: FokkerPlanck(_TwiceTheDiffusivity(process), grid))),
+        Plant(
+            "no-flux as zero gradient", 3, "the solver's walls have dp/dx = 0 in place of zero total flux",
+            _solving(lambda process, grid: FokkerPlanck(process, grid, assemble=_zero_gradient)), visible=_drifts_at_a_wall,
+        ),
+    )
+}  # fmt: skip
+
+
+def plant_named(name: str) -> Plant:
+    """Return the plant called ``name``; InvalidInput offers the nearest one."""
+    if name not in PLANTS:
+        raise unknown_name("plant", name, PLANTS)
+    return PLANTS[name]
+
+
+def planted(plant: Plant, process: Process) -> Corners:
+    """Return the corners with the defect in, refusing a process on which it changes nothing."""
+    if not plant.visible(process):
+        raise InvalidInput(f"{plant.name!r} ({plant.what}) changes nothing on {process.name}; choose a process on which it does")
+    return plant.into(Corners())

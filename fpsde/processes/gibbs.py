@@ -1,0 +1,140 @@
+"""Stationary laws of one-dimensional gradient processes: exp(-E)/Z, and Stratonovich's formula on a driven ring.
+
+E = U/kT is the energy in units of the temperature. Densities are held on panels that halve until they are resolved.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from fpsde.density import TAIL, Law, PanelLaw, panel_rule
+from fpsde.domain import Interval, Wall
+from fpsde.errors import InvalidInput, NotConverged
+
+Function = Callable[[np.ndarray], np.ndarray]
+
+#: Panels that a density may take; one that needs more is not smooth.
+MOST_PANELS = 4096
+#: A panel is resolved when its polynomial is off by less than this part of the density there, or of the whole mass, or
+#: by less than so many times what the last bit of x changes.
+RELATIVE, OF_MASS, LAST_BITS = 1e-12, 1e-15, 16
+#: Where a panel is controlled, as parts of its width: the nodes of its halves, and just inside its ends.
+_CONTROLS = np.concatenate([panel_rule(np.array([0.0, 0.5, 1.0]))[0], [1e-9, 1 - 1e-9]])
+#: Points looked at in each octave of the distance from the centre, on an unbounded side: 2^-30 to 2^64.
+OCTAVE = 16
+_DISTANCES = 2.0 ** np.arange(-30, 64, 1 / OCTAVE)
+
+
+def gibbs_law(energy: Function, domain: Interval) -> Law | None:
+    """Return the stationary law of dX = -D E'(X) dt + sqrt(2 D) dW on ``domain``, or None where there is none.
+
+    exp(-E)/Z; on a ring, where E may change by a constant in each turn (a tilt), instead
+    p(x) ~ exp(-E(x)) int_x^{x + length} exp(E(y)) dy (Stratonovich 1958; Risken, The Fokker-Planck Equation, 11.3).
+    There is none beside an absorbing wall, and none that float64 can hold where more than 1e-18 of the mass lies
+    beyond 2^63. ``energy`` maps arrays to arrays. Raises InvalidInput where E is NaN, NotConverged where panels do not
+    resolve the density.
+    """
+    if Wall.ABSORBING in (domain.low_wall, domain.high_wall):
+        return None
+    if domain.periodic:
+        return _ring_law(energy, domain)
+    x, e = _samples(energy, domain)
+    lowest = float(e.min())
+    density = _exponential(lambda y: lowest - energy(y))
+    pieces = 0.5 * np.diff(x) * (np.exp(lowest - e[1:]) + np.exp(lowest - e[:-1]))
+    if not _holds_the_tails(pieces, domain):
+        return None
+    return _resolved(density, _seeds(x, pieces, domain))
+
+
+def _exponential(exponent: Function) -> Function:
+    """Return exp(exponent), 0 where the exponent overflows downwards, refusing NaN."""
+
+    def density(x: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            values = np.exp(exponent(x))
+        if np.isnan(values).any():
+            where = x[np.isnan(values)][0]
+            raise InvalidInput(f"the energy is NaN at x={where}; it must be a number everywhere in the domain")
+        return values
+
+    return density
+
+
+def _samples(energy: Function, domain: Interval) -> tuple[np.ndarray, np.ndarray]:
+    """Return points of the domain, denser around the minima of the energy, and the energy there, where it is finite."""
+    if math.isfinite(domain.length):
+        x = np.linspace(domain.low, domain.high, 2049)
+    else:
+        centre = next((end for end in (domain.low, domain.high) if math.isfinite(end)), 0.0)
+        x = centre + np.concatenate([-_DISTANCES[::-1], [0.0], _DISTANCES])
+        x = x[(x >= domain.low) & (x <= domain.high)]
+    for _ in range(6):
+        x, e = _where_finite(energy, x)
+        lowest = 1 + np.flatnonzero((e[1:-1] < e[:-2]) & (e[1:-1] <= e[2:]))
+        x = np.unique(np.concatenate([x, np.linspace(x[lowest - 1], x[lowest + 1], 17).ravel()]))
+    return _where_finite(energy, x)
+
+
+def _where_finite(energy: Function, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    with np.errstate(all="ignore"):
+        e = energy(x)
+    if not np.isfinite(e).any():
+        raise InvalidInput(f"the energy is finite nowhere between {x[0]} and {x[-1]}; give a potential that is")
+    return x[np.isfinite(e)], e[np.isfinite(e)]
+
+
+def _holds_the_tails(pieces: np.ndarray, domain: Interval) -> bool:
+    """Whether the outermost octave of each unbounded side carries a negligible part of the mass."""
+    sides = (domain.low, pieces[:OCTAVE]), (domain.high, pieces[-OCTAVE:])
+    return all(math.isfinite(end) or outer.sum() <= TAIL * pieces.sum() for end, outer in sides)
+
+
+def _seeds(x: np.ndarray, pieces: np.ndarray, domain: Interval) -> np.ndarray:
+    """Return the first faces: the range of the law, cut at 33 quantiles so that no narrow well lies between nodes."""
+    left, right = np.cumsum(pieces), np.cumsum(pieces[::-1])[::-1]
+    total = pieces.sum()
+    low = domain.low if math.isfinite(domain.low) else x[np.argmax(left > TAIL * total)]
+    high = domain.high if math.isfinite(domain.high) else x[len(pieces) - np.argmax(right[::-1] > TAIL * total)]
+    quantiles = np.interp(np.linspace(0, 1, 33)[1:-1], left / total, x[1:])
+    return np.unique(np.concatenate([[low], quantiles[(quantiles > low) & (quantiles < high)], [high]]))
+
+
+def _resolved(density: Function, faces: np.ndarray) -> PanelLaw:
+    """Return the normalised law of ``density``, with panels halved until their polynomials agree with it."""
+    while len(faces) <= MOST_PANELS and np.all(np.diff(faces) > 0):
+        coarse = _unresolved(density, faces)
+        if not coarse.any():
+            return PanelLaw.from_density(density, faces, normalise=True)
+        faces = np.sort(np.concatenate([faces, (0.5 * (faces[1:] + faces[:-1]))[coarse]]))
+    raise NotConverged(
+        f"the stationary density is not resolved by {MOST_PANELS} panels between {faces[0]} and {faces[-1]}; "
+        "give a potential that is smooth inside the domain"
+    )
+
+
+def _unresolved(density: Function, faces: np.ndarray) -> np.ndarray:
+    """Return which panels' polynomials are off at the nodes of their halves or at their ends, ``(n,)``."""
+    law = PanelLaw.from_density(density, faces)
+    width = np.diff(faces)
+    x = faces[:-1, None] + width[:, None] * _CONTROLS
+    values = density(x)
+    error = np.abs(law.pdf(x) - values).max(axis=1)
+    rounding = np.abs(density(np.nextafter(x, np.inf)) - values).max(axis=1)
+    visible = error > np.maximum(RELATIVE * values.max(axis=1), LAST_BITS * rounding)
+    return visible & (error * width > OF_MASS * law.mass)
+
+
+def _ring_law(energy: Function, domain: Interval) -> Law:
+    faces = np.linspace(domain.low, domain.high, 65)
+    e = energy(faces)
+    top, bottom, gain = float(e.max()), float(e.min()), float(e[-1] - e[0])
+    rising = _exponential(lambda x: energy(x) - top)
+    before = _resolved(rising, faces)
+    after = _resolved(lambda y: rising(-y), -faces[::-1])  # from the right, so that small remainders keep their digits
+    this_turn, next_turn = math.exp(-max(gain, 0.0)), math.exp(min(gain, 0.0))
+    falling = _exponential(lambda x: bottom - energy(x))
+    return _resolved(lambda x: falling(x) * (this_turn * after.cdf(-x) + next_turn * before.cdf(x)), faces)

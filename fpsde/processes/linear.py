@@ -1,0 +1,78 @@
+"""Brownian motion and the Ornstein-Uhlenbeck process."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from fpsde.density import Normal
+from fpsde.domain import LINE, Interval
+from fpsde.processes.process import Exact, Process
+from fpsde.processes.transitions import gaussian, setting_of
+from fpsde.processes.walls import brownian_between_walls, walled_setting
+from fpsde.validation import finite, positive
+
+
+def brownian(drift: float = 0.5, sigma: float = 0.8, *, domain: Interval = LINE) -> Process:
+    """Return Brownian motion with drift.
+
+        dX = drift dt + sigma dW,    X_t ~ N(x0 + drift t, sigma^2 t) on the line
+
+    ``domain`` may have reflecting, absorbing or periodic walls; :mod:`fpsde.processes.walls` says which laws are known
+    then. Units: drift (unit of x)/time, sigma (unit of x)/sqrt(time).
+
+    Raises InvalidInput unless sigma > 0, and for a finite end without a wall.
+    """
+    drift, sigma = finite("drift", drift), positive("sigma", sigma)
+    if domain == LINE:
+        known = _free(drift, sigma)
+        setting = setting_of(known, 0.3, t_end=1.0, n_steps=20)
+    else:
+        known = brownian_between_walls(drift, sigma, domain)
+        setting = walled_setting(known, drift=drift, sigma=sigma, domain=domain)
+    return Process(
+        drift=lambda x, t, p: p.drift,
+        sigma=lambda x, t, p: p.sigma,
+        params={"drift": drift, "sigma": sigma},
+        domain=domain,
+        name="brownian",
+        equation="dX = drift dt + sigma dW",
+        exact=known,
+        setting=setting,
+        factory=brownian,
+        arguments={"drift": drift, "sigma": sigma, "domain": domain},
+    )
+
+
+def _free(drift: float, sigma: float) -> Exact:
+    return gaussian(scale=lambda t: 1.0, shift=lambda t: drift * t, variance=lambda t: sigma**2 * t)
+
+
+def ornstein_uhlenbeck(theta: float = 2.0, mean: float = 0.5, sigma: float = 0.8) -> Process:
+    """Return the Ornstein-Uhlenbeck process.
+
+        dX = theta (mean - X) dt + sigma dW
+        X_t ~ N(mean + (x0 - mean) e^{-theta t}, v (1 - e^{-2 theta t})),  X_oo ~ N(mean, v),  v = sigma^2/(2 theta)
+
+    Units: theta 1/time, mean (unit of x), sigma (unit of x)/sqrt(time).
+
+    Raises InvalidInput unless theta > 0 and sigma > 0. Source: Uhlenbeck & Ornstein, Phys. Rev. 36 (1930) 823.
+    """
+    theta, mean, sigma = positive("theta", theta), finite("mean", mean), positive("sigma", sigma)
+    stationary = Normal(mean, sigma / math.sqrt(2 * theta))
+    known = gaussian(
+        scale=lambda t: math.exp(-theta * t),
+        shift=lambda t: -mean * math.expm1(-theta * t),
+        variance=lambda t: -(stationary.std**2) * math.expm1(-2 * theta * t),
+    )
+    return Process(
+        drift=lambda x, t, p: p.theta * (p.mean - x),
+        sigma=lambda x, t, p: p.sigma,
+        params={"theta": theta, "mean": mean, "sigma": sigma},
+        name="ornstein_uhlenbeck",
+        equation="dX = theta (mean - X) dt + sigma dW",
+        exact=replace(known, stationary=lambda: stationary),
+        setting=setting_of(known, mean - 1.5 * stationary.std, t_end=2 / theta, n_steps=40),
+        factory=ornstein_uhlenbeck,
+        arguments={"theta": theta, "mean": mean, "sigma": sigma},
+    )

@@ -1,0 +1,186 @@
+"""Processes whose noise depends on the state: geometric Brownian motion, Cox-Ingersoll-Ross, Pearson, Jacobi."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from scipy import stats
+
+from fpsde.density import FrozenLaw, Law
+from fpsde.domain import Interval
+from fpsde.errors import InvalidInput
+from fpsde.processes.process import Exact, Process, Setting
+from fpsde.processes.spectral import jacobi_law
+from fpsde.processes.transitions import elapsed, inside, known_from_points, setting_of, window_of
+from fpsde.validation import finite, positive, probability
+
+POSITIVE = Interval(0.0, math.inf)
+UNIT = Interval(0.0, 1.0)
+
+
+def geometric_brownian(mu: float = 0.4, sigma: float = 0.25) -> Process:
+    """Return geometric Brownian motion on (0, oo).
+
+        dX = mu X dt + sigma X dW,    log X_t ~ N(log x0 + (mu - sigma^2/2) t, sigma^2 t)
+
+    Units: mu 1/time, sigma 1/sqrt(time). There is no stationary law. Raises InvalidInput unless sigma > 0.
+    """
+    mu, sigma = finite("mu", mu), positive("sigma", sigma)
+
+    def law(x0: float, t: float) -> Law:
+        return FrozenLaw(stats.lognorm(sigma * math.sqrt(t), scale=x0 * math.exp((mu - sigma**2 / 2) * t)))
+
+    def mean(x0: float, t: float) -> float:
+        return inside(x0, POSITIVE) * math.exp(mu * elapsed(t))
+
+    known = replace(
+        known_from_points(law, domain=POSITIVE),
+        mean=mean,
+        variance=lambda x0, t: mean(x0, t) ** 2 * math.expm1(sigma**2 * t),
+    )
+    return Process(
+        drift=lambda x, t, p: p.mu * x,
+        sigma=lambda x, t, p: p.sigma * x,
+        params={"mu": mu, "sigma": sigma},
+        domain=POSITIVE,
+        name="geometric_brownian",
+        equation="dX = mu X dt + sigma X dW",
+        exact=known,
+        setting=setting_of(known, 1.2, t_end=1.0, n_steps=40),
+        factory=geometric_brownian,
+        arguments={"mu": mu, "sigma": sigma},
+    )
+
+
+def cox_ingersoll_ross(kappa: float = 2.0, theta: float = 0.8, sigma: float = 0.35) -> Process:
+    """Return the Cox-Ingersoll-Ross process on (0, oo).
+
+        dX = kappa (theta - X) dt + sigma sqrt(X) dW
+        X_t/c ~ noncentral chi^2(4 kappa theta/sigma^2, x0 e^{-kappa t}/c),  c = sigma^2 (1 - e^{-kappa t})/(4 kappa)
+        X_oo ~ Gamma(shape 2 kappa theta/sigma^2, scale sigma^2/(2 kappa))
+
+    Units: kappa 1/time, theta (unit of x), sigma sqrt((unit of x)/time). Source: Cox, Ingersoll & Ross, Econometrica 53
+    (1985), eqs. 18-20.
+
+    Raises InvalidInput unless all are positive and 2 kappa theta >= sigma^2 (Feller's condition: 0 is out of reach).
+    """
+    kappa, theta, sigma = positive("kappa", kappa), positive("theta", theta), positive("sigma", sigma)
+    if 2 * kappa * theta < sigma**2:
+        raise InvalidInput(
+            f"2 kappa theta = {2 * kappa * theta:.6g} is below sigma^2 = {sigma**2:.6g}: the process reaches 0, where it "
+            f"has no wall; take sigma <= {math.sqrt(2 * kappa * theta):.6g}"
+        )
+
+    def law(x0: float, t: float) -> Law:
+        c = -(sigma**2) * math.expm1(-kappa * t) / (4 * kappa)
+        return FrozenLaw(stats.ncx2(4 * kappa * theta / sigma**2, x0 * math.exp(-kappa * t) / c, scale=c))
+
+    def mean(x0: float, t: float) -> float:
+        return theta + (inside(x0, POSITIVE) - theta) * math.exp(-kappa * elapsed(t))
+
+    def variance(x0: float, t: float) -> float:
+        grown = -math.expm1(-kappa * elapsed(t))
+        return sigma**2 / kappa * grown * (inside(x0, POSITIVE) * math.exp(-kappa * t) + theta * grown / 2)
+
+    stationary = FrozenLaw(stats.gamma(2 * kappa * theta / sigma**2, scale=sigma**2 / (2 * kappa)))
+    known = replace(
+        known_from_points(law, domain=POSITIVE), mean=mean, variance=variance, stationary=lambda: stationary
+    )
+    return Process(
+        drift=lambda x, t, p: p.kappa * (p.theta - x),
+        sigma=lambda x, t, p: p.sigma * np.sqrt(x),
+        params={"kappa": kappa, "theta": theta, "sigma": sigma},
+        domain=POSITIVE,
+        name="cox_ingersoll_ross",
+        equation="dX = kappa (theta - X) dt + sigma sqrt(X) dW",
+        exact=known,
+        setting=setting_of(known, 1.4 * theta, t_end=1.5 / kappa, n_steps=40),
+        factory=cox_ingersoll_ross,
+        arguments={"kappa": kappa, "theta": theta, "sigma": sigma},
+    )
+
+
+def pearson(theta: float = 1.5, a: float = 0.05) -> Process:
+    """Return the Pearson process with heavy tails.
+
+        dX = -theta X dt + sqrt(2 theta a (1 + X^2)) dW,    X_oo: density ~ (1 + x^2)^{-(1 + 1/(2a))}
+
+    a Student law with 1 + 1/a degrees of freedom: its n-th moment exists for n < 1 + 1/a only (at a = 0.05, up to
+    order 20). mean = x0 e^{-theta t}; E X_t^2 = m + (x0^2 - m) e^{-2 theta (1 - a) t} with m = a/(1 - a). The
+    transition has no closed form here. Unit of theta: 1/time. Source: Forman & Sorensen, Scand. J. Stat. 35 (2008)
+    438, case 3.
+
+    Raises InvalidInput unless theta > 0 and 0 < a < 1 (from a = 1 on, the variance does not exist).
+    """
+    theta, a = positive("theta", theta), probability("a", a)
+    freedom = 1 + 1 / a
+    stationary = FrozenLaw(stats.t(freedom, scale=1 / math.sqrt(freedom)))
+
+    def mean(x0: float, t: float) -> float:
+        return finite("x0", x0) * math.exp(-theta * elapsed(t))
+
+    def variance(x0: float, t: float) -> float:
+        m = a / (1 - a)
+        return m + (x0**2 - m) * math.exp(-2 * theta * (1 - a) * t) - mean(x0, t) ** 2
+
+    x0 = 1.5 * math.sqrt(a / (1 - a))
+    return Process(
+        drift=lambda x, t, p: -p.theta * x,
+        sigma=lambda x, t, p: np.sqrt(2 * p.theta * p.a * (1 + x**2)),
+        params={"theta": theta, "a": a},
+        name="pearson",
+        equation="dX = -theta X dt + sqrt(2 theta a (1 + X^2)) dW",
+        exact=Exact(stationary=lambda: stationary, mean=mean, variance=variance),
+        setting=Setting(x0, t_end=1.5 / theta, dt=1.5 / theta / 40, window=window_of([stationary])),
+        factory=pearson,
+        arguments={"theta": theta, "a": a},
+    )
+
+
+def jacobi(theta: float = 1.5, mean: float = 0.4, a: float = 0.02) -> Process:
+    """Return the Jacobi process on (0, 1), also called Wright-Fisher with mutation.
+
+        dX = -theta (X - mean) dt + sqrt(2 theta a X (1 - X)) dW,    X_oo ~ Beta(mean/a, (1 - mean)/a)
+
+    The transition is a series of Jacobi polynomials (:func:`fpsde.processes.spectral.jacobi_law`). Unit of theta:
+    1/time. Source: Forman & Sorensen, Scand. J. Stat. 35 (2008) 438, case 6.
+
+    Raises InvalidInput unless theta > 0, 0 < mean < 1 and 0 < a <= min(mean, 1 - mean) (both ends are out of reach).
+    """
+    theta, mean, a = positive("theta", theta), probability("mean", mean), positive("a", a)
+    if a > min(mean, 1 - mean):
+        raise InvalidInput(
+            f"a={a} is above min(mean, 1 - mean) = {min(mean, 1 - mean):.6g}, so the process reaches an end of (0, 1), "
+            "where it has no wall; take a smaller a"
+        )
+    stationary = FrozenLaw(stats.beta(mean / a, (1 - mean) / a))
+
+    def law(x0: float, t: float) -> Law:
+        return jacobi_law(x0, t, theta=theta, mean=mean, a=a, stationary=stationary)
+
+    def mean_at(x0: float, t: float) -> float:
+        return mean + (inside(x0, UNIT) - mean) * math.exp(-theta * elapsed(t))
+
+    def variance_at(x0: float, t: float) -> float:
+        """From d/dt E X^2 = -2 theta (1 + a) E X^2 + 2 theta (mean + a) E X."""
+        limit, slope = mean * (mean + a) / (1 + a), 2 * (mean + a) / (1 + 2 * a) * (x0 - mean)
+        fast = (x0**2 - limit - slope) * math.exp(-2 * theta * (1 + a) * elapsed(t))
+        return limit + slope * math.exp(-theta * t) + fast - mean_at(x0, t) ** 2
+
+    known = replace(
+        known_from_points(law, domain=UNIT), mean=mean_at, variance=variance_at, stationary=lambda: stationary
+    )
+    return Process(
+        drift=lambda x, t, p: -p.theta * (x - p.mean),
+        sigma=lambda x, t, p: np.sqrt(2 * p.theta * p.a * x * (1 - x)),
+        params={"theta": theta, "mean": mean, "a": a},
+        domain=UNIT,
+        name="jacobi",
+        equation="dX = -theta (X - mean) dt + sqrt(2 theta a X (1 - X)) dW",
+        exact=known,
+        setting=Setting(0.75 * mean, t_end=1.5 / theta, dt=1.5 / theta / 40, window=window_of([stationary])),
+        factory=jacobi,
+        arguments={"theta": theta, "mean": mean, "a": a},
+    )

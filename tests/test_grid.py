@@ -1,0 +1,83 @@
+"""Grids of cells."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fpsde.errors import InvalidInput
+from fpsde.grid import Grid
+
+
+def test_uniform_cells_fill_the_bounds():
+    grid = Grid.uniform((-1, 3), cells=8)
+    np.testing.assert_array_equal(grid.faces, np.linspace(-1, 3, 9))
+    np.testing.assert_array_equal(grid.widths, np.full(8, 0.5))
+    np.testing.assert_array_equal(grid.centres, np.linspace(-0.75, 2.75, 8))
+    assert grid.shape == (8,)
+
+
+def test_one_count_serves_every_axis_and_one_for_each_may_be_given():
+    assert Grid.uniform((0, 1), (0, 2), cells=4).shape == (4, 4)
+    assert Grid.uniform((0, 1), (0, 2), cells=[4, 5]).shape == (4, 5)
+    assert Grid.uniform((0, 1), cells=np.int64(4)).dim == 1
+
+
+def test_cells_may_have_any_widths():
+    grid = Grid((np.array([0.0, 1.0, 3.0, 6.0]),))
+    np.testing.assert_array_equal(grid.widths, [1, 2, 3])
+    np.testing.assert_array_equal(grid.centres, [0.5, 2, 4.5])
+
+
+def test_faces_cannot_be_changed_from_outside():
+    given = np.array([0.0, 1.0, 2.0, 3.0])
+    grid = Grid((given,))
+    given[0] = -5
+    assert grid.faces[0] == 0
+    with pytest.raises(ValueError, match="read-only"):
+        grid.faces[0] = -5
+
+
+def test_grids_can_be_keys():
+    grid = Grid.uniform((0, 1), cells=4)
+    assert {grid: 1}[grid] == 1
+    assert grid != Grid.uniform((0, 1), cells=5)
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ((), "a grid needs at least one axis; none was given"),
+        (([0.0, 1.0, 2.0],), "axis 0 has 2 cells; at least 3 are needed"),
+        (([0, 1, 2, 3], [0, 1, 1, 2]), r"axes\[1\] must strictly increase, but axes\[1\]\[1\]=1.0 is followed by 1.0"),
+        (([0, 1, np.nan, 3],), r"axes\[0\] has 1 of 4 values that are NaN or infinite"),
+        (([[0, 1, 2, 3]],), r"axes\[0\] has shape \(1, 4\)"),
+    ],
+)
+def test_faces_that_bound_no_cells_are_refused(axes, message):
+    with pytest.raises(InvalidInput, match=message):
+        Grid(axes)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "cells", "message"),
+    [
+        ([(1, 1)], 4, r"grid bounds \(1.0, 1.0\) are empty; low must be below high"),
+        ([(0, np.inf)], 4, "high=inf is not finite"),
+        ([(0, 1, 2)], 4, r"grid bounds \(0, 1, 2\) are not a pair; give \(low, high\) for each axis"),
+        ([0, 1], 4, "grid bounds 0 are not a pair"),
+        ([(0, 1)], 2, "cells=2 must be at least 3"),
+        ([(0, 1)], 4.5, "cells=4.5 is not a whole number"),
+        ([(0, 1)], None, "cells=None is not a whole number"),
+        ([(0, 1), (0, 1)], [4], "2 axes but 1 cell counts; give one count for each axis"),
+    ],
+)
+def test_bounds_and_counts_that_make_no_grid_are_refused(bounds, cells, message):
+    with pytest.raises(InvalidInput, match=message):
+        Grid.uniform(*bounds, cells=cells)
+
+
+@pytest.mark.parametrize("name", ["faces", "centres", "widths"])
+def test_one_dimensional_views_refuse_a_grid_of_two(name):
+    with pytest.raises(InvalidInput, match="this needs a grid of one dimension; the grid has 2"):
+        getattr(Grid.uniform((0, 1), (0, 1), cells=4), name)

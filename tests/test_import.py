@@ -1,0 +1,56 @@
+"""The lazy public face of fpsde."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import fpsde
+from fpsde.grid import Grid
+
+HEAVY = {"numpy", "numba", "llvmlite", "sympy", "scipy", "matplotlib", "rich", "cupy", "torch"}
+
+
+def modules_after(statement: str) -> set[str]:
+    """Return the names of the modules that a new process holds after a statement."""
+    code = f"import json, sys\n{statement}\nprint(json.dumps(list(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout))
+
+
+def test_import_fpsde_loads_no_heavy_module():
+    assert not modules_after("import fpsde") & HEAVY
+
+
+def test_using_a_name_loads_what_it_needs_and_this_test_sees_it():
+    assert "numpy" in modules_after("import fpsde; fpsde.Grid")
+
+
+def test_import_fpsde_costs_less_than_import_numpy():
+    bare = modules_after("pass")
+    assert len(modules_after("import fpsde") - bare) < 0.5 * len(modules_after("import numpy") - bare)
+
+
+@pytest.mark.parametrize("name", fpsde.__all__)
+def test_every_public_name_is_there(name):
+    assert getattr(fpsde, name) is not None
+    assert name in dir(fpsde)
+
+
+def test_a_public_name_is_the_object_of_its_module():
+    assert fpsde.Grid is Grid
+
+
+def test_star_import_gives_every_public_name():
+    namespace: dict[str, object] = {}
+    exec("from fpsde import *", namespace)
+    assert set(fpsde.__all__) <= set(namespace)
+
+
+def test_an_unknown_name_offers_the_nearest():
+    with pytest.raises(AttributeError, match=r"unknown name in fpsde 'Gird': did you mean 'Grid'\? known are .*Law"):
+        _ = fpsde.Gird
+    assert not hasattr(fpsde, "nonesuch")
