@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 #: Public name: the module that defines it. A new public name is one line here.
 _HOMES = {
     "BackendUnavailable": "fpsde.errors",
+    "BetaSchedule": "fpsde.processes",
     "Ensemble": "fpsde.ensemble",
     "Exact": "fpsde.processes.process",
     "FokkerPlanck": "fpsde.fokker_planck",
@@ -46,6 +47,7 @@ _HOMES = {
     "Wall": "fpsde.domain",
     "benes": "fpsde.processes",
     "brownian": "fpsde.processes",
+    "constant_beta": "fpsde.processes",
     "cox_ingersoll_ross": "fpsde.processes",
     "ddpm_step": "fpsde.schemes",
     "double_well": "fpsde.processes",
@@ -55,6 +57,7 @@ _HOMES = {
     "geometric_brownian": "fpsde.processes",
     "jacobi": "fpsde.processes",
     "langevin_of": "fpsde.processes",
+    "linear_beta": "fpsde.processes",
     "milstein": "fpsde.schemes",
     "ornstein_uhlenbeck": "fpsde.processes",
     "overdamped": "fpsde.processes",

@@ -24,6 +24,12 @@ from fpsde.provenance import environment
 from fpsde.schemes import Scheme
 from fpsde.validation import finite, increasing, integer, seed64, whole_steps
 
+#: What a failure on each edge means.
+_MEANING = {
+    1: "the particles do not follow the law of their own scheme: the particle code is wrong",
+    2: "the law of the scheme does not go to that of the process: the scheme is wrong, or not of its order",
+    3: "the Fokker-Planck solution is wrong",
+}
 N_PARTICLES = 2_000_000
 SEED = 20_240_501
 
@@ -40,32 +46,42 @@ class Chain:
 
     def verdict(self, edge: int) -> Verdict:
         """Return the verdict of one edge."""
-        return combined_verdict(row.verdict for number, row in self.rows if number == edge)
+        return combined_verdict(self._verdicts(edge))
 
     @property
     def holds(self) -> bool:
-        """Whether no check failed and none was underpowered."""
-        return not {row.verdict for _, row in self.rows} & {Verdict.FAIL, Verdict.UNDERPOWERED}
+        """Whether every check that applies was judged and passed."""
+        return {row.verdict for _, row in self.rows} <= {Verdict.PASS, Verdict.NOT_APPLICABLE}
 
     @property
     def blame(self) -> str:
         """What the verdicts of the three edges mean together."""
-        failed = [edge for edge in (1, 2, 3) if self.verdict(edge) is Verdict.FAIL]
-        if not failed:
-            weak = [edge for edge in (1, 2, 3) if self.verdict(edge) is Verdict.UNDERPOWERED]
-            return f"edge {weak[0]} is underpowered: a larger sample is needed" if weak else "all edges hold"
-        meaning = {
-            1: "the particles do not follow the law of their own scheme: the particle code is wrong",
-            2: "the law of the scheme does not go to that of the process as it should: the scheme is wrong, or not of that order",
-            3: "the Fokker-Planck solution is wrong",
-        }
+        if self.holds:
+            return "all edges hold"
         held = [edge for edge in (1, 2, 3) if self.verdict(edge) is Verdict.PASS]
-        prefix = f"edge{'s' if len(held) > 1 else ''} {' and '.join(map(str, held))} hold{'' if len(held) > 1 else 's'}, " if held else ""
-        return prefix + "; ".join(f"edge {edge} fails: {meaning[edge]} ({self._worst(edge)})" for edge in failed)
+        prefix = (
+            f"edge{'s' if len(held) > 1 else ''} {' and '.join(map(str, held))} hold{'' if len(held) > 1 else 's'}, "
+            if held
+            else ""
+        )
+        return prefix + "; ".join(self._says(edge) for edge in (1, 2, 3) if not self._clear(edge))
 
-    def _worst(self, edge: int) -> str:
-        row = next(row for number, row in self.rows if number == edge and row.verdict is Verdict.FAIL)
-        return f"{row.check}: {row.detail}"
+    def _clear(self, edge: int) -> bool:
+        return all(row.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE) for number, row in self.rows if number == edge)
+
+    def _says(self, edge: int) -> str:
+        """What an edge that does not hold means, with the first check that says so."""
+        verdict = next(v for v in (Verdict.FAIL, Verdict.UNDERPOWERED, Verdict.NOT_JUDGED) if v in self._verdicts(edge))
+        row = next(row for number, row in self.rows if number == edge and row.verdict is verdict)
+        meaning = {
+            Verdict.FAIL: f"fails: {_MEANING[edge]}",
+            Verdict.UNDERPOWERED: "is underpowered: a larger sample is needed",
+            Verdict.NOT_JUDGED: "is not judged",
+        }
+        return f"edge {edge} {meaning[verdict]} ({row.check}: {row.detail})"
+
+    def _verdicts(self, edge: int) -> set[Verdict]:
+        return {row.verdict for number, row in self.rows if number == edge}
 
 
 @dataclass(frozen=True)
@@ -82,14 +98,20 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 if all hold, 1 if a check failed, 2 if one is underpowered."""
-        verdict = combined_verdict(row.verdict for chain in self.chains for _, row in chain.rows)
-        return {Verdict.FAIL: 1, Verdict.UNDERPOWERED: 2}.get(verdict, 0)
+        """0 if all hold, 1 if a check failed, 2 if none did but one is underpowered or could not be judged."""
+        if self.holds:
+            return 0
+        return 1 if any(row.verdict is Verdict.FAIL for chain in self.chains for _, row in chain.rows) else 2
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON can hold it."""
         checks = [
-            {"process": chain.question.process.name, "scheme": chain.question.scheme.name, "edge": edge, **row.as_dict()}
+            {
+                "process": chain.question.process.name,
+                "scheme": chain.question.scheme.name,
+                "edge": edge,
+                **row.as_dict(),
+            }
             for chain in self.chains
             for edge, row in chain.rows
         ]
@@ -119,7 +141,11 @@ def verify(
 
 
 def session(
-    questions: Sequence[Question], *, seed: int, alpha: float = SESSION_ALPHA, corners: Sequence[Corners] | None = None,
+    questions: Sequence[Question],
+    *,
+    seed: int,
+    alpha: float = SESSION_ALPHA,
+    corners: Sequence[Corners] | None = None,
     watched: Callable[[Iterable], Iterable] = iter,
 ) -> Report:
     """Return the report on several questions, which share the false-alarm probability ``alpha``.
@@ -133,8 +159,16 @@ def session(
 
 
 def asked(
-    process: Process, scheme: Scheme, *, x0: Any = None, t_end: Any = None, dt: Any = None, window: Any = None,
-    n_particles: Any = N_PARTICLES, seed: Any = SEED, alpha: float = SESSION_ALPHA,
+    process: Process,
+    scheme: Scheme,
+    *,
+    x0: Any = None,
+    t_end: Any = None,
+    dt: Any = None,
+    window: Any = None,
+    n_particles: Any = N_PARTICLES,
+    seed: Any = SEED,
+    alpha: float = SESSION_ALPHA,
 ) -> Question:
     """Return the checked question, completed from the process's setting."""  # fmt: skip
     setting = process.setting
@@ -146,13 +180,22 @@ def asked(
     interval = process.intervals[0]
     bounds = (interval.low, interval.high) if bounds is None and interval.walled else bounds
     if bounds is None:
-        raise InvalidInput(f"{process.name} has no window that holds its mass; give window=(low, high) for the Fokker-Planck grid")
+        raise InvalidInput(
+            f"{process.name} has no window that holds its mass; give window=(low, high) for the Fokker-Planck grid"
+        )
     low, high = increasing("window", bounds)
     start = setting.x0 if x0 is None else x0
     return Question(
-        process, scheme, start if isinstance(start, Law) else finite("x0", start), float(horizon), float(step), (float(low), float(high)),
-        integer("n_particles", n_particles, least=2), seed64(seed), alpha,
-    )  # fmt: skip
+        process=process,
+        scheme=scheme,
+        x0=start if isinstance(start, Law) else finite("x0", start),
+        t_end=float(horizon),
+        dt=float(step),
+        window=(float(low), float(high)),
+        n_particles=integer("n_particles", n_particles, least=2),
+        seed=seed64(seed),
+        alpha=alpha,
+    )
 
 
 def judged(q: Question, corners: Corners) -> Chain:
@@ -160,11 +203,12 @@ def judged(q: Question, corners: Corners) -> Chain:
     solver_rows, reference = solver_edge(q, corners)
     sound = combined_verdict(row.verdict for row in solver_rows) is Verdict.PASS
     scheme_rows = scheme_edge(q, corners, reference, sound=sound)
+    law: SchemeLaw | None = None
+    run: Ensemble | None = None
     try:
         law = law_of(q, corners)
-    except (UnstableStep, NotConverged) as error:
-        sampling_rows, law, run = [CheckResult("density", Verdict.NOT_JUDGED, detail=str(error))], None, None
-    else:
         sampling_rows, run = sampling_edge(q, corners, law)
+    except (UnstableStep, NotConverged) as error:
+        sampling_rows = [CheckResult("density", Verdict.NOT_JUDGED, detail=str(error))]
     rows = [(1, row) for row in sampling_rows] + [(2, row) for row in scheme_rows] + [(3, row) for row in solver_rows]
     return Chain(q, tuple(rows), reference, law, run)

@@ -39,14 +39,25 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fpsde", description="Find out whether a stochastic simulator is right.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     verify = commands.add_parser("verify", help="judge the chain of laws of processes, edge by edge")
-    verify.add_argument("processes", nargs="*", metavar="PROCESS", help="names of processes (default: the whole catalogue)")
-    verify.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="set a parameter of the process; repeatable")
+    verify.add_argument(
+        "processes", nargs="*", metavar="PROCESS", help="names of processes (default: the whole catalogue)"
+    )
+    verify.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="set a parameter of the process; repeatable"
+    )
     verify.add_argument("--scheme", help="the scheme (default: euler_maruyama)")
     verify.add_argument("--dt", type=float, help="time step, in the process's unit of time")
     verify.add_argument("--t-end", type=float, help="horizon, in the process's unit of time")
-    verify.add_argument("--particles", type=float, default=N_PARTICLES, help="number of particles (default: %(default)s)")
+    verify.add_argument(
+        "--particles", type=float, default=N_PARTICLES, help="number of particles (default: %(default)s)"
+    )
     verify.add_argument("--seed", type=int, default=SEED, help="seed of the generator (default: %(default)s)")
-    verify.add_argument("--alpha", type=float, default=SESSION_ALPHA, help="false-alarm probability of the session (default: %(default)s)")
+    verify.add_argument(
+        "--alpha",
+        type=float,
+        default=SESSION_ALPHA,
+        help="false-alarm probability of the session (default: %(default)s)",
+    )
     verify.add_argument("--plant", metavar="DEFECT", help="judge a deliberately wrong copy; 'list' shows the defects")
     verify.add_argument("--json", metavar="FILE", help="write the report as JSON; - for standard output")
     verify.add_argument("--out", type=Path, metavar="DIR", help="write report.html, report.json and the figures here")
@@ -81,7 +92,10 @@ def _questions(options: argparse.Namespace) -> list[Question]:
 
 def _pairs(options: argparse.Namespace, settings: dict[str, float]) -> list[tuple[Process, Scheme]]:
     if not options.processes:
-        return [(process, scheme if options.scheme is None else scheme_named(options.scheme)) for process, scheme in default_suite()]
+        return [
+            (process, scheme if options.scheme is None else scheme_named(options.scheme))
+            for process, scheme in default_suite()
+        ]
     scheme = scheme_named(options.scheme or "euler_maruyama")
     return [(process_named(name).with_params(**settings), scheme) for name in options.processes]
 

@@ -16,7 +16,7 @@ from fpsde.processes.process import Process
 
 @dataclass(frozen=True)
 class Corners:
-    """How each corner is computed. ``claimed`` is the process that particles and scheme are handed for the one judged."""
+    """How each corner is computed. ``claimed`` is what particles and scheme get for the process judged."""
 
     particles: Callable[..., Ensemble] = simulate
     law: Callable[..., SchemeLaw] = scheme_law

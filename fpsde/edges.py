@@ -1,10 +1,11 @@
 """The three edges of the chain of laws, each judged by what can differ on it.
 
-    particles --1-- law of the scheme --2-- law of the process --3-- closed form, stationary law
+particles --1-- law of the scheme --2-- law of the process --3-- closed form, stationary law
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,6 +36,8 @@ PATHS = 2**14
 SAMPLING_CHECKS = 4
 #: Negative mass, relative to all of it, that is round-off.
 NEGATIVE = 1e-14
+#: Mass of a known law outside of the window up to which it fits.
+FITS = 1e-7
 #: Probability of leaving the domain during a run up to which it counts as never left.
 LEAK = 1e-12
 
@@ -78,17 +81,29 @@ def solver_edge(q: Question, corners: Corners) -> tuple[list[CheckResult], Refer
     exact = _closed_form(q)
     if q.process.tables and exact is not None:
         faces = np.linspace(*q.window, CELLS + 1)
-        jumps = CheckResult("closed form", Verdict.NOT_APPLICABLE, detail="coefficients that jump from step to step have no order in time")
+        jumps = CheckResult(
+            "closed form",
+            Verdict.NOT_APPLICABLE,
+            detail="coefficients that jump from step to step have no order in time",
+        )
         return [jumps], Reference(exact, faces, exact.cdf(faces), 1e-13, "closed form")
     grids = [Grid.uniform(q.window, cells=CELLS * 2**k) for k in range(FP_LEVELS)]
     solvers = [corners.solver(q.process, grid) for grid in grids]
-    runs = [s.evolve(q.x0, t_end=q.t_end, dt=q.t_end / (FP_STEPS * 2**k)) for k, s in enumerate(solvers)]
     faces = grids[0].faces
+    try:
+        runs = [s.evolve(q.x0, t_end=q.t_end, dt=q.t_end / (FP_STEPS * 2**k)) for k, s in enumerate(solvers)]
+    except InvalidInput as error:
+        return _spilled(q, exact, faces, error)
     found = np.array([run.law.cdf(faces) for run in runs])
     widths = [float(grid.widths[0]) for grid in grids]
     last = runs[-1]
     rows = [
-        _bounded("mass", last.mass_error, 1e-13 * np.sqrt(last.n_steps) + abs(last.outside), "mass lost or made, absorbing walls counted"),
+        _bounded(
+            "mass",
+            last.mass_error,
+            1e-13 * np.sqrt(last.n_steps) + abs(last.outside),
+            "mass lost or made, absorbing walls counted",
+        ),
         _bounded("positivity", max(0.0, -last.minimum), NEGATIVE, "most negative cell of the whole run"),
     ]
     if exact is not None:
@@ -109,7 +124,13 @@ def solver_edge(q: Question, corners: Corners) -> tuple[list[CheckResult], Refer
 def scheme_edge(q: Question, corners: Corners, reference: Reference, *, sound: bool) -> list[CheckResult]:
     """Judge edge 2: the law of the scheme goes to the law of the process like dt^p, with no intercept."""
     if not sound and reference.source != "closed form":
-        return [CheckResult("weak order", Verdict.NOT_JUDGED, detail="the Fokker-Planck solution that it would be judged by fails on edge 3")]
+        return [
+            CheckResult(
+                "weak order",
+                Verdict.NOT_JUDGED,
+                detail="the Fokker-Planck solution that it would be judged by fails on edge 3",
+            )
+        ]
     walled = q.process.intervals[0].walled and not q.process.intervals[0].periodic
     try:
         expected = q.scheme.weak_order(additive=q.process.additive, walled=walled)
@@ -124,7 +145,12 @@ def scheme_edge(q: Question, corners: Corners, reference: Reference, *, sound: b
     floor = reference.tau + max(law.accuracy for law in laws)
     dts = [q.dt / 2**k for k in range(DT_LEVELS)]
     order = checks.order(dts, projected(errors), expected=expected, floor=floor)
-    leak = _bounded("stays in the domain", laws[0].leak.total, LEAK, f"probability of leaving the domain or the box in {q.n_steps} steps")
+    leak = _bounded(
+        "stays in the domain",
+        laws[0].leak.total,
+        LEAK,
+        f"probability of leaving the domain or the box in {q.n_steps} steps",
+    )
     return [_named("weak order", order), leak]
 
 
@@ -132,8 +158,9 @@ def sampling_edge(q: Question, corners: Corners, law: SchemeLaw) -> tuple[list[C
     """Judge edge 1: the particles follow the law of their own scheme, with nothing forgiven."""
     alpha = q.alpha / SAMPLING_CHECKS
     process = corners.claimed(q.process)
-    run = corners.particles(process, q.scheme, x0=q.x0, times=q.times(), n_particles=q.n_particles, seed=q.seed)
-    u = law.law.cdf(run.x[0])
+    seed = particle_seed(q, "end")
+    run = corners.particles(process, q.scheme, x0=q.x0, times=q.times(), n_particles=q.n_particles, seed=seed)
+    u = law.law.cdf(run.positions[0])
     half = len(u) // 2
     rows = [
         checks.density(run, law.law, alpha=alpha),
@@ -145,11 +172,20 @@ def sampling_edge(q: Question, corners: Corners, law: SchemeLaw) -> tuple[list[C
 
 
 def law_of(q: Question, corners: Corners, *, refined: int = 1) -> SchemeLaw:
-    """Return the law of the scheme at ``t_end``, with each step cut into ``refined``; what a table holds for a step lasts as long."""
+    """Return the law of the scheme at ``t_end``, with each step cut into ``refined``.
+
+    What a table holds for a step then holds for each of its parts.
+    """
     process = corners.claimed(q.process)
     if process.tables:
         process = replace(process, tables={name: np.repeat(values, refined) for name, values in process.tables.items()})
     return corners.law(process, q.scheme, x0=q.x0, times=q.times(refined))
+
+
+def particle_seed(q: Question, purpose: str) -> int:
+    """Return the generator's key for one use in one question, so that no two of a session share their noise."""
+    text = f"{q.seed} {q.process.name} {q.scheme.name} {purpose}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
 def projected(errors: np.ndarray) -> np.ndarray:
@@ -172,14 +208,30 @@ def _closed_form(q: Question) -> Law | None:
 
 
 def _innovations(q: Question, corners: Corners, process: Process, alpha: float) -> CheckResult:
-    """Judge the increments of whole paths, where the step is x + mu dt + sigma dW and nothing is done to it afterwards."""
+    """Judge the increments of whole paths, where the step is x + mu dt + sigma dW and no wall changes it."""
     if q.scheme is not euler_maruyama or process.intervals[0].walled:
         return CheckResult("innovations", Verdict.NOT_APPLICABLE, detail="the step is not x + mu dt + sigma dW alone")
     times = q.times()
     n = min(PATHS, q.n_particles)
-    run = corners.particles(process, q.scheme, x0=q.x0, times=times, n_particles=n, seed=q.seed + 1, observers=(Snapshots(times[1:]),))
+    seed, observers = particle_seed(q, "paths"), (Snapshots(times[1:]),)
+    run = corners.particles(process, q.scheme, x0=q.x0, times=times, n_particles=n, seed=seed, observers=observers)
     paths = np.stack([x[0] for _, x in run.snapshots])
     return checks.innovations(paths, times[1:], drift=process.ito_drift, sigma=process.noise_coefficient, alpha=alpha)
+
+
+def _spilled(
+    q: Question, exact: Law | None, faces: np.ndarray, error: InvalidInput
+) -> tuple[list[CheckResult], Reference]:
+    """Judge a solver that refuses its grid: wrong if the law that is known fits there, else the grid is too small."""
+    known = exact if exact is not None else q.process.exact.stationary and q.process.exact.stationary()
+    if known is None or known.cdf(faces[0]) + 1 - known.cdf(faces[-1]) > FITS:
+        raise error
+    row = CheckResult(
+        "mass", Verdict.FAIL, detail=f"the law that is known lies within [{faces[0]:g}, {faces[-1]:g}], but: {error}"
+    )
+    return [row], Reference(
+        known, faces, known.cdf(faces), np.inf, "closed form" if exact is not None else "stationary law"
+    )
 
 
 def _named(name: str, result: Any) -> Any:

@@ -47,8 +47,7 @@ class Counts:
 class Ensemble:
     """A finished (or interrupted) run.
 
-    ``x`` are the positions ``(d, n)`` at time ``t``, or None if they were not kept. ``first_ids`` are the ids of the first
-    particle of each finished chunk where a run was interrupted; ``n_particles`` counts what is finished.
+    ``x`` are the positions ``(d, n)`` at time ``t``, or None if not kept. ``n_particles`` counts what is finished.
     """
 
     t: float
@@ -67,6 +66,13 @@ class Ensemble:
     def interrupted(self) -> bool:
         """Whether the run was stopped before all particles were finished."""
         return self.n_particles < self.requested
+
+    @property
+    def positions(self) -> np.ndarray:
+        """The positions ``(d, n)`` at the end; InvalidInput if they were not kept."""
+        if self.x is None:
+            raise InvalidInput("the positions of this run were not kept; run it with keep_positions=True")
+        return self.x
 
     def snapshot(self, time: float) -> np.ndarray:
         """Return the positions ``(d, n)`` seen at ``time``."""

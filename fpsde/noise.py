@@ -163,8 +163,9 @@ def words(seed: int, purpose: Purpose, *, particles: np.ndarray, blocks: np.ndar
 
 
 def uniforms(seed: int, purpose: Purpose, *, particles: np.ndarray, count: int) -> np.ndarray:
-    """Return ``count`` uniform numbers in (0, 1) for each particle, ``(count, n)`` float64 with 53 bits."""
+    """Return ``count`` uniform numbers for each particle, ``(count, n)`` float64 in [2^-53, 1 - 2^-53]."""
     blocks = np.arange((count + 1) // 2)
     w = words(seed, purpose, particles=np.asarray(particles)[None, :], blocks=blocks[:, None]).astype(np.uint64)
     pairs = np.stack([w[0] | (w[1] << np.uint64(32)), w[2] | (w[3] << np.uint64(32))], axis=1)  # (blocks, 2, n)
-    return ((pairs.reshape(-1, w.shape[-1])[:count] >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    # 52 bits: with 53 the half could not be held above 1/2, and the largest would round to 1
+    return ((pairs.reshape(-1, w.shape[-1])[:count] >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52

@@ -1,7 +1,7 @@
 """Deliberately wrong copies: each plants one defect at one corner of the chain, and the chain must name its edge.
 
-A defect of the kernel must fail edge 1 (the particles are not the scheme), one of the stated scheme edge 2 (the scheme is
-not one of the process), one of the solver edge 3 (the density is not that of the process).
+A defect of the kernel must fail edge 1 (the particles are not the scheme), one of the stated scheme edge 2 (it is no
+scheme of the process), one of the solver edge 3 (the density is not that of the process).
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def _with_noise(change: Callable[[Any, Any], Any]) -> Callable[[Corners], Corner
 
         return replace(scheme, step=step)
 
-    return lambda corners: replace(corners, particles=lambda process, scheme, **run: simulate(process, wrong(scheme), **run))
+    return lambda corners: replace(
+        corners, particles=lambda process, scheme, **run: simulate(process, wrong(scheme), **run)
+    )
 
 
 def _reused(process: Process, scheme: Scheme, *, n_particles: int, **run: Any) -> Ensemble:
@@ -52,15 +54,21 @@ def _reused(process: Process, scheme: Scheme, *, n_particles: int, **run: Any) -
     half = simulate(process, scheme, n_particles=(n_particles + 1) // 2, **run)
     twice = lambda x: np.repeat(x, 2, axis=1)[:, :n_particles]  # noqa: E731
     return replace(
-        half, n_particles=n_particles, requested=n_particles, x=twice(half.x), snapshots=tuple((t, twice(x)) for t, x in half.snapshots)
+        half,
+        n_particles=n_particles,
+        requested=n_particles,
+        x=twice(half.positions),
+        snapshots=tuple((t, twice(x)) for t, x in half.snapshots),
     )
 
 
-def _one_step_short(process: Process, scheme: Scheme, *, times: np.ndarray, observers: tuple = (), **run: Any) -> Ensemble:
+def _one_step_short(
+    process: Process, scheme: Scheme, *, times: np.ndarray, observers: tuple = (), **run: Any
+) -> Ensemble:
     """Stop one step early and call it the end."""
     seen = [Snapshots(times[1:-1]) if isinstance(observer, Snapshots) else observer for observer in observers]
     short = simulate(process, scheme, times=times[:-1], observers=seen, **run)
-    snapshots = (*short.snapshots, (float(times[-1]), short.x)) if short.snapshots else ()
+    snapshots = (*short.snapshots, (float(times[-1]), short.positions)) if short.snapshots else ()
     return replace(short, t=float(times[-1]), snapshots=snapshots)
 
 
@@ -78,12 +86,9 @@ def _misread(process: Process) -> Process:
 
 
 def _zero_gradient(process: Process, grid: Any, t: float = 0.0) -> Generator:
-    """The generator with dp/dx = 0 at the walls in place of zero total flux: the drift then carries mass through them."""
-    right = assemble(process, grid, t)
-    diag, mu = right.diag.copy(), process.ito_drift(grid.centres[[0, -1]], t)
-    diag[0] += mu[0] / grid.widths[0]
-    diag[-1] -= mu[-1] / grid.widths[-1]
-    return replace(right, diag=diag)
+    """The generator with dp/dx = 0 at the walls in place of zero total flux: the drift carries mass through them."""
+    mu, widths = process.ito_drift(grid.faces[[0, -1]], t), grid.widths[[0, -1]]
+    return replace(assemble(process, grid, t), exits=(-mu[0] / widths[0], mu[1] / widths[1]))
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,11 @@ def _solving(solver: Callable[[Process, Any], FokkerPlanck]) -> Callable[[Corner
 
 def _drifts_at_a_wall(process: Process) -> bool:
     interval = process.intervals[0]
-    return interval.walled and not interval.periodic and bool(np.any(process.ito_drift(np.array([interval.low, interval.high])) != 0))
+    return (
+        interval.walled
+        and not interval.periodic
+        and bool(np.any(process.ito_drift(np.array([interval.low, interval.high])) != 0))
+    )
 
 
 PLANTS: dict[str, Plant] = {
@@ -114,19 +123,30 @@ PLANTS: dict[str, Plant] = {
         Plant("noise*1.01", 1, "the kernel's increments are 1 % too large", _with_noise(lambda v, dt: 1.01 * v)),
         Plant("sqrt(dt)->dt", 1, "the kernel scales its normals by dt", _with_noise(lambda v, dt: v * np.sqrt(dt))),
         Plant("reused noise", 1, "two particles share each draw", lambda c: replace(c, particles=_reused)),
-        Plant("dropped last step", 1, "the kernel stops one step early", lambda c: replace(c, particles=_one_step_short)),
+        Plant("dropped last step", 1, "the kernel stops a step early", lambda c: replace(c, particles=_one_step_short)),
         Plant("drift sign", 2, "the scheme is stated with -mu", _claiming(_drift_reversed)),
         Plant(
-            "ito as stratonovich", 2, "the scheme takes an Itô drift for a Stratonovich one (or the reverse)", _claiming(_misread),
+            "ito as stratonovich",
+            2,
+            "the scheme takes an Itô drift for a Stratonovich one (or the reverse)",
+            _claiming(_misread),
             visible=lambda process: not process.additive,
         ),
-        Plant("D not halved", 3, "the solver takes D = sigma^2", _solving(lambda process, grid: FokkerPlanck(_TwiceTheDiffusivity(process), grid))),
         Plant(
-            "no-flux as zero gradient", 3, "the solver's walls have dp/dx = 0 in place of zero total flux",
-            _solving(lambda process, grid: FokkerPlanck(process, grid, assemble=_zero_gradient)), visible=_drifts_at_a_wall,
+            "D not halved",
+            3,
+            "the solver takes D = sigma^2",
+            _solving(lambda process, grid: FokkerPlanck(_TwiceTheDiffusivity(process), grid)),
+        ),
+        Plant(
+            "no-flux as zero gradient",
+            3,
+            "the solver's walls have dp/dx = 0 in place of zero total flux",
+            _solving(lambda process, grid: FokkerPlanck(process, grid, assemble=_zero_gradient)),
+            visible=_drifts_at_a_wall,
         ),
     )
-}  # fmt: skip
+}
 
 
 def plant_named(name: str) -> Plant:
@@ -139,5 +159,7 @@ def plant_named(name: str) -> Plant:
 def planted(plant: Plant, process: Process) -> Corners:
     """Return the corners with the defect in, refusing a process on which it changes nothing."""
     if not plant.visible(process):
-        raise InvalidInput(f"{plant.name!r} ({plant.what}) changes nothing on {process.name}; choose a process on which it does")
+        raise InvalidInput(
+            f"{plant.name!r} ({plant.what}) changes nothing on {process.name}; choose a process on which it does"
+        )
     return plant.into(Corners())

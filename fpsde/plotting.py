@@ -10,16 +10,25 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 from scipy import stats
 
 from fpsde.chain import Chain
 from fpsde.density import Law
 
 #: Okabe & Ito's palette, told apart by colour-blind readers; line styles differ as well.
-BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"
+BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = (
+    "#000000",
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#0072B2",
+    "#D55E00",
+    "#CC79A7",
+)
 #: Half-width of the noise bands, in standard deviations, and the probability that a bin lies inside.
 BAND = 3.0
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "figure.dpi": 120,
     "figure.constrained_layout.use": True,
     "font.size": 10,
@@ -28,7 +37,7 @@ STYLE: dict[str, Any] = {
     "grid.alpha": 0.25,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": mpl.cycler(color=[BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY]),
+    "axes.prop_cycle": cycler(color=[BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY]),
     "legend.frameon": False,
     "lines.linewidth": 1.6,
 }
@@ -67,19 +76,43 @@ def chain_figure(chain: Chain, *, bins: int = 100) -> Figure:
 
 
 def _particles(above: Any, below: Any, chain: Chain, faces: np.ndarray, exact: np.ndarray) -> None:
-    assert chain.law is not None and chain.run is not None and chain.run.x is not None
+    assert chain.law is not None and chain.run is not None
     n, width = chain.run.n_particles, faces[1] - faces[0]
     centres = 0.5 * (faces[1:] + faces[:-1])
     masses = np.clip(smooth_masses(chain.law.law, faces), 0.0, 1.0)
     low, high = stats.binom.interval(1 - 2 * stats.norm.sf(BAND), n, masses)
-    seen = _between_atoms(chain.run.x[0], chain.law.law)
+    seen = _between_atoms(chain.run.positions[0], chain.law.law)
     counts, _ = np.histogram(seen, faces)
-    above.fill_between(centres, low / n / width, high / n / width, step="mid", color=SKY, alpha=0.5, lw=0, label=f"{BAND:g} sd noise band, n = {n:,}")
+    above.fill_between(
+        centres,
+        low / n / width,
+        high / n / width,
+        step="mid",
+        color=SKY,
+        alpha=0.5,
+        lw=0,
+        label=f"{BAND:g} sd noise band, n = {n:,}",
+    )
     above.step(centres, counts / n / width, where="mid", color=BLUE, lw=1.0, label="particles")
     above.plot(centres, masses / width, color=VERMILION, lw=1.2, label="exact law of the scheme")
-    below.fill_between(centres, (low / n - masses) / width, (high / n - masses) / width, step="mid", color=SKY, alpha=0.5, lw=0)
-    below.step(centres, (counts / n - masses) / width, where="mid", color=BLUE, lw=1.0, label="particles - law of the scheme (edge 1)")
-    below.plot(centres, masses / width - exact, color=VERMILION, lw=1.4, label="law of the scheme - law of the process (edge 2)")
+    below.fill_between(
+        centres, (low / n - masses) / width, (high / n - masses) / width, step="mid", color=SKY, alpha=0.5, lw=0
+    )
+    below.step(
+        centres,
+        (counts / n - masses) / width,
+        where="mid",
+        color=BLUE,
+        lw=1.0,
+        label="particles - law of the scheme (edge 1)",
+    )
+    below.plot(
+        centres,
+        masses / width - exact,
+        color=VERMILION,
+        lw=1.4,
+        label="law of the scheme - law of the process (edge 2)",
+    )
 
 
 def smooth_masses(law: Law, faces: np.ndarray) -> np.ndarray:

@@ -20,8 +20,9 @@ from fpsde.plotting import chain_figure, save
 _COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.UNDERPOWERED: "yellow"}
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>fpsde: the chain of laws</title>
-<style>body{{font:15px/1.45 sans-serif;max-width:70em;margin:2em auto;padding:0 1em}}table{{border-collapse:collapse;font-size:13px}}
-td,th{{border:1px solid #bbb;padding:.25em .5em;text-align:left;vertical-align:top}}.fail{{color:#b00;font-weight:bold}}img{{max-width:100%}}</style></head>
+<style>body{{font:15px/1.45 sans-serif;max-width:70em;margin:2em auto;padding:0 1em}}
+table{{border-collapse:collapse;font-size:13px}} td,th{{border:1px solid #bbb;padding:.25em .5em;text-align:left}}
+.fail{{color:#b00;font-weight:bold}} img{{max-width:100%}}</style></head>
 <body><h1>The chain of laws</h1><p>{summary}</p>{body}<h2>Provenance</h2><pre>{provenance}</pre></body></html>
 """
 
@@ -36,7 +37,8 @@ def summary(report: Report) -> str:
     checks = [row for chain in report.chains for _, row in chain.rows]
     judged = sum(row.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.UNDERPOWERED) for row in checks)
     outcome = "all hold" if report.holds else f"{sum(not chain.holds for chain in report.chains)} do not hold"
-    return f"{len(report.chains)} chains, {judged} checks: {outcome}. P(false alarm) <= {report.alpha:g} for the session, seed {report.seed}."
+    budget = f"P(false alarm) <= {report.alpha:g} for the session, seed {report.seed}"
+    return f"{len(report.chains)} chains, {judged} checks: {outcome}. {budget}."
 
 
 def table(report: Report) -> Table:
@@ -50,7 +52,12 @@ def table(report: Report) -> Table:
         for i, (edge, row) in enumerate(chain.rows):
             names = (chain.question.process.name, chain.question.scheme.name) if i == 0 else ("", "")
             colour = _COLOURS.get(row.verdict, "dim")
-            cells = (number(row.statistic), number(row.threshold), number(row.resolution), "" if row.n is None else f"{row.n:,}")
+            cells = (
+                number(row.statistic),
+                number(row.threshold),
+                number(row.resolution),
+                "" if row.n is None else f"{row.n:,}",
+            )
             out.add_row(*names, str(edge), row.check, f"[{colour}]{row.verdict.value}[/]", *cells)
         out.add_section()
     return out
@@ -62,7 +69,9 @@ def show(report: Report, *, console: Console | None = None) -> None:
     screen.print(table(report))
     for chain in report.chains:
         if not chain.holds:
-            screen.print(f"[bold]{chain.question.process.name}, {chain.question.scheme.name}[/]: {chain.blame}", highlight=False)
+            screen.print(
+                f"[bold]{chain.question.process.name}, {chain.question.scheme.name}[/]: {chain.blame}", highlight=False
+            )
     screen.print(summary(report), highlight=False)
 
 
@@ -80,7 +89,9 @@ def write_folder(report: Report, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BackendUnavailable(f"the folder {folder} cannot be made ({error}); give another one with --out") from error
+        raise BackendUnavailable(
+            f"the folder {folder} cannot be made ({error}); give another one with --out"
+        ) from error
     write_json(report, str(folder / "report.json"))
     pictures = [_picture(chain, folder) for chain in report.chains]
     body = "".join(_section(chain, picture) for chain, picture in zip(report.chains, pictures, strict=True))
@@ -95,22 +106,34 @@ def _picture(chain: Chain, folder: Path) -> Path:
     try:
         return save(chain_figure(chain), path)
     except OSError as error:
-        raise BackendUnavailable(f"{path} cannot be written ({error}); free some space or give another folder with --out") from error
+        raise BackendUnavailable(
+            f"{path} cannot be written ({error}); free some space or give another folder with --out"
+        ) from error
 
 
 def _section(chain: Chain, picture: Path) -> str:
     q = chain.question
     rows = "".join(_row(edge, row) for edge, row in chain.rows)
     image = base64.b64encode(picture.read_bytes()).decode()
-    head = "<tr><th>edge<th>check<th>verdict<th>statistic<th>threshold<th>tolerance<th>resolution<th>n<th>what was seen</tr>"
+    columns = ("edge", "check", "verdict", "statistic", "threshold", "tolerance", "resolution", "n", "what was seen")
+    head = "<tr>" + "".join(f"<th>{column}" for column in columns) + "</tr>"
     return (
-        f"<h2>{html.escape(q.process.name)}, {html.escape(q.scheme.name)}</h2><p>{html.escape(q.process.equation)}; {html.escape(chain.blame)}.</p>"
+        f"<h2>{html.escape(q.process.name)}, {html.escape(q.scheme.name)}</h2>"
+        f"<p>{html.escape(q.process.equation)}; {html.escape(chain.blame)}.</p>"
         f'<img alt="densities and differences" src="data:image/png;base64,{image}"><table>{head}{rows}</table>'
     )
 
 
 def _row(edge: int, row: CheckResult) -> str:
-    cells: list[Any] = [edge, row.check, row.verdict.value, number(row.statistic), number(row.threshold), number(row.tolerance), number(row.resolution)]
+    cells: list[Any] = [
+        edge,
+        row.check,
+        row.verdict.value,
+        number(row.statistic),
+        number(row.threshold),
+        number(row.tolerance),
+        number(row.resolution),
+    ]
     cells += ["" if row.n is None else f"{row.n:,}", row.detail]
     mark = ' class="fail"' if row.verdict is Verdict.FAIL else ""
     return f"<tr{mark}>" + "".join(f"<td>{html.escape(str(cell))}" for cell in cells) + "</tr>"
@@ -120,4 +143,6 @@ def _write(path: Path, content: bytes) -> None:
     try:
         path.write_bytes(content)
     except OSError as error:
-        raise BackendUnavailable(f"{path} cannot be written ({error}); free some space or name another place") from error
+        raise BackendUnavailable(
+            f"{path} cannot be written ({error}); free some space or name another place"
+        ) from error

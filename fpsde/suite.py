@@ -1,15 +1,14 @@
-"""What ``fpsde verify`` judges where no process is named: every process of the catalogue, schemes and walls included."""
+"""What ``fpsde verify`` judges where no process is named: the whole catalogue, schemes and walls included."""
 
 from __future__ import annotations
 
-from fpsde.domain import Interval, Wall
-from fpsde.processes import CATALOGUE, brownian, ddpm_chain
+from fpsde.processes import CATALOGUE, ddpm_chain
 from fpsde.processes.process import Process
 from fpsde.schemes import Scheme, ddpm_step, euler_maruyama, milstein
 
 
 def default_suite() -> list[tuple[Process, Scheme]]:
-    """Return the pairs (process, scheme): Euler-Maruyama on all, Milstein where the noise is multiplicative, walls, DDPM."""
+    """Return (process, scheme): Euler-Maruyama on all, Milstein where noise is multiplicative, walls, DDPM."""
     pairs: list[tuple[Process, Scheme]] = []
     for factory in CATALOGUE.values():
         process = factory()
@@ -18,6 +17,4 @@ def default_suite() -> list[tuple[Process, Scheme]]:
             pairs.append((process, milstein))
         if process.rate is not None:
             pairs.append((process, ddpm_step))
-    walled = [Interval.between(0.0, 1.0, wall) for wall in (Wall.REFLECTING, Wall.ABSORBING, Wall.PERIODIC)]
-    pairs += [(brownian(domain=interval), euler_maruyama) for interval in walled]
     return [*pairs, (ddpm_chain(), euler_maruyama), (ddpm_chain(), ddpm_step)]

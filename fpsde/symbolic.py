@@ -79,6 +79,10 @@ class softmax(sp.Function):  # noqa: N801
     def _eval_derivative(self, s: sp.Symbol) -> sp.Expr:
         return sum((self.fdiff(k + 1) * a.diff(s) for k, a in enumerate(self.args) if k), sp.Integer(0))
 
+    def _eval_evalf(self, prec: int) -> sp.Expr:
+        i, *exponents = self.args
+        return (1 / sum(sp.exp(a - exponents[int(i)]) for a in exponents))._eval_evalf(prec)
+
 
 class minimum(sp.Function):  # noqa: N801
     """min(a, b), through which NaN passes (sympy.Min is slow with many arguments and differentiates to Heaviside)."""

@@ -22,7 +22,11 @@ def test_round_off_is_the_verdict_where_two_laws_agree() -> None:
 
 
 def test_the_weak_order_of_euler_is_one_with_no_intercept() -> None:
-    order = next(row for edge, row in verify(ornstein_uhlenbeck(), euler_maruyama, n_particles=10_000).chains[0].rows if edge == 2)
+    order = next(
+        row
+        for edge, row in verify(ornstein_uhlenbeck(), euler_maruyama, n_particles=10_000).chains[0].rows
+        if edge == 2
+    )
     assert order.low <= 1.0 <= order.high
     assert order.high - order.low < 0.1
     assert abs(order.intercept) < 1e-6

@@ -34,7 +34,19 @@ def test_json_on_standard_output_has_every_field(capsys) -> None:
     report = json.loads(capsys.readouterr().out)
     assert report["holds"] is True
     assert report["seed"] == 7
-    fields = {"process", "scheme", "edge", "check", "verdict", "statistic", "threshold", "tolerance", "alpha", "resolution", "n"}
+    fields = {
+        "process",
+        "scheme",
+        "edge",
+        "check",
+        "verdict",
+        "statistic",
+        "threshold",
+        "tolerance",
+        "alpha",
+        "resolution",
+        "n",
+    }
     assert all(fields <= row.keys() for row in report["checks"])
     assert {row["edge"] for row in report["checks"]} == {1, 2, 3}
     assert report["provenance"]["numpy"]

@@ -55,7 +55,9 @@ def test_the_image_of_a_uniform_by_two_steps_is_its_image_by_their_composition()
         (Mixture([0.25, 0.75], [Point(1.0), Uniform(0.0, 2.0)]), 1.0, 0.75 / 3),
     ],
 )
-@pytest.mark.parametrize(("scale", "shift", "std"), [(0.7, 0.1, 0.3), (-0.7, 0.1, 0.3), (0.0, 0.1, 0.3), (0.7, 0.1, 0.0)])
+@pytest.mark.parametrize(
+    ("scale", "shift", "std"), [(0.7, 0.1, 0.3), (-0.7, 0.1, 0.3), (0.0, 0.1, 0.3), (0.7, 0.1, 0.0)]
+)
 def test_affine_images_have_the_mean_and_variance_of_the_map(initial, mean, variance, scale, shift, std) -> None:
     image = affine_image(initial, scale=scale, shift=shift, std=std)
     assert image.mean == pytest.approx(scale * mean + shift, abs=1e-13)

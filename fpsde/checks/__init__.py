@@ -12,7 +12,7 @@ from fpsde.checks.histogram_tests import cells, histogram
 from fpsde.checks.independence import correlation
 from fpsde.checks.innovation_tests import innovations
 from fpsde.checks.moment_tests import moments
-from fpsde.checks.order_fit import OrderResult, grid_order, order
+from fpsde.checks.order_tests import OrderResult, grid_order, order
 from fpsde.checks.result import CheckResult, Verdict, combined, combined_verdict
 
 __all__ = [

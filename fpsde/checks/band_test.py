@@ -19,14 +19,20 @@ def sup_distance(x: np.ndarray, cdf: np.ndarray, jumps: np.ndarray) -> tuple[flo
 
     ``x`` (n,) is sorted, ``cdf`` is F(x), ``jumps`` is the mass that F has at each x itself.
     """
-    n, worst, where = len(x), 0.0, float(x[0])
+    n, above, below = len(x), (-np.inf, 0.0), (np.inf, 0.0)
     for part in pieces(n):
         rank = np.arange(part.start, part.stop)
         after, before = (rank + 1) / n - cdf[part], rank / n - (cdf[part] - jumps[part])
-        for i, difference in ((np.argmax(after), after), (np.argmin(before), before)):
-            if not abs(difference[i]) <= abs(worst):  # so that a NaN is kept
-                worst, where = float(difference[i]), float(x[part][i])
-    return worst, where
+        # equal values may lie in two pieces: only the extremes over all pieces are those of F_n - F
+        i, j = int(np.argmax(after)), int(np.argmin(before))
+        above = max(above, (float(after[i]), float(x[part][i])), key=_size)
+        below = max(below, (float(before[j]), float(x[part][j])), key=lambda found: _size((-found[0], found[1])))
+    return max(above, below, key=lambda found: _size((abs(found[0]), found[1])))
+
+
+def _size(found: tuple[float, float]) -> float:
+    """Return the difference in (difference, where), NaN counting as the largest."""
+    return np.inf if np.isnan(found[0]) else found[0]
 
 
 def band_result(check: str, distance: float, where: float, n: int, design: Design) -> CheckResult:

@@ -52,7 +52,7 @@ class Design:
 def tolerance_of(tolerance: Any) -> tuple[float, tuple[tuple[str, float], ...]]:
     """Return the total tolerance and its parts, from one number or from (name, value) pairs; bounds add linearly."""
     single = not isinstance(tolerance, Sequence) or isinstance(tolerance, str)
-    pairs = [("tolerance", tolerance)] if single else tolerance
+    pairs = [("stated", tolerance)] if single else tolerance
     parts = tuple((str(name), finite(f"tolerance {name!r}", value)) for name, value in pairs)
     for name, value in parts:
         if value < 0:
@@ -81,8 +81,15 @@ def judge(
     verdict, note = _verdict(statistic, threshold, resolution, largest, design.effect)
     return CheckResult(
         check, verdict, _known(statistic), _known(threshold), design.tau, design.alpha, _known(resolution), n,
-        p_value=p_value if math.isfinite(statistic) else 0.0, unit=unit, detail=detail + note, parts=design.parts,
+        p_value=p_value if math.isfinite(statistic) else 0.0, unit=unit, parts=design.parts,
+        detail=f"{detail}; {_cut_in_words(threshold, design)}{note}",
     )  # fmt: skip
+
+
+def _cut_in_words(threshold: float, design: Design) -> str:
+    """Return where the threshold comes from: "cut at 0.0069 (0.001 allowed, 0.0059 sampling at level 5e-07)"."""
+    allowed = f"{design.tau:.3g} allowed, " if design.tau else ""
+    return f"cut at {threshold:.3g} ({allowed}{threshold - design.tau:.3g} for sampling at level {design.alpha:.3g})"
 
 
 def _known(value: float) -> float | None:

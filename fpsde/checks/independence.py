@@ -18,7 +18,7 @@ from fpsde.checks.budget import SESSION_ALPHA
 from fpsde.checks.design import POWER, Design, bad_values, judge
 from fpsde.checks.radii import normal_radius, size_for_tail, two_sided_cut, two_sided_tail
 from fpsde.checks.result import CheckResult, Verdict
-from fpsde.checks.samples import sample_of
+from fpsde.checks.samples import inner, sample_of
 from fpsde.checks.wording import plus_minus
 from fpsde.errors import InvalidInput
 
@@ -41,10 +41,10 @@ def correlation(
     if first.n_bad + second.n_bad:
         return bad_values("correlation", first.n_bad + second.n_bad, 2 * first.n, design)
     x, y = (s.values.astype(np.float64) - np.mean(s.values, dtype=np.float64) for s in (first, second))
-    size = math.sqrt(float(x @ x) * float(y @ y))
+    size = math.sqrt(inner(x, x) * inner(y, y))
     if size == 0:
         raise InvalidInput("a stream is constant, so it has no correlation; give streams that vary")
-    r = float(x @ y) / size
+    r = inner(x, y) / size
     return correlation_result("correlation", [(r * first.n, first.n, "correlation of the two streams")], design)
 
 

@@ -22,7 +22,7 @@ from fpsde.checks.design import POWER, Design, bad_values, not_applicable
 from fpsde.checks.independence import CHAIN_KURTOSIS, correlation_result
 from fpsde.checks.moment_tests import moment_result
 from fpsde.checks.result import CheckResult, combined
-from fpsde.checks.samples import CentredSums
+from fpsde.checks.samples import CentredSums, inner
 from fpsde.checks.smooth_test import ORDER, mode_sums, smooth_result
 from fpsde.density import Normal
 from fpsde.errors import InvalidInput
@@ -133,14 +133,14 @@ class _Tally:
 
     def add(self, x: np.ndarray, z: np.ndarray) -> None:
         """Count the innovations ``z`` of the step that left from ``x``."""
-        self.powers += z.sum(), z @ z
+        self.powers += z.sum(), inner(z, z)
         self.modes += mode_sums(special.ndtr(z))
-        self.between_steps += [z @ self.past[-lag] if lag <= len(self.past) else 0.0 for lag in self.step_lags]
-        self.between_particles += [z[lag:] @ z[:-lag] for lag in self.particle_lags]
+        self.between_steps += [inner(z, self.past[-lag]) if lag <= len(self.past) else 0.0 for lag in self.step_lags]
+        self.between_particles += [inner(z[lag:], z[:-lag]) for lag in self.particle_lags]
         self.past.append(z)
         spread = float(np.std(x))
         if spread > 0:  # given the past, sum z (x - mean)/std is N(0, n): exact for any law of x
-            self.with_state += float(z @ (x - x.mean())) / spread
+            self.with_state += inner(z, x - x.mean()) / spread
             self.n_with_state += len(x)
 
 

@@ -49,8 +49,10 @@ def upper_tail(t: float, skewness: float = 0.0) -> float:
     eta = math.copysign(math.sqrt(2 * (mu - math.log1p(mu))), mu)
     z = math.copysign(abs(eta) * root_a, t)
     curvature = 1 / mu - 1 / eta if abs(mu) > 1e-4 else mu / 12 - 1 / 3
-    phi = math.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
-    return float(special.ndtr(-z)) + math.copysign(1.0, skewness) * phi * curvature / root_a
+    phi, shift = math.exp(-0.5 * z * z) / math.sqrt(2 * math.pi), math.copysign(1.0, skewness) * curvature / root_a
+    if z > 0:  # as phi times (Mills' ratio + shift), so that nothing cancels where both are tiny
+        return phi * (math.sqrt(math.pi / 2) * float(special.erfcx(z / math.sqrt(2))) + shift)
+    return float(special.ndtr(-z)) + phi * shift
 
 
 def two_sided_tail(t: float, *, bias: float = 0.0, skewness: float = 0.0) -> float:

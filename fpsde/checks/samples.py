@@ -33,6 +33,11 @@ def pieces(n: int) -> Iterator[slice]:
     return (slice(start, min(start + CHUNK, n)) for start in range(0, n, CHUNK))
 
 
+def inner(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the sum of a b over (n,), not by BLAS: its threads stall by a hundred times on a machine that is busy."""
+    return float(np.einsum("i,i->", a, b))
+
+
 def sample_of(data: Any) -> Sample:
     """Return the sample in an array ``(n,)`` or ``(1, n)``, or in an object that has one as ``.x``."""
     if getattr(data, "x", data) is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -131,7 +132,7 @@ class FokkerPlanck:
             return trace_to_tolerance(lambda: self._propagator(start, stops), stops, wanted)
         if tolerance is not None:
             raise InvalidInput(f"dt={dt} and tolerance={tolerance} were both given; give one of them")
-        steps = np.array([whole_steps(interval, dt) for interval in np.diff(stops)])
+        steps = np.array([_steps_between(*interval, dt) for interval in pairwise(stops.tolist())])
         return trace(self._propagator(start, stops), stops, steps)
 
     def _propagator(self, start: Start, stops: np.ndarray) -> Propagator:
@@ -150,9 +151,7 @@ class FokkerPlanck:
                 )
 
     def _evolution(self, found: Trace, start: Start, stops: np.ndarray) -> Evolution:
-        absorbed = (
-            found.absorbed * self._sides.absorbing
-        )  # a wall of another kind absorbs nothing: what it takes is lost
+        absorbed = found.absorbed * self._sides.absorbing  # what leaves through a wall of another kind is lost
         totals = found.masses.sum(axis=1) + absorbed.sum(axis=1)
         laws = tuple(self._law(m, a) for m, a in zip(found.masses, absorbed, strict=True))
         q = self.generator(stops[-1])
@@ -187,3 +186,10 @@ def _stops(t_start: Any, t_end: Any, times: Any) -> np.ndarray:
     if len(between) and not begin < between[0] <= between[-1] <= end:
         raise InvalidInput(f"times run from {between[0]} to {between[-1]}; they must lie in ({begin}, {end}]")
     return np.unique(np.concatenate([[begin], between, [end]]))
+
+
+def _steps_between(begin: float, end: float, dt: float) -> int:
+    try:
+        return whole_steps(end - begin, dt)
+    except InvalidInput as error:
+        raise InvalidInput(f"from t={begin} to t={end}: {error}") from None

@@ -81,8 +81,8 @@ def march(rates, exits, a, middle, end, masses, absorbed, n_steps, floor, fringe
 
         u = m + a (Q_0 m + Q_1 u),      m_new = m + a (WEIGHT (Q_0 m + Q_1 u) + Q_2 m_new).
 
-    Both are solved with the factors of I - a Q_1 and I - a Q_2 (``middle``, ``end``). Then m_new is written once more in
-    the form of its equation, in differences of edge currents: round-off in the solves repeats itself in every step of
+    Both are solved with the factors of I - a Q_1 and I - a Q_2 (``middle``, ``end``). Then m_new is written once more
+    as its equation says, in differences of edge currents: round-off in the solves repeats itself in every step of
     a long run, and would let the mass drift.
 
     ``rates`` (3, 2, n) are those to the left and to the right at the three times, ``exits`` (3, 2) those into the low

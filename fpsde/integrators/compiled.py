@@ -120,7 +120,10 @@ def compiled(kind: str, source: str) -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except OSError as error:
+        raise _unwritable(path.parent, error) from error
     return module
 
 
@@ -131,4 +134,10 @@ def _write(path: Path, source: str) -> None:
             file.write(source)
         os.replace(file.name, path)
     except OSError as error:
-        raise BackendUnavailable(f"the kernel cannot be written to {path.parent} ({error}); free some space or set {CACHE_VARIABLE} to another directory") from error
+        raise _unwritable(path.parent, error) from error
+
+
+def _unwritable(directory: Path, error: OSError) -> BackendUnavailable:
+    return BackendUnavailable(
+        f"the kernel cannot be written to {directory} ({error}); free some space or set {CACHE_VARIABLE} to another directory"
+    )

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 
 from fpsde.density import Law, Mixture, Point
+from fpsde.domain import Interval
 from fpsde.errors import InvalidInput
 from fpsde.noise import Purpose, uniforms
-from fpsde.validation import finite_array
+from fpsde.validation import finite, finite_array
 
 #: (first_id, count) -> positions (d, count)
 Start = Callable[[int, int], np.ndarray]
+#: Mass of an initial law that may lie outside of the domain: below the round-off of a distribution function.
+OUTSIDE = 1e-15
 
 
 def start_of(x0: Any, process: Any, *, n_particles: int, seed: int) -> Start:
@@ -23,17 +26,17 @@ def start_of(x0: Any, process: Any, *, n_particles: int, seed: int) -> Start:
     ``(n,)`` in one dimension. A draw depends on (seed, particle id) alone.
     """
     d = process.dim
-    laws = [x0] if isinstance(x0, Law) else list(x0) if isinstance(x0, (list, tuple)) and any(isinstance(v, Law) for v in x0) else None
-    if laws is None:
+    given = [x0] if isinstance(x0, Law) else x0
+    if not (isinstance(given, (list, tuple)) and any(isinstance(v, Law) for v in given)):
         values = finite_array("x0", x0)
-        if values.shape not in ((), (d,)) or (d == 1 and values.shape == (1,) and n_particles == 1):
+        if values.shape not in ((), (d,)):
             return _given(values, process, n_particles)
-        laws = [Point(float(v)) for v in np.broadcast_to(values, (d,))]
-    if len(laws) != d or not all(isinstance(law, Law) for law in laws):
+        given = np.broadcast_to(values, (d,))
+    laws = [v if isinstance(v, Law) else Point(finite("x0", v)) for v in given]
+    if len(laws) != d:
         raise InvalidInput(f"x0 gives {len(laws)} initial laws for a process of dimension {d}; give one law or number for each component")
     for law, interval in zip(laws, process.intervals, strict=True):
-        low, high = law.range()
-        if law.cdf(interval.low) > 1e-15 or law.cdf(interval.high) < 1 - 1e-15 or (isinstance(law, Point) and not interval.low <= low <= high <= interval.high):
+        if _mass_outside(law, interval) > OUTSIDE:
             raise InvalidInput(f"x0={law} reaches outside of the domain ({interval.low}, {interval.high}) of {process.name}")
 
     def draw(first: int, count: int) -> np.ndarray:
@@ -43,6 +46,13 @@ def start_of(x0: Any, process: Any, *, n_particles: int, seed: int) -> Start:
         return np.stack([drawn(law, u[2 * i], u[2 * i + 1]) for i, law in enumerate(laws)])
 
     return draw
+
+
+def _mass_outside(law: Law, interval: Interval) -> float:
+    """Return the larger of the masses of a law below and above an interval; an atom at its end is inside."""
+    below = float(law.cdf(np.nextafter(interval.low, -np.inf))) if np.isfinite(interval.low) else 0.0
+    above = float(law.cdf(law.range()[1]) - law.cdf(interval.high)) if np.isfinite(interval.high) else 0.0
+    return max(below, above)
 
 
 def drawn(law: Law, u: np.ndarray, choice: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from fpsde.validation import finite, finite_array, increasing, integer
 class Moments:
     """Sums of (x - centre)^k, k = 1 .. 4, at ``times`` (default: the end). A centre near the mean keeps digits."""
 
-    times: Sequence[float] | None = None
+    times: Sequence[float] | np.ndarray | None = None
     centre: float | Sequence[float] = 0.0
 
 
@@ -27,7 +27,7 @@ class Histogram:
     low: float
     high: float
     bins: int = 256
-    times: Sequence[float] | None = None
+    times: Sequence[float] | np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not finite("low", self.low) < finite("high", self.high):
@@ -39,7 +39,7 @@ class Histogram:
 class Snapshots:
     """The positions themselves at ``times``; memory grows with their number."""
 
-    times: Sequence[float]
+    times: Sequence[float] | np.ndarray
 
 
 Observer = Moments | Histogram | Snapshots
@@ -56,10 +56,18 @@ class Schedule:
     high: np.ndarray  #: (d,)
     bins: int
 
+    @property
+    def scale(self) -> np.ndarray:
+        """Bins per unit of x, (d,), rounded up so far that ``high`` itself (a wall with an atom, say) lies above."""
+        scale = self.bins / (self.high - self.low)
+        return np.where((self.high - self.low) * scale < self.bins, np.nextafter(scale, np.inf), scale)
+
 
 def scheduled(observers: Sequence[Observer], times: np.ndarray, dim: int) -> Schedule:
     """Return the schedule of ``observers`` (one of each kind at most) on the time grid of a run."""
     by_kind: dict[type, Any] = {}
+    if not isinstance(observers, Sequence):
+        raise InvalidInput(f"observers={observers!r}; give a list of observers, [Moments(...)] for one")
     for observer in observers:
         if not isinstance(observer, Moments | Histogram | Snapshots):
             raise InvalidInput(f"{observer!r} is not an observer; give Moments, Histogram or Snapshots")
@@ -73,7 +81,10 @@ def scheduled(observers: Sequence[Observer], times: np.ndarray, dim: int) -> Sch
         when[k, steps - 1] = np.arange(len(steps))
         seen.append(times[steps])
     histogram, moments = by_kind.get(Histogram, Histogram(0.0, 1.0, 1)), by_kind.get(Moments, Moments())
-    centre = np.broadcast_to(finite_array("centre", moments.centre), (dim,)).copy()
+    centre = finite_array("centre", moments.centre)
+    if centre.shape not in ((), (dim,)):
+        raise InvalidInput(f"centre={moments.centre} of Moments has shape {centre.shape}; give one number, or one for each of {dim} component(s)")
+    centre = np.full(dim, centre)
     return Schedule(when, tuple(seen), centre, np.full(dim, float(histogram.low)), np.full(dim, float(histogram.high)), int(histogram.bins))
 
 
@@ -86,4 +97,6 @@ def _steps_of(observer: Observer, times: np.ndarray) -> np.ndarray:
     if np.any(off | (steps < 1)):
         bad = wanted[off | (steps < 1)][0]
         raise InvalidInput(f"{type(observer).__name__} at t={bad} is not the end of a step; the grid runs from {times[0]} to {times[-1]} with steps near {np.diff(times)[0]:.6g}")
+    if np.any(np.diff(steps) == 0):
+        raise InvalidInput(f"two times of {type(observer).__name__} name one step, which ends at t={times[steps[:-1][np.diff(steps) == 0][0]]}; give each step once")
     return steps

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from rich.progress import Progress
 
+from fpsde.domain import Interval, Wall
 from fpsde.ensemble import Counts, Ensemble, PowerSums
 from fpsde.errors import InvalidInput
 from fpsde.integrators.compiled import LANES, compiled, fill_source, step_source
@@ -20,9 +21,12 @@ from fpsde.integrators.initial import Start, start_of
 from fpsde.integrators.loop import POWERS, driver
 from fpsde.integrators.observers import Observer, Schedule, scheduled
 from fpsde.noise import MAX_BLOCK, Normals
+from fpsde.processes.process import Process
 from fpsde.provenance import environment
+from fpsde.schemes.models import ArrayModel
 from fpsde.schemes.scheme import Scheme
 from fpsde.schemes.tracing import TracedStep, constant_rows, traced_step
+from fpsde.symbolic import components
 from fpsde.validation import integer, seed64, time_grid
 
 #: Blocks of LANES particles in the largest chunk that a thread takes at once; a power of two, so that sums combine alike.
@@ -34,10 +38,34 @@ MEMORY_SHARE = 0.8
 
 
 @dataclass(frozen=True)
+class _Chunk:
+    """What one chunk of particles gives, beside what goes to its place in :class:`_Results`."""
+
+    first: int
+    count: int
+    sums: np.ndarray  # (n_moments, d, POWERS)
+    not_finite: int
+    failed: int
+    absorbed: np.ndarray  # (d, 2)
+
+
+@dataclass(frozen=True)
+class _Results:
+    """Where the chunks put their particles and add their counts, so that nothing is held twice."""
+
+    x: np.ndarray  # (d, n), or (d, 0) if positions are not kept
+    snapshots: np.ndarray  # (n_snapshots, d, n)
+    tables: np.ndarray  # (n_histograms, d, bins + 3)
+    chunks: list[_Chunk]
+    lock: threading.Lock
+
+
+@dataclass(frozen=True)
 class _Run:
     """All that is the same for every chunk of a run."""
 
-    process: Any
+    process: Process
+    scheme: Scheme
     step: TracedStep
     times: np.ndarray
     schedule: Schedule
@@ -48,23 +76,12 @@ class _Run:
     normals: Normals
     weights: np.ndarray
     kernels: tuple[Any, Any, Any]  # driver, step, fill
+    results: _Results
     stop: threading.Event
 
 
-@dataclass(frozen=True)
-class _Chunk:
-    """What one chunk of particles gives."""
-
-    first: int
-    count: int
-    state: np.ndarray  # (rows, count)
-    sums: np.ndarray  # (n_moments, d, POWERS)
-    tables: np.ndarray  # (n_histograms, d, bins + 3)
-    snapshots: np.ndarray  # (n_snapshots, d, count)
-
-
 def simulate(
-    process: Any,
+    process: Process,
     scheme: Scheme,
     *,
     x0: Any,
@@ -102,6 +119,8 @@ def simulate(
     InvalidInput          if an argument is outside of what is said here, or the run does not fit in memory
     BackendUnavailable    if no compiled kernel can be written to disk
     """
+    if not isinstance(process, Process) or not isinstance(scheme, Scheme):
+        raise InvalidInput(f"simulate({process!r}, {scheme!r}); give a Process and a Scheme (fpsde.schemes.scheme_named finds one by name)")
     grid = time_grid(t_end=t_end, dt=dt, times=times)
     n, seed = integer("n_particles", n_particles, least=1), seed64(seed)
     kind = _state_type(dtype, normals)
@@ -111,16 +130,17 @@ def simulate(
     if (len(grid) - 1) * weights.shape[0] * weights.shape[1] >= MAX_BLOCK * normals.per_block:
         raise InvalidInput(f"{len(grid) - 1} steps x {weights.shape[0]} x {weights.shape[1]} normals exceed the generator's 2**48 blocks for a particle")
     schedule = scheduled(observers, grid, process.dim)
-    _refuse_if_too_large(n, step, schedule, kind, keep_positions)
+    workers = integer("threads", threads if threads is not None else os.cpu_count() or 1, least=1)
+    _refuse_if_too_large(n, process.dim, schedule, kind, keep_positions, workers)
     start = start_of(x0, process, n_particles=n, seed=seed)
     kernels = (
         driver(kind.name, normals),
         compiled("step", step_source(step, kind.name, normals)).step,
         compiled("normals", fill_source(normals)).fill,
     )
-    run = _Run(process, step, grid, schedule, start, seed, n, kind, normals, weights, kernels, threading.Event())
-    workers = integer("threads", threads if threads is not None else os.cpu_count() or 1, least=1)
-    chunks = _in_threads(run, workers, progress)
+    results = _empty_results(process.dim, n, schedule, kind, keep_positions)
+    run = _Run(process, scheme, step, grid, schedule, start, seed, n, kind, normals, weights, kernels, results, threading.Event())
+    _in_threads(run, workers, progress)
     provenance = {
         "process": process.name,
         "scheme": scheme.name,
@@ -134,7 +154,7 @@ def simulate(
         "backend": "cpu",
         **environment(),
     }
-    return _ensemble(run, chunks, keep_positions, provenance)
+    return _ensemble(run, keep_positions, provenance)
 
 
 def _state_type(dtype: Any, normals: Normals) -> np.dtype:
@@ -148,49 +168,58 @@ def _state_type(dtype: Any, normals: Normals) -> np.dtype:
         raise InvalidInput(f"normals={normals!r}; give fpsde.Normals.FLOAT32 or fpsde.Normals.FLOAT64")
     if normals is Normals.FLOAT64 and kind.name == "float32":
         raise InvalidInput("normals=FLOAT64 with dtype=float32 would throw their digits away; use dtype=numpy.float64 or Normals.FLOAT32")
-    return kind
+    return np.dtype(kind.name)  # in the machine's byte order
 
 
-def _refuse_if_too_large(n: int, step: TracedStep, schedule: Schedule, kind: np.dtype, keep: bool) -> None:
-    per_particle = kind.itemsize * (len(step.state) * keep + step.dim * len(schedule.times[2]))
-    need, have = n * per_particle, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if need > MEMORY_SHARE * have:
+def _refuse_if_too_large(n: int, d: int, schedule: Schedule, kind: np.dtype, keep: bool, workers: int) -> None:
+    particles = n * kind.itemsize * d * (keep + len(schedule.times[2]))
+    counts = 8 * d * len(schedule.times[1]) * (schedule.bins + 3) * (1 + 5 * workers)
+    have = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if particles + counts > MEMORY_SHARE * have:
         raise InvalidInput(
-            f"{n} particles need {need / 2**30:.1f} GiB for positions and snapshots, of {have / 2**30:.1f} GiB on this machine; "
-            "pass keep_positions=False with Moments or Histogram, or fewer particles or snapshots"
+            f"{n} particles need {particles / 2**30:.1f} GiB for positions and snapshots and {counts / 2**30:.1f} GiB for histograms, "
+            f"of {have / 2**30:.1f} GiB on this machine; pass keep_positions=False, or fewer particles, snapshots or bins"
         )
 
 
-def _in_threads(run: _Run, workers: int, progress: bool) -> list[_Chunk]:
-    """Return the finished chunks in the order of their ids."""
+def _empty_results(d: int, n: int, schedule: Schedule, kind: np.dtype, keep: bool) -> _Results:
+    _, n_histograms, n_snapshots = (len(t) for t in schedule.times)
+    return _Results(
+        x=np.empty((d, n if keep else 0), kind),
+        snapshots=np.empty((n_snapshots, d, n), kind),
+        tables=np.zeros((n_histograms, d, schedule.bins + 3), np.int64),
+        chunks=[],
+        lock=threading.Lock(),
+    )
+
+
+def _in_threads(run: _Run, workers: int, progress: bool) -> None:
+    """Run all chunks; Ctrl-C stops those that are under way."""
     blocks = -(-run.n_particles // LANES)
     size = 1
     while size < CHUNK_BLOCKS and size * workers * 4 < blocks:
         size *= 2
     firsts = range(0, run.n_particles, size * LANES)
-    done: list[_Chunk] = []
     with _bar(len(firsts), progress) as advance, ThreadPoolExecutor(workers) as pool:
         waiting: set[Future] = set()
         try:
             for first in firsts:
                 waiting.add(pool.submit(_chunk, run, first, min(size * LANES, run.n_particles - first)))
                 if len(waiting) >= 4 * workers:
-                    waiting = _collect(waiting, done, advance)
+                    waiting = _collect(waiting, advance)
             while waiting:
-                waiting = _collect(waiting, done, advance)
+                waiting = _collect(waiting, advance)
         except KeyboardInterrupt:
             run.stop.set()
-            finished, _ = wait(waiting)
-            done += [f.result() for f in finished if f.result() is not None and f.result() not in done]
         except BaseException:
             run.stop.set()
             raise
-    return sorted(done, key=lambda chunk: chunk.first)
 
 
-def _collect(waiting: set[Future], done: list[_Chunk], advance: Any) -> set[Future]:
-    finished, rest = wait(waiting, return_when="FIRST_COMPLETED")
-    done += [future.result() for future in finished]
+def _collect(waiting: set[Future], advance: Any) -> set[Future]:
+    finished, rest = wait(waiting, return_when=FIRST_COMPLETED)
+    for future in finished:
+        future.result()
     advance(len(finished))
     return rest
 
@@ -205,19 +234,16 @@ def _bar(total: int, shown: bool) -> Iterator[Any]:
         yield lambda n: bar.update(task, advance=n)
 
 
-def _chunk(run: _Run, first: int, count: int) -> _Chunk | None:
-    """Run all steps of the particles ``first`` .. ``first + count``; None if the run was stopped."""
+def _chunk(run: _Run, first: int, count: int) -> None:
+    """Run all steps of the particles ``first`` .. ``first + count`` and keep what they give, unless the run is stopped."""
     step, schedule, d = run.step, run.schedule, run.step.dim
-    blocks = -(-count // LANES)
-    padded = blocks * LANES
-    x = np.zeros((len(step.state), padded), run.dtype)
-    x[:d, :count] = run.start(first, count)
-    x[:d, count:] = x[:d, count - 1 : count]
+    x = _started(run, first, count)
+    padded = x.shape[1]
+    blocks = padded // LANES
     n_moments, n_histograms, n_snapshots = (len(t) for t in schedule.times)
     sums = np.zeros((n_moments, d, blocks, POWERS))
     tables = np.zeros((n_histograms, d, 4, schedule.bins + 3), np.int64)
     snapshots = np.zeros((n_snapshots, d, padded), run.dtype)
-    scale = schedule.bins / (schedule.high - schedule.low)
     r = run.weights.shape[1]
     z = np.empty((r * run.normals.per_block, LANES), run.normals.value)
     coarse = np.empty((r, LANES), run.normals.value)
@@ -226,14 +252,58 @@ def _chunk(run: _Run, first: int, count: int) -> _Chunk | None:
     n_steps = len(run.times) - 1
     for s in range(0, n_steps, SEGMENT):
         if run.stop.is_set():
-            return None
+            return
         constants = constant_rows(step, run.process, run.times, first=s, last=min(s + SEGMENT, n_steps))
         when = np.ascontiguousarray(schedule.when[:, s : s + SEGMENT])
         loop(
             one_step, fill, x, count, first, s, constants, *keys, run.weights, z, coarse, step.observed,
-            when, schedule.centres, sums, schedule.low, scale, tables, snapshots,
+            when, schedule.centres, sums, schedule.low, schedule.scale, tables, snapshots,
         )  # fmt: skip
-    return _Chunk(first, count, x[:, :count], paired_sum(sums, axis=2), tables.sum(axis=2), snapshots[:, :, :count])
+    _keep(run, first, x[:, :count], paired_sum(sums, axis=2), tables.sum(axis=2), snapshots[:, :, :count])
+
+
+def _started(run: _Run, first: int, count: int) -> np.ndarray:
+    """Return the state ``(rows, n)`` at the start, n a multiple of LANES; the last particle fills up the last block."""
+    d = run.step.dim
+    state = np.zeros((len(run.step.state), -(-count // LANES) * LANES), run.dtype)
+    state[:d, :count] = run.start(first, count)
+    state[:d, count:] = state[:d, count - 1 : count]
+    if run.scheme.start is not None:
+        given = run.scheme.start(ArrayModel(run.process), components(list(state[:d])), run.times[0])
+        for row, name in enumerate(run.scheme.auxiliary, start=1):
+            for i in range(d):
+                state[row * d + i] = given[name][i]
+    return state
+
+
+def _keep(run: _Run, first: int, state: np.ndarray, sums: np.ndarray, tables: np.ndarray, snapshots: np.ndarray) -> None:
+    """Keep what a chunk gives. Workers do it, whom Ctrl-C does not reach: a chunk is kept whole or not at all."""
+    step, results, count = run.step, run.results, state.shape[1]
+    seen = state[step.observed : step.observed + step.dim]
+    here = slice(first, first + count)
+    if results.x.size:
+        results.x[:, here] = seen
+    results.snapshots[:, :, here] = snapshots
+    chunk = _Chunk(
+        first,
+        count,
+        sums,
+        not_finite=int(np.count_nonzero(~np.isfinite(seen).all(axis=0))),
+        failed=int(np.count_nonzero(state[-1])) if step.flagged else 0,
+        absorbed=np.array([_on_walls(state[i], interval) for i, interval in enumerate(run.process.intervals)]),
+    )
+    with results.lock:
+        results.tables[...] += tables
+        results.chunks.append(chunk)
+
+
+def _on_walls(x: np.ndarray, interval: Interval) -> tuple[int, int]:
+    """Return how many particles are on the low and the high wall, where these absorb."""
+    low, high = x.dtype.type(interval.low), x.dtype.type(interval.high)
+    return (
+        int(np.count_nonzero(x <= low)) if interval.low_wall is Wall.ABSORBING else 0,
+        int(np.count_nonzero(x >= high)) if interval.high_wall is Wall.ABSORBING else 0,
+    )
 
 
 def paired_sum(values: np.ndarray, *, axis: int) -> np.ndarray:
@@ -246,34 +316,27 @@ def paired_sum(values: np.ndarray, *, axis: int) -> np.ndarray:
     return v[0]
 
 
-def _ensemble(run: _Run, chunks: list[_Chunk], keep: bool, provenance: dict[str, Any]) -> Ensemble:
+def _ensemble(run: _Run, keep: bool, provenance: dict[str, Any]) -> Ensemble:
+    results, schedule = run.results, run.schedule
+    chunks = sorted(results.chunks, key=lambda chunk: chunk.first)
     if not chunks:
         raise KeyboardInterrupt("the run was interrupted before any particle was finished")
-    step, schedule = run.step, run.schedule
     n = sum(chunk.count for chunk in chunks)
-    states = [chunk.state for chunk in chunks]
-    seen = slice(step.observed, step.observed + step.dim)
+    ids = slice(None) if n == run.n_particles else np.concatenate([np.arange(c.first, c.first + c.count) for c in chunks])
     sums = paired_sum(np.stack([chunk.sums for chunk in chunks]), axis=0)
-    tables = sum((chunk.tables for chunk in chunks), np.zeros_like(chunks[0].tables))
     faces = np.stack([np.linspace(lo, hi, schedule.bins + 1) for lo, hi in zip(schedule.low, schedule.high, strict=True)])
     return Ensemble(
         t=float(run.times[-1]),
         n_particles=n,
         requested=run.n_particles,
-        x=np.concatenate([state[seen] for state in states], axis=1) if keep else None,
+        x=results.x[:, ids] if keep else None,
         moments=tuple(PowerSums(float(t), n, schedule.centres, s) for t, s in zip(schedule.times[0], sums, strict=True)),
         histograms=tuple(
-            Counts(float(t), faces, c[:, 1:-2], c[:, 0], c[:, -2], c[:, -1]) for t, c in zip(schedule.times[1], tables, strict=True)
+            Counts(float(t), faces, c[:, 1:-2], c[:, 0], c[:, -2], c[:, -1]) for t, c in zip(schedule.times[1], results.tables, strict=True)
         ),
-        snapshots=tuple(
-            (float(t), np.concatenate([chunk.snapshots[k] for chunk in chunks], axis=1)) for k, t in enumerate(schedule.times[2])
-        ),
-        not_finite=sum(int(np.count_nonzero(~np.isfinite(state[seen]).all(axis=0))) for state in states),
-        failed=sum(int(np.count_nonzero(state[-1])) for state in states) if step.flagged else 0,
-        absorbed=tuple(
-            (sum(int(np.count_nonzero(s[i] <= v.low)) for s in states), sum(int(np.count_nonzero(s[i] >= v.high)) for s in states))
-            if v.walled and not v.periodic else (0, 0)
-            for i, v in enumerate(run.process.intervals)
-        ),
+        snapshots=tuple((float(t), x[:, ids]) for t, x in zip(schedule.times[2], results.snapshots, strict=True)),
+        not_finite=sum(chunk.not_finite for chunk in chunks),
+        failed=sum(chunk.failed for chunk in chunks),
+        absorbed=tuple((int(low), int(high)) for low, high in sum(chunk.absorbed for chunk in chunks)),
         provenance=provenance,
     )

@@ -1,5 +1,6 @@
-"""The exact law of a scheme."""
+"""The exact law of a scheme: by recursion where its steps are affine, by a transition operator elsewhere."""
 
-from fpsde.laws.scheme_laws import Leak, Method, SchemeLaw, scheme_law
+from fpsde.laws.results import Leak, Method, SchemeLaw
+from fpsde.laws.scheme_laws import scheme_law
 
 __all__ = ["Leak", "Method", "SchemeLaw", "scheme_law"]

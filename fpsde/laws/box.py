@@ -1,25 +1,25 @@
-"""The box that holds a chain: where its mass is, extended until no more leaks out of it, or until extending does not help."""
+"""The box that holds a chain: where its mass is, extended until no more leaks out, or until extending does not help."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.special import ndtri
 
-from fpsde.density import PANEL_NODES
 from fpsde.domain import Interval, Wall
 from fpsde.errors import NotConverged
-from fpsde.laws.evolution import Chain, Run, run
-from fpsde.laws.mesh import Mesh, laid
+from fpsde.laws.evolution import Run, run
+from fpsde.laws.markov_chain import Chain
+from fpsde.laws.mesh import WIDTH
 from fpsde.laws.transition import Region
 
 #: Leak of a step below which an end of the box is far enough.
 HELD = 1e-16
-#: Mass at an end of the box, over all steps, that is cut off again.
-TRIMMED = 1e-18
-#: Particles of the pilot, and how many of them on each side are not counted.
-PILOTS, DROPPED = 256, 5
-#: An end is pushed out to at most so many times its distance from the middle, at once.
-MOST_PUSHED = 2.0
+#: Particles of the pilot, and steps in which one that has left for good leaves the finite numbers.
+PILOTS, FLIGHT = 256, 10
+#: An end is pushed out to at most so many times its distance from the middle, in kernel widths, at once.
+MOST_PUSHED = 1.6
+#: A box with so many times the panels of the first one is not needed for what stays.
+MOST_GROWN = 16
 #: Trial boxes.
 MOST_BOXES = 40
 
@@ -33,25 +33,34 @@ def found_box(chain: Chain, interval: Interval) -> Region:
     if Wall.NONE not in (interval.low_wall, interval.high_wall):
         return Region(float(interval.low), float(interval.high), interval)
     region = _bulk(chain, interval)
-    middle, within = 0.5 * (region.low + region.high), region
     fixed = np.array([wall is not Wall.NONE for wall in region.walls])
-    before = np.full(2, np.inf)
+    faces, before = chain.start_mesh(region.low, region.high).faces, np.full(2, np.inf)
+    middle, most_faces = float(faces[len(faces) // 2]), MOST_GROWN * len(faces)
+    within = region
     for _ in range(MOST_BOXES):
-        mesh = laid(chain.widths, region.low, region.high)
-        found = run(chain, region, mesh, cuts=0, show=False)
+        found = run(chain, region, cuts=0, show=False)
         rates = found.rates.max(axis=0)
         stuck = ~fixed & (rates > 0.5 * before)
         fixed |= stuck
         settled = fixed | (rates <= HELD)
         if settled.all() and not stuck.any():
-            return _trimmed(region, mesh, found)
-        region = _mixed(within, region, stuck)
-        before = np.where(settled, np.inf, rates)
-        within, region = region, _extended(region, middle, rates, settled)
+            return _trimmed(region, found)
+        within, before = _mixed(within, region, stuck), np.where(settled, np.inf, rates)
+        region = _extended(chain, within, middle, rates, settled)
+        if not _affordable(chain, region, most_faces):
+            region, fixed = within, fixed | ~settled
     raise NotConverged(
-        f"no box holds the chain: out of ({region.low:.4g}, {region.high:.4g}) still leak {rates[0]:.2g} and {rates[1]:.2g} in a "
-        "step; state a box, or take a smaller dt"
+        f"no box holds the chain: out of ({region.low:.4g}, {region.high:.4g}) still leak {rates[0]:.2g} and "
+        f"{rates[1]:.2g} in a step; state a box, or take a smaller dt"
     )
+
+
+def _affordable(chain: Chain, region: Region, most_faces: int) -> bool:
+    """Return whether the region has no more panels than allowed: steps from too far out overshoot more and more."""
+    try:
+        return len(chain.start_mesh(region.low, region.high).faces) <= most_faces
+    except NotConverged:
+        return False
 
 
 def _mixed(one: Region, other: Region, take: np.ndarray) -> Region:
@@ -60,56 +69,69 @@ def _mixed(one: Region, other: Region, take: np.ndarray) -> Region:
 
 
 def _bulk(chain: Chain, interval: Interval) -> Region:
-    """Return the region in which nearly all of a small ensemble of particles stayed; those that explode are replaced."""
+    """Return the region in which the particles of a small ensemble stayed, those left out that exploded later on.
+
+    A particle that explodes is replaced by another one with its past; ``FLIGHT`` more steps find those under way.
+    """
     rng = np.random.default_rng(PILOTS)
-    x = np.asarray(chain.initial.ppf((np.arange(PILOTS) + 0.5) / PILOTS))
-    ends = []
-    for row in chain.rows:
-        a, b, c = chain.form.coefficients(x, row)
+    quantiles = chain.initial.ppf((np.arange(PILOTS // 2) + 0.5) / (PILOTS // 2))
+    x = np.concatenate([quantiles, np.linspace(quantiles[0], quantiles[-1], PILOTS // 2)])
+    lowest, highest = np.full(PILOTS, np.inf), np.full(PILOTS, -np.inf)
+    for n in range(len(chain.rows) + FLIGHT):
+        a, b, c = chain.form.coefficients(x, chain.rows[min(n, len(chain.rows) - 1)])
         z = rng.standard_normal(PILOTS)
-        x = _inside(a + b * z + c * z**2, interval)
+        with np.errstate(all="ignore"):
+            x = _inside(a + b * z + c * z**2, interval)
+        if n < len(chain.rows):
+            lowest, highest = np.minimum(lowest, x), np.maximum(highest, x)
         alive = np.isfinite(x)
         if alive.sum() < PILOTS // 2:
-            raise NotConverged(f"the chain explodes: {PILOTS - alive.sum()} of {PILOTS} pilot particles left the finite numbers in one step; take a smaller dt")
-        x = np.where(alive, x, rng.choice(x[alive], PILOTS))
-        ends.append(np.partition(x, (DROPPED, PILOTS - DROPPED))[[DROPPED, PILOTS - DROPPED]])
-    reached = Region(float(np.min(ends, axis=0)[0]), float(np.max(ends, axis=0)[1]), interval)
-    walled = np.array([wall is not Wall.NONE for wall in reached.walls])
-    return _mixed(Region(interval.low, interval.high, interval), reached, walled)
+            raise NotConverged(
+                f"the chain explodes: {PILOTS - alive.sum()} of {PILOTS} pilot particles left the finite numbers in "
+                "one step; take a smaller dt"
+            )
+        if not alive.all():
+            heirs = np.where(alive, np.arange(PILOTS), rng.choice(np.flatnonzero(alive), PILOTS))
+            x, lowest, highest = x[heirs], lowest[heirs], highest[heirs]
+    walled = np.array([interval.low_wall is not Wall.NONE, interval.high_wall is not Wall.NONE])
+    reached = Region(float(lowest.min()), float(highest.max()), interval)
+    return _mixed(Region(float(interval.low), float(interval.high), interval), reached, walled)
 
 
 def _inside(x: np.ndarray, interval: Interval) -> np.ndarray:
     """Mirror particles at the finite ends; it is a pilot, so the kind of wall does not matter."""
-    with np.errstate(all="ignore"):
-        x = np.where(x < interval.low, 2 * interval.low - x, x)
-        x = np.where(x > interval.high, 2 * interval.high - x, x)
+    x = np.where(x < interval.low, 2 * interval.low - x, x)
+    x = np.where(x > interval.high, 2 * interval.high - x, x)
     return np.where((x > interval.low) & (x < interval.high), x, np.nan)
 
 
-def _extended(region: Region, middle: float, rates: np.ndarray, settled: np.ndarray) -> Region:
-    """Push each end out that is not settled: as far as a Gaussian tail with that leak would need, within limits."""
+def _extended(chain: Chain, region: Region, middle: float, rates: np.ndarray, settled: np.ndarray) -> Region:
+    """Push out each end that is not settled: as far as a Gaussian tail with that leak would need, within limits.
+
+    Distance from the middle is counted in kernel widths (panels), so an end where sigma vanishes is never reached.
+    """
     factor = np.clip(-9.0 / ndtri(np.clip(rates, 1e-300, 0.1)), 1.15, MOST_PUSHED)
-    interval = region.interval
-    low = _pushed(middle - region.low, middle - interval.low, factor[0])
-    high = _pushed(region.high - middle, interval.high - middle, factor[1])
-    return _mixed(region, Region(middle - low, middle + high, interval), settled)
+    faces = chain.start_mesh(region.low, region.high).faces
+    below = int(np.searchsorted(faces, middle))
+    panels = np.ceil((factor - 1) * [below, len(faces) - 1 - below]).astype(int)
+    low = region.low if settled[0] else _pushed(chain, region.low, region.interval.low, panels[0])
+    high = region.high if settled[1] else _pushed(chain, region.high, region.interval.high, panels[1])
+    return Region(low, high, region.interval)
 
 
-def _pushed(distance: float, room: float, factor: float) -> float:
-    """Return a distance multiplied by ``factor``; where room is finite, the logarithm of the room left is."""
-    if not np.isfinite(room):
-        return distance * factor
-    return room * (1 - (1 - distance / room) ** factor)
+def _pushed(chain: Chain, start: float, towards: float, panels: int) -> float:
+    """Return ``start`` moved by so many panels, each at most half of what is left."""
+    x, outward = start, np.sign(towards - start)
+    for _ in range(panels):
+        x += outward * min(WIDTH * chain.noise_at(x), 0.5 * abs(towards - x))
+    return float(x)
 
 
-def _trimmed(region: Region, mesh: Mesh, found: Run) -> Region:
-    """Cut off the panels at open ends in which there never was any mass to speak of."""
-    panels = found.peak.reshape(-1, PANEL_NODES).sum(axis=1)
-    first = int(np.searchsorted(np.cumsum(panels), TRIMMED))
-    last = len(panels) - int(np.searchsorted(np.cumsum(panels[::-1]), TRIMMED))
+def _trimmed(region: Region, found: Run) -> Region:
+    """Return the region without those parts at its open ends in which there never was any mass to speak of."""
     low, high = region.walls
     return Region(
-        float(mesh.faces[first]) if low is Wall.NONE else region.low,
-        float(mesh.faces[last]) if high is Wall.NONE else region.high,
+        max(region.low, found.extent[0]) if low is Wall.NONE else region.low,
+        min(region.high, found.extent[1]) if high is Wall.NONE else region.high,
         region.interval,
     )

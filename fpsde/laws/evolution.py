@@ -1,48 +1,35 @@
-"""A chain of laws on a mesh: masses at its nodes, moved from step to step by the transition operator."""
+"""A chain of laws: masses at the nodes of panels, moved from step to step by the transition operator."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy.special import ndtr
 
-from fpsde.density import PANEL_NODES, Law, PanelLaw, panel_rule
+from fpsde.density import PANEL_NODES, PanelLaw, panel_rule
 from fpsde.domain import Wall
-from fpsde.laws.mesh import Mesh, kernel_at, kernel_widths, refuse_if_too_many
+from fpsde.laws.markov_chain import Chain
+from fpsde.laws.mesh import Mesh, kernel_at, refuse_if_too_many
 from fpsde.laws.sources import sources_of
-from fpsde.laws.step_form import StepForm
 from fpsde.laws.transition import Kernel, Region, absorbed, leaks, surviving_pairs
 
-
-@dataclass(frozen=True, eq=False)
-class Chain:
-    """What is to be known: the law from ``initial`` after each number of ``steps``; ``rows`` holds the constants of each step."""
-
-    form: StepForm
-    rows: np.ndarray
-    initial: Law
-    steps: Sequence[int]
-
-    @cached_property
-    def widths(self) -> Callable[[np.ndarray], np.ndarray]:
-        """x -> the scale on which the kernels of all steps vary there."""
-        same = np.all(self.rows == self.rows[0])
-        return partial(kernel_widths, self.form, self.rows[:1] if same else self.rows)
+#: Mass that may lie beyond the extent of a run, on each side.
+BEYOND = 1e-18
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What a chain gave on one mesh. ``rates`` are the leaks of each step at the two ends, as shares of the mass still there."""
+    """What a chain gave within a region."""
 
     laws: dict[int, PanelLaw]  #: by number of steps, conditioned on not having leaked
-    rates: np.ndarray  # (n_steps, 2)
+    rates: np.ndarray  #: leaks of each step at the two ends, as shares of the mass still there, (n_steps, 2)
     lost: float  #: mass that leaked in all steps together
     defect: float  #: |mass + atoms + lost - 1| at the end
-    peak: np.ndarray  #: the largest mass that each node ever carried, (n_nodes,)
+    n_nodes: int  #: of the largest mesh
+    extent: tuple[float, float]  #: outside of it there never was any mass to speak of
     folded: float  #: the largest mass of a step beyond the fold of its quadratic kernel
     folding: tuple[np.ndarray, np.ndarray]  #: in that step: the fold of each kernel, and the mass that starts there
 
@@ -70,7 +57,7 @@ class _Operator:
 
     @cached_property
     def losses(self) -> np.ndarray:
-        """Masses to what leaks low and high, what the low and the high wall take, and what lies beyond the fold, (5, n)."""
+        """Masses to what leaks low and high, what the low and high wall take, what lies beyond the fold, ``(5, n)``."""
         taken = np.zeros((2, len(self.kernel.x)))
         if self.region.absorbing:
             taken = absorbed(self.kernel, *_with_beyond(self.kernel, self.mesh, self.region), self.region)
@@ -99,30 +86,40 @@ def _continued(end: float, upto: float, width: float) -> np.ndarray:
     return np.linspace(end, upto, n + 1)
 
 
-def run(chain: Chain, region: Region, mesh: Mesh, *, cuts: int, show: bool = True) -> Run:
-    """Return the run of a chain on a mesh; the panels of its initial law are cut ``cuts`` times. ``show`` asks for laws."""
-    start = sources_of(chain.initial, chain.widths, region.interval, cuts=cuts)
+def run(chain: Chain, region: Region, *, cuts: int, show: bool = True) -> Run:
+    """Return the run of a chain within a region, on panels cut ``cuts`` times; ``show`` asks for its laws."""
+    start = sources_of(chain.initial, chain.start_mesh, region.interval, cuts=cuts)
     x, mass = start.x, start.mass
     walls, lost, rates = np.zeros(2), 0.0, np.zeros((len(chain.rows), 2))
     folded, folding = -1.0, (x, mass)
-    laws, peak = {}, np.zeros(len(mesh.nodes))
+    laws, extent, n_nodes = {}, (np.inf, -np.inf), 0
     wanted = set(chain.steps) if show else set()
-    same = [False, False, *np.all(chain.rows[2:] == chain.rows[1:-1], axis=1), False]
     for n, row in enumerate(chain.rows):
-        if not same[n]:
-            operator = _Operator(kernel_at(chain.form, row, x), region, mesh, same[n + 1])
+        if not chain.repeats[n]:
+            mesh = chain.mesh(n + 1, region.low, region.high, cuts=cuts)
+            operator = _Operator(kernel_at(chain.form, row, x), region, mesh, chain.repeats[n + 1])
         losses = operator.losses @ mass
         density = operator.shown @ mass if n + 1 in wanted else None
         rates[n] = losses[:2] / (1 - lost)
         lost, walls = lost + losses[:2].sum(), walls + losses[2:4]
         if losses[4] > folded:
             folded, folding = losses[4], (operator.kernel.fold, mass)
-        x, mass = mesh.nodes, operator.step @ mass
-        peak = np.maximum(peak, mass)
+        x, mass, n_nodes = mesh.nodes, operator.step @ mass, max(n_nodes, len(mesh.nodes))
+        if not show:
+            extent = _widened(extent, mesh, mass)
         if density is not None:
             laws[n + 1] = _conditioned(mesh.halved, density, walls, region, 1 - lost)
-    total = float(mass.sum() + walls.sum() + lost)
-    return Run(laws, rates, float(lost), abs(total - 1), peak, float(folded), folding)
+    defect = abs(float(mass.sum() + walls.sum() + lost) - 1)
+    return Run(laws, rates, float(lost), defect, n_nodes, extent, float(folded), folding)
+
+
+def _widened(extent: tuple[float, float], mesh: Mesh, mass: np.ndarray) -> tuple[float, float]:
+    """Return the extent, widened by the panels of this mesh that carry mass."""
+    panels = mass.reshape(-1, PANEL_NODES).sum(axis=1)
+    empty_below = int(np.searchsorted(np.cumsum(panels), BEYOND))
+    empty_above = int(np.searchsorted(np.cumsum(panels[::-1]), BEYOND))
+    low, high = mesh.faces[empty_below], mesh.faces[len(panels) - empty_above]
+    return min(extent[0], float(low)), max(extent[1], float(high))
 
 
 def _conditioned(mesh: Mesh, density: np.ndarray, walls: np.ndarray, region: Region, kept: float) -> PanelLaw:

@@ -2,29 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.special import ndtr
 
 from fpsde.errors import NotConverged
-from fpsde.laws.evolution import Run
+from fpsde.laws.box import found_box
+from fpsde.laws.evolution import Run, run
+from fpsde.laws.markov_chain import Chain
+from fpsde.laws.transition import Region
 
 #: Mass beyond the fold in one step up to which the kernel is taken for its one branch: Phi(-8.3) = 5e-17.
 UNFOLDED = 1e-16
+#: Trials of a smaller dt, and steps that a trial may have.
+TRIALS, MOST_STEPS = 6, 10_000
 
 
-def refuse_fold(found: Run, *, scheme: str, times: np.ndarray) -> None:
-    """Raise NotConverged, with the dt that works, if a step carries mass beyond its fold.
-
-    B grows as sqrt(dt) and C as dt, so the fold B/(2 C) lies at a distance that grows as dt^(-1/2).
-    """
+def refuse_fold(found: Run, chain: Chain, region: Region) -> None:
+    """Raise NotConverged, with a dt that works, if a step carries mass beyond its fold."""
     if found.folded <= UNFOLDED:
         return
-    fold, mass = found.folding
-    fraction = np.exp(np.linspace(0.0, np.log(1e-6), 2000))  # of dt
-    beyond = np.array([mass @ ndtr(-fold / np.sqrt(f)) for f in fraction])
-    longest, span = float(np.max(np.diff(times))), float(times[-1] - times[0])
-    dt = span / np.ceil(span / (longest * fraction[np.argmax(beyond <= UNFOLDED)]))
+    parts, works = _enough_parts(found, chain, region)
+    dt = float(np.max(np.diff(chain.times)))
+    advice = f"it works with dt={dt / parts:.12g}" if works else f"even dt={dt / parts:.3g} may be too large"
     raise NotConverged(
-        f"dt={longest:.6g}: {found.folded:.3g} of the mass of a step of {scheme} lies beyond the fold of its noise x' = A + B z + C z^2, "
-        f"where its density is singular; at most {UNFOLDED:g} may. It works with dt={dt:.12g} (or less)"
+        f"dt={dt:.6g}: {found.folded:.3g} of the mass of a step of {chain.form.scheme.name} lies beyond the fold of "
+        f"its kernel x' = A + B z + C z^2, where the density is singular; at most {UNFOLDED:g} may; {advice}"
     )
+
+
+def _enough_parts(found: Run, chain: Chain, region: Region) -> tuple[int, bool]:
+    """Return into how many parts the steps must be cut, tried out, and whether the last trial had no mass beyond.
+
+    B grows as sqrt(dt) and C as dt, so the fold B/(2 C) recedes as dt^(-1/2), but the law comes nearer to it, too.
+    """
+    parts = 1
+    for _ in range(TRIALS):
+        fold, mass = found.folding
+        more = np.geomspace(1, 1e6, 2000)
+        beyond = np.array([mass @ ndtr(-fold * np.sqrt(m)) for m in more])
+        parts = int(np.ceil(parts * max(more[np.argmax(beyond <= UNFOLDED)], 1 + 1 / parts)))
+        if chain.form.process.tables or parts * len(chain.times) > MOST_STEPS:
+            break
+        times = _cut(chain.times, parts)
+        trial = replace(chain, times=times)
+        try:
+            found = run(trial, found_box(trial, region.interval), cuts=0, show=False)
+        except NotConverged:
+            break
+        if found.folded <= UNFOLDED:
+            return parts, True
+    return parts, False
+
+
+def _cut(times: np.ndarray, parts: int) -> np.ndarray:
+    return np.interp(np.arange((len(times) - 1) * parts + 1) / parts, np.arange(len(times)), times)

@@ -1,8 +1,8 @@
-"""Gauss-Legendre panels as wide as the kernel is where they lie, so that sums over their nodes integrate it to round-off.
+"""Gauss-Legendre panels as wide as the kernel is where they lie: sums over their nodes integrate it to round-off.
 
-Panels need no coordinate in which the kernel has equal width, end at walls, and hold the law as it is returned
-(:class:`fpsde.density.PanelLaw`). A panel of ``WIDTH`` standard deviations integrates the product of two such kernels to
-1e-14: 4.3 nodes for each standard deviation, where the trapezoid rule needs 2.
+One rule serves all: panels need no coordinate in which the kernel has equal width, end at walls and at kinks, and hold
+the law as it is returned (:class:`fpsde.density.PanelLaw`). With ``WIDTH`` standard deviations the product of two
+kernels is integrated to 1e-14; that is 3.6 nodes for each, where the trapezoid rule takes 2 with equal noise.
 """
 
 from __future__ import annotations
@@ -24,10 +24,9 @@ WIDTH = 4.5
 FEWEST = 4
 #: Nodes beyond which a law is refused: its sparse matrix takes about 150 entries for each.
 MOST_NODES = 40_000
-#: Points of the table in which panels are laid, and rounds in which the table itself is fitted to the kernel.
-TABLE, ROUNDS = 385, 6
-#: Rows of constants that are looked at together.
-_CHUNK = 256
+#: Intervals with which the search for panels begins.
+FIRST = 16
+_NOISE_NEEDED = "state the domain in which sigma is positive, or a box inside of it, or take a smaller dt"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +48,7 @@ class Mesh:
     def weights(self) -> np.ndarray:
         return self.rule[1]
 
-    @property
+    @cached_property
     def halved(self) -> Mesh:
         """Each panel cut in two."""
         middles = 0.5 * (self.faces[1:] + self.faces[:-1])
@@ -63,56 +62,60 @@ def kernel_at(form: StepForm, row: np.ndarray, x: np.ndarray) -> Kernel:
     if bad.any():
         k = int(np.argmax(bad))
         raise NotConverged(
-            f"from x={x[k]:.6g} the step of {form.process.name} has mean {a[k]:.4g} and standard deviation {b[k]:.4g}, so its law has "
-            "no density there; state the domain in which sigma is positive, or a box inside of it, or take a smaller dt"
+            f"from x={x[k]:.6g} the step of {form.process.name} has mean {a[k]:.4g} and standard deviation {b[k]:.4g}, "
+            f"so its law has no density; {_NOISE_NEEDED}"
         )
     return Kernel(x, a, b, c)
 
 
 def kernel_widths(form: StepForm, rows: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Return at the increasing points ``x`` the scale on which the kernels of all steps vary, with where they start and end.
+    """Return at the increasing points ``x`` the scale on which the kernels of some steps vary, ``rows`` their constants.
 
-    As a function of the end a kernel has the width B; as one of the start x, B/|A'| and, three deviations off, B/(3 |B'|).
+    A kernel has the width B in the end of the step; in its start x, B/|A'| and, three deviations off, B/(3 |B'|).
     """
-    narrowest = np.full(len(x), np.inf)
-    for first in range(0, len(rows), _CHUNK):
-        row = rows[first : first + _CHUNK].T[:, None, :]
-        a, b, _ = form.coefficients(x[:, None], row)
-        with np.errstate(all="ignore"):
-            slope = np.abs(np.gradient(a, x, axis=0)) + 3 * np.abs(np.gradient(b, x, axis=0))
-            narrowest = np.minimum(narrowest, (b / np.maximum(1.0, slope)).min(axis=1))
-    return narrowest
+    a, b, _ = form.coefficients(x[:, None], rows.T[:, None, :])
+    with np.errstate(all="ignore"):
+        slope = np.abs(np.gradient(a, x, axis=0)) + 3 * np.abs(np.gradient(b, x, axis=0))
+        return (b / np.maximum(1.0, slope)).min(axis=1)
 
 
 def laid(widths: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> Mesh:
-    """Return the mesh on (low, high) whose panels are at most about ``WIDTH`` times ``widths(x)`` wide.
+    """Return the mesh on (low, high) whose panels are about ``WIDTH`` times ``widths(x)`` wide.
 
-    The table of 1/width is refined where it is large until panels are equal steps in it (de Boor's equidistribution).
+    Intervals are halved until each holds at most one such panel; between their points 1/width is then taken for linear,
+    and faces are put at equal steps of its integral, the number of panels up to x.
     """
-    x = np.linspace(low, high, TABLE)
-    for _ in range(ROUNDS):
-        w = widths(x)
-        if not np.all((w > 0) & np.isfinite(w)):
-            k = int(np.argmin((w > 0) & np.isfinite(w)))
-            raise NotConverged(
-                f"the step has no finite noise at x={x[k]:.6g}, between {low:.6g} and {high:.6g}; state the domain in which sigma is "
-                "positive, or a box inside of it, or take a smaller dt"
-            )
-        per_length = 1 / (WIDTH * w)
-        count = np.concatenate([[0.0], np.cumsum(0.5 * (per_length[1:] + per_length[:-1]) * np.diff(x))])
-        x, previous = np.interp(np.linspace(0, count[-1], TABLE), count, x), x
-        x[0], x[-1] = low, high
-    n = max(FEWEST, int(np.ceil(count[-1])))
+    faces = np.linspace(low, high, FIRST + 1)
+    while True:
+        x = np.interp(np.arange(4 * len(faces) - 3) / 4, np.arange(len(faces)), faces)
+        panels = _panels_between(x, widths(x))
+        crowded = np.flatnonzero(panels.reshape(-1, 4).sum(axis=1) > 1)
+        if not len(crowded):
+            break
+        refuse_if_too_many(len(faces) // 2)
+        faces = np.insert(faces, crowded + 1, 0.5 * (faces[crowded] + faces[crowded + 1]))
+    upto = np.concatenate([[0.0], np.cumsum(panels)])
+    n = max(FEWEST, int(np.ceil(upto[-1])))
     refuse_if_too_many(n)
-    faces = np.interp(np.linspace(0, count[-1], n + 1), count, previous)
+    faces = np.interp(np.linspace(0, upto[-1], n + 1), upto, x)
     faces[0], faces[-1] = low, high
     return Mesh(faces)
+
+
+def _panels_between(x: np.ndarray, widths: np.ndarray) -> np.ndarray:
+    """Return how many panels belong between neighbouring points of the table."""
+    good = (widths > 0) & np.isfinite(widths)
+    if not good.all():
+        at = x[np.argmin(good)]
+        raise NotConverged(f"no finite noise at x={at:.6g}, between {x[0]:.6g} and {x[-1]:.6g}; {_NOISE_NEEDED}")
+    per_length = 1 / (WIDTH * widths)
+    return 0.5 * (per_length[1:] + per_length[:-1]) * np.diff(x)
 
 
 def refuse_if_too_many(n_panels: int) -> None:
     """Raise NotConverged if panels have more nodes than a law may take."""
     if n_panels * PANEL_NODES > MOST_NODES:
         raise NotConverged(
-            f"the law needs more than {n_panels * PANEL_NODES} nodes, of at most {MOST_NODES}: its kernel is narrow beside the "
+            f"the law needs {n_panels * PANEL_NODES} nodes, of at most {MOST_NODES}: its kernel is narrow beside the "
             "box; take a larger dt (nodes grow as dt^(-1/2)) or a smaller box"
         )

@@ -1,4 +1,4 @@
-"""The law of a chain whose steps are affine, x' = a_n x + c_n + b_n z:  scale X_0 + N(shift, std^2), by recursion."""
+"""The law of a chain whose steps are affine, x' = a_n x + c_n + b_n z:  scale X_0 + shift + std Z, by recursion."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from fpsde.density import Law, Mixture, Normal, Point, Uniform
-from fpsde.domain import LINE
+from fpsde.domain import LINE, Interval
+from fpsde.errors import InvalidInput
 from fpsde.laws.step_form import StepForm
 from fpsde.smoothed import SmoothedUniform, affine_image
 
 
-def is_closed(form: StepForm, initial: Law, domain: object) -> bool:
-    """Return whether the law is known in closed form: an affine step, no end of the domain, an initial law with an image."""
+def is_closed(form: StepForm, initial: Law, domain: Interval) -> bool:
+    """Return whether the law has a closed form: an affine step, a domain without ends, an initial law with an image."""
     return form.affine is not None and domain == LINE and _has_image(initial)
 
 
@@ -27,16 +28,31 @@ def _has_image(law: Law) -> bool:
 def closed_laws(form: StepForm, initial: Law, *, times: np.ndarray, steps: Sequence[int]) -> dict[int, Law]:
     """Return the law after each number of ``steps``, exact to round-off.
 
-        scale' = a scale,   shift' = a shift + c,   std'^2 = a^2 std^2 + b^2
+    scale' = a scale,   shift' = a shift + c,   std'^2 = a^2 std^2 + b^2
     """
-    assert form.affine is not None
-    rows = form.rows(times)
-    a, c, b = (np.broadcast_to(v, len(rows)).tolist() for v in form.affine(*rows.T))
+    a, c, b = _coefficients(form, times)
     scale, shift, variance = 1.0, 0.0, 0.0
-    laws = {0: initial}
+    laws: dict[int, Law] = {}
     wanted = set(steps)
-    for n in range(len(rows)):
+    for n in range(len(times) - 1):
         scale, shift, variance = a[n] * scale, a[n] * shift + c[n], a[n] ** 2 * variance + b[n] ** 2
         if n + 1 in wanted:
             laws[n + 1] = affine_image(initial, scale=scale, shift=shift, std=math.sqrt(variance))
     return laws
+
+
+def _coefficients(form: StepForm, times: np.ndarray) -> list[list[float]]:
+    """Return a, c and b of every step."""
+    assert form.affine is not None
+    rows = form.rows(times)
+    with np.errstate(all="ignore"):
+        values = np.stack([np.broadcast_to(v, len(rows)) for v in form.affine(*rows.T)])
+    bad = ~np.isfinite(values).all(axis=0)
+    if bad.any():
+        n = int(np.argmax(bad))
+        a, c, b = values[:, n]
+        raise InvalidInput(
+            f"the step at t={times[n]:.6g} with dt={times[n + 1] - times[n]:.6g} is x' = {a} x + {c} + {b} z, not "
+            f"finite; the conditions of {form.scheme.name}: {form.scheme.conditions}"
+        )
+    return values.tolist()

@@ -10,10 +10,10 @@ import numpy as np
 from fpsde.density import CellLaw, FrozenLaw, Law, Mixture, PanelLaw, panel_rule
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput, NotConverged
-from fpsde.laws.mesh import laid, refuse_if_too_many
+from fpsde.laws.mesh import Mesh, refuse_if_too_many
 
-#: Mass of an initial law that may lie outside of the domain, or be missed by its nodes.
-MISSED = 1e-13
+#: Mass of an initial law that may lie outside of the domain, and that its nodes may miss (which counts as inaccuracy).
+OUTSIDE, MISSED = 1e-12, 1e-10
 #: Panels over the range of a smooth density, besides those that resolve the kernel.
 SMOOTH = 32
 
@@ -29,44 +29,54 @@ class Sources:
 def refuse_outside(law: Law, interval: Interval, *, what: str) -> None:
     """Raise InvalidInput if part of the law lies outside of the interval, or on an end that has no wall."""
     low, high = interval.low, interval.high
-    outside = (float(law.cdf(low)) if np.isfinite(low) else 0.0) + (1 - float(law.cdf(high)) if np.isfinite(high) else 0.0)
+    outside = (float(law.cdf(low)) if np.isfinite(low) else 0.0) + (
+        1 - float(law.cdf(high)) if np.isfinite(high) else 0.0
+    )
     for at, mass in law.atoms:
         outside -= mass * (at == low and interval.low_wall is not Wall.NONE)
         outside += mass * (at == high and interval.high_wall is Wall.NONE)
-    if outside > MISSED:
-        raise InvalidInput(f"x0 = {law} has {outside:.3g} of its mass outside of {what} ({low}, {high}); give an initial law inside")
+    if outside > OUTSIDE:
+        raise InvalidInput(
+            f"x0 = {law} has {outside:.3g} of its mass outside of {what} ({low}, {high}); give an initial law inside"
+        )
 
 
-def sources_of(law: Law, widths: Callable[[np.ndarray], np.ndarray], interval: Interval, *, cuts: int) -> Sources:
-    """Return the nodes of a law, its panels cut into ``2**cuts`` each; ``widths`` are those of the kernel."""
-    parts = _parts(law, widths, interval, cuts)
+def sources_of(law: Law, lay: Callable[[float, float], Mesh], interval: Interval, *, cuts: int) -> Sources:
+    """Return the nodes of a law, its panels cut into ``2**cuts`` each; ``lay`` lays panels that resolve the kernel."""
+    parts = _parts(law, lay, interval, cuts)
     out = Sources(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     missed = abs(float(out.mass.sum()) - 1)
     if cuts and missed > MISSED:
-        raise NotConverged(f"{missed:.3g} of the mass of x0 = {law} is missed by its nodes: its density is too rough, or is none")
+        raise NotConverged(
+            f"{missed:.3g} of the mass of x0 = {law} is missed by its nodes: its density is too rough, or is none"
+        )
     return out
 
 
-def _parts(law: Law, widths: Callable, interval: Interval, cuts: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def _parts(law: Law, lay: Callable, interval: Interval, cuts: int) -> list[tuple[np.ndarray, np.ndarray]]:
     if isinstance(law, Mixture):
         mixed = zip(law.weights, law.laws, strict=True)
-        return [(x, weight * mass) for weight, part in mixed for x, mass in _parts(part, widths, interval, cuts)]
+        return [(x, weight * mass) for weight, part in mixed for x, mass in _parts(part, lay, interval, cuts)]
     out = [(np.array([at]), np.array([mass])) for at, mass in law.atoms]
     low, high = law.range()
     low, high = max(low, interval.low), min(high, interval.high)
     if low < high:
-        faces = _faces(law, widths, low, high)
+        faces = _faces(law, lay, low, high)
         faces = np.interp(np.arange((len(faces) - 1) * 2**cuts + 1) / 2**cuts, np.arange(len(faces)), faces)
         refuse_if_too_many(len(faces))
         x, w = panel_rule(faces)
-        mass = w * law.pdf(x)
+        density = law.pdf(x)
+        if not np.all(np.isfinite(density)):
+            at = x[~np.isfinite(density)][0]
+            raise NotConverged(f"the density of x0 = {law} is infinite at x={at:.6g}: too close to a singular end")
+        mass = w * density
         out.append((x[mass > 0], mass[mass > 0]))
     return out
 
 
-def _faces(law: Law, widths: Callable, low: float, high: float) -> np.ndarray:
+def _faces(law: Law, lay: Callable, low: float, high: float) -> np.ndarray:
     """Return panels that resolve the kernel and the law: its jumps, its singular ends."""
-    kernel = laid(widths, low, high).faces
+    kernel = lay(low, high).faces
     match law:
         case PanelLaw():
             own = law.faces

@@ -1,4 +1,4 @@
-"""One step of a scheme in one dimension, read from its traced expression:  x' = A(x) + B(x) z + C(x) z^2,  z ~ N(0, 1)."""
+"""One step of a scheme in one dimension, read from its trace:  x' = A(x) + B(x) z + C(x) z^2  with  z ~ N(0, 1)."""
 
 from __future__ import annotations
 
@@ -12,25 +12,27 @@ import sympy as sp
 
 from fpsde.domain import LINE
 from fpsde.errors import InvalidInput
+from fpsde.laws.kinks import switches
 from fpsde.printing import numpy_function
 from fpsde.schemes.scheme import Scheme
 from fpsde.schemes.tracing import TracedStep, constant_rows, traced_step
 
 _POSSIBLE = (
-    "scheme_law takes one-dimensional processes and schemes whose step is x' = A(x) + B(x) z, or A(x) + B(x) z + C(x) z^2 "
-    "in one standard normal z (euler_maruyama, milstein, ddpm_step)"
+    "scheme_law takes processes of one dimension and schemes whose step is x' = A(x) + B(x) z + C(x) z^2 in one "
+    "standard normal z: euler_maruyama, milstein, ddpm_step"
 )
 
 
 @dataclass(frozen=True, eq=False)
 class StepForm:
-    """A step before any wall has its say. ``reads`` are the constants (t, dt, parameters, tables) that A, B, C contain."""
+    """A step before any wall has its say. ``reads`` are the constants (t, dt, parameters, tables) in A, B and C."""
 
+    scheme: Scheme
     step: TracedStep
     process: Any  #: the process without its walls
     reads: np.ndarray
-    quadratic: bool  #: whether C is not zero
     affine: Callable[..., tuple] | None  #: constants -> (a, c, b) of x' = a x + c + b z, where the step is that
+    switches: Callable[..., tuple] | None  #: (x, *constants) -> what vanishes where A, B or C is not smooth in x
     _coefficients: Callable[..., tuple]
 
     def coefficients(self, x: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -38,7 +40,7 @@ class StepForm:
 
         The sign of B is that of z, which is symmetric: B z + C z^2 and |B| z + C z^2 have one law.
         """
-        # at the far end of a trial box coefficients may overflow or leave their range; what is not finite is looked at later
+        # far out in a trial box coefficients may overflow or leave their range: callers look for what is not finite
         with np.errstate(all="ignore"):
             a, b, c = self._coefficients(x, *row)
         shape = np.broadcast_shapes(np.shape(x), *(np.shape(v) for v in row))
@@ -48,7 +50,8 @@ class StepForm:
         """Return the constants of each step ``(n_steps, n_reads)``; equal steps get equal rows."""
         rows = constant_rows(self.step, self.process, times)
         dt = np.diff(times)
-        if np.ptp(dt) <= 8 * np.finfo(float).eps * np.max(np.abs(times)):  # a uniform grid but for the rounding of times
+        rounding = 8 * np.finfo(float).eps * np.max(np.abs(times))
+        if np.ptp(dt) <= rounding:
             rows[:, 1], rows[:, 2] = dt.mean(), np.sqrt(dt.mean())
         return rows[:, self.reads]
 
@@ -58,7 +61,7 @@ def step_form(scheme: Scheme, process: Any) -> StepForm:
     """Return the form of a scheme's step on a process; InvalidInput says what is possible where it has none."""
     if process.dim != 1:
         raise InvalidInput(f"{process.name} has dim={process.dim}; {_POSSIBLE}")
-    if process.domain.walled:
+    if process.intervals[0].walled:
         traced_step(scheme, process)  # a scheme that has no form at these walls is refused with its own words
     free = replace(process, domain=LINE)
     step = traced_step(scheme, free)
@@ -69,12 +72,14 @@ def step_form(scheme: Scheme, process: Any) -> StepForm:
     read = {s for expression in (a, b, c) for s in expression.free_symbols}
     reads = [i for i, symbol in enumerate(step.constants) if symbol in read]
     names = [step.constants[i] for i in reads]
+    changes = [e for e in switches((a, b, c)) if e.has(x)]
     return StepForm(
+        scheme=scheme,
         step=step,
         process=free,
         reads=np.array(reads, dtype=int),
-        quadratic=c != 0,
         affine=_affine(a, b, c, x, names),
+        switches=numpy_function([x, *names], changes) if changes else None,
         _coefficients=numpy_function([x, *names], (a, b, c)),
     )
 
@@ -96,6 +101,7 @@ def _powers_of_noise(e: sp.Expr, normals: tuple[sp.Symbol, ...], name: str) -> t
 
 def _affine(a: sp.Expr, b: sp.Expr, c: sp.Expr, x: sp.Symbol, names: list[sp.Symbol]) -> Callable[..., tuple] | None:
     slope = sp.expand(sp.diff(a, x))
-    if c != 0 or b.has(x) or slope.has(x):
+    shift = sp.expand(a - slope * x)  # a jump has no slope and stays in here
+    if c != 0 or any(e.has(x) for e in (b, slope, shift)):
         return None
-    return numpy_function(names, (slope, a.xreplace({x: sp.Integer(0)}), b))
+    return numpy_function(names, (slope, shift, b))

@@ -1,9 +1,12 @@
 """The transition density of one step between points, and the walls' part in it.
 
-Without walls, y = A + B z + C z^2 has the density  phi(z)/|dy/dz|  at  z = 2 (y - A)/(B + r),  r = sqrt(B^2 + 4 C (y - A)),
-on the branch of z around 0, which carries all of the mass but Phi(-B/(2|C|)) beyond the fold at z = -B/(2 C). A reflecting wall
-folds the density, a circle wraps it: sums over images. An absorbing wall multiplies it by the probability not to have
-touched the wall in between, and takes the rest.
+Without walls, y = A + B z + C z^2 has the density
+
+    phi(z) / |dy/dz|,    z = 2 (y - A)/(B + r),    dy/dz = r = sqrt(B^2 + 4 C (y - A)),
+
+on the branch of z around 0, which carries all of the mass but Phi(-B/(2 |C|)) beyond the fold at z = -B/(2 C). A
+reflecting wall folds the density, a circle wraps it: sums over images. An absorbing wall multiplies it by the
+probability not to have touched the wall in between, and takes the rest (:mod:`fpsde.schemes.walls`).
 """
 
 from __future__ import annotations
@@ -59,12 +62,13 @@ class Kernel:
     @cached_property
     def reach(self) -> tuple[np.ndarray, np.ndarray]:
         """The interval in which a step from each point ends, but for 1e-17 of the mass."""
-        middle = self.a + REACH**2 * self.c
-        return middle - REACH * self.b, middle + REACH * self.b
+        near = np.minimum(REACH, self.fold)
+        back, forth = np.where(self.c > 0, near, REACH), np.where(self.c < 0, near, REACH)
+        return self.a - back * (self.b - back * self.c), self.a + forth * (self.b + forth * self.c)
 
     @cached_property
     def fold(self) -> np.ndarray:
-        """The distance |B/(2 C)| of the fold from z = 0, infinite where C = 0; Phi(-fold) of the mass lies beyond it."""
+        """The distance |B/(2 C)| of the fold from z = 0, infinite where C = 0; the mass Phi(-fold) lies beyond it."""
         with np.errstate(divide="ignore"):
             return self.b / (2 * np.abs(self.c))
 
@@ -93,14 +97,14 @@ def images(region: Region, lowest: float, highest: float) -> list[tuple[int, flo
     interval, low, high = region.interval, region.interval.low, region.interval.high
     both = (Wall.REFLECTING, Wall.REFLECTING)
     if not interval.periodic and region.walls != both:
-        mirrors = [(-1, 2 * end) for end, wall in zip((low, high), region.walls, strict=True) if wall is Wall.REFLECTING]
-        return [(1, 0.0), *mirrors]
+        ends = zip((low, high), region.walls, strict=True)
+        return [(1, 0.0), *((-1, 2 * end) for end, wall in ends if wall is Wall.REFLECTING)]
     period = interval.length * (1 if interval.periodic else 2)
     turns = np.arange(np.floor((lowest - high) / period), np.ceil((highest - low) / period) + 1) * period
     if not len(turns) <= MOST_IMAGES:
         raise NotConverged(
-            f"one step reaches from {lowest:.4g} to {highest:.4g}, more than {MOST_IMAGES} lengths of the domain ({low}, {high}); "
-            "take a smaller dt"
+            f"one step reaches from {lowest:.4g} to {highest:.4g}, more than {MOST_IMAGES} lengths of the domain "
+            f"({low}, {high}); take a smaller dt"
         )
     return [(1, t) for t in turns] + ([] if interval.periodic else [(-1, 2 * low + t) for t in turns])
 
@@ -118,7 +122,7 @@ class Pairs:
         return np.bincount(self.j, self.q * mass[self.i], self.shape[0])
 
     def assembled(self) -> Any:
-        """Return the matrix, which is worth its while where it is used again: dense while it fits in cache or is full."""
+        """Return the matrix, worth its while where it is used again: dense while it fits in the cache, or is full."""
         matrix = sparse.coo_array((self.q, (self.j, self.i)), shape=self.shape)
         size = self.shape[0] * self.shape[1]
         return matrix.toarray() if size < DENSE_SIZE or len(self.q) > DENSE_SHARE * size else matrix.tocsr()
@@ -166,6 +170,7 @@ def absorbed(kernel: Kernel, y: np.ndarray, w: np.ndarray, region: Region) -> np
 
 def _absorption(kernel: Kernel, region: Region, i: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the probabilities of absorption at the two walls for steps from x_i to y: the low wall takes first."""
+
     def at(wall: Wall, end: float) -> np.ndarray:
         if wall is not Wall.ABSORBING:
             return np.zeros(len(y))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from fpsde.domain import Interval, Wall
 from fpsde.errors import unknown_name
 from fpsde.processes.beta_schedules import BetaSchedule, constant_beta, linear_beta
 from fpsde.processes.gradient import langevin_of, overdamped
@@ -62,6 +64,10 @@ CATALOGUE: dict[str, Callable[..., Process]] = {
         jacobi,
         variance_preserving,
     )
+}
+CATALOGUE |= {
+    f"brownian_{wall.value}": partial(brownian, domain=Interval.between(0.0, 1.0, wall))
+    for wall in (Wall.REFLECTING, Wall.ABSORBING, Wall.PERIODIC)
 }
 
 

@@ -20,9 +20,11 @@ Function = Callable[[np.ndarray], np.ndarray]
 MOST_PANELS = 4096
 #: A panel is resolved when its polynomial is off by less than this part of the density there, or of the whole mass, or
 #: by less than so many times what the last bit of x changes.
-RELATIVE, OF_MASS, LAST_BITS = 1e-12, 1e-15, 16
+RELATIVE, OF_MASS, LAST_BITS = 1e-12, 1e-15, 64
 #: Where a panel is controlled, as parts of its width: the nodes of its halves, and just inside its ends.
 _CONTROLS = np.concatenate([panel_rule(np.array([0.0, 0.5, 1.0]))[0], [1e-9, 1 - 1e-9]])
+#: Rounds of samples around minima, each eight times denser.
+MOST_ROUNDS = 16
 #: Points looked at in each octave of the distance from the centre, on an unbounded side: 2^-30 to 2^64.
 OCTAVE = 16
 _DISTANCES = 2.0 ** np.arange(-30, 64, 1 / OCTAVE)
@@ -34,9 +36,10 @@ def gibbs_law(energy: Function, domain: Interval) -> Law | None:
     exp(-E)/Z; on a ring, where E may change by a constant in each turn (a tilt), instead
     p(x) ~ exp(-E(x)) int_x^{x + length} exp(E(y)) dy (Stratonovich 1958; Risken, The Fokker-Planck Equation, 11.3).
     There is none beside an absorbing wall, and none that float64 can hold where more than 1e-18 of the mass lies
-    beyond 2^63. ``energy`` maps arrays to arrays. Raises InvalidInput where E is NaN, NotConverged where panels do not
-    resolve the density.
+    beyond 2^63. ``energy`` maps arrays to arrays. Raises InvalidInput where E is NaN, and for a finite end without a
+    wall that can be reached; NotConverged where panels do not resolve the density.
     """
+    _refuse_open_ends(energy, domain)
     if Wall.ABSORBING in (domain.low_wall, domain.high_wall):
         return None
     if domain.periodic:
@@ -50,15 +53,30 @@ def gibbs_law(energy: Function, domain: Interval) -> Law | None:
     return _resolved(density, _seeds(x, pieces, domain))
 
 
+def _refuse_open_ends(energy: Function, domain: Interval) -> None:
+    """An end is out of reach if int exp(E) diverges there (Feller): if distance * exp(E) does not go to 0."""
+    for end, wall, inward in ((domain.low, domain.low_wall, 1.0), (domain.high, domain.high_wall, -1.0)):
+        if wall is Wall.NONE and math.isfinite(end):
+            distance = np.array([1e-9, 1e-6]) * min(domain.length, max(1.0, abs(end)))
+            near, farther = energy(end + inward * distance) + np.log(distance)
+            if near < farther - 1e-6:
+                raise InvalidInput(
+                    f"the process reaches the end {end} of its domain, which has no wall; state one there"
+                )
+
+
 def _exponential(exponent: Function) -> Function:
-    """Return exp(exponent), 0 where the exponent overflows downwards, refusing NaN."""
+    """Return exp(exponent), 0 where the exponent overflows downwards, refusing what is not a number below infinity."""
 
     def density(x: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
             values = np.exp(exponent(x))
-        if np.isnan(values).any():
-            where = x[np.isnan(values)][0]
-            raise InvalidInput(f"the energy is NaN at x={where}; it must be a number everywhere in the domain")
+        if not np.isfinite(values).all():
+            where = x[~np.isfinite(values)][0]
+            raise InvalidInput(
+                f"exp(-U/kT) cannot be computed at x={where}: U is not a number there, or lies 700 kT below what was "
+                "seen of it around; give a potential that is finite, or bounds that show its wells"
+            )
         return values
 
     return density
@@ -72,9 +90,13 @@ def _samples(energy: Function, domain: Interval) -> tuple[np.ndarray, np.ndarray
         centre = next((end for end in (domain.low, domain.high) if math.isfinite(end)), 0.0)
         x = centre + np.concatenate([-_DISTANCES[::-1], [0.0], _DISTANCES])
         x = x[(x >= domain.low) & (x <= domain.high)]
-    for _ in range(6):
+    for _ in range(MOST_ROUNDS):
         x, e = _where_finite(energy, x)
-        lowest = 1 + np.flatnonzero((e[1:-1] < e[:-2]) & (e[1:-1] <= e[2:]))
+        minimal = (e[1:-1] < e[:-2]) & (e[1:-1] <= e[2:])
+        steep = np.maximum(e[:-2], e[2:]) > e[1:-1] + 0.1  # else the well is resolved
+        lowest = 1 + np.flatnonzero(minimal & steep)
+        if not len(lowest):
+            break
         x = np.unique(np.concatenate([x, np.linspace(x[lowest - 1], x[lowest + 1], 17).ravel()]))
     return _where_finite(energy, x)
 

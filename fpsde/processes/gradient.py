@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from fpsde.density import Law, Point
+from fpsde.density import Law
 from fpsde.domain import LINE, Interval
 from fpsde.errors import InvalidInput
 from fpsde.printing import numpy_function
 from fpsde.processes.gibbs import gibbs_law
 from fpsde.processes.process import Exact, Process, Setting
-from fpsde.processes.transitions import window_of
+from fpsde.processes.transitions import starting_law, window_of
 from fpsde.symbolic import Parameters, Traced, call, real_symbol, unwrap
 from fpsde.validation import positive
 
@@ -48,15 +48,12 @@ def overdamped(
         raise InvalidInput("params holds a temperature, which is an argument of its own; give it as temperature=...")
     arguments = {"temperature": positive("temperature", temperature), **params}
 
-    def drift(x: Any, t: Any, p: Any) -> Any:
-        return Traced(-sp.diff(unwrap(call(potential, x, t, p)), x.expr))
-
     def with_values(**values: Any) -> Process:
         kT = values.pop("temperature")
         return overdamped(potential, kT, params=values, domain=domain, setting=setting, name=name, equation=equation)
 
     process = Process(
-        drift=drift,
+        drift=_force(potential),
         sigma=lambda x, t, p: np.sqrt(2 * p.temperature),
         params=arguments,
         domain=domain,
@@ -71,6 +68,15 @@ def overdamped(
         exact=Exact() if law is None else Exact(stationary=lambda: law),
         setting=_completed(setting or _fair_setting(process, law), law, domain),
     )
+
+
+def _force(potential: Callable) -> Callable:
+    """Return the model function -dU/dx."""
+
+    def force(x: Any, t: Any, p: Any) -> Any:
+        return Traced(-sp.diff(unwrap(call(potential, x, t, p)), x.expr))
+
+    return force
 
 
 def langevin_of(
@@ -132,4 +138,4 @@ def _completed(setting: Setting, law: Law | None, domain: Interval) -> Setting:
         return setting
     if math.isfinite(domain.length):
         return replace(setting, window=(domain.low, domain.high))
-    return setting if law is None else replace(setting, window=window_of([law, Point(setting.x0)]))
+    return setting if law is None else replace(setting, window=window_of([law, starting_law(setting.x0)]))

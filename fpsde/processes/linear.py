@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from fpsde.density import Normal
-from fpsde.domain import LINE, Interval
+from fpsde.domain import LINE, Interval, Wall
 from fpsde.processes.process import Exact, Process
 from fpsde.processes.transitions import gaussian, setting_of
 from fpsde.processes.walls import brownian_between_walls, walled_setting
@@ -35,13 +35,19 @@ def brownian(drift: float = 0.5, sigma: float = 0.8, *, domain: Interval = LINE)
         sigma=lambda x, t, p: p.sigma,
         params={"drift": drift, "sigma": sigma},
         domain=domain,
-        name="brownian",
+        name=_name(domain),
         equation="dX = drift dt + sigma dW",
         exact=known,
         setting=setting,
         factory=brownian,
         arguments={"drift": drift, "sigma": sigma, "domain": domain},
     )
+
+
+def _name(domain: Interval) -> str:
+    """Return "brownian", with the walls that there are: brownian_reflecting, brownian_reflecting_absorbing."""
+    walls = dict.fromkeys(w.value for w in (domain.low_wall, domain.high_wall) if w is not Wall.NONE)
+    return "_".join(["brownian", *walls])
 
 
 def _free(drift: float, sigma: float) -> Exact:

@@ -69,25 +69,10 @@ def cox_ingersoll_ross(kappa: float = 2.0, theta: float = 0.8, sigma: float = 0.
     kappa, theta, sigma = positive("kappa", kappa), positive("theta", theta), positive("sigma", sigma)
     if 2 * kappa * theta < sigma**2:
         raise InvalidInput(
-            f"2 kappa theta = {2 * kappa * theta:.6g} is below sigma^2 = {sigma**2:.6g}: the process reaches 0, where it "
-            f"has no wall; take sigma <= {math.sqrt(2 * kappa * theta):.6g}"
+            f"2 kappa theta = {2 * kappa * theta:.6g} is below sigma^2 = {sigma**2:.6g}: the process reaches 0, where "
+            f"it has no wall; take sigma <= {math.sqrt(2 * kappa * theta):.6g}"
         )
-
-    def law(x0: float, t: float) -> Law:
-        c = -(sigma**2) * math.expm1(-kappa * t) / (4 * kappa)
-        return FrozenLaw(stats.ncx2(4 * kappa * theta / sigma**2, x0 * math.exp(-kappa * t) / c, scale=c))
-
-    def mean(x0: float, t: float) -> float:
-        return theta + (inside(x0, POSITIVE) - theta) * math.exp(-kappa * elapsed(t))
-
-    def variance(x0: float, t: float) -> float:
-        grown = -math.expm1(-kappa * elapsed(t))
-        return sigma**2 / kappa * grown * (inside(x0, POSITIVE) * math.exp(-kappa * t) + theta * grown / 2)
-
-    stationary = FrozenLaw(stats.gamma(2 * kappa * theta / sigma**2, scale=sigma**2 / (2 * kappa)))
-    known = replace(
-        known_from_points(law, domain=POSITIVE), mean=mean, variance=variance, stationary=lambda: stationary
-    )
+    known = _cir_laws(kappa, theta, sigma)
     return Process(
         drift=lambda x, t, p: p.kappa * (p.theta - x),
         sigma=lambda x, t, p: p.sigma * np.sqrt(x),
@@ -100,6 +85,22 @@ def cox_ingersoll_ross(kappa: float = 2.0, theta: float = 0.8, sigma: float = 0.
         factory=cox_ingersoll_ross,
         arguments={"kappa": kappa, "theta": theta, "sigma": sigma},
     )
+
+
+def _cir_laws(kappa: float, theta: float, sigma: float) -> Exact:
+    def law(x0: float, t: float) -> Law:
+        c = -(sigma**2) * math.expm1(-kappa * t) / (4 * kappa)
+        return FrozenLaw(stats.ncx2(4 * kappa * theta / sigma**2, x0 * math.exp(-kappa * t) / c, scale=c))
+
+    def mean(x0: float, t: float) -> float:
+        return theta + (inside(x0, POSITIVE) - theta) * math.exp(-kappa * elapsed(t))
+
+    def variance(x0: float, t: float) -> float:
+        grown = -math.expm1(-kappa * elapsed(t))
+        return sigma**2 / kappa * grown * (inside(x0, POSITIVE) * math.exp(-kappa * t) + theta * grown / 2)
+
+    stationary = FrozenLaw(stats.gamma(2 * kappa * theta / sigma**2, scale=sigma**2 / (2 * kappa)))
+    return replace(known_from_points(law, domain=POSITIVE), mean=mean, variance=variance, stationary=lambda: stationary)
 
 
 def pearson(theta: float = 1.5, a: float = 0.05) -> Process:
@@ -156,7 +157,26 @@ def jacobi(theta: float = 1.5, mean: float = 0.4, a: float = 0.02) -> Process:
             "where it has no wall; take a smaller a"
         )
     stationary = FrozenLaw(stats.beta(mean / a, (1 - mean) / a))
+    return Process(
+        drift=lambda x, t, p: -p.theta * (x - p.mean),
+        sigma=lambda x, t, p: np.sqrt(2 * p.theta * p.a * x * (1 - x)),
+        params={"theta": theta, "mean": mean, "a": a},
+        domain=UNIT,
+        name="jacobi",
+        equation="dX = -theta (X - mean) dt + sqrt(2 theta a X (1 - X)) dW",
+        exact=_jacobi_laws(theta, mean, a, stationary),
+        setting=Setting(
+            mean - float(stationary.variance) ** 0.5,
+            t_end=1.5 / theta,
+            dt=1.5 / theta / 40,
+            window=window_of([stationary]),
+        ),
+        factory=jacobi,
+        arguments={"theta": theta, "mean": mean, "a": a},
+    )
 
+
+def _jacobi_laws(theta: float, mean: float, a: float, stationary: Law) -> Exact:
     def law(x0: float, t: float) -> Law:
         return jacobi_law(x0, t, theta=theta, mean=mean, a=a, stationary=stationary)
 
@@ -169,18 +189,6 @@ def jacobi(theta: float = 1.5, mean: float = 0.4, a: float = 0.02) -> Process:
         fast = (x0**2 - limit - slope) * math.exp(-2 * theta * (1 + a) * elapsed(t))
         return limit + slope * math.exp(-theta * t) + fast - mean_at(x0, t) ** 2
 
-    known = replace(
+    return replace(
         known_from_points(law, domain=UNIT), mean=mean_at, variance=variance_at, stationary=lambda: stationary
-    )
-    return Process(
-        drift=lambda x, t, p: -p.theta * (x - p.mean),
-        sigma=lambda x, t, p: np.sqrt(2 * p.theta * p.a * x * (1 - x)),
-        params={"theta": theta, "mean": mean, "a": a},
-        domain=UNIT,
-        name="jacobi",
-        equation="dX = -theta (X - mean) dt + sqrt(2 theta a X (1 - X)) dW",
-        exact=known,
-        setting=Setting(0.75 * mean, t_end=1.5 / theta, dt=1.5 / theta / 40, window=window_of([stationary])),
-        factory=jacobi,
-        arguments={"theta": theta, "mean": mean, "a": a},
     )

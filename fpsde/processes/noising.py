@@ -30,11 +30,10 @@ def variance_preserving(beta: BetaSchedule | None = None, data: Law = TWO_NORMAL
     :func:`~fpsde.processes.beta_schedules.linear_beta`. ``data`` is a Point, Normal, Uniform, or a Mixture of these.
     N(0, 1) is invariant. Source: Song et al., Score-Based Generative Modeling through SDEs (2021), eqs. 11 and 29.
 
-    Raises InvalidInput for a law of the data whose image has no closed form.
+    Raises InvalidInput for a law of the data whose image has no closed form, and for times at which beta is negative.
     """
     schedule = linear_beta() if beta is None else beta
-    p = SimpleNamespace(**schedule.params)
-    known = _noised(lambda t: float(schedule.integral(t, p)))
+    known = _noised(_integral_of_schedule(schedule))
 
     def with_values(*, data: Law, **params: float) -> Process:
         return variance_preserving(schedule.remade(**params), data)
@@ -95,6 +94,19 @@ def _noised(integral: Callable[[float], float]) -> Exact:
         variance=lambda t: -math.expm1(-integral(t)),
     )
     return replace(known, stationary=lambda: Normal(0.0, 1.0))
+
+
+def _integral_of_schedule(schedule: BetaSchedule) -> Callable[[float], float]:
+    p = SimpleNamespace(**schedule.params)
+
+    def integral(t: float) -> float:
+        if schedule.rate(t, p) < 0:
+            raise InvalidInput(
+                f"beta = {schedule.rate(t, p):.6g} at t={t} is negative; the schedule ends at {schedule.t_end}"
+            )
+        return float(schedule.integral(t, p))
+
+    return integral
 
 
 def _integral_of_table(betas: np.ndarray) -> Callable[[float], float]:

@@ -203,13 +203,14 @@ class Process:
         if self.dim > 1 and (x.ndim == 0 or x.shape[0] != self.dim):
             raise InvalidInput(f"x has shape {x.shape}; ({self.dim}, n) is needed, component first")
         columns = (x,) if self.dim == 1 else tuple(x)
-        values = self._functions[what](*columns, t, *self.parameter_values(), *self._tables_at(t))
+        values = self._functions[what](*columns, t, *self.parameter_values(), *self.tables_at(t))
         out = np.stack([np.broadcast_to(v, columns[0].shape).astype(float) for v in values])
         if self.dim == 1:
             return out[0]
         return out if what == "ito_drift" else out.reshape(self.dim, -1, *columns[0].shape)
 
-    def _tables_at(self, t: float) -> np.ndarray:
+    def tables_at(self, t: float) -> np.ndarray:
+        """Return the entries of the tables at time ``t``, in steps of unit time."""
         if not self.tables:
             return np.empty(0)
         last = min(len(v) for v in self.tables.values()) - 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special
+from scipy import stats
 
 from fpsde.density import Law, panel_rule
 from fpsde.domain import Interval
@@ -85,29 +85,49 @@ def reflected_with_drift(x0: float, t: float, *, drift: float, sigma: float, dom
 def jacobi_law(x0: float, t: float, *, theta: float, mean: float, a: float, stationary: Law) -> Law:
     """Return the law at t of dX = -theta (X - mean) dt + sqrt(2 theta a X (1 - X)) dW from x0.
 
-    p_s is Beta(A, B) with A = mean/a, B = (1 - mean)/a; f_n are the Jacobi polynomials P_n^(B-1, A-1)(2x - 1),
-    normalised in p_s, and lambda_n = theta n (1 + a (n - 1)). The integrals come from (D p_s f_n')' = -lambda_n p_s f_n
-    with D = theta a x (1 - x). Raises NotConverged for t too close to 0. Source: Karlin & Taylor, A Second Course in
-    Stochastic Processes (1981), section 15.13.
+    p_s is Beta(A, B) with A = mean/a, B = (1 - mean)/a; f_n are the Jacobi polynomials, orthonormal in p_s, and
+    lambda_n = theta n (1 + a (n - 1)). With D = theta a x (1 - x) and c = A B/((A + B)(A + B + 1)), the integral of
+    p_s f_n is -D p_s f_n'/lambda_n = -sqrt(theta a c/lambda_n) times the like of p_s f_n for Beta(A + 1, B + 1) and
+    degree n - 1. Raises NotConverged for t too close to 0, or x0 too far from the mean.
+    Source: Karlin & Taylor, A Second Course in Stochastic Processes (1981), section 15.13.
     """
     A, B = mean / a, (1 - mean) / a
     half = 0.5 * (1 - a) / a
-    highest = math.sqrt(half**2 + NEGLIGIBLE / (theta * a * t)) - half
-    n = np.arange(1, _affordable(highest, x0, t) + 1)
+    highest = _affordable(math.sqrt(half**2 + NEGLIGIBLE / (theta * a * t)) - half, x0, t)
+    n = np.arange(1, highest + 1)
     rates = theta * n * (1 + a * (n - 1))
-    gammas = special.gammaln(n + A) + special.gammaln(n + B) - special.gammaln(n + 1) - special.gammaln(n + A + B - 1)
-    norms = np.exp(0.5 * (gammas - special.betaln(A, B))) / np.sqrt(2 * n + A + B - 1)
+    sizes = -np.sqrt(theta * a * A * B / ((A + B) * (A + B + 1)) / rates)
+    derived = stats.beta(A + 1, B + 1)
 
     def densities(x: np.ndarray) -> np.ndarray:
-        return stationary.pdf(x)[..., None] * special.eval_jacobi(n, B - 1, A - 1, 2 * x[..., None] - 1) / norms
+        root = np.sqrt(stationary.pdf(x))
+        return root[..., None] * _jacobi_polynomials(root, x, A, B, highest)[..., 1:]
 
     def integrals(x: np.ndarray) -> np.ndarray:
-        slopes = (n + A + B - 1) * special.eval_jacobi(n - 1, B, A, 2 * x[..., None] - 1) / norms
-        return -(theta * a * x * (1 - x) * stationary.pdf(x))[..., None] * slopes / rates
+        root = np.sqrt(derived.pdf(x))
+        return root[..., None] * _jacobi_polynomials(root, x, A + 1, B + 1, highest - 1) * sizes
 
-    coefficients = np.exp(-rates * t) * special.eval_jacobi(n, B - 1, A - 1, 2 * x0 - 1) / norms
+    with np.errstate(over="ignore", invalid="ignore"):  # far from the mean, where the series is refused
+        coefficients = np.exp(-rates * t) * _jacobi_polynomials(np.ones(()), np.asarray(x0), A, B, highest)[1:]
     _keeps_digits(coefficients, x0, t)
     return SpectralLaw(0.0, 1.0, stationary, coefficients, densities, integrals)
+
+
+def _jacobi_polynomials(first: np.ndarray, x: np.ndarray, A: float, B: float, highest: int) -> np.ndarray:
+    """Return ``first`` times the polynomials of degree 0 to ``highest`` that are orthonormal in Beta(A, B), at x.
+
+    Multiplied by the root of the density from the start, they neither overflow nor underflow.
+    """
+    n = np.arange(1, highest + 1)
+    s = 2 * n + A + B - 2
+    centres = np.concatenate([[(A - B) / (A + B)], (A - B) * (A + B - 2) / (s * (s + 2))])
+    widths = np.sqrt(4 * n * (n + A - 1) * (n + B - 1) * (n + A + B - 2) / (s**2 * (s + 1) * (s - 1)))
+    out = np.empty((*x.shape, highest + 1))
+    out[..., 0] = first
+    for k in range(highest):
+        below = widths[k - 1] * out[..., k - 1] if k else 0.0
+        out[..., k + 1] = ((2 * x - 1 - centres[k]) * out[..., k] - below) / widths[k]
+    return out
 
 
 def _affordable(terms: float, x0: float, t: float) -> int:
@@ -121,7 +141,7 @@ def _affordable(terms: float, x0: float, t: float) -> int:
 
 def _keeps_digits(coefficients: np.ndarray, x0: float, t: float) -> None:
     loss = float(np.max(np.abs(coefficients)))
-    if loss > MOST_LOSS:
+    if not loss <= MOST_LOSS:  # NaN included
         raise NotConverged(
             f"the eigenfunction series at t={t} from x0={x0} has terms of size {loss:.3g}, which cancel; "
             "ask for a later time, or start nearer to the mean"

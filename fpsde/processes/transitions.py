@@ -83,10 +83,14 @@ def gaussian(
 
 def setting_of(known: Exact, x0: float | Law, *, t_end: float, n_steps: int) -> Setting:
     """Return the setting of a run whose window holds the exact law at nine times from 0 to ``t_end``."""
-    initial = x0 if isinstance(x0, Law) else Point(x0)
     assert known.marginal is not None  # for the type checker: it is called where the marginal is known
-    laws = [known.marginal(initial, t_end * k / 8) for k in range(9)]
+    laws = [known.marginal(starting_law(x0), t_end * k / 8) for k in range(9)]
     return Setting(x0, t_end, dt=t_end / n_steps, window=window_of(laws))
+
+
+def starting_law(x0: float | Law) -> Law:
+    """Return the law of a start: ``x0`` itself, or the point."""
+    return x0 if isinstance(x0, Law) else Point(x0)
 
 
 def window_of(laws: Iterable[Law]) -> tuple[float, float]:

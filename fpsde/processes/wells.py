@@ -17,7 +17,7 @@ def double_well(temperature: float = 0.25) -> Process:
     dX = -4 X (X^2 - 1) dt + sqrt(2 temperature) dW. Raises InvalidInput unless temperature > 0.
     """
     return overdamped(
-        lambda x, p: (x**2 - 1) ** 2,
+        lambda x: (x**2 - 1) ** 2,
         temperature,
         setting=Setting(x0=0.3, t_end=1.0, dt=0.02),
         name="double_well",
@@ -31,7 +31,7 @@ def duffing_well(temperature: float = 0.5) -> Process:
     dX = (X - X^3) dt + sqrt(2 temperature) dW. Raises InvalidInput unless temperature > 0.
     """
     return overdamped(
-        lambda x, p: x**4 / 4 - x**2 / 2,
+        lambda x: x**4 / 4 - x**2 / 2,
         temperature,
         setting=Setting(x0=0.3, t_end=2.0, dt=0.05),
         name="duffing_well",

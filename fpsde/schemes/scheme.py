@@ -29,8 +29,9 @@ class Scheme:
     ``model.rate(t)``, ``model.p``. ``noise`` holds the declared inputs by name: ``noise.dw`` (m,). A step draws nothing.
 
     A scheme with auxiliary state names it in ``auxiliary``: the step then also gets ``aux`` (name -> (d,)) and returns an
-    :class:`~fpsde.schemes.advance.Advance`. ``observed`` maps (x, aux) to what observers see, where that is not x; ``start`` gives the auxiliary
-    state of x at time 0 (zeros if it is left out).
+    :class:`~fpsde.schemes.advance.Advance`. ``observed`` maps (x, aux) to what observers
+    see, where that is not x; ``start(model, x, t)`` gives the auxiliary state at the start of a run (zeros if it is left
+    out). A step that ``may_fail`` returns the condition under which it did.
     """
 
     name: str

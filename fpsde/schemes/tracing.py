@@ -90,7 +90,7 @@ def traced_step(scheme: Any, process: Any) -> TracedStep:
     noise = SimpleNamespace(**{kind.name: value for (kind, _), value in zip(inputs, values, strict=False)})
 
     x = components(list(s.x))
-    aux = {name: components([real_symbol(f"{name}{i}") for i in range(d)]) for name in scheme.auxiliary}
+    aux = {name: components([real_symbol(f"aux_{name}{i}") for i in range(d)]) for name in scheme.auxiliary}
     result = scheme.step(model, x, t, dt, noise, *((aux,) if aux else ()))
     advance = result if isinstance(result, Advance) else Advance(result)
     moved = [

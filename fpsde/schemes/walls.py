@@ -23,7 +23,10 @@ def applied(interval: Interval, x: Any, moved: Any, *, low: Any, high: Any, vari
     """
     if interval.periodic:
         middle, length = 0.5 * (low + high), high - low
-        return moved - length * np.rint((moved - middle) / length)
+        turned = moved - length * np.rint((moved - middle) / length)
+        # rounding may leave it a last bit outside
+        turned = np.where(turned < low, turned + length, turned)
+        return np.where(turned >= high, low, turned)
     moved = _reflected(interval, moved, low, high)
     if Wall.ABSORBING in (interval.low_wall, interval.high_wall):
         return _absorbed(interval, x, moved, low, high, variance, uniform)
@@ -38,7 +41,8 @@ def absorbs(interval: Interval) -> bool:
 def _reflected(interval: Interval, moved: Any, low: Any, high: Any) -> Any:
     if interval.low_wall is Wall.REFLECTING and interval.high_wall is Wall.REFLECTING:
         length = high - low
-        return low + np.fabs((moved - low) - 2.0 * length * np.rint((moved - low) / (2.0 * length)))
+        mirrored = low + np.fabs((moved - low) - 2.0 * length * np.rint((moved - low) / (2.0 * length)))
+        return np.minimum(mirrored, high)  # rounding may leave it a last bit above
     if interval.low_wall is Wall.REFLECTING:
         return low + np.fabs(moved - low)
     if interval.high_wall is Wall.REFLECTING:
@@ -61,8 +65,9 @@ def _absorbed(interval: Interval, x: Any, moved: Any, low: Any, high: Any, varia
             upto = taken + (1.0 - taken) * p
             out = np.where((uniform >= taken) & (uniform < upto), wall, out)
             taken = upto
+    # what was absorbed stays; and U may round to 1, which would let a particle that is outside go free
     if interval.low_wall is Wall.ABSORBING:
-        out = np.where(x <= low, low, out)
+        out = np.where((x <= low) | (out <= low), low, out)
     if interval.high_wall is Wall.ABSORBING:
-        out = np.where(x >= high, high, out)
+        out = np.where((x >= high) | (out >= high), high, out)
     return out

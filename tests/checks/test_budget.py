@@ -30,7 +30,9 @@ def test_parts_of_a_budget_can_be_divided_one_after_the_other() -> None:
 def test_spending_more_than_is_left_is_refused_with_the_numbers() -> None:
     budget = Budget(1e-6)
     budget.share(2, alpha=9e-7)
-    with pytest.raises(InvalidInput, match=r"3 check\(s\) ask for alpha=2e-07, but 9e-07 of 1e-06 is spent and 1e-07 is left"):
+    with pytest.raises(
+        InvalidInput, match=r"3 check\(s\) ask for alpha=2e-07, but 9e-07 of 1e-06 is spent and 1e-07 is left"
+    ):
         budget.share(3, alpha=2e-7)
     budget.share(3)
     with pytest.raises(InvalidInput, match="is left; divide the budget once"):

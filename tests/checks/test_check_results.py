@@ -20,7 +20,16 @@ DESIGN = Design.of(alpha=0.01, power=0.9)
 
 def judged(statistic: float, *, design: Design = DESIGN, largest: float = math.inf) -> CheckResult:
     return judge(
-        "a", statistic, design, threshold=1.0, resolution=2.0, p_value=0.5, n=10, unit="", detail="seen", largest=largest
+        "a",
+        statistic,
+        design,
+        threshold=1.0,
+        resolution=2.0,
+        p_value=0.5,
+        n=10,
+        unit="",
+        detail="seen",
+        largest=largest,
     )
 
 
@@ -91,6 +100,12 @@ def test_a_record_refuses_nan_and_a_verdict_in_words() -> None:
         CheckResult("a", "pass")  # type: ignore[arg-type]
 
 
+def test_the_detail_says_where_the_threshold_comes_from() -> None:
+    allowed = Design.of(alpha=1e-3, power=0.9, tolerance=[("grid", 0.1), ("time step", 0.2)])
+    assert judged(0.5, design=allowed).detail == "seen; cut at 1 (0.3 allowed, 0.7 for sampling at level 0.001)"
+    assert judged(0.5).detail == "seen; cut at 1 (1 for sampling at level 0.01)"
+
+
 def test_tolerances_add_linearly_and_keep_their_names() -> None:
     assert tolerance_of([("grid", 1e-3), ("time step", 2e-3)]) == (3e-3, (("grid", 1e-3), ("time step", 2e-3)))
     assert tolerance_of(0.0) == (0.0, ())
@@ -102,7 +117,7 @@ def test_tolerances_add_linearly_and_keep_their_names() -> None:
         ({"alpha": 0.0, "power": 0.9}, r"alpha=0.0 must lie strictly between 0 and 1"),
         ({"alpha": 0.1, "power": 0.4}, r"power=0.4 is below one half"),
         ({"alpha": 0.1, "power": 0.9, "effect": -1}, r"effect=-1.0 must be positive"),
-        ({"alpha": 0.1, "power": 0.9, "tolerance": -0.5}, r"tolerance 'tolerance'=-0.5 is negative"),
+        ({"alpha": 0.1, "power": 0.9, "tolerance": -0.5}, r"tolerance 'stated'=-0.5 is negative"),
         ({"alpha": 0.1, "power": 0.9, "tolerance": [("grid", math.nan)]}, r"tolerance 'grid'=nan is not finite"),
     ],
 )

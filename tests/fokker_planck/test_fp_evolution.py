@@ -176,7 +176,8 @@ def test_bad_arguments_are_refused_with_their_numbers(ou):
     for options, message in (
         ({"t_end": 0.0}, r"t_end=0\.0 must come after t_start=0\.0"),
         ({"t_end": np.inf}, r"t_end=inf is not finite"),
-        ({"t_end": 1.0, "dt": 0.3}, r"dt=0\.3 does not divide t_end=1\.0"),
+        ({"t_end": 1.0, "dt": 0.3}, r"from t=0\.0 to t=1\.0: dt=0\.3 does not divide t_end=1\.0"),
+        ({"t_end": 1.0, "dt": 0.25, "times": [0.4]}, r"from t=0\.0 to t=0\.4: dt=0\.25 does not divide"),
         ({"t_end": 1.0, "dt": -1}, r"dt=-1\.0 must be positive"),
         ({"t_end": 1.0, "dt": 0.1, "tolerance": 1e-3}, r"dt=0\.1 and tolerance=0\.001 were both given"),
         ({"t_end": 1.0, "tolerance": 0}, r"tolerance=0\.0 must be positive"),

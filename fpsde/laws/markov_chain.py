@@ -1,0 +1,70 @@
+"""The chain whose law is wanted, and the panels that its laws are held on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+
+import numpy as np
+
+from fpsde.density import Law
+from fpsde.laws.kinks import kinks
+from fpsde.laws.mesh import Mesh, kernel_widths, laid, refuse_if_too_many
+from fpsde.laws.step_form import StepForm
+
+#: Meshes that a chain keeps: a run reads the last one only, and the next run may start with it.
+_KEPT = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """Steps of a form over the intervals of ``times`` from ``initial``; laws are wanted after numbers of ``steps``."""
+
+    form: StepForm
+    times: np.ndarray
+    initial: Law
+    steps: Sequence[int]
+    _meshes: dict[tuple, Mesh] = field(default_factory=dict, init=False, repr=False)
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """The constants of each step, ``(n_steps, n_reads)``."""
+        return self.form.rows(self.times)
+
+    @cached_property
+    def repeats(self) -> list[bool]:
+        """For each step, and for one after the last: whether it is the step before, between the same two meshes."""
+        equal = [False, *np.all(self.rows[1:] == self.rows[:-1], axis=1).tolist(), True]
+        return [n > 1 and all(equal[n - 1 : n + 2]) for n in range(len(self.rows))] + [False]
+
+    def noise_at(self, x: float) -> float:
+        """Return the least standard deviation |B| of all steps from ``x``."""
+        return float(self.form.coefficients(np.array(x), self.rows.T)[1].min())
+
+    def start_mesh(self, low: float, high: float) -> Mesh:
+        """Return panels on (low, high) that resolve the first kernel in the point from which it starts."""
+        return self._laid(low, high, self.rows[:1])
+
+    def mesh(self, n: int, low: float, high: float, *, cuts: int = 0) -> Mesh:
+        """Return the panels that the law after ``n`` steps is held on, each cut into ``2**cuts``.
+
+        That law is as smooth as the kernel of the last step, and the next kernel is integrated over it.
+        """
+        around = self.rows[[n - 1, min(n, len(self.rows) - 1)]]
+        key = (low, high, cuts, around.tobytes())
+        if key not in self._meshes:
+            if len(self._meshes) >= _KEPT:
+                self._meshes.clear()
+            mesh = self._laid(low, high, around)
+            for _ in range(cuts):
+                refuse_if_too_many(2 * (len(mesh.faces) - 1))
+                mesh = mesh.halved
+            self._meshes[key] = mesh
+        return self._meshes[key]
+
+    def _laid(self, low: float, high: float, rows: np.ndarray) -> Mesh:
+        mesh = laid(partial(kernel_widths, self.form, rows), low, high)
+        if self.form.switches is None:
+            return mesh
+        return Mesh(np.union1d(mesh.faces, kinks(self.form.switches, rows[-1], low, high)))
