@@ -318,11 +318,11 @@ class Traced(NDArrayOperatorsMixin):
                 f"{_user_line()}: {what} cannot be traced; write the expression with operators and these NumPy functions: "
                 f"{', '.join(sorted(UFUNCS))}, where, clip"
             )
-        if any(isinstance(value, np.ndarray) and value.ndim for value in inputs):
-            return np.frompyfunc(lambda *args: _apply(name, args), len(inputs), 1)(*map(_boxed, inputs))
-        return _apply(name, inputs)
+        return _each(ufunc, inputs) if _has_array(inputs) else _apply(name, inputs)
 
     def __array_function__(self, func: Callable, types: Any, args: tuple, kwargs: dict) -> Any:
+        if func in (np.where, np.clip) and len(args) == 3 and _has_array(args):
+            return _each(func, args)
         if func is np.where and len(args) == 3:
             condition, a, b = (unwrap(arg) for arg in args)
             if not _is_condition(condition) or _is_condition(a) or _is_condition(b):
@@ -348,6 +348,33 @@ class Traced(NDArrayOperatorsMixin):
 
     def __repr__(self) -> str:
         return f"Traced({self.expr})"
+
+
+class Components(np.ndarray):
+    """An object array of components (or of arrays, in plain runs), on which NumPy's functions act one by one."""
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        plain = [np.asarray(value) if isinstance(value, Components) else value for value in inputs]
+        if method == "__call__" and not kwargs and ufunc.signature is None:
+            return _each(ufunc, plain)
+        if method == "reduce" and plain[0].ndim == 1 and not kwargs.get("keepdims") and "initial" not in kwargs:
+            return functools.reduce(ufunc, plain[0])
+        result = getattr(ufunc, method)(*plain, **kwargs)
+        return result.view(Components) if isinstance(result, np.ndarray) else result
+
+    def __array_function__(self, func: Callable, types: Any, args: tuple, kwargs: dict) -> Any:
+        if func in (np.where, np.clip) and len(args) == 3 and not kwargs:
+            return _each(func, args)
+        return super().__array_function__(func, types, args, kwargs)
+
+
+def _has_array(values: Sequence[Any]) -> bool:
+    return any(isinstance(value, np.ndarray) and value.ndim for value in values)
+
+
+def _each(function: Callable, args: Sequence[Any]) -> Any:
+    """Return ``function`` of each element, arrays broadcast against each other."""
+    return np.frompyfunc(function, len(args), 1)(*(np.asarray(_boxed(arg)) for arg in args)).view(Components)
 
 
 def _boxed(value: Any) -> Any:
@@ -391,12 +418,12 @@ def real_symbol(name: str) -> sp.Symbol:
     return sp.Symbol(name, real=True)
 
 
-def components(values: Sequence[Any]) -> np.ndarray:
-    """Return an object array ``(d,)`` of components: symbols, expressions, or arrays ``(n,)`` each."""
+def components(values: Sequence[Any]) -> Components:
+    """Return ``(d,)`` components: symbols, expressions, or arrays ``(n,)`` each."""
     out = np.empty(len(values), dtype=object)
     for i, value in enumerate(values):
         out[i] = Traced(value) if isinstance(value, (sp.Expr, sp.logic.boolalg.Boolean)) else value
-    return out
+    return out.view(Components)
 
 
 class Parameters(SimpleNamespace):
@@ -409,7 +436,7 @@ class Parameters(SimpleNamespace):
 
 
 def parameter_symbols(params: Mapping[str, Any], prefix: str = PARAMETER) -> dict[str, Any]:
-    """Return for each parameter a real symbol, or for an array an object array of them with the same shape."""
+    """Return for each parameter a real symbol, or for an array components of the same shape."""
     symbols: dict[str, Any] = {}
     for name, value in params.items():
         shape = np.shape(value)

@@ -38,7 +38,7 @@ def one_step(scheme: Any, process: Any, state: Any, z: Any, *, times: Any, s: in
     normals = Normals.FLOAT64 if dtype == "float64" else Normals.FLOAT32
     step = traced_step(scheme, process)
     run = compiled("step", step_source(step, dtype, normals)).step
-    w = np.ascontiguousarray(np.broadcast_to(state, (len(step.state), LANES)), dtype=dtype).ravel()
+    w = np.array(np.broadcast_to(state, (len(step.state), LANES)), dtype=dtype).ravel()
     run(w, np.ascontiguousarray(z, dtype=normals.value), constant_rows(step, process, np.asarray(times, dtype=float))[s])
     return w.reshape(-1, LANES)
 

@@ -17,7 +17,7 @@ from fpsde.errors import InvalidInput
 from fpsde.printing import numpy_function
 from fpsde.processes.process import Process
 from fpsde.schemes import euler_maruyama
-from fpsde.symbolic import UFUNCS, Parameters, Traced, parameter_symbols, real_symbol, trace, unwrap
+from fpsde.symbolic import UFUNCS, Components, Parameters, Traced, components, parameter_symbols, real_symbol, trace, unwrap
 
 X, T = real_symbol("x"), real_symbol("t")
 ANY, POSITIVE = np.array([-2.3, -0.7, -1e-3, 0.2, 0.45, 1.6, 3.1]), np.array([0.2, 0.45, 1.6, 3.1])
@@ -161,6 +161,34 @@ def test_array_parameters_keep_their_shape_and_values():
     function = lambda x, p: np.sum(p.a @ p.a) + p.a[1, 0] * x + 100 * p.a_0 + p.b  # noqa: E731
     value, _ = traced(function, params)
     np.testing.assert_allclose(value(ANY), 37 + 17 + 3 * ANY + 500 - 1.5 - 0 * ANY, rtol=1e-14)
+
+
+ARRAYS = {
+    "a comparison": lambda x, a: np.sum(np.where(x > a, x - a, 0.0)),
+    "a comparison with a number": lambda x, a: np.sum(np.where(a > 0.5, 1.0, x)),
+    "minimum": lambda x, a: np.sum(np.minimum(x - a, 0.0) * np.maximum(a, x)),
+    "clip": lambda x, a: np.sum(np.clip(x - a, -1.0, a)),
+    "every unary kind": lambda x, a: np.sum(np.abs(x - a) + np.fabs(a - x) + np.log2(2 + np.square(x - a)) + np.sign(x - a) + np.rint(2 * a * x)),
+    "reductions": lambda x, a: np.max(x - a) + np.min(a * x) + np.prod(1 + a) + np.mean(a - x) + (x * a).sum(),
+    "logic": lambda x, a: np.where(np.any(x > a), 1.0, 2.0) + np.where(np.all((x > a) | (x < -a)), x, 3.0),
+    "numbers": lambda x, a: np.sum(np.array([1.0, 2.0, -0.5]) * a / (2.0 + x * np.array([0.1, 0.2, 0.3]))),
+    "slices and powers": lambda x, a: a[1:] @ a[:-1] * x + np.sum(a**2) + np.sum(2.0**a),
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_arrays_of_components_take_the_functions_that_components_take(name):
+    function, a = ARRAYS[name], np.array([-0.7, 0.31, 1.3])
+    value, _ = traced(lambda x, p: function(x, p.a), {"a": a})
+    np.testing.assert_allclose(value(ANY), [function(x, a) for x in ANY], rtol=1e-14)
+
+
+def test_components_may_hold_arrays_in_a_plain_run():
+    x = components([np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0])])
+    for result in (np.tanh(x), np.where(x > 2, x, -x), np.clip(x, 2.0, 5.0), 1.0 / x - x**2, abs(x), np.maximum(x, 2.0)):
+        assert isinstance(result, Components) and result.shape == (2,) and result[0].shape == (3,)
+    np.testing.assert_array_equal(np.where(x > 2, x, -x)[0], [-1.0, -2.0, 3.0])
+    np.testing.assert_array_equal(np.sum(x), [5.0, 7.0, 9.0])
 
 
 MIXTURE = {"w": np.array([0.2, 0.5, 0.3]), "m": np.array([-2.0, 0.3, 1.9]), "s": np.array([0.4, 0.7, 0.5])}

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from fpsde.domain import Interval, Wall
-from fpsde.errors import NotConverged
+from fpsde.errors import NotConverged, UnstableStep
 from fpsde.laws.evolution import Run, run
 from fpsde.laws.markov_chain import Chain
 from fpsde.laws.mesh import WIDTH
@@ -14,6 +14,8 @@ from fpsde.laws.transition import Region
 
 #: Leak of a step below which an end of the box is far enough.
 HELD = 1e-16
+#: Share of the leak up to which pushing an end out has helped.
+HELPED = 0.9
 #: Particles of the pilot, and steps in which one that has left for good leaves the finite numbers.
 PILOTS, FLIGHT = 256, 10
 #: An end is pushed out to at most so many times its distance from the middle, in kernel widths, at once.
@@ -27,8 +29,8 @@ MOST_BOXES = 40
 def found_box(chain: Chain, interval: Interval) -> Region:
     """Return the region that holds the chain from start to end, between walls where there are some.
 
-    An end is settled when less than ``HELD`` leaks out there in a step, or when pushing it out has not halved the leak:
-    then what leaks comes from inside (a transient chain, or steps that leave the domain).
+    An end is settled when less than ``HELD`` leaks out there in a step, or when pushing it out helps no more: then what
+    leaks comes from inside (a transient chain, or steps that leave the domain).
     """
     if Wall.NONE not in (interval.low_wall, interval.high_wall):
         return Region(float(interval.low), float(interval.high), interval)
@@ -40,7 +42,7 @@ def found_box(chain: Chain, interval: Interval) -> Region:
     for _ in range(MOST_BOXES):
         found = run(chain, region, cuts=0, show=False)
         rates = found.rates.max(axis=0)
-        stuck = ~fixed & (rates > 0.5 * before)
+        stuck = ~fixed & (rates > HELPED * before)
         fixed |= stuck
         settled = fixed | (rates <= HELD)
         if settled.all() and not stuck.any():
@@ -49,7 +51,7 @@ def found_box(chain: Chain, interval: Interval) -> Region:
         region = _extended(chain, within, middle, rates, settled)
         if not _affordable(chain, region, most_faces):
             region, fixed = within, fixed | ~settled
-    raise NotConverged(
+    raise UnstableStep(
         f"no box holds the chain: out of ({region.low:.4g}, {region.high:.4g}) still leak {rates[0]:.2g} and "
         f"{rates[1]:.2g} in a step; state a box, or take a smaller dt"
     )
@@ -86,9 +88,9 @@ def _bulk(chain: Chain, interval: Interval) -> Region:
             lowest, highest = np.minimum(lowest, x), np.maximum(highest, x)
         alive = np.isfinite(x)
         if alive.sum() < PILOTS // 2:
-            raise NotConverged(
-                f"the chain explodes: {PILOTS - alive.sum()} of {PILOTS} pilot particles left the finite numbers in "
-                "one step; take a smaller dt"
+            raise UnstableStep(
+                f"the chain explodes: {PILOTS - alive.sum()} of {PILOTS} pilot particles left the domain, or the "
+                "finite numbers, in one step; take a smaller dt"
             )
         if not alive.all():
             heirs = np.where(alive, np.arange(PILOTS), rng.choice(np.flatnonzero(alive), PILOTS))
@@ -108,22 +110,22 @@ def _inside(x: np.ndarray, interval: Interval) -> np.ndarray:
 def _extended(chain: Chain, region: Region, middle: float, rates: np.ndarray, settled: np.ndarray) -> Region:
     """Push out each end that is not settled: as far as a Gaussian tail with that leak would need, within limits.
 
-    Distance from the middle is counted in kernel widths (panels), so an end where sigma vanishes is never reached.
+    Distance from the middle is counted in kernel widths, so an end where sigma vanishes is never reached.
     """
     factor = np.clip(-9.0 / ndtri(np.clip(rates, 1e-300, 0.1)), 1.15, MOST_PUSHED)
     faces = chain.start_mesh(region.low, region.high).faces
     below = int(np.searchsorted(faces, middle))
-    panels = np.ceil((factor - 1) * [below, len(faces) - 1 - below]).astype(int)
-    low = region.low if settled[0] else _pushed(chain, region.low, region.interval.low, panels[0])
-    high = region.high if settled[1] else _pushed(chain, region.high, region.interval.high, panels[1])
+    widths = np.ceil((factor - 1) * WIDTH * [below, len(faces) - 1 - below]).astype(int)
+    low = region.low if settled[0] else _pushed(chain, region.low, region.interval.low, widths[0])
+    high = region.high if settled[1] else _pushed(chain, region.high, region.interval.high, widths[1])
     return Region(low, high, region.interval)
 
 
-def _pushed(chain: Chain, start: float, towards: float, panels: int) -> float:
-    """Return ``start`` moved by so many panels, each at most half of what is left."""
+def _pushed(chain: Chain, start: float, towards: float, widths: int) -> float:
+    """Return ``start`` moved by so many kernel widths, each at most half of the way that is left."""
     x, outward = start, np.sign(towards - start)
-    for _ in range(panels):
-        x += outward * min(WIDTH * chain.noise_at(x), 0.5 * abs(towards - x))
+    for _ in range(widths):
+        x += outward * min(chain.noise_at(x), 0.5 * abs(towards - x))
     return float(x)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import ndtr
 
-from fpsde.errors import NotConverged
+from fpsde.errors import NotConverged, UnstableStep
 from fpsde.laws.box import found_box
 from fpsde.laws.evolution import Run, run
 from fpsde.laws.markov_chain import Chain
@@ -15,8 +15,8 @@ from fpsde.laws.transition import Region
 
 #: Mass beyond the fold in one step up to which the kernel is taken for its one branch: Phi(-8.3) = 5e-17.
 UNFOLDED = 1e-16
-#: Trials of a smaller dt, and steps that a trial may have.
-TRIALS, MOST_STEPS = 6, 10_000
+#: Trials of a smaller dt, by how much it falls from one to the next at most, and steps that a trial may have.
+TRIALS, MOST_PARTS, MOST_STEPS = 8, 4, 4_000
 
 
 def refuse_fold(found: Run, chain: Chain, region: Region) -> None:
@@ -40,16 +40,17 @@ def _enough_parts(found: Run, chain: Chain, region: Region) -> tuple[int, bool]:
     parts = 1
     for _ in range(TRIALS):
         fold, mass = found.folding
-        more = np.geomspace(1, 1e6, 2000)
-        beyond = np.array([mass @ ndtr(-fold * np.sqrt(m)) for m in more])
-        parts = int(np.ceil(parts * max(more[np.argmax(beyond <= UNFOLDED)], 1 + 1 / parts)))
+        more = np.linspace(1, MOST_PARTS, 400)
+        enough = [mass @ ndtr(-fold * np.sqrt(m)) <= UNFOLDED for m in more]
+        factor = more[np.argmax(enough)] if any(enough) else MOST_PARTS
+        parts = max(parts + 1, int(np.ceil(parts * factor)))
         if chain.form.process.tables or parts * len(chain.times) > MOST_STEPS:
             break
         times = _cut(chain.times, parts)
         trial = replace(chain, times=times)
         try:
             found = run(trial, found_box(trial, region.interval), cuts=0, show=False)
-        except NotConverged:
+        except (NotConverged, UnstableStep):
             break
         if found.folded <= UNFOLDED:
             return parts, True

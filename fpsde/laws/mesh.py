@@ -69,7 +69,7 @@ def kernel_at(form: StepForm, row: np.ndarray, x: np.ndarray) -> Kernel:
 
 
 def kernel_widths(form: StepForm, rows: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Return at the increasing points ``x`` the scale on which the kernels of some steps vary, ``rows`` their constants.
+    """Return at the increasing points ``x`` the scale on which the kernels of the steps with these ``rows`` vary.
 
     A kernel has the width B in the end of the step; in its start x, B/|A'| and, three deviations off, B/(3 |B'|).
     """

@@ -29,9 +29,8 @@ class Sources:
 def refuse_outside(law: Law, interval: Interval, *, what: str) -> None:
     """Raise InvalidInput if part of the law lies outside of the interval, or on an end that has no wall."""
     low, high = interval.low, interval.high
-    outside = (float(law.cdf(low)) if np.isfinite(low) else 0.0) + (
-        1 - float(law.cdf(high)) if np.isfinite(high) else 0.0
-    )
+    outside = float(law.cdf(low)) if np.isfinite(low) else 0.0
+    outside += 1 - float(law.cdf(high)) if np.isfinite(high) else 0.0
     for at, mass in law.atoms:
         outside -= mass * (at == low and interval.low_wall is not Wall.NONE)
         outside += mass * (at == high and interval.high_wall is Wall.NONE)
@@ -70,7 +69,7 @@ def _parts(law: Law, lay: Callable, interval: Interval, cuts: int) -> list[tuple
             at = x[~np.isfinite(density)][0]
             raise NotConverged(f"the density of x0 = {law} is infinite at x={at:.6g}: too close to a singular end")
         mass = w * density
-        out.append((x[mass > 0], mass[mass > 0]))
+        out.append((x[mass != 0], mass[mass != 0]))
     return out
 
 

@@ -91,8 +91,8 @@ def _powers_of_noise(e: sp.Expr, normals: tuple[sp.Symbol, ...], name: str) -> t
     """
     at_zero = dict.fromkeys(normals, sp.Integer(0))
     second = [sp.diff(e, z, w) for z in normals for w in normals]
-    curved = any(function.has(*normals) for function in e.atoms(sp.Function))
-    if curved or any(s.has(*normals) for s in second) or (len(normals) > 1 and any(s != 0 for s in second)):
+    polynomial = not any(f.has(*normals) for f in (*e.atoms(sp.Function), *second))
+    if not normals or not polynomial or (len(normals) > 1 and any(second)):
         raise InvalidInput(f"the step of {name} is no polynomial of degree 2 in one standard normal; {_POSSIBLE}")
     slopes = [sp.diff(e, z).xreplace(at_zero) for z in normals]
     b = slopes[0] if len(slopes) == 1 else sp.sqrt(sp.Add(*(s**2 for s in slopes)))

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Advance:
-    """New positions ``x`` (d,), new auxiliary state by name, and a condition under which the step failed."""
+    """New positions ``x`` (d,), new auxiliary state by name, and the condition(s) under which the step failed."""
 
     x: Any
     aux: Mapping[str, Any] = field(default_factory=dict)

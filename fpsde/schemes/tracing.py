@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
@@ -106,7 +108,9 @@ def traced_step(scheme: Any, process: Any) -> TracedStep:
         outputs += [unwrap(v) for v in scheme.observed(components(moved), advance.aux)]
     if scheme.may_fail:
         flag = real_symbol("failed")
-        outputs.append(unwrap(np.where(advance.failed, 1.0, Traced(flag))))
+        conditions = advance.failed if isinstance(advance.failed, np.ndarray) else [advance.failed]
+        failed = functools.reduce(operator.or_, conditions)
+        outputs.append(unwrap(np.where(failed, 1.0, Traced(flag))))
         state.append(flag)
     walled = [unwrap(v) for interval, low, high in bounds if interval.walled for v in (low, high)]
     constants = (unwrap(t), unwrap(dt), unwrap(sqrt_dt), *s.parameters, *s.tables, *walled)

@@ -11,6 +11,7 @@ from scipy import optimize, stats
 
 from fpsde import checks
 from fpsde.checks import CheckResult, Verdict
+from fpsde.checks.band_test import sup_distance
 from fpsde.checks.design import Design
 from fpsde.checks.smooth_test import (
     BIAS_PER_CDF,
@@ -106,6 +107,38 @@ def test_the_smooth_test_keeps_tiny_levels_in_small_samples(n: int, alpha: float
     weight = np.exp(-top) / np.mean(np.exp(log_weight - top[:, None]), axis=1)
     level = float(np.mean(weight * (np.linalg.norm(v, axis=1) > radius)))
     assert 0.05 * alpha < level < 1.1 * alpha
+
+
+def test_the_sup_distance_is_scipys(rng: np.random.Generator) -> None:
+    for n in (1, 10, 1000):
+        x = np.sort(rng.normal(size=n))
+        distance, where = sup_distance(x, stats.norm.cdf(x), np.zeros(n))
+        expected = stats.kstest(x, stats.norm.cdf)
+        assert abs(distance) == pytest.approx(expected.statistic, rel=1e-13)
+        assert (where, math.copysign(1, distance)) == (expected.statistic_location, expected.statistic_sign)
+
+
+def test_a_failure_is_a_p_value_below_the_level_in_every_part(rng: np.random.Generator) -> None:
+    """At a level of 0.9 about as many parts fail as pass, and each agrees with its own p-value."""
+    seen = []
+    for _ in range(100):
+        x, y = rng.normal(size=(2, 40, 300))
+        counts = rng.multinomial(1000, [0.2, 0.3, 0.5])
+        results = [
+            checks.density(x[0], Normal(0.0, 1.0), alpha=0.9),
+            checks.density(x[0], Normal(0.0, 1.0), alpha=0.9, tolerance=1e-4),
+            checks.moments(x[0], Normal(0.0, 1.0), orders=(1, 2), alpha=0.9, tolerance=0.01),
+            checks.innovations(
+                np.cumsum(x, axis=0), np.arange(40.0), drift=lambda x, t: 0.0, sigma=lambda x, t: 1.0, alpha=0.9
+            ),
+            checks.correlation(x[1], y[1], alpha=0.5),
+            checks.cells(counts, [0.2, 0.3, 0.5], alpha=0.5),
+        ]
+        seen += [c for result in results for c in (result.components or (result,)) if c.p_value is not None]
+    for c in seen:
+        assert c.alpha is not None
+        assert (c.verdict is Verdict.FAIL) == (c.p_value < c.alpha), c
+    assert 0.05 < np.mean([c.verdict is Verdict.FAIL for c in seen]) < 0.95
 
 
 def test_a_sample_biased_by_the_tolerance_alarms_at_most_at_the_level(
@@ -323,3 +356,18 @@ def test_walls_known_within_a_tolerance_alarm_at_most_at_the_level(
     results = [checks.density(absorbed(3000, rng, at_wall=0.32), ABSORBED, tolerance=0.02) for _ in range(300)]
     for name in ("smooth test", "distribution function", "atoms"):
         assert_uniform([part(r, name).p_value for r in results], at_least=0.0)
+
+
+def test_the_law_between_the_walls_is_known_within_twice_the_tolerance(
+    rng: np.random.Generator, assert_uniform: Callable[..., None]
+) -> None:
+    """F - F_0 is -tau at the lower wall and +tau from just inside to the upper one: particles hang beside the wall."""
+    tau, n, results = 0.02, 3000, []
+    for _ in range(200):
+        u, inside = rng.random(n), rng.uniform(0.1, 3.0, size=n)
+        edges = np.cumsum([0.3 - tau, 2 * tau, 0.5])
+        x = np.select([u < edges[0], u < edges[1], u < edges[2]], [0.1, 0.1 + 1e-9, inside], 3.0)
+        results.append(checks.density(x, ABSORBED, tolerance=tau))
+    for name in ("smooth test", "distribution function", "atoms"):
+        assert_uniform([part(r, name).p_value for r in results], at_least=0.0)
+    assert part(checks.density(x, ABSORBED), "smooth test").verdict is Verdict.FAIL

@@ -85,7 +85,7 @@ def test_exponential_means_are_exactly_gamma() -> None:
     assert stats.gamma.sf(n * (1 + c), n) + stats.gamma.cdf(n * (1 - c), n) == pytest.approx(alpha, rel=1e-3)
 
 
-@pytest.mark.parametrize(("order", "bias"), [(1, 0.05), (2, 0.05), (4, 0.5)])
+@pytest.mark.parametrize(("order", "bias"), [(1, 0.05), (2, 0.05), (2, 0.5), (4, 0.5)])
 def test_a_sample_biased_by_the_tolerance_alarms_at_most_at_the_level(
     order: int, bias: float, rng: np.random.Generator, assert_uniform: Callable[..., None]
 ) -> None:
@@ -141,6 +141,17 @@ def test_a_defect_of_the_size_of_the_resolution_is_seen_with_the_stated_power(
     ]
     for count in seen:
         assert_rate(count, repeats, power)
+
+
+def test_the_resolution_of_a_small_sample_counts_that_the_error_widens_the_statistic(
+    rng: np.random.Generator, assert_rate: Callable[[int, int, float], None]
+) -> None:
+    n, repeats, power = 1000, 2000, 0.98
+    r = only(checks.moments(second_moment(n, 1.0), STANDARD, orders=[2], power=power)).resolution
+    assert r is not None
+    squares = (1 + r) * rng.chisquare(n, size=repeats) / n
+    seen = sum(checks.moments(second_moment(n, s), STANDARD, orders=[2]).verdict is Verdict.FAIL for s in squares)
+    assert_rate(seen, repeats, power)
 
 
 def test_samples_too_small_for_their_tails_are_underpowered_and_say_what_they_need(rng: np.random.Generator) -> None:

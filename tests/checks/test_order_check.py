@@ -105,6 +105,20 @@ def test_one_window_out_of_line_and_one_lucky_pair_decide_nothing() -> None:
         assert exponent.verdict is verdict, result.detail
 
 
+def test_an_intercept_that_stands_still_for_one_pair_of_windows_is_no_bias() -> None:
+    """c h^3 + d h^4 with d such that the last two intercepts are equal: the fall before them is allowed too."""
+    last = {k: _intercept(HALVED, HALVED**k) - _intercept(HALVED[:-1], HALVED[:-1] ** k) for k in (3, 4)}
+    errors = HALVED + HALVED**3 - last[3] / last[4] * HALVED**4
+    result = checks.order(HALVED, errors, expected=1)
+    assert next(c for c in result.components if c.check == "order: intercept").verdict is Verdict.PASS
+    assert checks.order(HALVED, errors + 0.01, expected=1).check == "order: intercept"
+
+
+def _intercept(h: np.ndarray, e: np.ndarray) -> float:
+    """a0 of a0 + c h + d h^2 through the last three levels."""
+    return float(np.polyfit(h[-3:], e[-3:], 2)[-1])
+
+
 def test_errors_equal_to_round_off_pass_without_an_order() -> None:
     result = checks.order(HALVED, [3e-15, -2e-16, 0.0, 1e-14, 5e-15], expected=1)
     assert result.verdict is Verdict.PASS

@@ -182,8 +182,9 @@ def test_moments_obey_their_own_equation(make) -> None:
     assert process.exact.variance(x0, 0.0) == pytest.approx(0.0, abs=1e-15)
 
 
+#: Brownian motion on a ring is left out: it is uniform whatever sigma is, so nothing wrong with it could be seen.
 STATIONARY = {
-    **{name: make() for name, make in CATALOGUE.items() if make().exact.stationary},
+    **{name: make() for name, make in CATALOGUE.items() if make().exact.stationary and name != "brownian_periodic"},
     "reflecting, with drift": KNOWN["reflecting, with drift"][0],
     "reflected half line": brownian(-0.7, domain=LOW_REFLECTS),
 }
@@ -204,7 +205,7 @@ def test_a_stationary_law_carries_no_current_unless_driven(name) -> None:
     current = flux(process, law, x)
     size = np.abs(process.ito_drift(x) * law.pdf(x)).max()
     assert np.ptp(current) < 1e-8 * size
-    if name not in ("washboard", "brownian_periodic"):  # driven rings
+    if name != "washboard":
         assert np.abs(current).max() < 1e-8 * size
     assert np.ptp(flux(noisier(process), law, x)) > 1e-3 * size
     x, w = panel_rule(np.linspace(*law.range(), 401))
