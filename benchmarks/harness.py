@@ -9,7 +9,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -124,8 +124,23 @@ def restrict_to_cores(count: int) -> int:
     """
     if not hasattr(os, "sched_setaffinity"):  # macOS, Windows: the number of cores is only reported
         return os.cpu_count() or 1
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+    os.sched_setaffinity(0, separate_cores(os.sched_getaffinity(0), _siblings)[:count])
     return len(os.sched_getaffinity(0))
+
+
+def separate_cores(processors: Iterable[int], siblings: Callable[[int], str]) -> list[int]:
+    """Return the processors in order, those first that share their core with none before them.
+
+    ``siblings`` names the core of a processor: two hardware threads of one core are not two cores.
+    """
+    firsts = {siblings(processor): processor for processor in sorted(processors, reverse=True)}
+    alone = sorted(firsts.values())
+    return alone + sorted(set(processors) - set(alone))
+
+
+def _siblings(processor: int) -> str:
+    path = Path(f"/sys/devices/system/cpu/cpu{processor}/topology/thread_siblings_list")
+    return path.read_text() if path.exists() else str(processor)
 
 
 def measure(

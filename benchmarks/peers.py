@@ -82,7 +82,7 @@ def contestants(model: Model, *, scale: float = 1.0) -> list[Contestant]:
         ]
     if diffrax:
         found += [
-            _sharded("diffrax, vmap over particles", _compiled(_diffrax_vmap, model), model, scale * 2**12, shards=2),
+            _sharded("diffrax, vmap over particles", _compiled(_diffrax_vmap, model), model, scale * 2**14),
             _sharded("diffrax, fastest", _compiled(_diffrax_array, model), model, scale * 2**16, shards=2),
         ]
     return found

@@ -148,7 +148,9 @@ def _numpy_names(normals: Normals) -> dict[str, Any]:
     return names
 
 
-def words(seed: int, purpose: Purpose, *, particles: np.ndarray, blocks: np.ndarray, rounds: int = ROUNDS) -> np.ndarray:
+def words(
+    seed: int, purpose: Purpose, *, particles: np.ndarray, blocks: np.ndarray, rounds: int = ROUNDS
+) -> np.ndarray:
     """Return the four random words of blocks, ``(4, ...)`` uint32: the shared text, run on NumPy arrays.
 
     ``particles`` and ``blocks`` broadcast against each other. Used where few numbers are needed (initial laws, tests).

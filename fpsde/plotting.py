@@ -70,8 +70,7 @@ def chain_figure(chain: Chain, *, bins: int = 100) -> Figure:
         above.set_ylabel("density [1/unit of x]")
         below.set_ylabel("difference [1/unit of x]")
         below.set_xlabel("x [unit of x]")
-        above.legend(fontsize=9)
-        below.legend(fontsize=9)
+        figure.legend(loc="outside lower center", ncols=2, fontsize=9)  # beside the curves, never on them
     return figure
 
 

@@ -69,7 +69,14 @@ NUMPY_NAMES: dict[str, Any] = {
     "false_": False,
 }
 
-_COMPARISONS = {sp.StrictLessThan: "<", sp.LessThan: "<=", sp.StrictGreaterThan: ">", sp.GreaterThan: ">=", sp.Eq: "==", sp.Ne: "!="}
+_COMPARISONS = {
+    sp.StrictLessThan: "<",
+    sp.LessThan: "<=",
+    sp.StrictGreaterThan: ">",
+    sp.GreaterThan: ">=",
+    sp.Eq: "==",
+    sp.Ne: "!=",
+}
 
 
 def literal(value: float) -> str:
@@ -97,12 +104,18 @@ def text(e: Any) -> str:
     if type(e) in _COMPARISONS:
         return f"({text(e.lhs)} {_COMPARISONS[type(e)]} {text(e.rhs)})"
     if isinstance(e, (sp.And, sp.Or)):
-        return "(" + (" & " if isinstance(e, sp.And) else " | ").join(text(a) for a in sorted(e.args, key=sp.default_sort_key)) + ")"
+        return (
+            "("
+            + (" & " if isinstance(e, sp.And) else " | ").join(text(a) for a in sorted(e.args, key=sp.default_sort_key))
+            + ")"
+        )
     if isinstance(e, sp.Not):
         return f"({text(e.args[0])} == false_)"
     if e.func in FUNCTIONS:
         return f"{FUNCTIONS[e.func]}({', '.join(text(a) for a in e.args)})"
-    raise InvalidInput(f"{e.func.__name__} in {e} has no counterpart in the kernels; known are {', '.join(sorted(f.__name__ for f in FUNCTIONS))}")
+    raise InvalidInput(
+        f"{e.func.__name__} in {e} has no counterpart in the kernels; known are {', '.join(sorted(f.__name__ for f in FUNCTIONS))}"
+    )
 
 
 def _sum(e: sp.Expr) -> str:
@@ -237,7 +250,11 @@ def numpy_function(arguments: Sequence[sp.Symbol], results: Sequence[Any]) -> Ca
     outputs = [sp.Symbol(f"out_{i}", real=True) for i in range(len(results))]
     body = lines(list(zip(outputs, results, strict=True)))
     source = "\n".join(
-        [f"def f({', '.join(a.name for a in arguments)}):", *(f"    {line}" for line in body), f"    return ({', '.join(o.name for o in outputs)},)"]
+        [
+            f"def f({', '.join(a.name for a in arguments)}):",
+            *(f"    {line}" for line in body),
+            f"    return ({', '.join(o.name for o in outputs)},)",
+        ]
     )
     namespace: dict[str, Any] = dict(NUMPY_NAMES)
     exec(compile(source, "<fpsde text under NumPy>", "exec"), namespace)

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from fpsde.chain import Chain, Report
 from fpsde.checks import CheckResult, Verdict
+from fpsde.edges import Question
 from fpsde.errors import BackendUnavailable
 from fpsde.plotting import chain_figure, save
 
@@ -119,8 +120,17 @@ def _section(chain: Chain, picture: Path) -> str:
     head = "<tr>" + "".join(f"<th>{column}" for column in columns) + "</tr>"
     return (
         f"<h2>{html.escape(q.process.name)}, {html.escape(q.scheme.name)}</h2>"
-        f"<p>{html.escape(q.process.equation)}; {html.escape(chain.blame)}.</p>"
+        f"<p>{html.escape(_stated(q))}. {html.escape(chain.blame)}.</p>"
         f'<img alt="densities and differences" src="data:image/png;base64,{image}"><table>{head}{rows}</table>'
+    )
+
+
+def _stated(q: Question) -> str:
+    """Return what was asked: equation, parameters, start and step."""
+    values = [f"{name} = {value}" for name, value in q.process.params.items()]
+    values += [f"{name}: table of {len(v)} steps" for name, v in q.process.tables.items()]
+    return "; ".join(
+        [q.process.equation or q.process.name, *values, f"x0 = {q.x0}", f"dt = {q.dt:g}", f"t = {q.t_end:g}"]
     )
 
 

@@ -286,7 +286,9 @@ def _user_line() -> str:
 
 
 def _is_condition(e: Any) -> bool:
-    return isinstance(e, (sp.logic.boolalg.BooleanFunction, sp.logic.boolalg.BooleanAtom, sp.core.relational.Relational))
+    return isinstance(
+        e, (sp.logic.boolalg.BooleanFunction, sp.logic.boolalg.BooleanAtom, sp.core.relational.Relational)
+    )
 
 
 def _number(value: Any) -> sp.Expr:
@@ -299,7 +301,9 @@ def _number(value: Any) -> sp.Expr:
         return sp.Integer(int(value)) if float(value).is_integer() and abs(value) < 2**53 else sp.Float(float(value))
     if isinstance(value, sp.Expr):
         return value
-    raise InvalidInput(f"{_user_line()}: {value!r} of type {type(value).__name__} cannot enter a traced expression; use finite real numbers")
+    raise InvalidInput(
+        f"{_user_line()}: {value!r} of type {type(value).__name__} cannot enter a traced expression; use finite real numbers"
+    )
 
 
 class Traced(NDArrayOperatorsMixin):
@@ -313,7 +317,11 @@ class Traced(NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         name = ufunc.__name__
         if method != "__call__" or kwargs or name not in UFUNCS:
-            what = f"numpy.{name}" + ("" if method == "__call__" else f".{method}") + (f" with {sorted(kwargs)}" if kwargs else "")
+            what = (
+                f"numpy.{name}"
+                + ("" if method == "__call__" else f".{method}")
+                + (f" with {sorted(kwargs)}" if kwargs else "")
+            )
             raise InvalidInput(
                 f"{_user_line()}: {what} cannot be traced; write the expression with operators and these NumPy functions: "
                 f"{', '.join(sorted(UFUNCS))}, where, clip"
@@ -326,7 +334,9 @@ class Traced(NDArrayOperatorsMixin):
         if func is np.where and len(args) == 3:
             condition, a, b = (unwrap(arg) for arg in args)
             if not _is_condition(condition) or _is_condition(a) or _is_condition(b):
-                raise InvalidInput(f"{_user_line()}: np.where({condition}, {a}, {b}); a condition and two numbers are needed")
+                raise InvalidInput(
+                    f"{_user_line()}: np.where({condition}, {a}, {b}); a condition and two numbers are needed"
+                )
             return Traced(where(condition, a, b))
         if func is np.clip and len(args) == 3:
             x, low, high = args
@@ -342,7 +352,9 @@ class Traced(NDArrayOperatorsMixin):
         )
 
     def __float__(self) -> float:
-        raise InvalidInput(f"{_user_line()}: {self.expr} is not a number here; use NumPy's functions (np.exp), not math's (math.exp)")
+        raise InvalidInput(
+            f"{_user_line()}: {self.expr} is not a number here; use NumPy's functions (np.exp), not math's (math.exp)"
+        )
 
     __int__ = __index__ = __float__
 
@@ -390,7 +402,11 @@ def _apply(name: str, inputs: Sequence[Any]) -> Traced:
     values = [unwrap(value) for value in inputs]
     for value in values:
         if _is_condition(value) != (name in _LOGICAL):
-            needed = "conditions such as x > 0" if name in _LOGICAL else "numbers; np.where(condition, 1.0, 0.0) makes one of a condition"
+            needed = (
+                "conditions such as x > 0"
+                if name in _LOGICAL
+                else "numbers; np.where(condition, 1.0, 0.0) makes one of a condition"
+            )
             raise InvalidInput(f"{_user_line()}: numpy.{name} of {value}; it takes {needed}")
     return Traced(UFUNCS[name](*values))
 
@@ -409,7 +425,27 @@ def _method(name: str) -> Callable[[Traced], Traced]:
     return lambda self: _apply(name, (self,))
 
 
-for _name in ("exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "fabs", "square", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan", "arcsinh", "sign", "rint"):
+for _name in (
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "sqrt",
+    "fabs",
+    "square",
+    "sin",
+    "cos",
+    "tan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "arctan",
+    "arcsinh",
+    "sign",
+    "rint",
+):
     setattr(Traced, _name, _method(_name))
 
 
@@ -458,18 +494,24 @@ def call(function: Callable, *args: Any) -> Any:
     else:
         values_used = values[: len(names)]
     if len(names) > len(values):
-        raise InvalidInput(f"{_named(function)} takes {len(names)} arguments {names}; a model function takes (x, t, p) or fewer")
+        raise InvalidInput(
+            f"{_named(function)} takes {len(names)} arguments {names}; a model function takes (x, t, p) or fewer"
+        )
     try:
         return function(*values_used)
     except (TypeError, AttributeError) as error:
-        raise InvalidInput(f"{_raised_at(error)}: {error}; a model function uses operators and NumPy functions on its components") from error
+        raise InvalidInput(
+            f"{_raised_at(error)}: {error}; a model function uses operators and NumPy functions on its components"
+        ) from error
 
 
 def _argument_names(function: Callable) -> list[str]:
     try:
         arguments = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        raise InvalidInput(f"{function!r} is not a Python function; give one of (x, t, p) or fewer, such as lambda x: -x") from None
+        raise InvalidInput(
+            f"{function!r} is not a Python function; give one of (x, t, p) or fewer, such as lambda x: -x"
+        ) from None
     return [q.name for q in arguments if q.default is q.empty]
 
 
@@ -505,5 +547,7 @@ def real_expression(value: Any, function: Callable) -> sp.Expr:
     """Return the expression of what ``function`` returned; InvalidInput if it is no real number."""
     e = unwrap(value) if isinstance(value, Traced) or (isinstance(value, Real) and np.isfinite(value)) else None
     if e is None or _is_condition(e) or e.has(sp.nan, sp.zoo, sp.oo, -sp.oo, sp.I):
-        raise InvalidInput(f"{_named(function)} returned {value if e is None else e}; a finite real number is needed (np.where makes one of a condition)")
+        raise InvalidInput(
+            f"{_named(function)} returned {value if e is None else e}; a finite real number is needed (np.where makes one of a condition)"
+        )
     return e

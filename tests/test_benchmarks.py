@@ -95,6 +95,12 @@ def test_a_goal_is_met_up_to_its_bound(measured, sense, met):
     assert harness.Goal("claim", measured, sense, 2.0, also=0.0).met is met
 
 
+def test_hardware_threads_of_one_core_are_not_taken_for_two_cores():
+    assert harness.separate_cores({0, 1, 2, 3}, lambda cpu: f"{cpu // 2}") == [0, 2, 1, 3]
+    assert harness.separate_cores({0, 1, 2, 3}, lambda cpu: f"{cpu % 2}") == [0, 1, 2, 3]
+    assert harness.separate_cores({5}, str) == [5]
+
+
 def test_a_module_that_is_not_installed_is_none():
     assert harness.optional("no_such_module_anywhere") is None
     assert harness.optional("json") is json

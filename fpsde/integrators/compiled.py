@@ -49,7 +49,9 @@ def cache_directory() -> Path:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BackendUnavailable(f"kernels are generated into {directory}, which cannot be made ({error}); set {CACHE_VARIABLE} to a directory that can") from error
+        raise BackendUnavailable(
+            f"kernels are generated into {directory}, which cannot be made ({error}); set {CACHE_VARIABLE} to a directory that can"
+        ) from error
     return directory
 
 
@@ -64,7 +66,9 @@ def step_signature(dtype: str, normals: Normals) -> Any:
 
 def fill_signature(normals: Normals) -> Any:
     """Return the Numba type of ``fill(z, first_id, block, purpose, key0, key1)``."""
-    return types.void(_numba(normals.value)[:, ::1], types.uint64, types.uint64, types.uint64, types.uint32, types.uint32)
+    return types.void(
+        _numba(normals.value)[:, ::1], types.uint64, types.uint64, types.uint64, types.uint32, types.uint32
+    )
 
 
 def step_source(step: TracedStep, dtype: str, normals: Normals) -> str:
@@ -89,7 +93,12 @@ def fill_source(normals: Normals) -> str:
     stores = [f"z[{i}, l] = n{i}" for i in range(normals.per_block)]
     loop = [f"        {line}" for line in [*start, *body, *stores]]
     signature = f"@kernel(types.void(types.{dtype}[:, ::1], types.uint64, types.uint64, types.uint64, types.uint32, types.uint32))"
-    text = ["def fill(z, first_id, block, purpose, key0, key1):", *(f"    {line}" for line in noise.key_lines()), f"    for l in range({LANES}):", *loop]
+    text = [
+        "def fill(z, first_id, block, purpose, key0, key1):",
+        *(f"    {line}" for line in noise.key_lines()),
+        f"    for l in range({LANES}):",
+        *loop,
+    ]
     return _header(dtype) + functions + f"\n{signature}\n" + "\n".join(text) + "\n"
 
 

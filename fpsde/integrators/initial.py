@@ -34,10 +34,14 @@ def start_of(x0: Any, process: Any, *, n_particles: int, seed: int) -> Start:
         given = np.broadcast_to(values, (d,))
     laws = [v if isinstance(v, Law) else Point(finite("x0", v)) for v in given]
     if len(laws) != d:
-        raise InvalidInput(f"x0 gives {len(laws)} initial laws for a process of dimension {d}; give one law or number for each component")
+        raise InvalidInput(
+            f"x0 gives {len(laws)} initial laws for a process of dimension {d}; give one law or number for each component"
+        )
     for law, interval in zip(laws, process.intervals, strict=True):
         if _mass_outside(law, interval) > OUTSIDE:
-            raise InvalidInput(f"x0={law} reaches outside of the domain ({interval.low}, {interval.high}) of {process.name}")
+            raise InvalidInput(
+                f"x0={law} reaches outside of the domain ({interval.low}, {interval.high}) of {process.name}"
+            )
 
     def draw(first: int, count: int) -> np.ndarray:
         if all(isinstance(law, Point) for law in laws):
@@ -69,9 +73,13 @@ def drawn(law: Law, u: np.ndarray, choice: np.ndarray) -> np.ndarray:
 def _given(values: np.ndarray, process: Any, n_particles: int) -> Start:
     positions = values[None, :] if process.dim == 1 and values.ndim == 1 else values
     if positions.shape != (process.dim, n_particles):
-        raise InvalidInput(f"x0 has shape {values.shape}; ({process.dim}, {n_particles}) positions are needed, component first")
+        raise InvalidInput(
+            f"x0 has shape {values.shape}; ({process.dim}, {n_particles}) positions are needed, component first"
+        )
     for i, interval in enumerate(process.intervals):
         outside = int(np.count_nonzero((positions[i] < interval.low) | (positions[i] > interval.high)))
         if outside:
-            raise InvalidInput(f"{outside} of {n_particles} initial positions lie outside of the domain ({interval.low}, {interval.high}) of {process.name}")
+            raise InvalidInput(
+                f"{outside} of {n_particles} initial positions lie outside of the domain ({interval.low}, {interval.high}) of {process.name}"
+            )
     return lambda first, count: positions[:, first : first + count]

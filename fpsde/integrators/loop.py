@@ -61,7 +61,9 @@ def count_bins(seen: Any, count: int, low: float, scale: float, tables: Any, pla
 
 
 @kernel()
-def coarsened(fill: Any, z: Any, acc: Any, out: Any, particle: Any, step: Any, weights: Any, key0: Any, key1: Any) -> None:
+def coarsened(
+    fill: Any, z: Any, acc: Any, out: Any, particle: Any, step: Any, weights: Any, key0: Any, key1: Any
+) -> None:
     """Write the normals ``out`` (r, LANES) of a step made of ``sub`` finer ones: z_i = sum_kj weights[k, i, j] z_kj."""
     sub, r = weights.shape[0], weights.shape[1]
     per_block = z.shape[0]
@@ -124,7 +126,14 @@ def _drive(
                 group = now // per_block
                 if group != filled:
                     for q in range(r):
-                        fill(z[q * per_block : (q + 1) * per_block], particle, np.uint64(group * r + q), np.uint64(0), key0, key1)
+                        fill(
+                            z[q * per_block : (q + 1) * per_block],
+                            particle,
+                            np.uint64(group * r + q),
+                            np.uint64(0),
+                            key0,
+                            key1,
+                        )
                     filled = group
                 place = (now % per_block) * r
                 step(w, z[place : place + r], constants[s])

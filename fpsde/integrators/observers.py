@@ -72,7 +72,9 @@ def scheduled(observers: Sequence[Observer], times: np.ndarray, dim: int) -> Sch
         if not isinstance(observer, Moments | Histogram | Snapshots):
             raise InvalidInput(f"{observer!r} is not an observer; give Moments, Histogram or Snapshots")
         if type(observer) in by_kind:
-            raise InvalidInput(f"two observers of the kind {type(observer).__name__} were given; give one with all its times")
+            raise InvalidInput(
+                f"two observers of the kind {type(observer).__name__} were given; give one with all its times"
+            )
         by_kind[type(observer)] = observer
     when = np.full((3, len(times) - 1), -1, dtype=np.int64)
     seen = []
@@ -83,9 +85,18 @@ def scheduled(observers: Sequence[Observer], times: np.ndarray, dim: int) -> Sch
     histogram, moments = by_kind.get(Histogram, Histogram(0.0, 1.0, 1)), by_kind.get(Moments, Moments())
     centre = finite_array("centre", moments.centre)
     if centre.shape not in ((), (dim,)):
-        raise InvalidInput(f"centre={moments.centre} of Moments has shape {centre.shape}; give one number, or one for each of {dim} component(s)")
+        raise InvalidInput(
+            f"centre={moments.centre} of Moments has shape {centre.shape}; give one number, or one for each of {dim} component(s)"
+        )
     centre = np.full(dim, centre)
-    return Schedule(when, tuple(seen), centre, np.full(dim, float(histogram.low)), np.full(dim, float(histogram.high)), int(histogram.bins))
+    return Schedule(
+        when,
+        tuple(seen),
+        centre,
+        np.full(dim, float(histogram.low)),
+        np.full(dim, float(histogram.high)),
+        int(histogram.bins),
+    )
 
 
 def _steps_of(observer: Observer, times: np.ndarray) -> np.ndarray:
@@ -96,7 +107,11 @@ def _steps_of(observer: Observer, times: np.ndarray) -> np.ndarray:
     off = np.abs(times[steps] - wanted) > 1e-9 * max(abs(times[0]), abs(times[-1]))
     if np.any(off | (steps < 1)):
         bad = wanted[off | (steps < 1)][0]
-        raise InvalidInput(f"{type(observer).__name__} at t={bad} is not the end of a step; the grid runs from {times[0]} to {times[-1]} with steps near {np.diff(times)[0]:.6g}")
+        raise InvalidInput(
+            f"{type(observer).__name__} at t={bad} is not the end of a step; the grid runs from {times[0]} to {times[-1]} with steps near {np.diff(times)[0]:.6g}"
+        )
     if np.any(np.diff(steps) == 0):
-        raise InvalidInput(f"two times of {type(observer).__name__} name one step, which ends at t={times[steps[:-1][np.diff(steps) == 0][0]]}; give each step once")
+        raise InvalidInput(
+            f"two times of {type(observer).__name__} name one step, which ends at t={times[steps[:-1][np.diff(steps) == 0][0]]}; give each step once"
+        )
     return steps

@@ -33,6 +33,8 @@ from fpsde.validation import integer, seed64, time_grid
 CHUNK_BLOCKS = 64
 #: Steps between two looks at whether the run was interrupted.
 SEGMENT = 1024
+#: Fine steps in a step, at most: their weights are one array.
+MOST_FINE = 2**20
 #: Share of the machine's memory that a run may ask for.
 MEMORY_SHARE = 0.8
 
@@ -120,15 +122,20 @@ def simulate(
     BackendUnavailable    if no compiled kernel can be written to disk
     """
     if not isinstance(process, Process) or not isinstance(scheme, Scheme):
-        raise InvalidInput(f"simulate({process!r}, {scheme!r}); give a Process and a Scheme (fpsde.schemes.scheme_named finds one by name)")
+        raise InvalidInput(
+            f"simulate({process!r}, {scheme!r}); give a Process and a Scheme (fpsde.schemes.scheme_named finds one by name)"
+        )
     grid = time_grid(t_end=t_end, dt=dt, times=times)
     n, seed = integer("n_particles", n_particles, least=1), seed64(seed)
     kind = _state_type(dtype, normals)
     step = traced_step(scheme, process)
     constant_rows(step, process, grid, last=1)  # the tables are checked before any work
-    weights = step.coarsening(integer("refinement", refinement, least=1))
-    if (len(grid) - 1) * weights.shape[0] * weights.shape[1] >= MAX_BLOCK * normals.per_block:
-        raise InvalidInput(f"{len(grid) - 1} steps x {weights.shape[0]} x {weights.shape[1]} normals exceed the generator's 2**48 blocks for a particle")
+    sub, r = integer("refinement", refinement, least=1), len(step.normals)
+    if sub > MOST_FINE or (len(grid) - 1) * sub * r >= MAX_BLOCK * normals.per_block:
+        raise InvalidInput(
+            f"refinement={sub} with {len(grid) - 1} steps of {r} normals; at most {MOST_FINE}, and 2**48 blocks of normals in all"
+        )
+    weights = step.coarsening(sub)
     schedule = scheduled(observers, grid, process.dim)
     workers = integer("threads", threads if threads is not None else os.cpu_count() or 1, least=1)
     _refuse_if_too_large(n, process.dim, schedule, kind, keep_positions, workers)
@@ -139,7 +146,22 @@ def simulate(
         compiled("normals", fill_source(normals)).fill,
     )
     results = _empty_results(process.dim, n, schedule, kind, keep_positions)
-    run = _Run(process, scheme, step, grid, schedule, start, seed, n, kind, normals, weights, kernels, results, threading.Event())
+    run = _Run(
+        process,
+        scheme,
+        step,
+        grid,
+        schedule,
+        start,
+        seed,
+        n,
+        kind,
+        normals,
+        weights,
+        kernels,
+        results,
+        threading.Event(),
+    )
     _in_threads(run, workers, progress)
     provenance = {
         "process": process.name,
@@ -167,7 +189,9 @@ def _state_type(dtype: Any, normals: Normals) -> np.dtype:
     if not isinstance(normals, Normals):
         raise InvalidInput(f"normals={normals!r}; give fpsde.Normals.FLOAT32 or fpsde.Normals.FLOAT64")
     if normals is Normals.FLOAT64 and kind.name == "float32":
-        raise InvalidInput("normals=FLOAT64 with dtype=float32 would throw their digits away; use dtype=numpy.float64 or Normals.FLOAT32")
+        raise InvalidInput(
+            "normals=FLOAT64 with dtype=float32 would throw their digits away; use dtype=numpy.float64 or Normals.FLOAT32"
+        )
     return np.dtype(kind.name)  # in the machine's byte order
 
 
@@ -276,7 +300,9 @@ def _started(run: _Run, first: int, count: int) -> np.ndarray:
     return state
 
 
-def _keep(run: _Run, first: int, state: np.ndarray, sums: np.ndarray, tables: np.ndarray, snapshots: np.ndarray) -> None:
+def _keep(
+    run: _Run, first: int, state: np.ndarray, sums: np.ndarray, tables: np.ndarray, snapshots: np.ndarray
+) -> None:
     """Keep what a chunk gives. Workers do it, whom Ctrl-C does not reach: a chunk is kept whole or not at all."""
     step, results, count = run.step, run.results, state.shape[1]
     seen = state[step.observed : step.observed + step.dim]
@@ -322,17 +348,24 @@ def _ensemble(run: _Run, keep: bool, provenance: dict[str, Any]) -> Ensemble:
     if not chunks:
         raise KeyboardInterrupt("the run was interrupted before any particle was finished")
     n = sum(chunk.count for chunk in chunks)
-    ids = slice(None) if n == run.n_particles else np.concatenate([np.arange(c.first, c.first + c.count) for c in chunks])
+    ids = (
+        slice(None) if n == run.n_particles else np.concatenate([np.arange(c.first, c.first + c.count) for c in chunks])
+    )
     sums = paired_sum(np.stack([chunk.sums for chunk in chunks]), axis=0)
-    faces = np.stack([np.linspace(lo, hi, schedule.bins + 1) for lo, hi in zip(schedule.low, schedule.high, strict=True)])
+    faces = np.stack(
+        [np.linspace(lo, hi, schedule.bins + 1) for lo, hi in zip(schedule.low, schedule.high, strict=True)]
+    )
     return Ensemble(
         t=float(run.times[-1]),
         n_particles=n,
         requested=run.n_particles,
         x=results.x[:, ids] if keep else None,
-        moments=tuple(PowerSums(float(t), n, schedule.centres, s) for t, s in zip(schedule.times[0], sums, strict=True)),
+        moments=tuple(
+            PowerSums(float(t), n, schedule.centres, s) for t, s in zip(schedule.times[0], sums, strict=True)
+        ),
         histograms=tuple(
-            Counts(float(t), faces, c[:, 1:-2], c[:, 0], c[:, -2], c[:, -1]) for t, c in zip(schedule.times[1], results.tables, strict=True)
+            Counts(float(t), faces, c[:, 1:-2], c[:, 0], c[:, -2], c[:, -1])
+            for t, c in zip(schedule.times[1], results.tables, strict=True)
         ),
         snapshots=tuple((float(t), x[:, ids]) for t, x in zip(schedule.times[2], results.snapshots, strict=True)),
         not_finite=sum(chunk.not_finite for chunk in chunks),

@@ -22,7 +22,18 @@ from fpsde.density import Law
 from fpsde.domain import LINE, Interval
 from fpsde.errors import InvalidInput, unknown_name
 from fpsde.printing import numpy_function
-from fpsde.symbolic import TABLE, Parameters, Traced, call, components, parameter_symbols, real_expression, real_symbol, trace, unwrap
+from fpsde.symbolic import (
+    TABLE,
+    Parameters,
+    Traced,
+    call,
+    components,
+    parameter_symbols,
+    real_expression,
+    real_symbol,
+    trace,
+    unwrap,
+)
 from fpsde.validation import finite_array, integer
 
 
@@ -120,14 +131,18 @@ class Process:
     def __post_init__(self) -> None:
         object.__setattr__(self, "dim", integer("dim", self.dim, least=1))
         if not isinstance(self.interpretation, Interpretation):
-            raise InvalidInput(f"interpretation={self.interpretation!r}; give fpsde.ITO, fpsde.STRATONOVICH or fpsde.KINETIC")
+            raise InvalidInput(
+                f"interpretation={self.interpretation!r}; give fpsde.ITO, fpsde.STRATONOVICH or fpsde.KINETIC"
+            )
         for kind, ndim in (("params", None), ("tables", 1)):
             object.__setattr__(self, kind, _by_name(kind, getattr(self, kind), ndim))
         overlap = set(self.params) & set(self.tables)
         if overlap:
             raise InvalidInput(f"{sorted(overlap)} are both parameters and tables; a name is one or the other")
         if len(self.intervals) != self.dim or not all(isinstance(interval, Interval) for interval in self.intervals):
-            raise InvalidInput(f"domain={self.domain} for dim={self.dim}; give an Interval, or a tuple of one for each component")
+            raise InvalidInput(
+                f"domain={self.domain} for dim={self.dim}; give an Interval, or a tuple of one for each component"
+            )
         self.statement  # noqa: B018  (traced now, so that a mistake is reported where the process is stated)
 
     @property
@@ -216,7 +231,9 @@ class Process:
         last = min(len(v) for v in self.tables.values()) - 1
         step = int(np.floor(t + 1e-9))
         if not 0 <= step <= last + 1:
-            raise InvalidInput(f"t={t} lies outside of the tables of {self.name}, which hold steps 0 to {last} of unit time")
+            raise InvalidInput(
+                f"t={t} lies outside of the tables of {self.name}, which hold steps 0 to {last} of unit time"
+            )
         return self.table_values(min(step, last))
 
 
@@ -262,7 +279,9 @@ def _traced_sigma(function: Callable, arguments: tuple, d: int) -> sp.Matrix:
         return sp.diag(*(real_expression(v, function) for v in given))
     if given.ndim == 2 and given.shape[0] == d:
         return sp.Matrix(d, given.shape[1], [real_expression(v, function) for v in given.ravel()])
-    raise InvalidInput(f"sigma returned shape {given.shape}; ({d},) for diagonal noise or ({d}, m) is needed, component first")
+    raise InvalidInput(
+        f"sigma returned shape {given.shape}; ({d},) for diagonal noise or ({d}, m) is needed, component first"
+    )
 
 
 def _ito_drift(drift: tuple, sigma: sp.Matrix, x: tuple, interpretation: Interpretation) -> tuple[sp.Expr, ...]:
@@ -271,7 +290,10 @@ def _ito_drift(drift: tuple, sigma: sp.Matrix, x: tuple, interpretation: Interpr
     if interpretation is ITO:
         return drift
     if interpretation is STRATONOVICH:
-        extra = [sum((sigma[k, j] * sp.diff(sigma[i, j], x[k]) for j in range(m) for k in range(d)), sp.Integer(0)) / 2 for i in range(d)]
+        extra = [
+            sum((sigma[k, j] * sp.diff(sigma[i, j], x[k]) for j in range(m) for k in range(d)), sp.Integer(0)) / 2
+            for i in range(d)
+        ]
     else:
         D = sigma * sigma.T / 2
         extra = [sum((sp.diff(D[i, j], x[j]) for j in range(d)), sp.Integer(0)) for i in range(d)]

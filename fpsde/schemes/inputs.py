@@ -50,7 +50,10 @@ DW = RandomInput("dw", 1, lambda z, sqrt_dt, dt: sqrt_dt * z[0], _sum_weights)
 
 #: dW with I(1,0) = int_0^dt W ds, as a pair (Kloeden & Platen (1992), eq. (10.4.3)).
 DW_I10 = RandomInput(
-    "dw_i10", 2, lambda z, sqrt_dt, dt: (sqrt_dt * z[0], 0.5 * dt * sqrt_dt * (z[0] + z[1] / np.sqrt(3.0))), _pair_weights
+    "dw_i10",
+    2,
+    lambda z, sqrt_dt, dt: (sqrt_dt * z[0], 0.5 * dt * sqrt_dt * (z[0] + z[1] / np.sqrt(3.0))),
+    _pair_weights,
 )
 
 #: +-sqrt(dt) with probability 1/2 each.
@@ -62,8 +65,12 @@ TWO_POINT = RandomInput(
 THREE_POINT = RandomInput(
     "three_point",
     1,
-    lambda z, sqrt_dt, dt: sqrt_dt
-    * np.where(z[0] < -THREE_POINT_QUANTILE, -np.sqrt(3.0), np.where(z[0] > THREE_POINT_QUANTILE, np.sqrt(3.0), 0.0)),
+    lambda z, sqrt_dt, dt: (
+        sqrt_dt
+        * np.where(
+            z[0] < -THREE_POINT_QUANTILE, -np.sqrt(3.0), np.where(z[0] > THREE_POINT_QUANTILE, np.sqrt(3.0), 0.0)
+        )
+    ),
     support=((-np.sqrt(3.0), 1 / 6), (0.0, 2 / 3), (np.sqrt(3.0), 1 / 6)),
 )
 

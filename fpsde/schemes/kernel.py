@@ -40,9 +40,13 @@ def library(body: list[str], dtype: str) -> str:
 
 def _reads(step: TracedStep, *, constant: str, state: str, normal: str) -> tuple[list[str], list[str]]:
     """Return the lines that read the constants, and those that read state and noise; only what the step uses."""
-    used: set[Any] = set().union(*(sp.sympify(e).free_symbols for e in (*step.outputs, *(e for _, e in step.assignments))))
+    used: set[Any] = set().union(
+        *(sp.sympify(e).free_symbols for e in (*step.outputs, *(e for _, e in step.assignments)))
+    )
     groups = ((constant, step.constants), (state, step.state), (normal, step.normals))
-    first, *rest = ([f"{s.name} = {form.format(i=i)}" for i, s in enumerate(symbols) if s in used] for form, symbols in groups)
+    first, *rest = (
+        [f"{s.name} = {form.format(i=i)}" for i, s in enumerate(symbols) if s in used] for form, symbols in groups
+    )
     return first, [line for group in rest for line in group]
 
 
@@ -55,7 +59,10 @@ def numba_step(step: TracedStep, *, lanes: int) -> str:
     constants, reads = _reads(step, constant="T(c[{i}])", state=f"w[{{i}} * {lanes} + l]", normal="T(z[{i}, l])")
     stores = [f"w[{i} * {lanes} + l] = next{i}" for i in range(len(step.outputs))]
     loop = [f"        {line}" for line in [*reads, *body, *stores]]
-    return "\n".join(["def step(w, z, c):", *(f"    {r}" for r in constants), f"    for l in range({lanes}):", *loop]) + "\n"
+    return (
+        "\n".join(["def step(w, z, c):", *(f"    {r}" for r in constants), f"    for l in range({lanes}):", *loop])
+        + "\n"
+    )
 
 
 def numba_source(step: TracedStep, *, dtype: str, lanes: int = 512) -> str:
@@ -65,7 +72,11 @@ def numba_source(step: TracedStep, *, dtype: str, lanes: int = 512) -> str:
 
 def cuda_prelude(dtype: str) -> str:
     """Return the opening of CUDA C++ text in one precision."""
-    real, word, f = ("double", "unsigned long long", "") if elementary.precision(dtype).bits == 64 else ("float", "unsigned int", "f")
+    real, word, f = (
+        ("double", "unsigned long long", "")
+        if elementary.precision(dtype).bits == 64
+        else ("float", "unsigned int", "f")
+    )
     return CUDA_PRELUDE.format(real=real, word=word, f=f)
 
 
@@ -79,4 +90,10 @@ def cuda_source(step: TracedStep, *, dtype: str) -> str:
     text = [f"    {cuda_line(line)}" for line in [*constants, *reads]] + [f"    const auto {line};" for line in body]
     stores = [f"    w[{i}] = next{i};" for i in range(len(step.outputs))]
     functions = elementary.cuda(library(body, dtype))
-    return cuda_prelude(dtype) + functions + "DEV void step(T* w, const T* z, const double* c) {\n" + "\n".join([*text, *stores]) + "\n}\n"
+    return (
+        cuda_prelude(dtype)
+        + functions
+        + "DEV void step(T* w, const T* z, const double* c) {\n"
+        + "\n".join([*text, *stores])
+        + "\n}\n"
+    )

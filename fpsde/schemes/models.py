@@ -53,7 +53,9 @@ class Model(ABC):
     def rate(self, t: Any) -> Any:
         """The noise rate beta(t) of a variance-preserving process."""
         if self.statement.rate is None:
-            raise InvalidInput(f"{self.process.name} states no noise rate beta(t); this scheme needs a variance-preserving process")
+            raise InvalidInput(
+                f"{self.process.name} states no noise rate beta(t); this scheme needs a variance-preserving process"
+            )
         return self._at("rate", (self.statement.rate,), (), t)[0]
 
 
@@ -68,7 +70,9 @@ class StagedModel(Model):
         super().__init__(process)
         self.assignments: list[tuple[sp.Symbol, Any]] = []
         self._known: dict[tuple, Any] = {}
-        self.p = Parameters(**parameter_symbols(process.params), **parameter_symbols(dict.fromkeys(process.tables, 0.0), TABLE))
+        self.p = Parameters(
+            **parameter_symbols(process.params), **parameter_symbols(dict.fromkeys(process.tables, 0.0), TABLE)
+        )
 
     def named(self, e: Any) -> sp.Symbol:
         """Return a symbol that stands for ``e``; symbols and numbers stand for themselves."""

@@ -55,7 +55,9 @@ class TracedStep:
         row = 0
         for kind, count in self.inputs:
             if kind.weights is None and sub > 1:
-                raise InvalidInput(f"the random input {kind.name!r} has no dt-refinement; refinement={sub} must be 1 for this scheme and these walls")
+                raise InvalidInput(
+                    f"the random input {kind.name!r} has no dt-refinement; refinement={sub} must be 1 for this scheme and these walls"
+                )
             block = np.eye(kind.normals)[None] if kind.weights is None else kind.weights(sub)
             for _ in range(count):
                 out[:, row : row + kind.normals, row : row + kind.normals] = block
@@ -73,7 +75,10 @@ def substituted(e: Any, assignments: tuple[tuple[sp.Symbol, Any], ...]) -> Any:
 
 def wall_symbols(process: Any) -> list[tuple[Interval, Traced, Traced]]:
     """Return for each component its interval and the symbols of its two ends (run-time values of the kernel)."""
-    return [(interval, Traced(real_symbol(f"low{i}")), Traced(real_symbol(f"high{i}"))) for i, interval in enumerate(process.intervals)]
+    return [
+        (interval, Traced(real_symbol(f"low{i}")), Traced(real_symbol(f"high{i}")))
+        for i, interval in enumerate(process.intervals)
+    ]
 
 
 def traced_step(scheme: Any, process: Any) -> TracedStep:
@@ -115,11 +120,21 @@ def traced_step(scheme: Any, process: Any) -> TracedStep:
     walled = [unwrap(v) for interval, low, high in bounds if interval.walled for v in (low, high)]
     constants = (unwrap(t), unwrap(dt), unwrap(sqrt_dt), *s.parameters, *s.tables, *walled)
     return TracedStep(
-        tuple(state), normals, constants, tuple(model.assignments), tuple(outputs), d, observed, scheme.may_fail, tuple(inputs)
+        tuple(state),
+        normals,
+        constants,
+        tuple(model.assignments),
+        tuple(outputs),
+        d,
+        observed,
+        scheme.may_fail,
+        tuple(inputs),
     )
 
 
-def _inputs(kinds: list[tuple[RandomInput, int]], sqrt_dt: Traced, dt: Traced) -> tuple[tuple[sp.Symbol, ...], list[np.ndarray]]:
+def _inputs(
+    kinds: list[tuple[RandomInput, int]], sqrt_dt: Traced, dt: Traced
+) -> tuple[tuple[sp.Symbol, ...], list[np.ndarray]]:
     """Return the raw normals of a step, and for each kind its values ``(count,)``."""
     normals: list[sp.Symbol] = []
     values = []
@@ -141,19 +156,38 @@ def _refuse_walls(scheme: Any, process: Any) -> None:
             )
 
 
-def _walled(model: StagedModel, interval: Interval, low: Any, high: Any, x: Any, i: int, moved: Any, t: Any, dt: Any, uniform: Any) -> Any:
+def _walled(
+    model: StagedModel,
+    interval: Interval,
+    low: Any,
+    high: Any,
+    x: Any,
+    i: int,
+    moved: Any,
+    t: Any,
+    dt: Any,
+    uniform: Any,
+) -> Any:
     if not interval.walled:
         return moved
     moved = Traced(model.named(moved))
-    variance = sum((s * s for s in model.sigma(x, t)[i] if unwrap(s) != 0), Traced(sp.Integer(0))) * dt if walls.absorbs(interval) else None
+    variance = (
+        sum((s * s for s in model.sigma(x, t)[i] if unwrap(s) != 0), Traced(sp.Integer(0))) * dt
+        if walls.absorbs(interval)
+        else None
+    )
     return walls.applied(interval, x[i], moved, low=low, high=high, variance=variance, uniform=uniform)
 
 
-def constant_rows(step: TracedStep, process: Any, times: np.ndarray, *, first: int = 0, last: int | None = None) -> np.ndarray:
+def constant_rows(
+    step: TracedStep, process: Any, times: np.ndarray, *, first: int = 0, last: int | None = None
+) -> np.ndarray:
     """Return what each of the steps ``first`` .. ``last`` reads besides its state and noise: float64 ``(steps, n_constants)``."""
     for name, values in process.tables.items():
         if len(values) != len(times) - 1:
-            raise InvalidInput(f"table {name!r} of {process.name} has {len(values)} entries, the run {len(times) - 1} steps; they must be equal")
+            raise InvalidInput(
+                f"table {name!r} of {process.name} has {len(values)} entries, the run {len(times) - 1} steps; they must be equal"
+            )
     here = slice(first, len(times) - 1 if last is None else last)
     dt = np.diff(times[here.start : here.stop + 1])
     ends = [end for interval in process.intervals if interval.walled for end in (interval.low, interval.high)]

@@ -110,7 +110,7 @@ def test_the_smooth_test_keeps_tiny_levels_in_small_samples(n: int, alpha: float
 
 
 def test_the_sup_distance_is_scipys(rng: np.random.Generator) -> None:
-    for n in (1, 10, 1000):
+    for n in (1, 3, 10, 10, 10, 10, 10, 10, 1000):
         x = np.sort(rng.normal(size=n))
         distance, where = sup_distance(x, stats.norm.cdf(x), np.zeros(n))
         expected = stats.kstest(x, stats.norm.cdf)
@@ -134,9 +134,11 @@ def test_a_failure_is_a_p_value_below_the_level_in_every_part(rng: np.random.Gen
             checks.correlation(x[1], y[1], alpha=0.5),
             checks.cells(counts, [0.2, 0.3, 0.5], alpha=0.5),
         ]
-        seen += [c for result in results for c in (result.components or (result,)) if c.p_value is not None]
+        for result in results:
+            components = [c for c in result.components or (result,) if c.alpha is not None]
+            assert sum(c.alpha for c in components if c.alpha) <= result.alpha * (1 + 1e-12)
+            seen += components
     for c in seen:
-        assert c.alpha is not None
         assert (c.verdict is Verdict.FAIL) == (c.p_value < c.alpha), c
     assert 0.05 < np.mean([c.verdict is Verdict.FAIL for c in seen]) < 0.95
 
@@ -371,3 +373,7 @@ def test_the_law_between_the_walls_is_known_within_twice_the_tolerance(
     for name in ("smooth test", "distribution function", "atoms"):
         assert_uniform([part(r, name).p_value for r in results], at_least=0.0)
     assert part(checks.density(x, ABSORBED), "smooth test").verdict is Verdict.FAIL
+    assert 2 * tau / 0.54 > tau / 0.5  # the sup-distance of the two laws between the walls is more than tau/mass,
+    assert part(results[0], "smooth test").tolerance == pytest.approx(
+        BIAS_PER_CDF * 2 * tau / 0.5
+    )  # so twice is allowed

@@ -76,6 +76,14 @@ def test_points_are_compared_exactly() -> None:
     assert kullback_leibler(Point(0.0), Point(2.5)) == math.inf
 
 
+def test_weighted_points_are_carried_exactly() -> None:
+    a, b = (Mixture([p, 1 - p], [Point(0.0), Point(2.0)]) for p in (0.3, 0.5))
+    assert wasserstein1(a, b) == pytest.approx(0.4, rel=1e-12)
+    assert wasserstein2(a, b) == pytest.approx(math.sqrt(0.2 * 4), rel=1e-9)
+    assert kolmogorov(a, b) == pytest.approx(0.2, rel=1e-12)
+    assert total_variation(a, b) == pytest.approx(0.2, rel=1e-12)
+
+
 def test_atoms_beside_a_density() -> None:
     law = lambda low, high: Mixture([low, high, 1 - low - high], [Point(0.0), Point(1.0), Uniform(0.0, 1.0)])  # noqa: E731
     a, b = law(0.3, 0.2), law(0.25, 0.35)

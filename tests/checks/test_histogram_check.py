@@ -100,6 +100,15 @@ def test_particles_outside_of_the_grid_are_judged_too(rng: np.random.Generator) 
     assert result.detail.startswith("x >= 3 holds")
 
 
+def test_the_outer_cells_are_known_within_the_tolerance() -> None:
+    """A hundredth of the mass is below the first face and should be in a later cell: F is off by 0.01 between them."""
+    p = masses_of(LAW)
+    p[[0, 12]] += 0.01, -0.01
+    counts = np.round(10**6 * p).astype(int)
+    assert checks.histogram(counts, LAW, faces=FACES, tolerance=0.01).verdict is Verdict.PASS
+    assert checks.histogram(counts, LAW, faces=FACES).verdict is Verdict.FAIL
+
+
 def test_nan_fails_whatever_the_rest() -> None:
     counts = np.round(10**6 * masses_of(LAW)).astype(int)
     assert checks.histogram(counts, LAW, faces=FACES).verdict is Verdict.PASS

@@ -96,6 +96,8 @@ def test_one_window_out_of_line_and_one_lucky_pair_decide_nothing() -> None:
     for orders, verdict in (
         ((2.3, 2.0, 2.0), Verdict.PASS),
         ((2.3, 2.02, 2.0199), Verdict.PASS),
+        ((1.995, 1.995, 1.995), Verdict.PASS),  # no order is stated more sharply than 0.01
+        ((1.98, 1.98, 1.98), Verdict.FAIL),
         ((1.3, 1.06, 1.06), Verdict.UNDERPOWERED),
         ((1.2, 1.08, 1.04), Verdict.FAIL),
         ((2.0, 1.75, 1.74), Verdict.UNDERPOWERED),

@@ -18,7 +18,7 @@ from fpsde.density import Normal, Uniform
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
 from fpsde.integrators import Histogram, Moments, Snapshots, simulate, simulation
-from fpsde.noise import MAX_BLOCK, Normals
+from fpsde.noise import Normals
 from fpsde.processes.process import Process
 from fpsde.schemes import Scheme, ddpm_step, euler_maruyama, milstein
 from fpsde.schemes.inputs import Z
@@ -428,10 +428,13 @@ def test_what_is_no_process_or_no_scheme_is_refused():
         simulate(lambda x: -x, euler_maruyama, x0=0.0, t_end=1.0, dt=0.1, n_particles=1, seed=1)
 
 
-def test_a_run_beyond_the_generators_counter_is_refused():
-    assert MAX_BLOCK * Normals.FLOAT32.per_block == 2**50
-    with pytest.raises(InvalidInput, match=r"10 steps x 1\d+ x 1 normals exceed the generator's 2\*\*48 blocks"):
+def test_a_run_beyond_the_generators_counter_is_refused(monkeypatch):
+    with pytest.raises(InvalidInput, match=r"refinement=1000000000000000 with 10 steps of 1 normals; at most 1048576, and 2\*\*48 blocks"):
         short(refinement=10**15)
+    monkeypatch.setattr(simulation, "MAX_BLOCK", 5)  # of four normals
+    short(refinement=1)
+    with pytest.raises(InvalidInput, match="refinement=2 with 10 steps of 1 normals"):
+        short(refinement=2)
 
 
 def test_a_dtype_of_the_other_byte_order_runs_in_the_machines_own():
