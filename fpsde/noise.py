@@ -9,8 +9,8 @@ into 128 random bits. The counter says whose number it is, so a normal is a pure
     c2, low half of c3 = block (48 bits);  high half of c3 = purpose (16 bits)
 
 The flat row of a number is (step * sub + k) * r + j: fine step, sub-step k of ``sub``, number j of the r of a step. A
-block holds four normals (``normals="float32"``: 32-bit radius, |z| <= 6.66) or two (``"float64"``: 53 bits, |z| <= 8.57):
-row // 4 is the block and row % 4 the place in it (2 in place of 4).
+block holds four normals (``Normals.FLOAT32``: 32-bit radius, |z| <= 6.66) or two (``Normals.FLOAT64``: 53 bits,
+|z| <= 8.57): row // 4 is the block and row % 4 the place in it (2 in place of 4).
 """
 
 from __future__ import annotations
@@ -98,7 +98,8 @@ def _pair_float32(radius: str, angle: str, first: str, second: str, v: str) -> l
     return [
         f"{v}u = fma_(T({radius}), {scale}, {scale})",  # in [2^-32, 1]
         f"{v}r = sqrt_(T(-2.0) * log_normal_({v}u))",
-        f"{v}t = T(s32(u32({angle} << u32(2)))) * T({np.pi / 2 * 2.0**-32!r})",  # angle within the quadrant, [-pi/4, pi/4)
+        # the angle within the quadrant, in [-pi/4, pi/4)
+        f"{v}t = T(s32(u32({angle} << u32(2)))) * T({np.pi / 2 * 2.0**-32!r})",
         f"{v}q = u32({angle} >> u32(30))",
         *_turned(elementary.FLOAT32, v, first, second, "u32"),
     ]

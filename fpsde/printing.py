@@ -114,7 +114,8 @@ def text(e: Any) -> str:
     if e.func in FUNCTIONS:
         return f"{FUNCTIONS[e.func]}({', '.join(text(a) for a in e.args)})"
     raise InvalidInput(
-        f"{e.func.__name__} in {e} has no counterpart in the kernels; known are {', '.join(sorted(f.__name__ for f in FUNCTIONS))}"
+        f"{e.func.__name__} in {e} has no counterpart in the kernels; "
+        f"known are {', '.join(sorted({f.__name__ for f in FUNCTIONS}))}"
     )
 
 
@@ -175,7 +176,7 @@ def _whole_power(base: str, n: int) -> str:
 
 
 def _stable_exponentials(assignments: Sequence[tuple[sp.Symbol, Any]]) -> list[tuple[sp.Symbol, Any]]:
-    """Write logsumexp(a) as m + log S and softmax(i, a) as exp(a_i - m)/S, with m = max a and S = sum_j exp(a_j - m)."""
+    """Write logsumexp(a) as m + log S and softmax(i, a) as exp(a_i - m)/S: m = max a, S = sum_j exp(a_j - m)."""
     names = sp.numbered_symbols("m", cls=sp.Symbol, real=True)
     out: list[tuple[sp.Symbol, Any]] = []
     known: dict[tuple, tuple[sp.Symbol, sp.Symbol, list[sp.Symbol]]] = {}

@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
 from types import SimpleNamespace
@@ -68,7 +68,7 @@ class logsumexp(sp.Function):  # noqa: N801
 
 
 class softmax(sp.Function):  # noqa: N801
-    """exp(a_i) / sum_j exp(a_j) for the index i = args[0]: the derivative of logsumexp, printed with the same exponentials."""
+    """exp(a_i) / sum_j exp(a_j) for i = args[0]: the derivative of logsumexp, printed with the same exponentials."""
 
     is_real = True
 
@@ -115,7 +115,7 @@ class maximum(sp.Function):  # noqa: N801
 
 
 class where(sp.Function):  # noqa: N801
-    """a where the condition holds, else b (sympy.Piecewise folds nested conditions into forms without a counterpart)."""
+    """a where the condition holds, else b (sympy.Piecewise folds nested conditions into forms that have no text)."""
 
     nargs = 3
     is_real = True
@@ -174,7 +174,7 @@ class sign(sp.Function):  # noqa: N801
 
 
 class power(sp.Function):  # noqa: N801
-    """a**b with an exponent known at run time only: as NumPy's for negative a, and with a derivative that is finite at a = 0."""
+    """a**b with an exponent known at run time only: NumPy's for negative a, and with a derivative at a = 0."""
 
     nargs = 2
     is_real = True
@@ -189,7 +189,7 @@ class power(sp.Function):  # noqa: N801
 
 
 def _log(x: sp.Expr) -> sp.Expr:
-    """log, in which exponentials, and sums of them (a mixture's density), are taken apart: it is finite far in the tails."""
+    """log, with exponentials and sums of them (a mixture's density) taken apart: it is finite far in the tails."""
     total, rest = sp.Integer(0), sp.Integer(1)
     for factor in sp.Mul.make_args(x):
         base, exponent = factor.as_base_exp() if factor.is_Pow else (factor, sp.Integer(1))
@@ -298,11 +298,13 @@ def _number(value: Any) -> sp.Expr:
     if isinstance(value, (int, np.integer)):
         return sp.Integer(int(value))
     if isinstance(value, (float, np.floating)) and np.isfinite(value):
-        return sp.Integer(int(value)) if float(value).is_integer() and abs(value) < 2**53 else sp.Float(float(value))
+        number = float(value)
+        return sp.Integer(int(number)) if number.is_integer() and abs(number) < 2**53 else sp.Float(number)
     if isinstance(value, sp.Expr):
         return value
     raise InvalidInput(
-        f"{_user_line()}: {value!r} of type {type(value).__name__} cannot enter a traced expression; use finite real numbers"
+        f"{_user_line()}: {value!r} of type {type(value).__name__} cannot enter a traced expression; "
+        "use finite real numbers"
     )
 
 
@@ -323,8 +325,8 @@ class Traced(NDArrayOperatorsMixin):
                 + (f" with {sorted(kwargs)}" if kwargs else "")
             )
             raise InvalidInput(
-                f"{_user_line()}: {what} cannot be traced; write the expression with operators and these NumPy functions: "
-                f"{', '.join(sorted(UFUNCS))}, where, clip"
+                f"{_user_line()}: {what} cannot be traced; write the expression with operators and these NumPy "
+                f"functions: {', '.join(sorted(UFUNCS))}, where, clip"
             )
         return _each(ufunc, inputs) if _has_array(inputs) else _apply(name, inputs)
 
@@ -342,7 +344,8 @@ class Traced(NDArrayOperatorsMixin):
             x, low, high = args
             return np.minimum(np.maximum(x, low), high)
         raise InvalidInput(
-            f"{_user_line()}: numpy.{func.__name__} cannot be traced; np.where(condition, a, b) and np.clip(x, low, high) can"
+            f"{_user_line()}: numpy.{func.__name__} cannot be traced; "
+            "np.where(condition, a, b) and np.clip(x, low, high) can"
         )
 
     def __bool__(self) -> bool:
@@ -374,7 +377,8 @@ class Components(np.ndarray):
         result = getattr(ufunc, method)(*plain, **kwargs)
         return result.view(Components) if isinstance(result, np.ndarray) else result
 
-    def __array_function__(self, func: Callable, types: Any, args: tuple, kwargs: dict) -> Any:
+    def __array_function__(self, func: Callable, types: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+        args = tuple(args)
         if func in (np.where, np.clip) and len(args) == 3 and not kwargs:
             return _each(func, args)
         return super().__array_function__(func, types, args, kwargs)
@@ -536,7 +540,8 @@ def trace(function: Callable, *args: Any, shape: tuple[int, ...] = ()) -> np.nda
     given = np.asarray(_boxed(result)) if isinstance(result, Traced) else np.asarray(result, dtype=object)
     if given.shape != shape:
         raise InvalidInput(
-            f"{_named(function)} returned shape {given.shape}; {shape} is needed (component first: drift (d,), sigma (d, m))"
+            f"{_named(function)} returned shape {given.shape}; {shape} is needed "
+            "(component first: drift (d,), sigma (d, m))"
         )
     for index in np.ndindex(shape):
         out[index] = real_expression(given[index], function)
@@ -545,9 +550,10 @@ def trace(function: Callable, *args: Any, shape: tuple[int, ...] = ()) -> np.nda
 
 def real_expression(value: Any, function: Callable) -> sp.Expr:
     """Return the expression of what ``function`` returned; InvalidInput if it is no real number."""
-    e = unwrap(value) if isinstance(value, Traced) or (isinstance(value, Real) and np.isfinite(value)) else None
+    e = unwrap(value) if isinstance(value, Traced) or (isinstance(value, Real) and np.isfinite(float(value))) else None
     if e is None or _is_condition(e) or e.has(sp.nan, sp.zoo, sp.oo, -sp.oo, sp.I):
         raise InvalidInput(
-            f"{_named(function)} returned {value if e is None else e}; a finite real number is needed (np.where makes one of a condition)"
+            f"{_named(function)} returned {value if e is None else e}; a finite real number is needed "
+            "(np.where makes one of a condition)"
         )
     return e

@@ -18,7 +18,9 @@ def fill_of(normals: Normals, mutate: Any = None) -> Any:
     return compiled("normals", source if mutate is None else mutate(source)).fill
 
 
-def block_of(normals: Normals, *, seed: int, first: int = 0, block: int = 0, purpose: int = 0, fill: Any = None) -> np.ndarray:
+def block_of(
+    normals: Normals, *, seed: int, first: int = 0, block: int = 0, purpose: int = 0, fill: Any = None
+) -> np.ndarray:
     """Return the normals ``(per_block, LANES)`` of one block of the particles ``first``, ``first + 1``, ..."""
     z = np.empty((normals.per_block, LANES), normals.value)
     run = fill or fill_of(normals)
@@ -29,22 +31,37 @@ def block_of(normals: Normals, *, seed: int, first: int = 0, block: int = 0, pur
 def rows_of(normals: Normals, rows: Any, *, seed: int, first: int = 0, fill: Any = None) -> np.ndarray:
     """Return the normals of flat rows, ``(len(rows), LANES)``, by the formula of the layout: block row // per_block."""
     per_block = normals.per_block
-    blocks = {b: block_of(normals, seed=seed, first=first, block=b, fill=fill) for b in {row // per_block for row in rows}}
+    blocks = {
+        b: block_of(normals, seed=seed, first=first, block=b, fill=fill) for b in {row // per_block for row in rows}
+    }
     return np.array([blocks[row // per_block][row % per_block] for row in rows])
 
 
-def one_step(scheme: Any, process: Any, state: Any, z: Any, *, times: Any, s: int = 0, dtype: str = "float64") -> np.ndarray:
-    """Return the state ``(rows, LANES)`` after the compiled step ``s``, from ``state`` and the normals ``z`` (r, LANES)."""
+def one_step(
+    scheme: Any, process: Any, state: Any, z: Any, *, times: Any, s: int = 0, dtype: str = "float64"
+) -> np.ndarray:
+    """Return the state ``(rows, LANES)`` after the compiled step ``s``, from ``state`` and normals ``z`` (r, LANES)."""
     normals = Normals.FLOAT64 if dtype == "float64" else Normals.FLOAT32
     step = traced_step(scheme, process)
     run = compiled("step", step_source(step, dtype, normals)).step
     w = np.array(np.broadcast_to(state, (len(step.state), LANES)), dtype=dtype).ravel()
-    run(w, np.ascontiguousarray(z, dtype=normals.value), constant_rows(step, process, np.asarray(times, dtype=float))[s])
+    run(
+        w, np.ascontiguousarray(z, dtype=normals.value), constant_rows(step, process, np.asarray(times, dtype=float))[s]
+    )
     return w.reshape(-1, LANES)
 
 
 def all_steps(
-    scheme: Any, process: Any, x: np.ndarray, *, times: Any, seed: int, first: int, dtype: str, normals: Normals, first_step: int = 0
+    scheme: Any,
+    process: Any,
+    x: np.ndarray,
+    *,
+    times: Any,
+    seed: int,
+    first: int,
+    dtype: str,
+    normals: Normals,
+    first_step: int = 0,
 ) -> np.ndarray:
     """Return the state ``(rows, n)`` after all steps from the positions ``x`` (d, n), n a multiple of LANES."""
     step = traced_step(scheme, process)
@@ -53,10 +70,25 @@ def all_steps(
     weights = step.coarsening(1)
     r, d, n_steps = weights.shape[1], process.dim, len(times) - 1
     driver(dtype, normals)(
-        compiled("step", step_source(step, dtype, normals)).step, fill_of(normals), state, x.shape[1], first, first_step,
-        constant_rows(step, process, np.asarray(times, dtype=float)), np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32), weights,
-        np.empty((r * normals.per_block, LANES), normals.value), np.empty((r, LANES), normals.value), step.observed,
-        np.full((3, n_steps), -1), np.zeros(d), np.zeros((0, d, 1, 4)), np.zeros(d), np.ones(d), np.zeros((0, d, 4, 4), np.int64),
+        compiled("step", step_source(step, dtype, normals)).step,
+        fill_of(normals),
+        state,
+        x.shape[1],
+        first,
+        first_step,
+        constant_rows(step, process, np.asarray(times, dtype=float)),
+        np.uint32(seed & 0xFFFFFFFF),
+        np.uint32(seed >> 32),
+        weights,
+        np.empty((r * normals.per_block, LANES), normals.value),
+        np.empty((r, LANES), normals.value),
+        step.observed,
+        np.full((3, n_steps), -1),
+        np.zeros(d),
+        np.zeros((0, d, 1, 4)),
+        np.zeros(d),
+        np.ones(d),
+        np.zeros((0, d, 4, 4), np.int64),
         np.zeros((0, d, x.shape[1]), dtype),
-    )  # fmt: skip
+    )
     return state

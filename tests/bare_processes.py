@@ -11,7 +11,10 @@ from fpsde.schemes import ddpm_step, euler_maruyama, milstein
 
 def ou(**changes):
     return Process(
-        drift=lambda x, p: p.theta * (p.mean - x), sigma=lambda x, p: p.sigma, params={"theta": 1.3, "mean": 0.4, "sigma": 0.7}, **changes
+        drift=lambda x, p: p.theta * (p.mean - x),
+        sigma=lambda x, p: p.sigma,
+        params={"theta": 1.3, "mean": 0.4, "sigma": 0.7},
+        **changes,
     )
 
 
@@ -43,24 +46,47 @@ MODELS = {
     "ornstein-uhlenbeck": (euler_maruyama, ou(), [0.1], 0.01),
     "double well": (euler_maruyama, Process(drift=lambda x: -4 * x * (x**2 - 1), sigma=lambda x: 0.7), [0.1], 0.01),
     "sine and time": (
-        euler_maruyama, Process(drift=lambda x, t, p: p.a * np.sin(p.w * t) - np.sin(x), sigma=lambda x: 0.8, params={"a": 0.5, "w": 3.0}), [0.1], 0.01,
+        euler_maruyama,
+        Process(
+            drift=lambda x, t, p: p.a * np.sin(p.w * t) - np.sin(x), sigma=lambda x: 0.8, params={"a": 0.5, "w": 3.0}
+        ),
+        [0.1],
+        0.01,
     ),
     "tanh": (euler_maruyama, Process(drift=lambda x: -np.tanh(x), sigma=lambda x: 0.8), [0.1], 0.01),
     "gaussian well": (euler_maruyama, Process(drift=lambda x: -x * np.exp(-(x**2)), sigma=lambda x: 0.8), [0.1], 0.01),
     "milstein": (
-        milstein, Process(drift=lambda x: -x, sigma=lambda x: 0.3 + 0.2 * np.sin(x), interpretation=STRATONOVICH), [0.1], 0.01,
+        milstein,
+        Process(drift=lambda x: -x, sigma=lambda x: 0.3 + 0.2 * np.sin(x), interpretation=STRATONOVICH),
+        [0.1],
+        0.01,
     ),
     "reflecting": (euler_maruyama, ou(domain=between(Wall.REFLECTING)), [0.1], 0.02),
-    "periodic": (euler_maruyama, Process(drift=lambda x: 1 - np.cos(x), sigma=lambda x: 1.5, domain=between(Wall.PERIODIC, low=-3.0, high=3.2)), [0.1], 0.02),
+    "periodic": (
+        euler_maruyama,
+        Process(drift=lambda x: 1 - np.cos(x), sigma=lambda x: 1.5, domain=between(Wall.PERIODIC, low=-3.0, high=3.2)),
+        [0.1],
+        0.02,
+    ),
     "absorbing": (euler_maruyama, ou(domain=between(Wall.ABSORBING)), [0.1], 0.001),
-    "absorbing and reflecting": (milstein, Process(drift=lambda x: 0.2, sigma=lambda x: 0.3 + 0.1 * x**2, domain=between(Wall.ABSORBING, Wall.REFLECTING)), [0.1], 0.002),
+    "absorbing and reflecting": (
+        milstein,
+        Process(drift=lambda x: 0.2, sigma=lambda x: 0.3 + 0.1 * x**2, domain=between(Wall.ABSORBING, Wall.REFLECTING)),
+        [0.1],
+        0.002,
+    ),
     "mixture score": (
-        euler_maruyama, Process(drift=lambda x, p: mixture_score(x, p), sigma=lambda x: np.sqrt(2.0), params=WEIGHTS), [0.1], 0.01,
+        euler_maruyama,
+        Process(drift=lambda x, p: mixture_score(x, p), sigma=lambda x: np.sqrt(2.0), params=WEIGHTS),
+        [0.1],
+        0.01,
     ),
     "stable mixture score": (
         milstein,
         Process(
-            drift=lambda x, p: -np.tanh(x), sigma=lambda x, p: 1 + 0.1 * np.log(np.sum(p.w * np.exp(-((x - p.m) ** 2) / p.s))), params=WEIGHTS
+            drift=lambda x, p: -np.tanh(x),
+            sigma=lambda x, p: 1 + 0.1 * np.log(np.sum(p.w * np.exp(-((x - p.m) ** 2) / p.s))),
+            params=WEIGHTS,
         ),
         [0.1],
         0.01,
@@ -68,9 +94,35 @@ MODELS = {
     "every function": (
         euler_maruyama,
         Process(
-            drift=lambda x, t, p: -x + 0.01 * (np.tan(0.1 * x) + np.sinh(0.1 * x) + np.cosh(0.1 * x) + np.arctan(x) + np.arcsinh(x) + np.expm1(-(x**2)))
-            + 0.01 * (np.log1p(x**2) + np.log(1 + x**4) + np.sign(x) + np.rint(x) + np.abs(x) ** 1.5 + np.abs(x) ** p.n + np.abs(x) ** 0.3)
-            + 0.01 * (np.where(~((x > 0) & (x < 1)), 1.0, x) + np.where((x > 0) & (x < 1), x * x, 2.0) + np.clip(x, -0.5, p.n) + x / 3),
+            drift=lambda x, t, p: (
+                -x
+                + 0.01
+                * (
+                    np.tan(0.1 * x)
+                    + np.sinh(0.1 * x)
+                    + np.cosh(0.1 * x)
+                    + np.arctan(x)
+                    + np.arcsinh(x)
+                    + np.expm1(-(x**2))
+                )
+                + 0.01
+                * (
+                    np.log1p(x**2)
+                    + np.log(1 + x**4)
+                    + np.sign(x)
+                    + np.rint(x)
+                    + np.abs(x) ** 1.5
+                    + np.abs(x) ** p.n
+                    + np.abs(x) ** 0.3
+                )
+                + 0.01
+                * (
+                    np.where(~((x > 0) & (x < 1)), 1.0, x)
+                    + np.where((x > 0) & (x < 1), x * x, 2.0)
+                    + np.clip(x, -0.5, p.n)
+                    + x / 3
+                )
+            ),
             sigma=lambda x: 0.5,
             params={"n": 2.4},
         ),
@@ -80,11 +132,13 @@ MODELS = {
     "noising": (
         ddpm_step,
         Process(
-            drift=lambda x, t, p: -0.5 * p.beta * x, sigma=lambda x, p: np.sqrt(p.beta), tables={"beta": np.linspace(1e-4, 0.02, 300)},
+            drift=lambda x, t, p: -0.5 * p.beta * x,
+            sigma=lambda x, p: np.sqrt(p.beta),
+            tables={"beta": np.linspace(1e-4, 0.02, 300)},
             rate=lambda t, p: p.beta,
         ),
         [0.1],
         1.0,
     ),
     "two dimensions": (euler_maruyama, two_dimensional(), [0.1, -0.3], 0.01),
-}  # fmt: skip
+}

@@ -79,7 +79,9 @@ def program(names, dtype, normals):
         scheme, process, _, _ = MODELS[name]
         step = traced_step(scheme, process)
         text += f"namespace {identifier(name)} {{\n{scheme.kernel_source(process, cuda=True, dtype=dtype)}}}\n"
-        text += RUN.format(name=identifier(name), rows=len(step.state), r=len(step.normals), per_block=normals.per_block)
+        text += RUN.format(
+            name=identifier(name), rows=len(step.state), r=len(step.normals), per_block=normals.per_block
+        )
     return text
 
 
@@ -88,7 +90,9 @@ def built(text, folder, flags=FLAGS):
     """Return the compiled program as a library."""
     name = folder / hashlib.sha256((text + str(flags)).encode()).hexdigest()[:16]
     name.with_suffix(".cpp").write_text(text)
-    subprocess.run(["g++", *flags, "-shared", "-fPIC", "-o", name.with_suffix(".so"), name.with_suffix(".cpp")], check=True)
+    subprocess.run(
+        ["g++", *flags, "-shared", "-fPIC", "-o", name.with_suffix(".so"), name.with_suffix(".cpp")], check=True
+    )
     return ctypes.CDLL(str(name.with_suffix(".so")))
 
 
@@ -111,9 +115,15 @@ def both(name, library, dtype, normals, seed):
     state[: len(x)] = x
     constants = np.ascontiguousarray(constant_rows(step, process, times))
     getattr(library, f"run_{identifier(name)}")(
-        pointer(state), pointer(constants), ctypes.c_long(PARTICLES), ctypes.c_long(STEPS), ctypes.c_long(constants.shape[1]),
-        ctypes.c_ulonglong(FIRST_ID), ctypes.c_uint(seed & 0xFFFFFFFF), ctypes.c_uint(seed >> 32),
-    )  # fmt: skip
+        pointer(state),
+        pointer(constants),
+        ctypes.c_long(PARTICLES),
+        ctypes.c_long(STEPS),
+        ctypes.c_long(constants.shape[1]),
+        ctypes.c_ulonglong(FIRST_ID),
+        ctypes.c_uint(seed & 0xFFFFFFFF),
+        ctypes.c_uint(seed >> 32),
+    )
     return state, all_steps(scheme, process, x, times=times, seed=seed, first=FIRST_ID, dtype=dtype, normals=normals)
 
 
@@ -126,7 +136,9 @@ GRADES = {
 }
 
 
-@pytest.mark.parametrize(("grade", "name"), [(grade, name) for grade, (_, _, names) in GRADES.items() for name in names])
+@pytest.mark.parametrize(
+    ("grade", "name"), [(grade, name) for grade, (_, _, names) in GRADES.items() for name in names]
+)
 def test_the_cuda_text_and_the_numba_kernel_agree_bit_for_bit(grade, name, seed, folder):
     dtype, normals, names = GRADES[grade]
     by_text, by_numba = both(name, built(program(names, dtype, normals), folder), dtype, normals, seed)
@@ -135,7 +147,11 @@ def test_the_cuda_text_and_the_numba_kernel_agree_bit_for_bit(grade, name, seed,
 
 
 def test_contraction_by_the_compiler_would_be_seen(seed, folder):
-    library = built(program(["double well"], "float64", Normals.FLOAT32), folder, ("-O2", "-ffp-contract=fast", "-mfma", "-std=c++17"))
+    library = built(
+        program(["double well"], "float64", Normals.FLOAT32),
+        folder,
+        ("-O2", "-ffp-contract=fast", "-mfma", "-std=c++17"),
+    )
     by_text, by_numba = both("double well", library, "float64", Normals.FLOAT32, seed)
     assert not np.array_equal(by_text, by_numba)
     np.testing.assert_allclose(by_text, by_numba, rtol=1e-6)
@@ -143,22 +159,31 @@ def test_contraction_by_the_compiler_would_be_seen(seed, folder):
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [("T(0.7)", "T(0.7000000000000001)"), ("u32(eq & u32(2))", "u32(eq & u32(1))"), ("u64(3528531795)", "u64(3528531793)")],
+    [
+        ("T(0.7)", "T(0.7000000000000001)"),
+        ("u32(eq & u32(2))", "u32(eq & u32(1))"),
+        ("u64(3528531795)", "u64(3528531793)"),
+    ],
     ids=["last digit of a constant", "sign of a normal", "a multiplier"],
 )
 def test_a_change_of_one_digit_or_sign_in_the_text_is_seen(before, after, seed, folder):
     text = program(["double well"], "float64", Normals.FLOAT32)
     assert before in text
-    by_text, by_numba = both("double well", built(text.replace(before, after), folder), "float64", Normals.FLOAT32, seed)
+    by_text, by_numba = both(
+        "double well", built(text.replace(before, after), folder), "float64", Normals.FLOAT32, seed
+    )
     assert not np.array_equal(by_text, by_numba)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_all_elementary_functions_agree_bit_for_bit(dtype, seed, folder):
     loops = "".join(
-        f'extern "C" void v{name}(const T* x, T* y, long n) {{ for (long i = 0; i < n; ++i) y[i] = {name}(x[i]); }}\n' for name in ONE
+        f'extern "C" void v{name}(const T* x, T* y, long n) {{ for (long i = 0; i < n; ++i) y[i] = {name}(x[i]); }}\n'
+        for name in ONE
     )
-    library = built(SHIM + cuda_prelude(dtype) + elementary.cuda(elementary.functions(elementary.precision(dtype))) + loops, folder)
+    library = built(
+        SHIM + cuda_prelude(dtype) + elementary.cuda(elementary.functions(elementary.precision(dtype))) + loops, folder
+    )
     for name in ONE:
         x = arguments(name, dtype, np.random.default_rng(seed), 5000)
         x = np.concatenate([x, np.array([np.nan, np.inf, -np.inf, 0.0, -1.0], dtype)])

@@ -11,13 +11,40 @@ from fpsde import elementary
 from fpsde.errors import InvalidInput
 from fpsde.integrators.compiled import _decorated, _header, compiled
 
-ONE = ["exp_", "expm1_", "log_", "log1p_", "sin_", "cos_", "tan_", "sinh_", "cosh_", "tanh_", "atan_", "asinh_", "sign_"]
+ONE = [
+    "exp_",
+    "expm1_",
+    "log_",
+    "log1p_",
+    "sin_",
+    "cos_",
+    "tan_",
+    "sinh_",
+    "cosh_",
+    "tanh_",
+    "atan_",
+    "asinh_",
+    "sign_",
+]
 TWO = ["pow_", "min_", "max_"]
 NUMPY = {
-    "exp_": np.exp, "expm1_": np.expm1, "log_": np.log, "log1p_": np.log1p, "sin_": np.sin, "cos_": np.cos, "tan_": np.tan,
-    "sinh_": np.sinh, "cosh_": np.cosh, "tanh_": np.tanh, "atan_": np.arctan, "asinh_": np.arcsinh, "sign_": np.sign,
-    "pow_": np.power, "min_": np.minimum, "max_": np.maximum,
-}  # fmt: skip
+    "exp_": np.exp,
+    "expm1_": np.expm1,
+    "log_": np.log,
+    "log1p_": np.log1p,
+    "sin_": np.sin,
+    "cos_": np.cos,
+    "tan_": np.tan,
+    "sinh_": np.sinh,
+    "cosh_": np.cosh,
+    "tanh_": np.tanh,
+    "atan_": np.arctan,
+    "asinh_": np.arcsinh,
+    "sign_": np.sign,
+    "pow_": np.power,
+    "min_": np.minimum,
+    "max_": np.maximum,
+}
 DTYPES = ["float64", "float32"]
 
 _LOOP_1 = """
@@ -36,7 +63,7 @@ def v{name}(x, b, y):
 
 @cache
 def module(dtype, names=(*ONE, *TWO), change=("", "")):
-    """Return the compiled functions as loops over arrays; ``change`` replaces a piece of their text, wherever it stands."""
+    """Return the compiled functions as loops over arrays; ``change`` replaces a piece of their text everywhere."""
     library = elementary.functions(elementary.precision(dtype))
     assert change[0] in library
     text = elementary.used("".join(f"{name}(" for name in names), library.replace(*change))
@@ -73,14 +100,23 @@ def arguments(name, dtype, rng, n=100_000):
     """Return arguments of every size at which the function has a normal, finite value, crowded where it is delicate."""
     wide = dtype == "float64"
     tiny, huge = (1e-300, 1e300) if wide else (1e-35, 1e35)
-    everywhere = np.concatenate([s * spread(rng, tiny, huge, n) for s in (-1, 1)] + [rng.normal(size=n), [0.0, 1.0, -1.0]])
+    everywhere = np.concatenate(
+        [s * spread(rng, tiny, huge, n) for s in (-1, 1)] + [rng.normal(size=n), [0.0, 1.0, -1.0]]
+    )
     last = {"exp_": (-708.0, 709.78) if wide else (-87.0, 88.72), "log1p_": (-1 + (1e-15 if wide else 1e-6), huge)}
     last |= {"expm1_": (-800.0, last["exp_"][1]), "sinh_": (-last["exp_"][1], last["exp_"][1])}
     last |= {"cosh_": last["sinh_"], "log_": (5e-324 if wide else 1e-44, huge)}
     reach = float(elementary.precision(dtype).turns)
     last |= {trigonometric: (-reach, reach) for trigonometric in ("sin_", "cos_", "tan_")}
     low, high = last.get(name, (-huge, huge))
-    x = np.concatenate([everywhere, rng.uniform(low, high, n) if np.isfinite(high - low) else [], 1 + rng.normal(size=n) * 1e-3, _near_turns(rng, n)])
+    x = np.concatenate(
+        [
+            everywhere,
+            rng.uniform(low, high, n) if np.isfinite(high - low) else [],
+            1 + rng.normal(size=n) * 1e-3,
+            _near_turns(rng, n),
+        ]
+    )
     if name == "log_":
         x = np.concatenate([np.abs(x), spread(rng, 5e-324 if wide else 1.5e-45, 1e-300 if wide else 1e-35, n)])
     if name == "log1p_":
@@ -117,7 +153,7 @@ WRONG = [
     ("tanh_", "float64", ("e + T(2.0)", "e + T(2.000000000000001)")),
     ("atan_", "float64", ("T(0.4142135623730951)", "T(0.6)")),
     ("log1p_", "float64", ("(x - (u - T(1.0))) / u", "T(0.0)")),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "dtype", "change"), WRONG, ids=[f"{name}{dtype}" for name, dtype, _ in WRONG])
@@ -131,15 +167,27 @@ def test_a_power_is_good_to_three_ulp_for_each_unit_of_its_logarithm(dtype, seed
     x = spread(rng, 1e-3, 1e3, 100_000).astype(dtype)
     y = rng.uniform(-10, 10, x.size).astype(dtype)
     exact = np.power(more_precise(x), more_precise(y))
-    assert np.max(ulps(applied("pow_", x, y, dtype=dtype), exact) / (1 + np.abs(more_precise(y) * np.log(more_precise(x))))) <= 3
+    assert (
+        np.max(
+            ulps(applied("pow_", x, y, dtype=dtype), exact) / (1 + np.abs(more_precise(y) * np.log(more_precise(x))))
+        )
+        <= 3
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_powers_of_negative_numbers_and_of_zero_are_numpys(dtype):
-    x, y = (v.ravel() for v in np.meshgrid([-2.0, -1.0, -0.5, 0.0, 0.5, 2.0], [-3.0, -2.0, -0.5, 0.0, 1.0, 2.0, 2.5, 3.0, 7.0]))
+    x, y = (
+        v.ravel()
+        for v in np.meshgrid([-2.0, -1.0, -0.5, 0.0, 0.5, 2.0], [-3.0, -2.0, -0.5, 0.0, 1.0, 2.0, 2.5, 3.0, 7.0])
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         exact = np.power(x, y)
-    np.testing.assert_allclose(applied("pow_", x, y, dtype=dtype), np.where((x == 0) & (y < 0), np.inf, exact), rtol=1e-14 if dtype == "float64" else 1e-5)
+    np.testing.assert_allclose(
+        applied("pow_", x, y, dtype=dtype),
+        np.where((x == 0) & (y < 0), np.inf, exact),
+        rtol=1e-14 if dtype == "float64" else 1e-5,
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -181,7 +229,11 @@ def test_a_text_gets_the_functions_that_it_uses_and_no_others():
     library = elementary.functions(elementary.FLOAT64)
     assert elementary.used("u0 = (x * x)", library) == ""
     used = elementary.used("u0 = tanh_(x)", library)
-    assert [line.split("(")[0] for line in used.splitlines() if line.startswith("def ")] == ["def two_to_", "def expm1_", "def tanh_"]
+    assert [line.split("(")[0] for line in used.splitlines() if line.startswith("def ")] == [
+        "def two_to_",
+        "def expm1_",
+        "def tanh_",
+    ]
 
 
 def test_an_unknown_precision_is_refused():
@@ -192,13 +244,27 @@ def test_an_unknown_precision_is_refused():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ONE)
 def test_every_seventeenth_float32_is_good_to_three_ulp(name):
-    low, high = {"exp_": (-87, 88.72), "expm1_": (-1e9, 88.72), "log_": (0, np.inf), "log1p_": (-1, np.inf), "sinh_": (-88.72, 88.72)}.get(
-        name, (-88.72, 88.72) if name == "cosh_" else (-131072.1, 131072.1) if name in ("sin_", "cos_", "tan_") else (-np.inf, np.inf)
+    low, high = {
+        "exp_": (-87, 88.72),
+        "expm1_": (-1e9, 88.72),
+        "log_": (0, np.inf),
+        "log1p_": (-1, np.inf),
+        "sinh_": (-88.72, 88.72),
+    }.get(
+        name,
+        (-88.72, 88.72)
+        if name == "cosh_"
+        else (-131072.1, 131072.1)
+        if name in ("sin_", "cos_", "tan_")
+        else (-np.inf, np.inf),
     )
     most = 0.0
     for start in range(0, 2**32, 2**24):
         x = np.arange(start, start + 2**24, 17, dtype=np.uint64).astype(np.uint32).view(np.float32)
         x = x[(x > low) & (x < high)]
         if x.size:
-            most = max(most, float(np.max(ulps(applied(name, x, dtype="float32"), NUMPY[name](x.astype(np.float64))), initial=0.0)))
+            most = max(
+                most,
+                float(np.max(ulps(applied(name, x, dtype="float32"), NUMPY[name](x.astype(np.float64))), initial=0.0)),
+            )
     assert most <= (4 if name == "tan_" else 3)

@@ -26,7 +26,8 @@ FLOORS = {
     2: "processes schemes",
     3: "integrators laws fokker_planck checks",
     4: "ddpm",
-    5: "chain edges corners suite convergence multilevel audit claims plants plotting report pytest_plugin cli __main__",
+    5: "chain edges corners plants suite convergence multilevel audit claims "
+    "plotting report pytest_plugin cli __main__",
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms.split()}
 

@@ -1,4 +1,4 @@
-"""The generator: published answers, the counter's layout, and the law of the normals; each test beside what it must catch."""
+"""The generator: published answers, the counter's layout, the law of the normals; each beside what it must catch."""
 
 from __future__ import annotations
 
@@ -25,10 +25,12 @@ KNOWN = [
     ([0] * 4, [0] * 2, "6627e8d5 e169c58d bc57ac4c 9b00dbd8", "5f6fb709 0d893f64 4f121f81 4f730a48"),
     ([0xFFFFFFFF] * 4, [0xFFFFFFFF] * 2, "408f276d 41c83b0e a20bc7c6 6d5451fd", "5207ddc2 45165e59 4d8ee751 8c52f662"),
     (
-        [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344], [0xA4093822, 0x299F31D0],
-        "d16cfe09 94fdcceb 5001e420 24126ea1", "4dfccaba 190a87f0 c47362ba b6b5242a",
+        [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344],
+        [0xA4093822, 0x299F31D0],
+        "d16cfe09 94fdcceb 5001e420 24126ea1",
+        "4dfccaba 190a87f0 c47362ba b6b5242a",
     ),
-]  # fmt: skip
+]
 
 
 def fields(ctr, key):
@@ -100,9 +102,16 @@ def test_a_wrong_generator_misses_a_published_answer(name):
 
 
 def test_every_lane_of_the_compiled_generator_gives_the_words_of_its_particle(seed):
-    for first, block, purpose in [(0, 0, 0), (2**32 - 100, 2**32 - 1, 1), (2**63 + 7, 2**40 + 3, 0), (2**64 - LANES, MAX_BLOCK - 1, 65535)]:
+    for first, block, purpose in [
+        (0, 0, 0),
+        (2**32 - 100, 2**32 - 1, 1),
+        (2**63 + 7, 2**40 + 3, 0),
+        (2**64 - LANES, MAX_BLOCK - 1, 65535),
+    ]:
         fill = fill_of(Normals.FLOAT32, giving_words(10))
-        found = block_of(Normals.FLOAT32, seed=seed, first=first, block=block, purpose=purpose, fill=fill).view(np.uint32)
+        found = block_of(Normals.FLOAT32, seed=seed, first=first, block=block, purpose=purpose, fill=fill).view(
+            np.uint32
+        )
         ids = np.uint64(first) + np.arange(LANES, dtype=np.uint64)
         np.testing.assert_array_equal(found, words(seed, purpose, particles=ids, blocks=block))
 
@@ -131,9 +140,13 @@ def test_the_counter_is_injective_on_small_ranges_and_at_the_edges_of_its_fields
 
 
 @given(
-    step=st.integers(0, 2**30), k=st.integers(0, 99), j=st.integers(0, 9), sub=st.integers(1, 100), r=st.integers(1, 10),
+    step=st.integers(0, 2**30),
+    k=st.integers(0, 99),
+    j=st.integers(0, 9),
+    sub=st.integers(1, 100),
+    r=st.integers(1, 10),
     per_block=st.sampled_from([2, 4]),
-)  # fmt: skip
+)
 def test_the_flat_row_of_a_number_can_be_decoded(step, k, j, sub, r, per_block):
     k, j = k % sub, j % r
     row = (step * sub + k) * r + j
@@ -144,7 +157,13 @@ def test_the_flat_row_of_a_number_can_be_decoded(step, k, j, sub, r, per_block):
 
 @pytest.mark.parametrize(
     ("field", "arguments"),
-    [("particle", (2**64, 0, 0)), ("particle", (-1, 0, 0)), ("block", (0, MAX_BLOCK, 0)), ("block", (0, -1, 0)), ("purpose", (0, 0, 2**16))],
+    [
+        ("particle", (2**64, 0, 0)),
+        ("particle", (-1, 0, 0)),
+        ("block", (0, MAX_BLOCK, 0)),
+        ("block", (0, -1, 0)),
+        ("purpose", (0, 0, 2**16)),
+    ],
 )
 def test_what_does_not_fit_the_counter_is_refused(field, arguments):
     with pytest.raises(InvalidInput, match=rf"{field}=-?\d+ does not fit the counter; 0 <= {field} < \d+ is needed"):
@@ -153,7 +172,10 @@ def test_what_does_not_fit_the_counter_is_refused(field, arguments):
 
 def test_the_words_are_those_of_the_counter(seed):
     """``words`` packs the counter on arrays; it must be the counter that is proved injective."""
-    particles, blocks = np.array([0, 5, 2**32 + 1, 2**64 - 1], np.uint64), np.array([0, 2**32 + 3, MAX_BLOCK - 1], np.uint64)
+    particles, blocks = (
+        np.array([0, 5, 2**32 + 1, 2**64 - 1], np.uint64),
+        np.array([0, 2**32 + 3, MAX_BLOCK - 1], np.uint64),
+    )
     found = words(seed, Purpose.INITIAL, particles=particles[:, None], blocks=blocks[None, :])
     names = noise._numpy_names(Normals.FLOAT32) | {"key0": seed & 0xFFFFFFFF, "key1": seed >> 32}
     for (i, p), (k, b) in itertools.product(enumerate(particles), enumerate(blocks)):
@@ -175,8 +197,10 @@ def box_muller(w, normals):
     else:
         pairs = w[0::2].astype(np.uint64) | w[1::2].astype(np.uint64) << np.uint64(32)
         u = (pairs[0] >> np.uint64(12)).astype(np.longdouble)[None] * 2.0**-52 + np.longdouble(2.0**-53)
-        fraction = (pairs[1] << np.uint64(2) >> np.uint64(12)).astype(np.longdouble)[None] * 2.0**-52 - np.longdouble(0.5)
-        angle = np.longdouble(np.pi / 2) * ((pairs[1] >> np.uint64(62)).astype(np.longdouble)[None] + fraction)
+        fraction = (pairs[1] << np.uint64(2) >> np.uint64(12)).astype(np.longdouble)[None] * 2.0**-52 - np.longdouble(
+            0.5
+        )
+        angle = 2 * np.arctan(np.longdouble(1)) * ((pairs[1] >> np.uint64(62)).astype(np.longdouble)[None] + fraction)
     radius = np.sqrt(-2 * np.log(u))
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).reshape(normals.per_block, *w.shape[1:])
 
@@ -198,7 +222,9 @@ def test_the_normals_are_those_of_box_and_muller(normals, seed):
 @pytest.mark.parametrize("normals", BOTH)
 def test_the_largest_normal_is_the_stated_cut_off(normals):
     """All words 0 and all ones: the radius of the smallest and of the largest uniform."""
-    assert Normals.FLOAT32.cut_off == pytest.approx(6.66, abs=0.005) and Normals.FLOAT64.cut_off == pytest.approx(8.57, abs=0.005)
+    assert Normals.FLOAT32.cut_off == pytest.approx(6.66, abs=0.005) and Normals.FLOAT64.cut_off == pytest.approx(
+        8.57, abs=0.005
+    )
     names = noise._numpy_names(normals) | {f"{w}10": np.zeros(1, np.uint32) for w in "abcd"}
     exec("\n".join(noise.normal_lines(normals)), names)
     assert np.hypot(names["n0"], names["n1"])[0] == pytest.approx(normals.cut_off, rel=1e-6)
@@ -225,7 +251,12 @@ def battery(z):
     """Yield names and p-values of tests that independent standard normals (rows, particles) pass."""
     z = z.astype(float)
     n, squares = z.size, z * z
-    for k, power, mean, variance in [(1, z, 0, 1), (2, squares, 1, 2), (3, squares * z, 0, 15), (4, squares * squares, 3, 96)]:
+    for k, power, mean, variance in [
+        (1, z, 0, 1),
+        (2, squares, 1, 2),
+        (3, squares * z, 0, 15),
+        (4, squares * squares, 3, 96),
+    ]:
         yield f"moment {k}", p_of((power.mean() - mean) * np.sqrt(n / variance))
     for bound in (0.5, 1, 2, 3, 4, 5):
         for side, count in (("above", np.count_nonzero(z > bound)), ("below", np.count_nonzero(z < -bound))):
@@ -266,7 +297,9 @@ def test_seeds_purposes_and_distant_particles_are_independent(seed):
     }
     for field, value in {"purpose": 1, "first": 2**32}.items():
         blocks = range(len(one) // 4)
-        others[field] = np.concatenate([block_of(Normals.FLOAT32, seed=seed, block=b, **{field: value}) for b in blocks])
+        others[field] = np.concatenate(
+            [block_of(Normals.FLOAT32, seed=seed, block=b, **{field: value}) for b in blocks]
+        )
     for name, z in others.items():
         assert p_of(np.mean(one * z) * np.sqrt(z.size)) > ALPHA, name
         assert p_of(np.mean((one**2 - 1) * (z.astype(float) ** 2 - 1)) / 2 * np.sqrt(z.size)) > ALPHA, name
@@ -284,8 +317,16 @@ WRONG_NORMALS = {
     "sign of the sine lost": ("u32(eq & u32(2)) << u32(30)", "u32(eq & u32(0)) << u32(30)", Normals.FLOAT32),
     "half of the quadrant's angle": (f"T({np.pi / 2 * 2.0**-32!r})", f"T({np.pi / 4 * 2.0**-32!r})", Normals.FLOAT32),
     "12-bit radius": ("eu = fma_(T(a10)", "eu = fma_(T(u32(a10 | u32(1048575)))", Normals.FLOAT32),
-    "a particle's neighbour shares its block": ("particle = u64(first_id + u64(l))", "particle = u64(first_id + u64(l // 2))", Normals.FLOAT32),
-    "step and particle overlap": ("c0 = u32(block)", "c0 = u32(block + particle)\n        a0 = u32(0)", Normals.FLOAT32),
+    "a particle's neighbour shares its block": (
+        "particle = u64(first_id + u64(l))",
+        "particle = u64(first_id + u64(l // 2))",
+        Normals.FLOAT32,
+    ),
+    "step and particle overlap": (
+        "c0 = u32(block)",
+        "c0 = u32(block + particle)\n        a0 = u32(0)",
+        Normals.FLOAT32,
+    ),
 }
 
 
@@ -308,12 +349,15 @@ def test_wrong_normals_fail_the_battery(name, seed):
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("ex = er * where(eo, es, ec)\n        ey = er * where(eo, ec, es)", "ex = er * where(eo, ec, es)\n        ey = er * where(eo, es, ec)"),
+        (
+            "ex = er * where(eo, es, ec)\n        ey = er * where(eo, ec, es)",
+            "ex = er * where(eo, ec, es)\n        ey = er * where(eo, es, ec)",
+        ),
         ("u32(u32(eq + u32(1)) & u32(2))", "u32(eq & u32(2))"),
         ("T(-0.00019585373", "T(-0.00021585373"),
     ],
     ids=["sine and cosine swapped", "sign of the cosine wrong", "a digit of the sine wrong"],
-)  # fmt: skip
+)
 def test_normals_of_the_right_law_by_a_wrong_formula_miss_the_formula(before, after, seed):
     def mutate(source):
         assert before in source
@@ -328,7 +372,14 @@ def test_a_billion_normals_have_the_moments_tails_and_cells_of_the_law(normals, 
     batches, per_batch, p = 100, 10**7, {}
     edges = special.ndtri(np.linspace(0, 1, 1001))
     bounds = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
-    sums, cells, tails, products, total, most = np.zeros(4), np.zeros(1000, np.int64), np.zeros((2, 6), np.int64), {}, 0, 0.0
+    sums, cells, tails, products, total, most = (
+        np.zeros(4),
+        np.zeros(1000, np.int64),
+        np.zeros((2, 6), np.int64),
+        {},
+        0,
+        0.0,
+    )
     for b in range(batches):
         z = drawn(normals, seed, per_batch, first_block=b * (per_batch // LANES)).astype(float)
         total += z.size
@@ -354,7 +405,11 @@ def test_a_billion_normals_have_the_moments_tails_and_cells_of_the_law(normals, 
 
 def test_uniforms_lie_strictly_between_0_and_1_for_every_word(monkeypatch):
     for word in (0, 0xFFFFFFFF):
-        monkeypatch.setattr(noise, "words", lambda *a, particles, blocks, w=word: np.full((4, len(blocks), particles.shape[1]), w, np.uint32))
+        monkeypatch.setattr(
+            noise,
+            "words",
+            lambda *a, particles, blocks, w=word: np.full((4, len(blocks), particles.shape[1]), w, np.uint32),
+        )
         u = uniforms(1, Purpose.INITIAL, particles=np.arange(3), count=3)
         assert u.shape == (3, 3) and np.all((u > 0) & (u < 1))
         assert np.all(np.isfinite(Normal(0.0, 1.0).ppf(u)))
@@ -373,11 +428,17 @@ def test_uniforms_are_uniform_and_independent(count, seed):
 
 def test_the_first_uniforms_of_a_particle_do_not_depend_on_how_many_are_drawn(seed):
     ids = np.array([3, 2**40], np.uint64)
-    np.testing.assert_array_equal(uniforms(seed, Purpose.INITIAL, particles=ids, count=5)[:2], uniforms(seed, Purpose.INITIAL, particles=ids, count=2))
+    np.testing.assert_array_equal(
+        uniforms(seed, Purpose.INITIAL, particles=ids, count=5)[:2],
+        uniforms(seed, Purpose.INITIAL, particles=ids, count=2),
+    )
 
 
 def test_rows_of_a_particle_run_through_its_blocks(seed):
     for normals in BOTH:
         rows = rows_of(normals, range(11), seed=seed, first=77)
         for row in range(11):
-            np.testing.assert_array_equal(rows[row], block_of(normals, seed=seed, first=77, block=row // normals.per_block)[row % normals.per_block])
+            np.testing.assert_array_equal(
+                rows[row],
+                block_of(normals, seed=seed, first=77, block=row // normals.per_block)[row % normals.per_block],
+            )

@@ -29,14 +29,26 @@ def test_a_number_is_printed_to_the_last_bit(value):
     assert np.float64(back).view(np.uint64) == np.float64(value + 0.0).view(np.uint64)  # SymPy has one zero
 
 
-@pytest.mark.parametrize("number", [sp.Rational(1, 3), sp.pi, sp.sqrt(2), sp.exp(-1), sp.Integer(2) ** 60 + 1, sp.log(7)])
+@pytest.mark.parametrize(
+    "number", [sp.Rational(1, 3), sp.pi, sp.sqrt(2), sp.exp(-1), sp.Integer(2) ** 60 + 1, sp.log(7)]
+)
 def test_an_exact_number_is_printed_as_the_nearest_float(number):
     assert eval(text(number), {"T": float}) == float(sp.N(number, 40))
 
 
 def test_our_own_functions_of_numbers_are_numbers():
-    expected = {expm1(1): math.expm1(1), log1p(2): math.log1p(2), rint(sp.Rational(5, 2)): 2.0, maximum(1, 2): 2.0, power(2, 3): 8.0}
-    expected |= {logsumexp(1, 2): math.log(math.e + math.e**2), softmax(1, 1, 2): 1 / (1 + math.exp(-1)), absolute(-3): 3.0}
+    expected = {
+        expm1(1): math.expm1(1),
+        log1p(2): math.log1p(2),
+        rint(sp.Rational(5, 2)): 2.0,
+        maximum(1, 2): 2.0,
+        power(2, 3): 8.0,
+    }
+    expected |= {
+        logsumexp(1, 2): math.log(math.e + math.e**2),
+        softmax(1, 1, 2): 1 / (1 + math.exp(-1)),
+        absolute(-3): 3.0,
+    }
     for number, value in expected.items():
         assert eval(text(number), {"T": float}) == pytest.approx(value, rel=4e-16)
 
@@ -49,7 +61,26 @@ def test_a_number_that_is_no_float64_is_refused(number):
 
 # --- powers and quotients
 
-POWERS = [1, 2, 3, 4, 5, 7, 8, 13, 64, 65, -1, -2, -3, -65, sp.Rational(1, 2), sp.Rational(3, 2), sp.Rational(-1, 2), sp.Rational(-5, 2)]
+POWERS = [
+    1,
+    2,
+    3,
+    4,
+    5,
+    7,
+    8,
+    13,
+    64,
+    65,
+    -1,
+    -2,
+    -3,
+    -65,
+    sp.Rational(1, 2),
+    sp.Rational(3, 2),
+    sp.Rational(-1, 2),
+    sp.Rational(-5, 2),
+]
 OTHERS = [sp.Rational(1, 3), sp.Rational(-4, 3), 0.1, -2.7, sp.sqrt(2)]
 
 
@@ -61,7 +92,9 @@ def test_whole_and_half_powers_are_products_and_roots(exponent):
     (found,) = numpy_function([x], [x**exponent])(values)
     np.testing.assert_allclose(found, values.astype(np.longdouble) ** np.longdouble(float(exponent)), rtol=7e-15)
     if float(exponent).is_integer():
-        np.testing.assert_allclose(numpy_function([x], [x**exponent])(-values)[0], (-values) ** float(exponent), rtol=1e-14)
+        np.testing.assert_allclose(
+            numpy_function([x], [x**exponent])(-values)[0], (-values) ** float(exponent), rtol=1e-14
+        )
 
 
 @pytest.mark.parametrize("exponent", OTHERS)
@@ -103,7 +136,9 @@ def test_quotients_and_differences_are_printed_as_one_operation_each(expected):
 
 
 def test_a_function_without_a_counterpart_is_refused_by_name():
-    with pytest.raises(InvalidInput, match=r"gamma in gamma\(x\) has no counterpart in the kernels; known are Abs, .*cos, .*where"):
+    with pytest.raises(
+        InvalidInput, match=r"gamma in gamma\(x\) has no counterpart in the kernels; known are Abs, .*cos, .*where"
+    ):
         text(sp.gamma(x))
     with pytest.raises(InvalidInput, match="Derivative in"):
         text(sp.Derivative(sp.Function("f")(x), x))
@@ -114,8 +149,16 @@ def test_a_function_without_a_counterpart_is_refused_by_name():
 BODIES = {
     "stages": [(u0, x**2 + sp.sin(x)), (u1, u0 * sp.exp(-u0)), (u2, u0 + u1 / (1 + x**2))],
     "shared": [(u0, sp.exp(-(x**2)) * y), (u1, sp.exp(-(x**2)) * sp.sin(y)), (u2, sp.exp(-(x**2)) + y)],
-    "conditions": [(u0, where(sp.And(x > 0, y < 1), x, y)), (u1, where(sp.Not(sp.And(x > 0, y < 1), evaluate=False), x, y)), (u2, x)],
-    "mixtures": [(u0, logsumexp(-(x**2), -((x - y) ** 2), x)), (u1, sp.diff(logsumexp(-(x**2), -((x - y) ** 2), x), x)), (u2, u0 * u1)],
+    "conditions": [
+        (u0, where(sp.And(x > 0, y < 1), x, y)),
+        (u1, where(sp.Not(sp.And(x > 0, y < 1), evaluate=False), x, y)),
+        (u2, x),
+    ],
+    "mixtures": [
+        (u0, logsumexp(-(x**2), -((x - y) ** 2), x)),
+        (u1, sp.diff(logsumexp(-(x**2), -((x - y) ** 2), x), x)),
+        (u2, u0 * u1),
+    ],
     "maxima": [(u0, maximum(x, y)), (u1, maximum(u0, maximum(x, 2 * y))), (u2, power(x**2, y) + u1)],
 }
 
@@ -138,7 +181,10 @@ def test_the_lines_give_what_the_expressions_give(name):
     exact = list(BODIES[name])
     for i in reversed(range(3)):  # later ones may use earlier ones
         exact = [(s, e.xreplace({BODIES[name][i][0]: BODIES[name][i][1]})) for s, e in exact]
-    modules = [{"where": np.where, "maximum": np.maximum, "power": np.power, "logsumexp": _logsumexp, "softmax": _softmax}, "numpy"]
+    modules = [
+        {"where": np.where, "maximum": np.maximum, "power": np.power, "logsumexp": _logsumexp, "softmax": _softmax},
+        "numpy",
+    ]
     wanted = [sp.lambdify([x, y], e, modules)(*values) for _, e in exact]
     np.testing.assert_allclose(numpy_function([x, y], [e for _, e in exact])(*values), wanted, rtol=1e-14)
     namespace = {**NUMPY_NAMES, "x": values[0], "y": values[1]}
@@ -169,9 +215,10 @@ def test_a_name_that_is_taken_is_not_used_for_what_is_shared():
 
 def test_the_text_of_the_same_expressions_is_always_the_same():
     process = lambda: Process(  # noqa: E731
-        drift=lambda x, t, p: -p.b * x * np.exp(-(x**2)) + np.sin(t) / (1 + p.a * x**2), sigma=lambda x, p: np.sqrt(1 + p.a * x**2),
+        drift=lambda x, t, p: -p.b * x * np.exp(-(x**2)) + np.sin(t) / (1 + p.a * x**2),
+        sigma=lambda x, p: np.sqrt(1 + p.a * x**2),
         params={"a": 1.0, "b": 2.0},
-    )  # fmt: skip
+    )
     assert body_lines(traced_step(milstein, process())) == body_lines(traced_step(milstein, process()))
 
 
@@ -192,7 +239,9 @@ def test_the_coefficients_of_a_process_equal_its_functions_under_numpy(name):
     drift, sigma = MODELS[name]
     process, points, t = Process(drift=drift, sigma=sigma), np.linspace(-2, 2, 41), 0.3
     given = (points, t)
-    np.testing.assert_allclose(process.ito_drift(points, t), drift(*given[: drift.__code__.co_argcount]), rtol=2e-15, atol=1e-15)
+    np.testing.assert_allclose(
+        process.ito_drift(points, t), drift(*given[: drift.__code__.co_argcount]), rtol=2e-15, atol=1e-15
+    )
     s = np.broadcast_to(sigma(*given[: sigma.__code__.co_argcount]), points.shape)
     np.testing.assert_allclose(process.noise_coefficient(points, t), s, rtol=2e-15)
     np.testing.assert_allclose(process.diffusivity(points, t), s**2 / 2, rtol=2e-15)

@@ -17,7 +17,17 @@ from fpsde.errors import InvalidInput
 from fpsde.printing import numpy_function
 from fpsde.processes.process import Process
 from fpsde.schemes import euler_maruyama
-from fpsde.symbolic import UFUNCS, Components, Parameters, Traced, components, parameter_symbols, real_symbol, trace, unwrap
+from fpsde.symbolic import (
+    UFUNCS,
+    Components,
+    Parameters,
+    Traced,
+    components,
+    parameter_symbols,
+    real_symbol,
+    trace,
+    unwrap,
+)
 
 X, T = real_symbol("x"), real_symbol("t")
 ANY, POSITIVE = np.array([-2.3, -0.7, -1e-3, 0.2, 0.45, 1.6, 3.1]), np.array([0.2, 0.45, 1.6, 3.1])
@@ -134,7 +144,9 @@ def test_the_second_derivative_of_a_kink_is_zero_on_both_sides_of_it(function):
 
 
 def _grown(children):
-    unary = st.sampled_from([np.sin, np.tanh, np.arctan, np.abs, lambda v: np.exp(-np.square(v)), lambda v: np.sqrt(1 + v * v)])
+    unary = st.sampled_from(
+        [np.sin, np.tanh, np.arctan, np.abs, lambda v: np.exp(-np.square(v)), lambda v: np.sqrt(1 + v * v)]
+    )
     binary = st.sampled_from([np.add, np.subtract, np.multiply, np.minimum, np.maximum, lambda a, b: a / (2 + b * b)])
     one = st.builds(lambda f, a: lambda x, t: f(a(x, t)), unary, children)
     return one | st.builds(lambda f, a, b: lambda x, t: f(a(x, t), b(x, t)), binary, children, children)
@@ -168,7 +180,9 @@ ARRAYS = {
     "a comparison with a number": lambda x, a: np.sum(np.where(a > 0.5, 1.0, x)),
     "minimum": lambda x, a: np.sum(np.minimum(x - a, 0.0) * np.maximum(a, x)),
     "clip": lambda x, a: np.sum(np.clip(x - a, -1.0, a)),
-    "every unary kind": lambda x, a: np.sum(np.abs(x - a) + np.fabs(a - x) + np.log2(2 + np.square(x - a)) + np.sign(x - a) + np.rint(2 * a * x)),
+    "every unary kind": lambda x, a: np.sum(
+        np.abs(x - a) + np.fabs(a - x) + np.log2(2 + np.square(x - a)) + np.sign(x - a) + np.rint(2 * a * x)
+    ),
     "reductions": lambda x, a: np.max(x - a) + np.min(a * x) + np.prod(1 + a) + np.mean(a - x) + (x * a).sum(),
     "logic": lambda x, a: np.where(np.any(x > a), 1.0, 2.0) + np.where(np.all((x > a) | (x < -a)), x, 3.0),
     "numbers": lambda x, a: np.sum(np.array([1.0, 2.0, -0.5]) * a / (2.0 + x * np.array([0.1, 0.2, 0.3]))),
@@ -185,7 +199,14 @@ def test_arrays_of_components_take_the_functions_that_components_take(name):
 
 def test_components_may_hold_arrays_in_a_plain_run():
     x = components([np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0])])
-    for result in (np.tanh(x), np.where(x > 2, x, -x), np.clip(x, 2.0, 5.0), 1.0 / x - x**2, abs(x), np.maximum(x, 2.0)):
+    for result in (
+        np.tanh(x),
+        np.where(x > 2, x, -x),
+        np.clip(x, 2.0, 5.0),
+        1.0 / x - x**2,
+        abs(x),
+        np.maximum(x, 2.0),
+    ):
         assert isinstance(result, Components) and result.shape == (2,) and result[0].shape == (3,)
     np.testing.assert_array_equal(np.where(x > 2, x, -x)[0], [-1.0, -2.0, 3.0])
     np.testing.assert_array_equal(np.sum(x), [5.0, 7.0, 9.0])
@@ -194,7 +215,9 @@ def test_components_may_hold_arrays_in_a_plain_run():
 MIXTURE = {"w": np.array([0.2, 0.5, 0.3]), "m": np.array([-2.0, 0.3, 1.9]), "s": np.array([0.4, 0.7, 0.5])}
 DENSITIES = {
     "weights inside": lambda x, p: np.log(np.sum(p.w * np.exp(-((x - p.m) ** 2) / (2 * p.s**2)) / p.s)),
-    "a common factor": lambda x, p: np.log(np.sum(p.w / p.s * np.exp(-0.5 * ((x - p.m) / p.s) ** 2)) / np.sqrt(2 * np.pi)),
+    "a common factor": lambda x, p: np.log(
+        np.sum(p.w / p.s * np.exp(-0.5 * ((x - p.m) / p.s) ** 2)) / np.sqrt(2 * np.pi)
+    ),
     "by matmul": lambda x, p: np.log((p.w / p.s) @ np.exp(-(np.square((x - p.m) / p.s)) / 2)),
     "over a normaliser": lambda x, p: -np.log(np.sum(p.s) / np.sum(p.w / p.s * np.exp(-0.5 * ((x - p.m) / p.s) ** 2))),
 }
@@ -213,7 +236,9 @@ def test_the_score_of_a_mixture_is_exact_and_finite_far_in_its_tails(name):
     np.testing.assert_allclose(score(x), exact_score(x), rtol=1e-12, atol=1e-12)
     assert np.all(np.isfinite(value(x)))
     with np.errstate(divide="ignore"):
-        assert np.log(np.sum(MIXTURE["w"] * np.exp(-((1e3 - MIXTURE["m"]) ** 2)))) == -np.inf  # as written it is not finite
+        assert (
+            np.log(np.sum(MIXTURE["w"] * np.exp(-((1e3 - MIXTURE["m"]) ** 2)))) == -np.inf
+        )  # as written it is not finite
 
 
 def test_second_derivatives_of_a_mixture_match_finite_differences_of_the_score():
@@ -305,17 +330,37 @@ REFUSED = {
     "unknown function": (lambda x: np.interp(x, [0.0, 1.0], [0.0, 1.0]), 0, r"interp cannot be traced|interp"),
     "equality": (lambda x: np.where(x == 0, 1.0, x), 0, r"numpy\.equal cannot be traced"),
     "a keyword": (lambda x: np.exp(x, dtype=float), 0, r"numpy\.exp with \['dtype'\] cannot be traced"),
-    "a reduction": (lambda x: np.add.reduce([x, x]) + np.multiply.outer(x, x), 0, r"numpy\.multiply\.outer cannot be traced"),
+    "a reduction": (
+        lambda x: np.add.reduce([x, x]) + np.multiply.outer(x, x),
+        0,
+        r"numpy\.multiply\.outer cannot be traced",
+    ),
     "in place": (in_place, 1, r"numpy\.add with \['out'\] cannot be traced"),
-    "clip by name": (lambda x: np.clip(x, a_min=0, a_max=1), 0, r"numpy\.clip cannot be traced; .*np\.clip\(x, low, high\) can"),
+    "clip by name": (
+        lambda x: np.clip(x, a_min=0, a_max=1),
+        0,
+        r"numpy\.clip cannot be traced; .*np\.clip\(x, low, high\) can",
+    ),
     "a subscript": (lambda x: x[0], 0, r"'Traced' object is not subscriptable"),
     "a method": (lambda x: x.mean(), 0, r"no attribute 'mean'"),
     "text": (lambda x: x + "1", 0, r"'1' of type str cannot enter"),
     "a complex number": (lambda x: x * 1j, 0, r"1j of type complex cannot enter.*real"),
     "an infinite number": (lambda x: np.where(x > 0, np.inf, x), 0, r"inf of type float cannot enter.*finite"),
-    "a condition as a number": (lambda x: x * (x > 0), 0, r"numpy\.multiply of x > 0.*np\.where\(condition, 1\.0, 0\.0\)"),
-    "a number as a condition": (lambda x: np.where(x, 1.0, 2.0), 0, r"np\.where\(x, 1, 2\); a condition and two numbers"),
-    "logic on numbers": (lambda x: np.logical_and(x, x), 0, r"numpy\.logical_and of x; it takes conditions such as x > 0"),
+    "a condition as a number": (
+        lambda x: x * (x > 0),
+        0,
+        r"numpy\.multiply of x > 0.*np\.where\(condition, 1\.0, 0\.0\)",
+    ),
+    "a number as a condition": (
+        lambda x: np.where(x, 1.0, 2.0),
+        0,
+        r"np\.where\(x, 1, 2\); a condition and two numbers",
+    ),
+    "logic on numbers": (
+        lambda x: np.logical_and(x, x),
+        0,
+        r"numpy\.logical_and of x; it takes conditions such as x > 0",
+    ),
     "nothing returned": (lambda x: None, 0, r"<lambda> returned None; a finite real number"),
     "a condition returned": (lambda x: x > 0, 0, r"<lambda> returned x > 0; a finite real number"),
     "infinity returned": (lambda x: 1 / (0 * x), 0, r"<lambda> returned zoo; a finite real number"),
@@ -346,7 +391,6 @@ def test_a_constant_beyond_float64_is_refused():
 
 
 def test_a_file_beside_the_package_counts_as_the_users(tmp_path):
-
 
     beside = fpsde.__file__.removesuffix("/__init__.py") + "_study.py"
     namespace: dict = {}

@@ -50,7 +50,8 @@ def cache_directory() -> Path:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BackendUnavailable(
-            f"kernels are generated into {directory}, which cannot be made ({error}); set {CACHE_VARIABLE} to a directory that can"
+            f"kernels are generated into {directory}, which cannot be made ({error}); "
+            f"set {CACHE_VARIABLE} to a directory that can"
         ) from error
     return directory
 
@@ -92,7 +93,8 @@ def fill_source(normals: Normals) -> str:
     ]
     stores = [f"z[{i}, l] = n{i}" for i in range(normals.per_block)]
     loop = [f"        {line}" for line in [*start, *body, *stores]]
-    signature = f"@kernel(types.void(types.{dtype}[:, ::1], types.uint64, types.uint64, types.uint64, types.uint32, types.uint32))"
+    integers = ", ".join(f"types.{kind}" for kind in ("uint64", "uint64", "uint64", "uint32", "uint32"))
+    signature = f"@kernel(types.void(types.{dtype}[:, ::1], {integers}))"
     text = [
         "def fill(z, first_id, block, purpose, key0, key1):",
         *(f"    {line}" for line in noise.key_lines()),
@@ -148,5 +150,6 @@ def _write(path: Path, source: str) -> None:
 
 def _unwritable(directory: Path, error: OSError) -> BackendUnavailable:
     return BackendUnavailable(
-        f"the kernel cannot be written to {directory} ({error}); free some space or set {CACHE_VARIABLE} to another directory"
+        f"the kernel cannot be written to {directory} ({error}); "
+        f"free some space or set {CACHE_VARIABLE} to another directory"
     )

@@ -35,7 +35,8 @@ def start_of(x0: Any, process: Any, *, n_particles: int, seed: int) -> Start:
     laws = [v if isinstance(v, Law) else Point(finite("x0", v)) for v in given]
     if len(laws) != d:
         raise InvalidInput(
-            f"x0 gives {len(laws)} initial laws for a process of dimension {d}; give one law or number for each component"
+            f"x0 gives {len(laws)} initial laws for a process of dimension {d}; "
+            "give one law or number for each component"
         )
     for law, interval in zip(laws, process.intervals, strict=True):
         if _mass_outside(law, interval) > OUTSIDE:
@@ -44,8 +45,9 @@ def start_of(x0: Any, process: Any, *, n_particles: int, seed: int) -> Start:
             )
 
     def draw(first: int, count: int) -> np.ndarray:
-        if all(isinstance(law, Point) for law in laws):
-            return np.repeat(np.array([[law.at] for law in laws], dtype=float), count, axis=1)
+        points = [float(law.at) for law in laws if isinstance(law, Point)]
+        if len(points) == d:
+            return np.repeat(np.array(points)[:, None], count, axis=1)
         u = uniforms(seed, Purpose.INITIAL, particles=np.arange(first, first + count, dtype=np.uint64), count=2 * d)
         return np.stack([drawn(law, u[2 * i], u[2 * i + 1]) for i, law in enumerate(laws)])
 
@@ -80,6 +82,7 @@ def _given(values: np.ndarray, process: Any, n_particles: int) -> Start:
         outside = int(np.count_nonzero((positions[i] < interval.low) | (positions[i] > interval.high)))
         if outside:
             raise InvalidInput(
-                f"{outside} of {n_particles} initial positions lie outside of the domain ({interval.low}, {interval.high}) of {process.name}"
+                f"{outside} of {n_particles} initial positions lie outside of the domain "
+                f"({interval.low}, {interval.high}) of {process.name}"
             )
     return lambda first, count: positions[:, first : first + count]

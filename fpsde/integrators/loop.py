@@ -156,7 +156,7 @@ def _drive(
 def driver(dtype: str, normals: Normals) -> Any:
     """Return the compiled loop for a state type and a grade of normals."""
     real, noise = numba.from_dtype(np.dtype(dtype)), numba.from_dtype(np.dtype(normals.value))
-    f8, i8, u8, u4 = types.float64, types.int64, types.uint64, types.uint32
+    f8, i8, u4 = types.float64, types.int64, types.uint32
     signature = types.void(
         types.FunctionType(step_signature(dtype, normals)), types.FunctionType(fill_signature(normals)),
         real[:, ::1], i8, i8, i8, f8[:, ::1], u4, u4, f8[:, :, ::1], noise[:, ::1], noise[:, ::1], i8,

@@ -47,7 +47,7 @@ Observer = Moments | Histogram | Snapshots
 
 @dataclass(frozen=True)
 class Schedule:
-    """The observers of a run on its time grid: ``when[k, s]`` is the index of what observer kind k sees after step s, or -1."""
+    """The observers of a run on its time grid: ``when[k, s]`` is the index of what kind k sees after step s, or -1."""
 
     when: np.ndarray  #: (3, n_steps) int64
     times: tuple[np.ndarray, ...]  #: the times of each kind, in order
@@ -86,7 +86,8 @@ def scheduled(observers: Sequence[Observer], times: np.ndarray, dim: int) -> Sch
     centre = finite_array("centre", moments.centre)
     if centre.shape not in ((), (dim,)):
         raise InvalidInput(
-            f"centre={moments.centre} of Moments has shape {centre.shape}; give one number, or one for each of {dim} component(s)"
+            f"centre={moments.centre} of Moments has shape {centre.shape}; "
+            f"give one number, or one for each of {dim} component(s)"
         )
     centre = np.full(dim, centre)
     return Schedule(
@@ -108,10 +109,12 @@ def _steps_of(observer: Observer, times: np.ndarray) -> np.ndarray:
     if np.any(off | (steps < 1)):
         bad = wanted[off | (steps < 1)][0]
         raise InvalidInput(
-            f"{type(observer).__name__} at t={bad} is not the end of a step; the grid runs from {times[0]} to {times[-1]} with steps near {np.diff(times)[0]:.6g}"
+            f"{type(observer).__name__} at t={bad} is not the end of a step; "
+            f"the grid runs from {times[0]} to {times[-1]} with steps near {np.diff(times)[0]:.6g}"
         )
     if np.any(np.diff(steps) == 0):
         raise InvalidInput(
-            f"two times of {type(observer).__name__} name one step, which ends at t={times[steps[:-1][np.diff(steps) == 0][0]]}; give each step once"
+            f"two times of {type(observer).__name__} name one step, which ends at "
+            f"t={times[steps[:-1][np.diff(steps) == 0][0]]}; give each step once"
         )
     return steps

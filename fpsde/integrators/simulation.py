@@ -29,7 +29,7 @@ from fpsde.schemes.tracing import TracedStep, constant_rows, traced_step
 from fpsde.symbolic import components
 from fpsde.validation import integer, seed64, time_grid
 
-#: Blocks of LANES particles in the largest chunk that a thread takes at once; a power of two, so that sums combine alike.
+#: Blocks of LANES particles in the largest chunk that a thread takes at once; a power of two: sums then combine alike.
 CHUNK_BLOCKS = 64
 #: Steps between two looks at whether the run was interrupted.
 SEGMENT = 1024
@@ -109,7 +109,7 @@ def simulate(
     ----------
     process, scheme : what is simulated, and by which one-step map.
     x0 : number(s), law(s) or positions ``(d, n)``; see :func:`fpsde.integrators.initial.start_of`.
-    t_end, dt : horizon and step in the process's unit of time (dt must divide t_end); or ``times``, any increasing grid.
+    t_end, dt : horizon and step in the process's unit of time (dt divides t_end); or ``times``, any increasing grid.
     n_particles : how many; 10**9 need 8 GB for their positions in float64, unless ``keep_positions`` is False.
     seed : 0 <= seed < 2**64.
     observers : :class:`Moments`, :class:`Histogram`, :class:`Snapshots`, at most one of each.
@@ -123,7 +123,8 @@ def simulate(
     """
     if not isinstance(process, Process) or not isinstance(scheme, Scheme):
         raise InvalidInput(
-            f"simulate({process!r}, {scheme!r}); give a Process and a Scheme (fpsde.schemes.scheme_named finds one by name)"
+            f"simulate({process!r}, {scheme!r}); give a Process and a Scheme "
+            "(fpsde.schemes.scheme_named finds one by name)"
         )
     grid = time_grid(t_end=t_end, dt=dt, times=times)
     n, seed = integer("n_particles", n_particles, least=1), seed64(seed)
@@ -133,7 +134,8 @@ def simulate(
     sub, r = integer("refinement", refinement, least=1), len(step.normals)
     if sub > MOST_FINE or (len(grid) - 1) * sub * r >= MAX_BLOCK * normals.per_block:
         raise InvalidInput(
-            f"refinement={sub} with {len(grid) - 1} steps of {r} normals; at most {MOST_FINE}, and 2**48 blocks of normals in all"
+            f"refinement={sub} with {len(grid) - 1} steps of {r} normals; "
+            f"at most {MOST_FINE}, and 2**48 blocks of normals in all"
         )
     weights = step.coarsening(sub)
     schedule = scheduled(observers, grid, process.dim)
@@ -190,7 +192,8 @@ def _state_type(dtype: Any, normals: Normals) -> np.dtype:
         raise InvalidInput(f"normals={normals!r}; give fpsde.Normals.FLOAT32 or fpsde.Normals.FLOAT64")
     if normals is Normals.FLOAT64 and kind.name == "float32":
         raise InvalidInput(
-            "normals=FLOAT64 with dtype=float32 would throw their digits away; use dtype=numpy.float64 or Normals.FLOAT32"
+            "normals=FLOAT64 with dtype=float32 would throw their digits away; "
+            "use dtype=numpy.float64 or Normals.FLOAT32"
         )
     return np.dtype(kind.name)  # in the machine's byte order
 
@@ -201,8 +204,9 @@ def _refuse_if_too_large(n: int, d: int, schedule: Schedule, kind: np.dtype, kee
     have = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if particles + counts > MEMORY_SHARE * have:
         raise InvalidInput(
-            f"{n} particles need {particles / 2**30:.1f} GiB for positions and snapshots and {counts / 2**30:.1f} GiB for histograms, "
-            f"of {have / 2**30:.1f} GiB on this machine; pass keep_positions=False, or fewer particles, snapshots or bins"
+            f"{n} particles need {particles / 2**30:.1f} GiB for positions and snapshots and {counts / 2**30:.1f} GiB "
+            f"for histograms, of {have / 2**30:.1f} GiB on this machine; pass keep_positions=False, or take fewer "
+            "particles, snapshots or bins"
         )
 
 
@@ -259,7 +263,7 @@ def _bar(total: int, shown: bool) -> Iterator[Any]:
 
 
 def _chunk(run: _Run, first: int, count: int) -> None:
-    """Run all steps of the particles ``first`` .. ``first + count`` and keep what they give, unless the run is stopped."""
+    """Run all steps of the particles ``first`` .. ``first + count`` and keep what they give, unless stopped."""
     step, schedule, d = run.step, run.schedule, run.step.dim
     x = _started(run, first, count)
     padded = x.shape[1]
@@ -370,6 +374,6 @@ def _ensemble(run: _Run, keep: bool, provenance: dict[str, Any]) -> Ensemble:
         snapshots=tuple((float(t), x[:, ids]) for t, x in zip(schedule.times[2], results.snapshots, strict=True)),
         not_finite=sum(chunk.not_finite for chunk in chunks),
         failed=sum(chunk.failed for chunk in chunks),
-        absorbed=tuple((int(low), int(high)) for low, high in sum(chunk.absorbed for chunk in chunks)),
+        absorbed=tuple((int(low), int(high)) for low, high in np.sum([chunk.absorbed for chunk in chunks], axis=0)),
         provenance=provenance,
     )

@@ -104,7 +104,7 @@ class Process:
     sigma : function (x, t, p) -> the factor of dW: a component (d = 1), d of them (diagonal noise), or d rows of m.
         Unit: (unit of x)/sqrt(time).
     params : numbers or arrays, by name; run-time values, so changing one compiles nothing.
-    tables : arrays ``(n_steps,)`` read by step index (the beta_n of a discrete chain, steps of unit time), also in ``p``.
+    tables : arrays ``(n_steps,)``, also in ``p``, read by step (the beta_n of a discrete chain, steps of unit time).
     interpretation : ITO (default), STRATONOVICH or KINETIC. Never guessed.
     domain : where the process lives and which walls it has; one :class:`~fpsde.domain.Interval` for each component.
 
@@ -285,7 +285,10 @@ def _traced_sigma(function: Callable, arguments: tuple, d: int) -> sp.Matrix:
 
 
 def _ito_drift(drift: tuple, sigma: sp.Matrix, x: tuple, interpretation: Interpretation) -> tuple[sp.Expr, ...]:
-    """Itô drift: Stratonovich adds (1/2) sum_jk sigma_kj d_k sigma_ij; kinetic adds sum_j d_j (D)_ij (Hütter & Öttinger 1998)."""
+    """Return the Itô drift: Stratonovich adds (1/2) sum_jk sigma_kj d_k sigma_ij, kinetic adds sum_j d_j D_ij.
+
+    Source: Hütter & Öttinger, J. Chem. Soc. Faraday Trans. 94 (1998) 1403.
+    """
     d, m = sigma.shape
     if interpretation is ITO:
         return drift

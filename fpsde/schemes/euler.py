@@ -19,7 +19,10 @@ euler_maruyama = Scheme(
     strong=Orders(additive=1.0, multiplicative=0.5),
     weak=Orders(additive=1.0, multiplicative=1.0),
     wall_order=1.0,
-    conditions="coefficients Lipschitz and of linear growth; on a superlinear drift the chain is transient and its raw moments diverge",
+    conditions=(
+        "coefficients Lipschitz and of linear growth; "
+        "on a superlinear drift the chain is transient and its raw moments diverge"
+    ),
     evaluations=1,
     source="Maruyama, Rend. Circ. Mat. Palermo 4 (1955) 48; Kloeden & Platen (1992), eq. (10.2.4)",
 )

@@ -1,9 +1,9 @@
 """The random inputs of a step, declared by kind: how they come from standard normals, and how they coarsen.
 
 Every input is a function of raw standard normals of the generator, so one mechanism feeds all. ``weights(sub)`` gives,
-for a coarse step made of ``sub`` fine ones, the normals of the coarse step as  z_i = sum_k sum_j w[k, i, j] z_kj  of the
-fine ones: one Brownian path read at several resolutions. An input without weights has no refinement, and asking for
-one is an error.
+for a coarse step made of ``sub`` fine ones, the normals of the coarse step as  z_i = sum_k sum_j w[k, i, j] z_kj  of
+the fine ones: one Brownian path read at several resolutions. An input without weights has no refinement, and asking
+for one is an error.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _sum_weights(sub: int) -> np.ndarray:
 
 
 def _pair_weights(sub: int) -> np.ndarray:
-    """Weights of (dW, I10): coarse I10 = sum_k [fine I10_k + dt_f (W_k - W_0)], with I10 = dt^(3/2) (z0 + z1/sqrt 3)/2."""
+    """Weights of (dW, I10): coarse I10 = sum_k [I10_k + dt_f (W_k - W_0)], with I10 = dt^(3/2) (z0 + z1/sqrt 3)/2."""
     k = np.arange(sub)
     w = np.zeros((sub, 2, 2))
     w[:, 0, 0] = 1 / np.sqrt(sub)

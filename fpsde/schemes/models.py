@@ -45,8 +45,8 @@ class Model(ABC):
             foreign = sigma[i, j].free_symbols & (set(names) - {names[i]})
             if (i != j and sigma[i, j] != 0) or foreign:
                 raise InvalidInput(
-                    f"sigma[{i}, {j}] = {sigma[i, j]} of {self.process.name}: this scheme needs diagonal noise with sigma_jj "
-                    "a function of x_j alone"
+                    f"sigma[{i}, {j}] = {sigma[i, j]} of {self.process.name}: "
+                    "this scheme needs diagonal noise with sigma_jj a function of x_j alone"
                 )
         return self._at("sigma_sigma_x", tuple(sigma[i, i] * sp.diff(sigma[i, i], names[i]) for i in range(d)), x, t)
 

@@ -24,14 +24,15 @@ class Orders:
 class Scheme:
     """A one-step map  x' = step(model, x, t, dt, noise)  written with operators and NumPy ufuncs.
 
-    ``x`` is an object array ``(d,)`` of components. ``model`` gives the coefficients of the process, in Itô form:
-    ``model.drift(x, t)`` (d,), ``model.sigma(x, t)`` (d, m), ``model.noise(x, t, dw)`` = sigma dw, ``model.sigma_sigma_x``,
-    ``model.rate(t)``, ``model.p``. ``noise`` holds the declared inputs by name: ``noise.dw`` (m,). A step draws nothing.
+    ``x`` are the components ``(d,)``. ``model`` gives the coefficients of the process, in Itô form:
+    ``model.drift(x, t)`` (d,), ``model.sigma(x, t)`` (d, m), ``model.noise(x, t, dw)`` = sigma dw (d,),
+    ``model.sigma_sigma_x(x, t)`` (d,), ``model.rate(t)``, and the parameters ``model.p``. ``noise`` holds the declared
+    inputs by name, ``noise.dw`` (m,): a step draws nothing.
 
-    A scheme with auxiliary state names it in ``auxiliary``: the step then also gets ``aux`` (name -> (d,)) and returns an
-    :class:`~fpsde.schemes.advance.Advance`. ``observed`` maps (x, aux) to what observers
-    see, where that is not x; ``start(model, x, t)`` gives the auxiliary state at the start of a run (zeros if it is left
-    out). A step that ``may_fail`` returns the condition under which it did.
+    A scheme with auxiliary state names it in ``auxiliary``: the step then also gets ``aux`` (name -> (d,)) and returns
+    an :class:`~fpsde.schemes.advance.Advance`. ``observed`` maps (x, aux) to what observers see, where that is not x;
+    ``start(model, x, t)`` gives the auxiliary state at the start of a run (zeros if it is left out). A step that
+    ``may_fail`` returns the condition under which it did.
     """
 
     name: str

@@ -18,7 +18,7 @@ from fpsde.schemes import walls
 from fpsde.schemes.advance import Advance
 from fpsde.schemes.inputs import UNIFORM, RandomInput
 from fpsde.schemes.models import StagedModel
-from fpsde.symbolic import Traced, components, real_symbol, unwrap
+from fpsde.symbolic import Components, Traced, components, real_symbol, unwrap
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ class TracedStep:
         for kind, count in self.inputs:
             if kind.weights is None and sub > 1:
                 raise InvalidInput(
-                    f"the random input {kind.name!r} has no dt-refinement; refinement={sub} must be 1 for this scheme and these walls"
+                    f"the random input {kind.name!r} has no dt-refinement; "
+                    f"refinement={sub} must be 1 for this scheme and these walls"
                 )
             block = np.eye(kind.normals)[None] if kind.weights is None else kind.weights(sub)
             for _ in range(count):
@@ -112,11 +113,10 @@ def traced_step(scheme: Any, process: Any) -> TracedStep:
         state += [real_symbol(f"seen{i}") for i in range(d)]
         outputs += [unwrap(v) for v in scheme.observed(components(moved), advance.aux)]
     if scheme.may_fail:
-        flag = real_symbol("failed")
+        flag: Any = Traced(real_symbol("failed"))
         conditions = advance.failed if isinstance(advance.failed, np.ndarray) else [advance.failed]
-        failed = functools.reduce(operator.or_, conditions)
-        outputs.append(unwrap(np.where(failed, 1.0, Traced(flag))))
-        state.append(flag)
+        outputs.append(unwrap(np.where(functools.reduce(operator.or_, conditions), 1.0, flag)))
+        state.append(unwrap(flag))
     walled = [unwrap(v) for interval, low, high in bounds if interval.walled for v in (low, high)]
     constants = (unwrap(t), unwrap(dt), unwrap(sqrt_dt), *s.parameters, *s.tables, *walled)
     return TracedStep(
@@ -134,7 +134,7 @@ def traced_step(scheme: Any, process: Any) -> TracedStep:
 
 def _inputs(
     kinds: list[tuple[RandomInput, int]], sqrt_dt: Traced, dt: Traced
-) -> tuple[tuple[sp.Symbol, ...], list[np.ndarray]]:
+) -> tuple[tuple[sp.Symbol, ...], list[Components]]:
     """Return the raw normals of a step, and for each kind its values ``(count,)``."""
     normals: list[sp.Symbol] = []
     values = []
@@ -152,7 +152,8 @@ def _refuse_walls(scheme: Any, process: Any) -> None:
     for interval in process.intervals:
         if interval.walled and not interval.periodic and scheme.wall_order is None:
             raise InvalidInput(
-                f"{scheme.name} has no form at a {interval.low_wall.value}/{interval.high_wall.value} wall; use euler_maruyama, or a domain without walls"
+                f"{scheme.name} has no form at a {interval.low_wall.value}/{interval.high_wall.value} wall; "
+                "use euler_maruyama, or a domain without walls"
             )
 
 
@@ -182,11 +183,12 @@ def _walled(
 def constant_rows(
     step: TracedStep, process: Any, times: np.ndarray, *, first: int = 0, last: int | None = None
 ) -> np.ndarray:
-    """Return what each of the steps ``first`` .. ``last`` reads besides its state and noise: float64 ``(steps, n_constants)``."""
+    """Return what each of the steps ``first`` .. ``last`` reads besides state and noise: ``(steps, n_constants)``."""
     for name, values in process.tables.items():
         if len(values) != len(times) - 1:
             raise InvalidInput(
-                f"table {name!r} of {process.name} has {len(values)} entries, the run {len(times) - 1} steps; they must be equal"
+                f"table {name!r} of {process.name} has {len(values)} entries, the run {len(times) - 1} steps; "
+                "they must be equal"
             )
     here = slice(first, len(times) - 1 if last is None else last)
     dt = np.diff(times[here.start : here.stop + 1])

@@ -56,7 +56,7 @@ def crossing(x: Any, moved: Any, wall: Any, variance: Any) -> Any:
 
 
 def _absorbed(interval: Interval, x: Any, moved: Any, low: Any, high: Any, variance: Any, uniform: Any) -> Any:
-    """Absorb at the low wall if U < p_low, at the high one if p_low <= U < p_low + (1 - p_low) p_high, and stay there."""
+    """Absorb at the low wall if U < p_low, at the high one if p_low <= U < p_low + (1 - p_low) p_high; stay there."""
     taken = 0.0
     out = moved
     for wall, kind in ((low, interval.low_wall), (high, interval.high_wall)):

@@ -56,7 +56,10 @@ def test_a_change_of_what_generated_files_import_gives_other_names(folder, monke
 def test_a_file_in_place_of_the_cache_directory_is_reported(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("FPSDE_CACHE_DIR", str(tmp_path / "file"))
-    with pytest.raises(BackendUnavailable, match=r"generated into .*file/kernels, which cannot be made .*set FPSDE_CACHE_DIR to a directory"):
+    with pytest.raises(
+        BackendUnavailable,
+        match=r"generated into .*file/kernels, which cannot be made .*set FPSDE_CACHE_DIR to a directory",
+    ):
         run(own_process(1.0000000001))
 
 
@@ -77,20 +80,25 @@ def test_a_full_disk_is_reported_and_leaves_nothing_half_written(folder, monkeyp
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(module.tempfile, "NamedTemporaryFile", Full)
-    with pytest.raises(BackendUnavailable, match=r"cannot be written to .*No space left on device.*free some space or set FPSDE_CACHE_DIR"):
+    with pytest.raises(
+        BackendUnavailable,
+        match=r"cannot be written to .*No space left on device.*free some space or set FPSDE_CACHE_DIR",
+    ):
         run(own_process(1.0000000002))
     assert not list(folder.rglob("step_*.py"))
 
 
 def test_a_disk_that_fills_up_while_compiling_is_reported(folder, monkeypatch):
-    with pytest.raises(BackendUnavailable, match="cannot be written to .*No space left on device"):
+    with pytest.raises(BackendUnavailable, match=r"cannot be written to .*No space left on device"):
         compiled("test", f"# {folder}\nraise OSError(28, 'No space left on device')\n")
 
 
 def test_a_file_that_another_process_has_just_written_is_used(folder):
     """Two processes generate one kernel: the second finds the file of the first."""
     program = (
-        "from fpsde.processes.process import Process; from fpsde.schemes import euler_maruyama; from fpsde.integrators import simulate\n"
+        "from fpsde.processes.process import Process\n"
+        "from fpsde.schemes import euler_maruyama\n"
+        "from fpsde.integrators import simulate\n"
         "p = Process(drift=lambda x: -x * 1.0000000003, sigma=lambda x: 1.0)\n"
         "print(repr(simulate(p, euler_maruyama, x0=0.0, t_end=0.2, dt=0.1, n_particles=3, seed=1).x.tolist()))\n"
     )

@@ -46,9 +46,15 @@ def test_points_are_taken_in_every_form(name):
 
 @pytest.mark.parametrize(
     "law",
-    [Normal(0.4, 1.3), Uniform(-0.2, 3.0), BIMODAL, FrozenLaw(stats.gamma(2.5)), Mixture([0.5, 0.5], [Normal(0, 1), BIMODAL])],
+    [
+        Normal(0.4, 1.3),
+        Uniform(-0.2, 3.0),
+        BIMODAL,
+        FrozenLaw(stats.gamma(2.5)),
+        Mixture([0.5, 0.5], [Normal(0, 1), BIMODAL]),
+    ],
     ids=["normal", "uniform", "mixture", "gamma", "nested mixture"],
-)  # fmt: skip
+)
 def test_a_law_is_drawn_from(law, seed):
     x = started(law, n=100_000, seed=seed)
     assert x.shape == (1, 100_000) and np.all(np.isfinite(x))
@@ -103,7 +109,17 @@ def test_the_callers_array_is_not_touched():
 
 
 @pytest.mark.parametrize("wall", [Wall.REFLECTING, Wall.PERIODIC, Wall.ABSORBING])
-@pytest.mark.parametrize("x0", [-0.7, 0.9, Point(0.9), Uniform(-0.7, 0.9), Mixture([0.5, 0.5], [Point(-0.7), Uniform(0.0, 0.9)]), Normal(0.1, 0.05)])
+@pytest.mark.parametrize(
+    "x0",
+    [
+        -0.7,
+        0.9,
+        Point(0.9),
+        Uniform(-0.7, 0.9),
+        Mixture([0.5, 0.5], [Point(-0.7), Uniform(0.0, 0.9)]),
+        Normal(0.1, 0.05),
+    ],
+)
 def test_a_start_may_touch_the_walls(x0, wall):
     x = started(x0, ou(domain=between(wall)))
     assert np.all((x >= -0.7) & (x <= 0.9))
@@ -117,24 +133,52 @@ def test_a_law_whose_mass_is_rounded_is_not_outside_of_a_line():
 
 
 BAD = {
-    "a point outside": (2.0, ou(domain=between(Wall.REFLECTING)), r"x0=Point\(at=2\.0\) reaches outside of the domain \(-0\.7, 0\.9\) of process"),
-    "a point below": (Point(-1e-9), Process(drift=lambda x: 1 - x, sigma=np.sqrt, domain=HALF_LINE), r"reaches outside of the domain \(0\.0, inf\)"),
-    "a law that reaches out": (Normal(0.0, 1.0), ou(domain=between(Wall.REFLECTING)), r"x0=Normal\(centre=0\.0, std=1\.0\) reaches outside"),
+    "a point outside": (
+        2.0,
+        ou(domain=between(Wall.REFLECTING)),
+        r"x0=Point\(at=2\.0\) reaches outside of the domain \(-0\.7, 0\.9\) of process",
+    ),
+    "a point below": (
+        Point(-1e-9),
+        Process(drift=lambda x: 1 - x, sigma=np.sqrt, domain=HALF_LINE),
+        r"reaches outside of the domain \(0\.0, inf\)",
+    ),
+    "a law that reaches out": (
+        Normal(0.0, 1.0),
+        ou(domain=between(Wall.REFLECTING)),
+        r"x0=Normal\(centre=0\.0, std=1\.0\) reaches outside",
+    ),
     "a uniform that reaches out": (Uniform(-0.7, 0.9000001), ou(domain=between(Wall.REFLECTING)), r"reaches outside"),
-    "positions outside": (np.linspace(-1, 1, 1000), ou(domain=between(Wall.ABSORBING)), r"200 of 1000 initial positions lie outside of the domain"),
+    "positions outside": (
+        np.linspace(-1, 1, 1000),
+        ou(domain=between(Wall.ABSORBING)),
+        r"200 of 1000 initial positions lie outside of the domain",
+    ),
     "NaN": (np.nan, ou(), r"x0 has 1 of 1 values that are NaN or infinite"),
     "NaN among positions": (np.r_[np.zeros(999), np.nan], ou(), r"x0 has 1 of 1000 values that are NaN"),
     "text": ("0.5", ou(), r"x0 has dtype <U3; give real numbers"),
     "nothing": ([], ou(), r"x0 is empty"),
     "a function": (lambda n: np.zeros(n), ou(), r"x0 has dtype object; give real numbers"),
     "complex": (1j, ou(), r"x0 has dtype complex128"),
-    "too few positions": (np.zeros(999), ou(), r"x0 has shape \(999,\); \(1, 1000\) positions are needed, component first"),
-    "components last": (np.zeros((1000, 2)), PLANE, r"x0 has shape \(1000, 2\); \(2, 1000\) positions are needed, component first"),
+    "too few positions": (
+        np.zeros(999),
+        ou(),
+        r"x0 has shape \(999,\); \(1, 1000\) positions are needed, component first",
+    ),
+    "components last": (
+        np.zeros((1000, 2)),
+        PLANE,
+        r"x0 has shape \(1000, 2\); \(2, 1000\) positions are needed, component first",
+    ),
     "three components": ((0.0, 0.0, 0.0), PLANE, r"x0 has shape \(3,\); \(2, 1000\) positions"),
-    "one law for two components": (Normal(0.0, 1.0), PLANE, r"x0 gives 1 initial laws for a process of dimension 2; give one law or number for each"),
+    "one law for two components": (
+        Normal(0.0, 1.0),
+        PLANE,
+        r"x0 gives 1 initial laws for a process of dimension 2; give one law or number for each",
+    ),
     "three laws": ([Normal(0.0, 1.0)] * 3, PLANE, r"x0 gives 3 initial laws"),
     "a law and text": ([Normal(0.0, 1.0), "a"], PLANE, r"x0='a' is not a number"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -25,7 +25,15 @@ TIMES = [0.2, 0.5, 1.0]
 def seen(observer, process=None, *, x0=0.1, n=5000, seed=1, **more):
     """Return a run with an observer and snapshots at the same times."""
     return simulate(
-        process or ou(), euler_maruyama, x0=x0, t_end=1.0, dt=0.1, n_particles=n, seed=seed, observers=[observer, Snapshots(TIMES)], **more
+        process or ou(),
+        euler_maruyama,
+        x0=x0,
+        t_end=1.0,
+        dt=0.1,
+        n_particles=n,
+        seed=seed,
+        observers=[observer, Snapshots(TIMES)],
+        **more,
     )
 
 
@@ -56,7 +64,14 @@ def test_power_sums_are_those_of_the_positions_bit_for_bit(n, dtype, seed):
 def test_mean_and_variance_are_those_of_the_positions(seed):
     process = MODELS["two dimensions"][1]
     run = simulate(
-        process, euler_maruyama, x0=(0.3, -1.0), t_end=1.0, dt=0.1, n_particles=3000, seed=seed, observers=[Moments(centre=(0.3, -1.0))]
+        process,
+        euler_maruyama,
+        x0=(0.3, -1.0),
+        t_end=1.0,
+        dt=0.1,
+        n_particles=3000,
+        seed=seed,
+        observers=[Moments(centre=(0.3, -1.0))],
     )
     np.testing.assert_array_equal(run.moments[0].centre, [0.3, -1.0])
     np.testing.assert_allclose(run.moments[0].mean, run.x.mean(axis=1), rtol=1e-13)
@@ -88,7 +103,9 @@ def test_sums_cut_elsewhere_would_differ():
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize(("low", "high", "bins"), [(-1.0, 1.5, 50), (0.05, 0.3, 7), (-0.2, 0.7, 1), (-30.0, 40.0, 1000)])
+@pytest.mark.parametrize(
+    ("low", "high", "bins"), [(-1.0, 1.5, 50), (0.05, 0.3, 7), (-0.2, 0.7, 1), (-30.0, 40.0, 1000)]
+)
 def test_counts_are_numpys(low, high, bins, dtype, seed):
     run = seen(Histogram(low, high, bins, times=TIMES), n=20_000, seed=seed, dtype=dtype, normals=Normals.FLOAT32)
     for counts, (_, x) in zip(run.histograms, run.snapshots, strict=True):
@@ -103,19 +120,38 @@ def test_counts_are_numpys(low, high, bins, dtype, seed):
 def test_counts_below_above_and_nan_are_kept_apart():
     process = Process(drift=lambda x: 0.0, sigma=lambda x: 0.0)
     x0 = np.concatenate([np.full(7, -5.0), np.full(600, 0.5), np.full(11, 5.0), [0.0, 1.0]])
-    run = simulate(process, euler_maruyama, x0=x0, t_end=1.0, dt=0.5, n_particles=620, seed=1, observers=[Histogram(0.0, 1.0, 4)])
+    run = simulate(
+        process, euler_maruyama, x0=x0, t_end=1.0, dt=0.5, n_particles=620, seed=1, observers=[Histogram(0.0, 1.0, 4)]
+    )
     counts = run.histograms[0]
-    assert counts.counts.tolist() == [[1, 0, 600, 0]] and (counts.below[0], counts.above[0], counts.nan[0]) == (7, 12, 0)
+    assert counts.counts.tolist() == [[1, 0, 600, 0]] and (counts.below[0], counts.above[0], counts.nan[0]) == (
+        7,
+        12,
+        0,
+    )
     exploding = Process(drift=lambda x: np.where(x > 0.2, np.sqrt(-np.abs(x)), 0.0), sigma=lambda x: 0.0)
-    counts = simulate(exploding, euler_maruyama, x0=x0, t_end=1.0, dt=0.5, n_particles=620, seed=1, observers=[Histogram(0.0, 1.0, 4)]).histograms[0]
+    counts = simulate(
+        exploding, euler_maruyama, x0=x0, t_end=1.0, dt=0.5, n_particles=620, seed=1, observers=[Histogram(0.0, 1.0, 4)]
+    ).histograms[0]
     assert counts.nan[0] == 612 and counts.counts.sum() == 1 and counts.below[0] == 7
 
 
 def test_infinite_positions_are_above_and_below():
     process = Process(drift=lambda x: 1e300 * x**3, sigma=lambda x: 0.0)
     x0 = np.concatenate([np.full(3, -10.0), np.full(5, 10.0)])
-    run = simulate(process, euler_maruyama, x0=x0, t_end=1.0, dt=1.0, n_particles=8, seed=1, observers=[Histogram(0.0, 1.0, 4)])
-    big = simulate(process, euler_maruyama, x0=x0 * 1e30, t_end=1.0, dt=1.0, n_particles=8, seed=1, observers=[Histogram(0.0, 1.0, 4)])
+    run = simulate(
+        process, euler_maruyama, x0=x0, t_end=1.0, dt=1.0, n_particles=8, seed=1, observers=[Histogram(0.0, 1.0, 4)]
+    )
+    big = simulate(
+        process,
+        euler_maruyama,
+        x0=x0 * 1e30,
+        t_end=1.0,
+        dt=1.0,
+        n_particles=8,
+        seed=1,
+        observers=[Histogram(0.0, 1.0, 4)],
+    )
     assert run.not_finite == 0 and big.not_finite == 8
     for counts in (run.histograms[0], big.histograms[0]):
         assert (counts.below[0], counts.above[0]) == (3, 5)
@@ -123,7 +159,14 @@ def test_infinite_positions_are_above_and_below():
 
 def test_each_component_has_its_own_counts(seed):
     run = simulate(
-        MODELS["two dimensions"][1], euler_maruyama, x0=(0.3, -1.0), t_end=1.0, dt=0.1, n_particles=3000, seed=seed, observers=[Histogram(-2.0, 2.0, 9)]
+        MODELS["two dimensions"][1],
+        euler_maruyama,
+        x0=(0.3, -1.0),
+        t_end=1.0,
+        dt=0.1,
+        n_particles=3000,
+        seed=seed,
+        observers=[Histogram(-2.0, 2.0, 9)],
     )
     for i in (0, 1):
         inside = run.x[i][(run.x[i] >= -2) & (run.x[i] < 2)]
@@ -170,16 +213,28 @@ def test_times_up_to_rounding_are_found():
 
 
 BAD = {
-    "off the grid": (Moments([0.25]), r"Moments at t=0\.25 is not the end of a step; the grid runs from 0\.0 to 1\.0 with steps near 0\.1"),
+    "off the grid": (
+        Moments([0.25]),
+        r"Moments at t=0\.25 is not the end of a step; the grid runs from 0\.0 to 1\.0 with steps near 0\.1",
+    ),
     "the start": (Snapshots([0.0]), r"Snapshots at t=0\.0 is not the end of a step"),
     "beyond the end": (Histogram(0, 1, times=[0.5, 1.1]), r"Histogram at t=1\.1 is not the end of a step"),
     "before the start": (Snapshots([-0.1]), r"Snapshots at t=-0\.1 is not the end of a step"),
-    "unsorted": (Snapshots([0.5, 0.2]), r"times of Snapshots must strictly increase, but .*\[0\]=0\.5 is followed by 0\.2"),
+    "unsorted": (
+        Snapshots([0.5, 0.2]),
+        r"times of Snapshots must strictly increase, but .*\[0\]=0\.5 is followed by 0\.2",
+    ),
     "twice": (Moments([0.5, 0.5]), r"times of Moments must strictly increase"),
-    "twice, nearly": (Moments([0.5, 0.5 + 1e-12]), r"two times of Moments name one step, which ends at t=0\.5; give each step once"),
+    "twice, nearly": (
+        Moments([0.5, 0.5 + 1e-12]),
+        r"two times of Moments name one step, which ends at t=0\.5; give each step once",
+    ),
     "empty": (Moments([]), r"times of Moments is empty"),
     "NaN": (Snapshots([np.nan]), r"times of Snapshots has 1 of 1 values that are NaN or infinite"),
-    "centre": (Moments(centre=(0.0, 1.0)), r"centre=\(0\.0, 1\.0\) of Moments has shape \(2,\); give one number, or one for each of 1"),
+    "centre": (
+        Moments(centre=(0.0, 1.0)),
+        r"centre=\(0\.0, 1\.0\) of Moments has shape \(2,\); give one number, or one for each of 1",
+    ),
     "centre NaN": (Moments(centre=np.nan), r"centre has 1 of 1 values that are NaN"),
 }
 
@@ -225,6 +280,15 @@ def test_the_high_end_itself_lies_above(low, length, bins):
 
 def test_uniform_particles_fill_the_bins_evenly(seed):
     process = Process(drift=lambda x: 0.0, sigma=lambda x: 0.0)
-    run = simulate(process, euler_maruyama, x0=Uniform(0.0, 1.0), t_end=1.0, dt=1.0, n_particles=200_000, seed=seed, observers=[Histogram(0.0, 1.0, 20)])
+    run = simulate(
+        process,
+        euler_maruyama,
+        x0=Uniform(0.0, 1.0),
+        t_end=1.0,
+        dt=1.0,
+        n_particles=200_000,
+        seed=seed,
+        observers=[Histogram(0.0, 1.0, 20)],
+    )
     counts = run.histograms[0].counts[0]
     assert counts.sum() == 200_000 and np.sum((counts - 10_000) ** 2 / 10_000) < 80  # chi2 with 19 degrees: 2e-9

@@ -22,12 +22,14 @@ N = 10**6
 
 def linear(sigma=SIGMA, theta=THETA):
     return Process(
-        drift=lambda x, p: p.theta * (p.mean - x), sigma=lambda x, p: p.sigma, params={"theta": theta, "mean": MEAN, "sigma": sigma}
+        drift=lambda x, p: p.theta * (p.mean - x),
+        sigma=lambda x, p: p.sigma,
+        params={"theta": theta, "mean": MEAN, "sigma": sigma},
     )
 
 
 def recursion(start, dts):
-    """Return mean and variance after each step of Euler-Maruyama: m' = m + theta (mu - m) dt, v' = (1 - theta dt)^2 v + sigma^2 dt."""
+    """Return mean and variance of Euler-Maruyama: m' = m + theta (mu - m) dt, v' = (1 - theta dt)^2 v + sigma^2 dt."""
     m, v, out = start.mean, start.variance, []
     for dt in dts:
         m, v = m + THETA * (MEAN - m) * dt, (1 - THETA * dt) ** 2 * v + SIGMA**2 * dt
@@ -43,7 +45,11 @@ def p_values(run, exact):
     """Return the p-values of means and variances of a Gaussian chain: standard errors sqrt(v/n) and v sqrt(2/n)."""
     out = []
     for moments, (m, v) in zip(run.moments, exact, strict=True):
-        about = moments.sums[0, 1] / moments.n - 2 * (m - moments.centre[0]) * moments.sums[0, 0] / moments.n + (m - moments.centre[0]) ** 2
+        about = (
+            moments.sums[0, 1] / moments.n
+            - 2 * (m - moments.centre[0]) * moments.sums[0, 0] / moments.n
+            + (m - moments.centre[0]) ** 2
+        )
         out += [p_of((moments.mean[0] - m) / np.sqrt(v / moments.n)), p_of((about - v) / (v * np.sqrt(2 / moments.n)))]
     return np.array(out)
 
@@ -51,14 +57,25 @@ def p_values(run, exact):
 def euler_run(process, seed, *, x0=-0.5, dtype=np.float64, normals=Normals.FLOAT32):
     times = np.array([0.1, 0.5, 1.0, 2.0])
     run = simulate(
-        process, euler_maruyama, x0=x0, t_end=2.0, dt=0.1, n_particles=N, seed=seed, dtype=dtype, normals=normals, observers=[Moments(times, centre=0.3)],
+        process,
+        euler_maruyama,
+        x0=x0,
+        t_end=2.0,
+        dt=0.1,
+        n_particles=N,
+        seed=seed,
+        dtype=dtype,
+        normals=normals,
+        observers=[Moments(times, centre=0.3)],
         keep_positions=False,
-    )  # fmt: skip
+    )
     return run, np.rint(times / 0.1).astype(int) - 1
 
 
 @pytest.mark.parametrize(
-    ("dtype", "normals"), [(np.float64, Normals.FLOAT32), (np.float64, Normals.FLOAT64), (np.float32, Normals.FLOAT32)], ids=["f64", "f64 fine", "f32"]
+    ("dtype", "normals"),
+    [(np.float64, Normals.FLOAT32), (np.float64, Normals.FLOAT64), (np.float32, Normals.FLOAT32)],
+    ids=["f64", "f64 fine", "f32"],
 )
 @pytest.mark.parametrize("start", [Point(-0.5), Normal(0.2, 0.6)], ids=["point", "normal"])
 def test_euler_on_a_linear_process_has_the_moments_of_its_recursion(start, dtype, normals, seed):
@@ -67,7 +84,9 @@ def test_euler_on_a_linear_process_has_the_moments_of_its_recursion(start, dtype
 
 
 @pytest.mark.parametrize(
-    "wrong", [linear(sigma=SIGMA * 1.01), linear(theta=THETA * 1.01), linear(sigma=SIGMA * 0.99)], ids=["noise 1 % up", "drift 1 % up", "noise 1 % down"]
+    "wrong",
+    [linear(sigma=SIGMA * 1.01), linear(theta=THETA * 1.01), linear(sigma=SIGMA * 0.99)],
+    ids=["noise 1 % up", "drift 1 % up", "noise 1 % down"],
 )
 def test_a_scheme_that_is_wrong_by_one_percent_is_seen(wrong, seed):
     run, at = euler_run(wrong, seed)
@@ -78,7 +97,9 @@ def test_the_exact_process_in_place_of_the_scheme_is_seen(seed):
     """The recursion of the scheme, not the law of the process: at dt = 0.1 they differ."""
     run, at = euler_run(linear(), seed)
     t = 0.1 * (at + 1)
-    process = np.column_stack([MEAN + (-0.5 - MEAN) * np.exp(-THETA * t), SIGMA**2 / (2 * THETA) * -np.expm1(-2 * THETA * t)])
+    process = np.column_stack(
+        [MEAN + (-0.5 - MEAN) * np.exp(-THETA * t), SIGMA**2 / (2 * THETA) * -np.expm1(-2 * THETA * t)]
+    )
     assert p_values(run, process).min() < ALPHA
 
 
@@ -94,7 +115,9 @@ def test_fourth_moments_are_those_of_a_gaussian(seed):
 
 def test_a_non_uniform_grid_has_the_moments_of_its_recursion(seed):
     times = np.array([0.0, 0.3, 0.35, 0.9, 1.0])
-    run = simulate(linear(), euler_maruyama, x0=-0.5, times=times, n_particles=N, seed=seed, observers=[Moments(times[1:])])
+    run = simulate(
+        linear(), euler_maruyama, x0=-0.5, times=times, n_particles=N, seed=seed, observers=[Moments(times[1:])]
+    )
     assert p_values(run, recursion(Point(-0.5), np.diff(times))).min() > ALPHA
     assert p_values(run, recursion(Point(-0.5), [0.25] * 4)).min() < ALPHA
 
@@ -124,7 +147,10 @@ def test_geometric_brownian_motion_has_the_discrete_moments_of_euler_and_of_mils
 def test_the_noising_chain_keeps_the_variance_of_its_table(seed):
     betas = np.linspace(1e-4, 0.02, 200)
     process = Process(
-        drift=lambda x, t, p: -0.5 * p.beta * x, sigma=lambda x, p: np.sqrt(p.beta), tables={"beta": betas}, rate=lambda t, p: p.beta
+        drift=lambda x, t, p: -0.5 * p.beta * x,
+        sigma=lambda x, p: np.sqrt(p.beta),
+        tables={"beta": betas},
+        rate=lambda t, p: p.beta,
     )
     kept = np.cumprod(1 - betas)[-1]
     forms = {
@@ -157,6 +183,11 @@ def test_brownian_motion_on_a_ring_is_a_wrapped_normal(seed):
     process = Process(drift=lambda x: 2.0, sigma=lambda x: 0.5, domain=between(Wall.PERIODIC, low=-0.7, high=0.9))
     x = simulate(process, euler_maruyama, x0=0.1, t_end=1.0, dt=0.1, n_particles=200_000, seed=seed).x[0]
     turns = np.arange(-6, 7) * 1.6
-    law = lambda y, centre=2.1: np.sum(special.ndtr((y[:, None] - centre + turns) / 0.5) - special.ndtr((-0.7 - centre + turns) / 0.5), axis=1)  # noqa: E731
+
+    def law(y, centre=2.1):
+        return np.sum(
+            special.ndtr((y[:, None] - centre + turns) / 0.5) - special.ndtr((-0.7 - centre + turns) / 0.5), 1
+        )
+
     assert stats.kstest(x, law).pvalue > ALPHA
     assert stats.kstest(x, lambda y: law(y, 2.16)).pvalue < ALPHA

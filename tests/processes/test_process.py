@@ -61,7 +61,9 @@ def test_the_ito_drift_of_a_stratonovich_process_in_the_plane():
     x = np.random.default_rng(2).normal(size=(2, 9))
     slopes = gradient(sigma_of, x)  # (i, j, k, n)
     extra = 0.5 * np.einsum("kjn,ijkn->in", sigma_of(x), slopes)
-    np.testing.assert_allclose(plane(STRATONOVICH).ito_drift(x, 0.5), plane().ito_drift(x, 0.5) + extra, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(
+        plane(STRATONOVICH).ito_drift(x, 0.5), plane().ito_drift(x, 0.5) + extra, rtol=1e-8, atol=1e-8
+    )
 
 
 def test_the_ito_drift_of_a_kinetic_process_in_the_plane():
@@ -69,7 +71,9 @@ def test_the_ito_drift_of_a_kinetic_process_in_the_plane():
     x = np.random.default_rng(3).normal(size=(2, 9))
     diffusivity = lambda y: np.einsum("ijn,kjn->ikn", sigma_of(y), sigma_of(y)) / 2  # noqa: E731
     extra = np.einsum("ijjn->in", gradient(diffusivity, x))
-    np.testing.assert_allclose(plane(KINETIC).ito_drift(x, 0.5), plane().ito_drift(x, 0.5) + extra, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(
+        plane(KINETIC).ito_drift(x, 0.5), plane().ito_drift(x, 0.5) + extra, rtol=1e-8, atol=1e-8
+    )
 
 
 @pytest.mark.parametrize(("interpretation", "share"), [(ITO, 0.0), (STRATONOVICH, 0.5), (KINETIC, 1.0)])
@@ -89,7 +93,12 @@ def test_the_statement_is_in_symbols_of_the_parameters():
 
 @pytest.mark.parametrize(
     ("sigma", "additive", "time_dependent"),
-    [(lambda x: 1.0, True, False), (lambda x, t: 1 + t, True, True), (lambda x, t: 1 + x**2, False, False), (lambda x, p: p.b, True, True)],
+    [
+        (lambda x: 1.0, True, False),
+        (lambda x, t: 1 + t, True, True),
+        (lambda x, t: 1 + x**2, False, False),
+        (lambda x, p: p.b, True, True),
+    ],
 )
 def test_noise_is_additive_if_sigma_does_not_depend_on_x(sigma, additive, time_dependent):
     process = Process(drift=lambda x: -x, sigma=sigma, tables={"b": [1.0, 2.0]})
@@ -98,7 +107,9 @@ def test_noise_is_additive_if_sigma_does_not_depend_on_x(sigma, additive, time_d
 
 def test_diagonal_noise_may_be_given_as_its_diagonal():
     process = Process(drift=lambda x: (0.0, 0.0), sigma=lambda x: (2.0, x[0]), dim=2)
-    np.testing.assert_array_equal(process.noise_coefficient(np.array([[3.0], [5.0]]))[:, :, 0], [[2.0, 0.0], [0.0, 3.0]])
+    np.testing.assert_array_equal(
+        process.noise_coefficient(np.array([[3.0], [5.0]]))[:, :, 0], [[2.0, 0.0], [0.0, 3.0]]
+    )
     one = Process(drift=lambda x: 0.0, sigma=lambda x: [[1.0, x]])  # two channels in one dimension
     assert one.channels == 2 and one.diffusivity(2.0) == 2.5
 
@@ -107,7 +118,11 @@ def test_diagonal_noise_may_be_given_as_its_diagonal():
 
 
 def test_parameters_are_one_vector_in_the_order_of_their_symbols():
-    process = Process(drift=lambda x, p: p.a * x + np.sum(p.m) + p.b, sigma=lambda x: 1.0, params={"a": 2, "m": [[1, 2], [3, 4]], "b": True})
+    process = Process(
+        drift=lambda x, p: p.a * x + np.sum(p.m) + p.b,
+        sigma=lambda x: 1.0,
+        params={"a": 2, "m": [[1, 2], [3, 4]], "b": True},
+    )
     np.testing.assert_array_equal(process.parameter_values(), [2.0, 1.0, 2.0, 3.0, 4.0, 1.0])
     assert len(process.statement.parameters) == 6 and process.ito_drift(1.0) == 13.0
     assert Process(drift=lambda x: 0.0, sigma=lambda x: 1.0).parameter_values().size == 0
@@ -116,7 +131,9 @@ def test_parameters_are_one_vector_in_the_order_of_their_symbols():
 def test_names_that_look_alike_are_kept_apart():
     params = {"a": [1.0, 2.0], "a_0": 10.0, "a_1": 20.0, "p_a": 100.0, "x": 1000.0, "t": 5000.0, "table_a": 7.0}
     process = Process(
-        drift=lambda x, t, p: p.a[0] + p.a[1] + p.a_0 + p.a_1 + p.p_a + p.x + p.t + p.table_a, sigma=lambda x: 1.0, params=params
+        drift=lambda x, t, p: p.a[0] + p.a[1] + p.a_0 + p.a_1 + p.p_a + p.x + p.t + p.table_a,
+        sigma=lambda x: 1.0,
+        params=params,
     )
     assert process.ito_drift(0.0) == 6140.0
     assert len({s.name for s in process.statement.parameters}) == 8
@@ -124,7 +141,10 @@ def test_names_that_look_alike_are_kept_apart():
 
 def test_other_parameter_values_make_another_process_without_its_closed_forms():
     first = Process(
-        drift=lambda x, p: -p.k * x, sigma=lambda x, p: p.s, params={"k": 1.0, "s": 2.0}, exact=Exact(stationary=lambda: Normal(0.0, 1.0))
+        drift=lambda x, p: -p.k * x,
+        sigma=lambda x, p: p.s,
+        params={"k": 1.0, "s": 2.0},
+        exact=Exact(stationary=lambda: Normal(0.0, 1.0)),
     )
     second = first.with_params(k=3.0)
     assert (first.ito_drift(1.0), second.ito_drift(1.0)) == (-1.0, -3.0)
@@ -136,9 +156,13 @@ def test_other_parameter_values_make_another_process_without_its_closed_forms():
 def test_a_factory_makes_the_closed_forms_again():
     def make(k=1.0):
         return Process(
-            drift=lambda x, p: -p.k * x, sigma=lambda x: 1.0, params={"k": k}, factory=make, arguments={"k": k},
+            drift=lambda x, p: -p.k * x,
+            sigma=lambda x: 1.0,
+            params={"k": k},
+            factory=make,
+            arguments={"k": k},
             exact=Exact(stationary=lambda: Normal(0.0, (2 * k) ** -0.5)),
-        )  # fmt: skip
+        )
 
     assert make().with_params(k=8.0).exact.stationary().std == 0.25
 
@@ -157,7 +181,9 @@ def test_tables_are_steps_of_unit_time():
     assert [float(process.ito_drift(1.0, t)) for t in (0.0, 0.9, 1.0, 2.0, 2.5, 3.0)] == [1.0, 1.0, 2.0, 3.0, 3.0, 3.0]
     assert float(process.ito_drift(1.0, 1 - 1e-12)) == 2.0  # a time that is a step up to rounding
     for t in (-0.1, 4.0):
-        with pytest.raises(InvalidInput, match=rf"t={t} lies outside of the tables of process, which hold steps 0 to 2"):
+        with pytest.raises(
+            InvalidInput, match=rf"t={t} lies outside of the tables of process, which hold steps 0 to 2"
+        ):
             process.ito_drift(1.0, t)
 
 
@@ -176,7 +202,10 @@ def stated(**changes):
 BAD = {
     "dim": ({"dim": 0}, r"dim=0 must be at least 1"),
     "dim text": ({"dim": "2"}, r"dim='2' is not a whole number"),
-    "interpretation": ({"interpretation": "Ito"}, r"interpretation='Ito'; give fpsde\.ITO, fpsde\.STRATONOVICH or fpsde\.KINETIC"),
+    "interpretation": (
+        {"interpretation": "Ito"},
+        r"interpretation='Ito'; give fpsde\.ITO, fpsde\.STRATONOVICH or fpsde\.KINETIC",
+    ),
     "params a list": ({"params": [1.0]}, r"params=\[1\.0\]; give a dictionary of names and values"),
     "tables a list": ({"tables": [1.0]}, r"tables=\[1\.0\]; give a dictionary"),
     "a name": ({"params": {"a b": 1.0}}, r"'a b' in params cannot be read as p\.name"),
@@ -189,20 +218,41 @@ BAD = {
     "ragged": ({"params": {"k": [[1], [1, 2]]}}, r"k has rows of different lengths"),
     "a table in two dimensions": ({"tables": {"b": [[1.0]]}}, r"b has shape \(1, 1\); 1 dimension"),
     "a name twice": ({"params": {"b": 1.0}, "tables": {"b": [1.0]}}, r"\['b'\] are both parameters and tables"),
-    "two intervals": ({"domain": (Interval(), Interval())}, r"for dim=1; give an Interval, or a tuple of one for each component"),
+    "two intervals": (
+        {"domain": (Interval(), Interval())},
+        r"for dim=1; give an Interval, or a tuple of one for each component",
+    ),
     "a pair of numbers": ({"domain": (0.0, 1.0)}, r"domain=\(0\.0, 1\.0\) for dim=1; give an Interval"),
     "a number as a domain": ({"domain": 1.0}, r"domain=1\.0 for dim=1; give an Interval"),
     "drift in the plane": ({"dim": 2}, r"returned|subscript|tuple|cannot"),
-    "drift of one component": ({"dim": 2, "drift": lambda x: x[0], "sigma": lambda x: (1.0, 1.0)}, r"returned shape \(\); \(2,\) is needed .*component first"),
-    "drift of three": ({"dim": 2, "drift": lambda x: (x[0],) * 3, "sigma": lambda x: (1.0, 1.0)}, r"returned shape \(3,\); \(2,\) is needed"),
-    "sigma of three": ({"dim": 2, "drift": lambda x: x, "sigma": lambda x: (1.0, 1.0, 1.0)}, r"sigma returned shape \(3,\); \(2,\) for diagonal noise or \(2, m\)"),
-    "sigma a number in the plane": ({"dim": 2, "drift": lambda x: x, "sigma": lambda x: 1.0}, r"sigma returned shape \(1,\); \(2,\) for diagonal noise"),
-    "sigma transposed": ({"dim": 2, "drift": lambda x: x, "sigma": lambda x: ((1.0, 0.0),) * 3}, r"sigma returned shape \(3, 2\)"),
-    "sigma a condition": ({"sigma": lambda x: x > 0}, r"test_process\.py:\d+: <lambda> returned x > 0; a finite real number"),
+    "drift of one component": (
+        {"dim": 2, "drift": lambda x: x[0], "sigma": lambda x: (1.0, 1.0)},
+        r"returned shape \(\); \(2,\) is needed .*component first",
+    ),
+    "drift of three": (
+        {"dim": 2, "drift": lambda x: (x[0],) * 3, "sigma": lambda x: (1.0, 1.0)},
+        r"returned shape \(3,\); \(2,\) is needed",
+    ),
+    "sigma of three": (
+        {"dim": 2, "drift": lambda x: x, "sigma": lambda x: (1.0, 1.0, 1.0)},
+        r"sigma returned shape \(3,\); \(2,\) for diagonal noise or \(2, m\)",
+    ),
+    "sigma a number in the plane": (
+        {"dim": 2, "drift": lambda x: x, "sigma": lambda x: 1.0},
+        r"sigma returned shape \(1,\); \(2,\) for diagonal noise",
+    ),
+    "sigma transposed": (
+        {"dim": 2, "drift": lambda x: x, "sigma": lambda x: ((1.0, 0.0),) * 3},
+        r"sigma returned shape \(3, 2\)",
+    ),
+    "sigma a condition": (
+        {"sigma": lambda x: x > 0},
+        r"test_process\.py:\d+: <lambda> returned x > 0; a finite real number",
+    ),
     "sigma NaN": ({"sigma": lambda x: np.nan}, r"test_process\.py:\d+: <lambda> returned nan; a finite real number"),
     "sigma nothing": ({"sigma": lambda x: None}, r"returned None; a finite real number"),
     "rate a condition": ({"rate": lambda t: t > 0}, r"returned t > 0; a finite real number"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -223,4 +273,7 @@ def test_an_interval_for_each_component():
     interval = Interval(0.0, 1.0, Wall.REFLECTING, Wall.REFLECTING)
     process = Process(drift=lambda x: x, sigma=lambda x: (1.0, 1.0), dim=2, domain=(interval, Interval()))
     assert process.intervals == (interval, Interval())
-    assert Process(drift=lambda x: x, sigma=lambda x: (1.0, 1.0), dim=2, domain=interval).intervals == (interval, interval)
+    assert Process(drift=lambda x: x, sigma=lambda x: (1.0, 1.0), dim=2, domain=interval).intervals == (
+        interval,
+        interval,
+    )

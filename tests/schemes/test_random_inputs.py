@@ -17,7 +17,9 @@ SUBS = [1, 2, 3, 8, 25]
 
 def normals(seed, rows, particles=2000):
     """Return normals (rows, about ``particles``) of the generator."""
-    return np.concatenate([rows_of(Normals.FLOAT64, range(rows), seed=seed, first=512 * k) for k in range(-(-particles // 512))], axis=1)
+    return np.concatenate(
+        [rows_of(Normals.FLOAT64, range(rows), seed=seed, first=512 * k) for k in range(-(-particles // 512))], axis=1
+    )
 
 
 def coarse_normals(kind, z):
@@ -59,7 +61,7 @@ def test_coarse_normals_are_independent_standard_normals(kind, sub):
 
 
 def test_dw_and_i10_have_their_covariance():
-    """E dW^2 = dt, E dW I10 = dt^2/2, E I10^2 = dt^3/3 (Kloeden & Platen (1992), eq. (10.4.2)); the form is linear in z."""
+    """E dW^2 = dt, E dW I10 = dt^2/2, E I10^2 = dt^3/3 (Kloeden & Platen (1992), eq. (10.4.2)): linear in z."""
     dt = 0.3
     factors = np.array([[part for part in DW_I10.form(unit, np.sqrt(dt), dt)] for unit in np.eye(2)]).T
     np.testing.assert_allclose(factors @ factors.T, [[dt, dt**2 / 2], [dt**2 / 2, dt**3 / 3]], rtol=1e-14)
@@ -74,7 +76,12 @@ def test_a_discrete_input_takes_its_values_with_their_probabilities(kind, seed):
     counts = [np.count_nonzero(found == value * np.sqrt(dt)) for value in values]
     assert sum(counts) == found.size > 10**6
     assert stats.chisquare(counts, probabilities * found.size).pvalue > ALPHA
-    assert stats.chisquare(counts, np.array([0.505, 0.495] if len(values) == 2 else [0.17, 0.66, 0.17]) * found.size).pvalue < ALPHA
+    assert (
+        stats.chisquare(
+            counts, np.array([0.505, 0.495] if len(values) == 2 else [0.17, 0.66, 0.17]) * found.size
+        ).pvalue
+        < ALPHA
+    )
 
 
 def test_the_moments_of_the_discrete_inputs_are_those_of_dw():

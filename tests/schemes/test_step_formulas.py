@@ -49,7 +49,10 @@ def slope_of_noisy(x):
 
 
 NOISING = Process(
-    drift=lambda x, t, p: -0.5 * p.beta * x, sigma=lambda x, p: np.sqrt(p.beta), tables={"beta": BETAS}, rate=lambda t, p: p.beta
+    drift=lambda x, t, p: -0.5 * p.beta * x,
+    sigma=lambda x, p: np.sqrt(p.beta),
+    tables={"beta": BETAS},
+    rate=lambda t, p: p.beta,
 )
 CONTINUOUS = Process(
     drift=lambda x, t: -0.5 * (0.1 + t) * x, sigma=lambda x, t: np.sqrt(0.1 + t), rate=lambda t: 0.1 + t
@@ -58,33 +61,52 @@ CONTINUOUS = Process(
 CASES = {
     "em, linear": (euler_maruyama, ou(), lambda x, t, dt, z, s: em(x, 1.3 * (0.4 - x), 0.7, dt, z)),
     "em, double well": (
-        euler_maruyama, Process(drift=lambda x: -4 * x * (x**2 - 1), sigma=lambda x: 0.7),
+        euler_maruyama,
+        Process(drift=lambda x: -4 * x * (x**2 - 1), sigma=lambda x: 0.7),
         lambda x, t, dt, z, s: em(x, -4 * x**3 + 4 * x, 0.7, dt, z),
     ),
     "em, time": (
-        euler_maruyama, Process(drift=lambda x, t: np.sin(3 * t) - np.sin(x), sigma=lambda x, t: np.exp(-t) * np.tanh(x)),
+        euler_maruyama,
+        Process(drift=lambda x, t: np.sin(3 * t) - np.sin(x), sigma=lambda x, t: np.exp(-t) * np.tanh(x)),
         lambda x, t, dt, z, s: em(x, np.sin(3 * t) - np.sin(x), np.exp(-t) * np.tanh(x), dt, z),
     ),
     "em, score": (
-        euler_maruyama, Process(drift=lambda x, p: mixture_score(x, p), sigma=lambda x: np.sqrt(2.0), params=WEIGHTS),
+        euler_maruyama,
+        Process(drift=lambda x, p: mixture_score(x, p), sigma=lambda x: np.sqrt(2.0), params=WEIGHTS),
         lambda x, t, dt, z, s: em(x, scores(x), np.sqrt(2), dt, z),
     ),
     "em, Stratonovich": (
-        euler_maruyama, noisy(STRATONOVICH), lambda x, t, dt, z, s: em(x, -x + 0.5 * slope_of_noisy(x), 0.3 + 0.2 * np.sin(x), dt, z),
+        euler_maruyama,
+        noisy(STRATONOVICH),
+        lambda x, t, dt, z, s: em(x, -x + 0.5 * slope_of_noisy(x), 0.3 + 0.2 * np.sin(x), dt, z),
     ),
     "em, kinetic": (
-        euler_maruyama, noisy(KINETIC), lambda x, t, dt, z, s: em(x, -x + slope_of_noisy(x), 0.3 + 0.2 * np.sin(x), dt, z),
+        euler_maruyama,
+        noisy(KINETIC),
+        lambda x, t, dt, z, s: em(x, -x + slope_of_noisy(x), 0.3 + 0.2 * np.sin(x), dt, z),
     ),
     "milstein": (
-        milstein, noisy(ITO), lambda x, t, dt, z, s: mil(x, -x, 0.3 + 0.2 * np.sin(x), 0.2 * np.cos(x), dt, z),
+        milstein,
+        noisy(ITO),
+        lambda x, t, dt, z, s: mil(x, -x, 0.3 + 0.2 * np.sin(x), 0.2 * np.cos(x), dt, z),
     ),
     "milstein, geometric": (
-        milstein, Process(drift=lambda x: 0.1 * x, sigma=lambda x: 0.5 * x), lambda x, t, dt, z, s: mil(x, 0.1 * x, 0.5 * x, 0.5, dt, z),
+        milstein,
+        Process(drift=lambda x: 0.1 * x, sigma=lambda x: 0.5 * x),
+        lambda x, t, dt, z, s: mil(x, 0.1 * x, 0.5 * x, 0.5, dt, z),
     ),
     "em, table": (euler_maruyama, NOISING, lambda x, t, dt, z, s: em(x, -0.5 * BETAS[s] * x, np.sqrt(BETAS[s]), dt, z)),
-    "ddpm, table": (ddpm_step, NOISING, lambda x, t, dt, z, s: np.sqrt(1 - BETAS[s] * dt) * x + np.sqrt(BETAS[s] * dt) * z),
-    "ddpm, rate": (ddpm_step, CONTINUOUS, lambda x, t, dt, z, s: np.sqrt(1 - (0.1 + t) * dt) * x + np.sqrt((0.1 + t) * dt) * z),
-}  # fmt: skip
+    "ddpm, table": (
+        ddpm_step,
+        NOISING,
+        lambda x, t, dt, z, s: np.sqrt(1 - BETAS[s] * dt) * x + np.sqrt(BETAS[s] * dt) * z,
+    ),
+    "ddpm, rate": (
+        ddpm_step,
+        CONTINUOUS,
+        lambda x, t, dt, z, s: np.sqrt(1 - (0.1 + t) * dt) * x + np.sqrt((0.1 + t) * dt) * z,
+    ),
+}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -95,7 +117,9 @@ def test_the_compiled_step_is_the_formula(name, dtype, digits, seed):
     x, z = rng.normal(size=LANES).astype(dtype).astype(float), rng.normal(size=LANES).astype(dtype).astype(float)
     for s in range(3):
         found = one_step(scheme, process, x, z[None], times=TIMES, s=s, dtype=dtype)[0]
-        np.testing.assert_allclose(found, formula(x, TIMES[s], TIMES[s + 1] - TIMES[s], z, s), rtol=digits, atol=4 * digits)
+        np.testing.assert_allclose(
+            found, formula(x, TIMES[s], TIMES[s + 1] - TIMES[s], z, s), rtol=digits, atol=4 * digits
+        )
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if "table" not in name])
@@ -126,17 +150,24 @@ def test_a_step_in_two_dimensions_with_three_channels_is_the_formula(seed):
     x, z = rng.normal(size=(2, LANES)), rng.normal(size=(3, LANES))
     t, dt = TIMES[1], TIMES[2] - TIMES[1]
     drift = np.array([x[1], -0.6 * x[1] - np.sin(x[0]) + 0.1 * t])
-    sigma = np.array([[0.3 + 0 * x[0], 0 * x[0], 0.1 + 0 * x[0]], [0.2 * np.tanh(x[0]), 0.6 + 0 * x[0], 0.05 + 0 * x[0]]])
+    sigma = np.array(
+        [[0.3 + 0 * x[0], 0 * x[0], 0.1 + 0 * x[0]], [0.2 * np.tanh(x[0]), 0.6 + 0 * x[0], 0.05 + 0 * x[0]]]
+    )
     exact = x + drift * dt + np.einsum("ijn,jn->in", sigma, z) * np.sqrt(dt)
     np.testing.assert_allclose(one_step(scheme, process, x, z, times=TIMES, s=1), exact, rtol=2e-15, atol=8e-15)
-    arrays = scheme.step(ArrayModel(process), components(list(x)), t, dt, SimpleNamespace(dw=components(list(np.sqrt(dt) * z))))
+    arrays = scheme.step(
+        ArrayModel(process), components(list(x)), t, dt, SimpleNamespace(dw=components(list(np.sqrt(dt) * z)))
+    )
     np.testing.assert_allclose(np.stack(list(arrays)), exact, rtol=2e-15, atol=8e-15)
 
 
 @pytest.mark.parametrize("interpretation", [STRATONOVICH, KINETIC])
 def test_milstein_on_diagonal_noise_in_two_dimensions_is_the_formula_by_components(interpretation, seed):
     process = Process(
-        drift=lambda x: (-x[0], -x[1]), sigma=lambda x: (0.5 * x[0], 0.2 + 0.1 * np.sin(x[1])), dim=2, interpretation=interpretation
+        drift=lambda x: (-x[0], -x[1]),
+        sigma=lambda x: (0.5 * x[0], 0.2 + 0.1 * np.sin(x[1])),
+        dim=2,
+        interpretation=interpretation,
     )
     rng = np.random.default_rng(seed)
     x, z, dt = rng.normal(size=(2, LANES)), rng.normal(size=(2, LANES)), TIMES[1]
@@ -162,7 +193,9 @@ def test_the_expanded_step_is_the_staged_one(name, seed):
 
 @pytest.mark.parametrize("process", [ou(), MODELS["two dimensions"][1]])
 def test_the_noising_step_needs_a_rate(process):
-    with pytest.raises(InvalidInput, match=r"process states no noise rate beta\(t\); this scheme needs a variance-preserving process"):
+    with pytest.raises(
+        InvalidInput, match=r"process states no noise rate beta\(t\); this scheme needs a variance-preserving process"
+    ):
         traced_step(ddpm_step, process)
     with pytest.raises(InvalidInput, match="states no noise rate"):
         ArrayModel(process).rate(0.0)
@@ -170,18 +203,27 @@ def test_the_noising_step_needs_a_rate(process):
 
 @pytest.mark.parametrize(
     ("sigma", "entry"),
-    [(lambda x: ((1.0, 0.2), (0.0, 1.0)), r"sigma\[0, 1\] = 0\.2"), (lambda x: (x[1], 1.0), r"sigma\[0, 0\] = x1"), (lambda x: ((1.0,), (1.0,)), r"sigma\[1, 0\]")],
+    [
+        (lambda x: ((1.0, 0.2), (0.0, 1.0)), r"sigma\[0, 1\] = 0\.2"),
+        (lambda x: (x[1], 1.0), r"sigma\[0, 0\] = x1"),
+        (lambda x: ((1.0,), (1.0,)), r"sigma\[1, 0\]"),
+    ],
     ids=["not diagonal", "of a foreign component", "one channel"],
-)  # fmt: skip
+)
 def test_milstein_needs_diagonal_noise_of_its_own_component(sigma, entry):
     process = Process(drift=lambda x: (-x[0], -x[1]), sigma=sigma, dim=2)
-    for attempt in (lambda: traced_step(milstein, process), lambda: ArrayModel(process).sigma_sigma_x(np.zeros((2, 3)), 0.0)):
+    for attempt in (
+        lambda: traced_step(milstein, process),
+        lambda: ArrayModel(process).sigma_sigma_x(np.zeros((2, 3)), 0.0),
+    ):
         with pytest.raises(InvalidInput, match=entry + r".* of process: this scheme needs diagonal noise"):
             attempt()
 
 
 def test_a_table_must_have_one_entry_for_each_step():
-    with pytest.raises(InvalidInput, match=r"table 'beta' of process has 3 entries, the run 4 steps; they must be equal"):
+    with pytest.raises(
+        InvalidInput, match=r"table 'beta' of process has 3 entries, the run 4 steps; they must be equal"
+    ):
         constant_rows(traced_step(euler_maruyama, NOISING), NOISING, np.arange(5.0))
 
 
@@ -194,7 +236,9 @@ def test_schemes_are_found_by_name():
 def test_a_scheme_states_its_order_or_that_it_claims_none():
     assert euler_maruyama.weak_order(additive=True, walled=True) == 1.0
     assert ddpm_step.weak_order(additive=True, walled=False) == 1.0
-    with pytest.raises(InvalidInput, match="ddpm_step claims no weak order for multiplicative noise; its conditions: a variance"):
+    with pytest.raises(
+        InvalidInput, match="ddpm_step claims no weak order for multiplicative noise; its conditions: a variance"
+    ):
         ddpm_step.weak_order(additive=False, walled=False)
     with pytest.raises(InvalidInput, match="claims no weak order for additive noise at a wall"):
         ddpm_step.weak_order(additive=True, walled=True)
@@ -204,8 +248,19 @@ def test_a_scheme_reads_parameters_of_every_shape():
     """``model.p`` is what a model function gets: arrays stay arrays."""
     process = Process(drift=lambda x, p: p.a[0] - x, sigma=lambda x: 1.0, params={"a": [2.0, 5.0], "k": 3.0})
     scheme = Scheme(
-        name="reads", equation="", step=lambda model, x, t, dt, noise: x + model.p.a[1] * dt + model.p.k * noise.dw,
-        inputs=euler_maruyama.inputs, convention="Itô", strong=None, weak=Orders(None, None), wall_order=None, conditions="", evaluations=0, source="",
-    )  # fmt: skip
+        name="reads",
+        equation="",
+        step=lambda model, x, t, dt, noise: x + model.p.a[1] * dt + model.p.k * noise.dw,
+        inputs=euler_maruyama.inputs,
+        convention="Itô",
+        strong=None,
+        weak=Orders(None, None),
+        wall_order=None,
+        conditions="",
+        evaluations=0,
+        source="",
+    )
     z = np.linspace(-1, 1, LANES)
-    np.testing.assert_allclose(one_step(scheme, process, 0.25, z[None], times=TIMES)[0], 0.25 + 0.5 + 3 * np.sqrt(0.1) * z, rtol=1e-14)
+    np.testing.assert_allclose(
+        one_step(scheme, process, 0.25, z[None], times=TIMES)[0], 0.25 + 0.5 + 3 * np.sqrt(0.1) * z, rtol=1e-14
+    )

@@ -21,7 +21,16 @@ from fpsde.schemes.scheme import Orders
 from fpsde.schemes.tracing import traced_step
 
 ALPHA = 1e-8
-PLAIN = {"equation": "", "convention": "Itô", "strong": None, "weak": Orders(None, None), "wall_order": None, "conditions": "", "evaluations": 1, "source": ""}
+PLAIN = {
+    "equation": "",
+    "convention": "Itô",
+    "strong": None,
+    "weak": Orders(None, None),
+    "wall_order": None,
+    "conditions": "",
+    "evaluations": 1,
+    "source": "",
+}
 
 
 def _leimkuhler_matthews(model, x, t, dt, noise, aux):
@@ -30,22 +39,36 @@ def _leimkuhler_matthews(model, x, t, dt, noise, aux):
     return Advance(x + model.drift(place, t) * dt + 2.0 * half, aux={"place": place})
 
 
-#: Y' = Y + h f(Y + s xi/2) + s xi, seen at Y + s xi/2: on a harmonic well its stationary variance is kT/k at every h < 2/k.
+#: Y' = Y + h f(Y + s xi/2) + s xi, seen at Y + s xi/2: on a harmonic well its variance is kT/k at every h < 2/k.
 LEIMKUHLER_MATTHEWS = Scheme(
-    name="leimkuhler_matthews", step=_leimkuhler_matthews, inputs=(DW,), auxiliary=("place",), observed=lambda x, aux: aux["place"], **PLAIN
+    name="leimkuhler_matthews",
+    step=_leimkuhler_matthews,
+    inputs=(DW,),
+    auxiliary=("place",),
+    observed=lambda x, aux: aux["place"],
+    **PLAIN,
 )
 #: The names are those that the printer gives to its own values: they must not meet.
 AWKWARD = Scheme(
     name="awkward",
     step=lambda model, x, t, dt, noise, aux: Advance(
-        x + np.exp(x) * aux["s"] + np.exp(x) * aux["u"] + aux["m"] * noise.dw, aux={"s": aux["s"] + 1, "u": aux["u"] + x, "m": aux["m"] * 2}
+        x + np.exp(x) * aux["s"] + np.exp(x) * aux["u"] + aux["m"] * noise.dw,
+        aux={"s": aux["s"] + 1, "u": aux["u"] + x, "m": aux["m"] * 2},
     ),
-    inputs=(DW,), auxiliary=("s", "u", "m"), **PLAIN,
-)  # fmt: skip
+    inputs=(DW,),
+    auxiliary=("s", "u", "m"),
+    **PLAIN,
+)
+
+
 def flagged(condition):
     """Return a scheme x' = x + dW that fails where ``condition(x')`` holds."""
     return Scheme(
-        name="flagged", step=lambda model, x, t, dt, noise: Advance(x + noise.dw, failed=condition(x + noise.dw)), inputs=(DW,), may_fail=True, **PLAIN
+        name="flagged",
+        step=lambda model, x, t, dt, noise: Advance(x + noise.dw, failed=condition(x + noise.dw)),
+        inputs=(DW,),
+        may_fail=True,
+        **PLAIN,
     )
 
 
@@ -69,7 +92,9 @@ def test_a_step_with_auxiliary_state_is_the_formula(seed):
     state = np.array([y, rng.normal(size=LANES), np.zeros(LANES)])
     found = one_step(LEIMKUHLER_MATTHEWS, harmonic(1.3, 0.8), state, z, times=[0.0, dt])
     place = y + 0.5 * 0.8 * np.sqrt(dt) * z[0]
-    np.testing.assert_allclose(found, [y - 1.3 * place * dt + 0.8 * np.sqrt(dt) * z[0], place, place], rtol=1e-14, atol=1e-15)
+    np.testing.assert_allclose(
+        found, [y - 1.3 * place * dt + 0.8 * np.sqrt(dt) * z[0], place, place], rtol=1e-14, atol=1e-15
+    )
 
 
 def test_auxiliary_names_do_not_meet_those_of_the_printer(seed):
@@ -97,9 +122,19 @@ def test_the_leimkuhler_matthews_variance_is_exact_at_a_large_step_and_that_of_e
 
 def test_observers_see_the_observed_components_and_the_result_holds_them(seed):
     run = simulate(
-        harmonic(), LEIMKUHLER_MATTHEWS, x0=0.3, t_end=1.0, dt=0.5, n_particles=700, seed=seed, observers=[Snapshots([0.5, 1.0])], normals=Normals.FLOAT64
+        harmonic(),
+        LEIMKUHLER_MATTHEWS,
+        x0=0.3,
+        t_end=1.0,
+        dt=0.5,
+        n_particles=700,
+        seed=seed,
+        observers=[Snapshots([0.5, 1.0])],
+        normals=Normals.FLOAT64,
     )
-    z = np.concatenate([rows_of(Normals.FLOAT64, range(2), seed=seed, first=512 * k) for k in range(2)], axis=1)[:, :700]
+    z = np.concatenate([rows_of(Normals.FLOAT64, range(2), seed=seed, first=512 * k) for k in range(2)], axis=1)[
+        :, :700
+    ]
     y, root = np.full(700, 0.3), np.sqrt(0.5)
     for k, time in enumerate((0.5, 1.0)):
         place = y + 0.5 * root * z[k]
@@ -127,7 +162,9 @@ def test_a_start_gives_the_auxiliary_state_of_each_particle(seed):
 @pytest.mark.parametrize("scheme", [FLAGGED, flagged(lambda x: (x[0] > 2.0) | ~(x[0] >= -2.0))])
 def test_a_particle_that_failed_once_is_counted_once(scheme, seed):
     times = np.arange(1, 41) * 0.1
-    run = simulate(harmonic(), scheme, x0=0.0, t_end=4.0, dt=0.1, n_particles=5000, seed=seed, observers=[Snapshots(times)])
+    run = simulate(
+        harmonic(), scheme, x0=0.0, t_end=4.0, dt=0.1, n_particles=5000, seed=seed, observers=[Snapshots(times)]
+    )
     ever = np.any(np.stack([np.abs(x[0]) > 2.0 for _, x in run.snapshots]), axis=0)
     assert 0 < run.failed == np.count_nonzero(ever) < 5000
     assert simulate(harmonic(), euler_maruyama, x0=0.0, t_end=1.0, dt=0.1, n_particles=10, seed=seed).failed == 0
@@ -137,7 +174,9 @@ def test_a_particle_that_failed_once_is_counted_once(scheme, seed):
 
 
 def test_the_weights_of_a_step_are_blocks_of_its_inputs():
-    both = Scheme(name="both", step=lambda model, x, t, dt, noise: x + noise.dw + noise.dw_i10[0][1], inputs=(DW, DW_I10), **PLAIN)
+    both = Scheme(
+        name="both", step=lambda model, x, t, dt, noise: x + noise.dw + noise.dw_i10[0][1], inputs=(DW, DW_I10), **PLAIN
+    )
     step = traced_step(both, harmonic())
     w = step.coarsening(4)
     assert w.shape == (4, 3, 3)
@@ -151,7 +190,11 @@ def test_the_weights_of_a_step_are_blocks_of_its_inputs():
     ("scheme", "process", "name"),
     [
         (ddpm_step, Process(drift=lambda x: -x, sigma=lambda x: 1.0, rate=lambda t: 2.0), "z"),
-        (Scheme(name="weak", step=lambda model, x, t, dt, noise: x + noise.two_point, inputs=(TWO_POINT,), **PLAIN), ou(), "two_point"),
+        (
+            Scheme(name="weak", step=lambda model, x, t, dt, noise: x + noise.two_point, inputs=(TWO_POINT,), **PLAIN),
+            ou(),
+            "two_point",
+        ),
         (euler_maruyama, ou(domain=between(Wall.ABSORBING)), "uniform"),
     ],
 )
@@ -165,7 +208,10 @@ def test_an_input_without_a_refinement_refuses_one(scheme, process, name):
 def test_a_scheme_with_the_pair_of_integrals_has_the_law_of_both(seed):
     """x' = dW, y' = I10: after one step of a two-dimensional state their covariance is that of (W, int W)."""
     scheme = Scheme(
-        name="pair", step=lambda model, x, t, dt, noise: np.array([x[0] + noise.dw_i10[0][0], x[1] + noise.dw_i10[0][1]]), inputs=(DW_I10,), **PLAIN
+        name="pair",
+        step=lambda model, x, t, dt, noise: np.array([x[0] + noise.dw_i10[0][0], x[1] + noise.dw_i10[0][1]]),
+        inputs=(DW_I10,),
+        **PLAIN,
     )
     process = Process(drift=lambda x: (0.0, 0.0), sigma=lambda x: ((1.0,), (0.0,)), dim=2)
     n, dt = 200_000, 0.5

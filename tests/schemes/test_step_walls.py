@@ -23,7 +23,11 @@ REFLECTING, PERIODIC, ABSORBING, NONE = Wall.REFLECTING, Wall.PERIODIC, Wall.ABS
 
 lows = st.floats(-1e3, 1e3).filter(lambda v: v == 0 or abs(v) > 1e-3)
 lengths = st.floats(1e-2, 1e3)
-turns = st.floats(-50, 50) | st.integers(-20, 20).map(lambda k: k / 2) | st.integers(-20, 20).map(lambda k: np.nextafter(k / 2, 99))
+turns = (
+    st.floats(-50, 50)
+    | st.integers(-20, 20).map(lambda k: k / 2)
+    | st.integers(-20, 20).map(lambda k: np.nextafter(k / 2, 99))
+)
 reals = st.sampled_from([np.float64, np.float32])
 
 
@@ -72,7 +76,9 @@ def test_one_reflecting_wall_mirrors_what_is_behind_it(wall, moved):
     assert found <= wall and found == pytest.approx(moved if moved <= wall else 2 * wall - moved, abs=1e-13)
 
 
-@pytest.mark.parametrize("interval", [between(REFLECTING), between(PERIODIC), between(ABSORBING), between(ABSORBING, REFLECTING)])
+@pytest.mark.parametrize(
+    "interval", [between(REFLECTING), between(PERIODIC), between(ABSORBING), between(ABSORBING, REFLECTING)]
+)
 def test_nan_is_not_brought_inside(interval):
     out = applied(interval, 0.0, np.nan, low=interval.low, high=interval.high, variance=0.1, uniform=0.5)
     assert np.isnan(out)
@@ -89,7 +95,9 @@ def absorbed_at(interval, x, moved, uniform, variance=0.09):
 def test_the_crossing_probability_is_that_of_the_brownian_bridge():
     """exp(-2 (b - x)(b - x')/(sigma^2 dt)), and 1 if an end lies on or beyond the wall."""
     x, moved, wall, variance = np.array([0.0, 0.2, 0.4, 0.3]), np.array([0.1, 0.2, 0.7, 0.5]), 0.5, 0.09
-    np.testing.assert_allclose(crossing(x, moved, wall, variance), [np.exp(-2 * 0.5 * 0.4 / 0.09), np.exp(-2 * 0.09 / 0.09), 1, 1], rtol=1e-15)
+    np.testing.assert_allclose(
+        crossing(x, moved, wall, variance), [np.exp(-2 * 0.5 * 0.4 / 0.09), np.exp(-2 * 0.09 / 0.09), 1, 1], rtol=1e-15
+    )
 
 
 def test_two_walls_share_the_uniform_as_stated():
@@ -98,7 +106,14 @@ def test_two_walls_share_the_uniform_as_stated():
     low, high = (float(crossing(x, moved, wall, 0.09)) for wall in (-0.5, 0.4))
     upto = low + (1 - low) * high
     assert 0.001 < low < upto < 0.999
-    for u, where in [(0.0, -0.5), (low - 1e-9, -0.5), (low + 1e-9, 0.4), (upto - 1e-9, 0.4), (upto + 1e-9, moved), (1.0, moved)]:
+    for u, where in [
+        (0.0, -0.5),
+        (low - 1e-9, -0.5),
+        (low + 1e-9, 0.4),
+        (upto - 1e-9, 0.4),
+        (upto + 1e-9, moved),
+        (1.0, moved),
+    ]:
         assert absorbed_at(interval, x, moved, u) == where
 
 
@@ -120,10 +135,17 @@ def test_an_absorbed_particle_stays_exactly_on_its_wall(dtype, seed):
 
 
 def test_one_step_of_brownian_motion_is_absorbed_with_its_exact_probability(seed):
-    """With one wall the bridge makes a single step exact: P(hit b by dt) = 2 Phi(-(b - x)/(sigma sqrt(dt))) without drift."""
+    """With one wall the bridge makes a step exact: P(hit b by dt) = 2 Phi(-(b - x)/(sigma sqrt(dt))) without drift."""
     process = Process(drift=lambda x: 0.0, sigma=lambda x: 0.8, domain=Interval(-np.inf, 1.0, NONE, ABSORBING))
     dt, x, n = 0.7, 0.4, 400
-    z = [np.concatenate([block_of(Normals.FLOAT32, seed=seed, first=512 * k), ])[:3] for k in range(n)]
+    z = [
+        np.concatenate(
+            [
+                block_of(Normals.FLOAT32, seed=seed, first=512 * k),
+            ]
+        )[:3]
+        for k in range(n)
+    ]
     absorbed = sum(int(np.sum(one_step(euler_maruyama, process, x, zk, times=[0.0, dt])[0] == 1.0)) for zk in z)
     total = n * LANES
     exact = 2 * special.ndtr(-(1.0 - x) / (0.8 * np.sqrt(dt)))
@@ -134,16 +156,27 @@ def test_one_step_of_brownian_motion_is_absorbed_with_its_exact_probability(seed
 
 
 def test_the_free_particles_of_that_step_have_the_law_of_the_killed_motion(seed):
-    """By reflection: P(X > y, free) = Phi((x - y)/s) - Phi((x - (2 b - y))/s)... seen as the mean of the survivors."""
+    """By reflection: P(X < y, free) = Phi((y - x)/s) - Phi((y - (2 b - x))/s) for y < b."""
     process = Process(drift=lambda x: 0.0, sigma=lambda x: 0.8, domain=Interval(-np.inf, 1.0, NONE, ABSORBING))
     s, x, b = 0.8 * np.sqrt(0.7), 0.4, 1.0
     found = np.concatenate(
-        [one_step(euler_maruyama, process, x, block_of(Normals.FLOAT32, seed=seed, first=512 * k)[:3], times=[0.0, 0.7])[0] for k in range(400)]
+        [
+            one_step(
+                euler_maruyama, process, x, block_of(Normals.FLOAT32, seed=seed, first=512 * k)[:3], times=[0.0, 0.7]
+            )[0]
+            for k in range(400)
+        ]
     )
     free = found[found < b]
-    law = lambda y: (special.ndtr((y - x) / s) - special.ndtr((y - 2 * b + x) / s)) / (1 - 2 * special.ndtr(-(b - x) / s))  # noqa: E731
-    assert stats.kstest(free, law).pvalue > ALPHA
-    assert stats.kstest(free, lambda y: special.ndtr((y - x) / s) / special.ndtr((b - x) / s)).pvalue < ALPHA  # cut, not killed
+
+    def killed(y):
+        return (special.ndtr((y - x) / s) - special.ndtr((y - 2 * b + x) / s)) / (1 - 2 * special.ndtr(-(b - x) / s))
+
+    def cut(y):
+        return special.ndtr((y - x) / s) / special.ndtr((b - x) / s)
+
+    assert stats.kstest(free, killed).pvalue > ALPHA
+    assert stats.kstest(free, cut).pvalue < ALPHA
 
 
 @pytest.mark.parametrize("scheme", [euler_maruyama, milstein])
@@ -175,7 +208,9 @@ def test_the_compiled_fold_is_that_of_the_step_without_walls(seed):
 @pytest.mark.parametrize(("wall", "words"), [(REFLECTING, "reflecting/reflecting"), (ABSORBING, "absorbing/absorbing")])
 def test_a_scheme_without_a_form_at_a_wall_is_refused(wall, words):
     process = Process(drift=lambda x: -x, sigma=lambda x: 1.0, rate=lambda t: 2.0, domain=between(wall))
-    with pytest.raises(InvalidInput, match=f"ddpm_step has no form at a {words} wall; use euler_maruyama, or a domain without walls"):
+    with pytest.raises(
+        InvalidInput, match=f"ddpm_step has no form at a {words} wall; use euler_maruyama, or a domain without walls"
+    ):
         traced_step(ddpm_step, process)
 
 
@@ -185,7 +220,15 @@ def test_a_scheme_without_a_form_at_a_wall_is_refused(wall, words):
         (ou(), ["dw"]),
         (ou(domain=between(REFLECTING)), ["dw"]),
         (ou(domain=between(ABSORBING)), ["dw", "uniform"]),
-        (Process(drift=lambda x: (0.0, 0.0), sigma=lambda x: (1.0, 1.0), dim=2, domain=(between(ABSORBING), between(ABSORBING))), ["dw", "uniform"]),
+        (
+            Process(
+                drift=lambda x: (0.0, 0.0),
+                sigma=lambda x: (1.0, 1.0),
+                dim=2,
+                domain=(between(ABSORBING), between(ABSORBING)),
+            ),
+            ["dw", "uniform"],
+        ),
     ],
 )
 def test_only_absorbing_walls_take_a_uniform_each(process, inputs):
