@@ -77,7 +77,7 @@ def contestants(model: Model, *, scale: float = 1.0) -> list[Contestant]:
         ]
     if torchsde:
         found += [
-            _sharded("torchsde, as in its manual", partial(_torch, _torchsde_plain, 2), model, scale * 2**16),
+            _sharded("torchsde, as in its manual", partial(_torch, _torchsde_plain, 1), model, scale * 2**15),
             _sharded("torchsde, fastest", partial(_torch, _torchsde_fast, 1), model, scale * 2**16, shards=2),
         ]
     if diffrax:

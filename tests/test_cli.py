@@ -6,7 +6,7 @@ import pytest
 
 from fpsde.cli import main
 
-QUICK = ["--particles", "1e5"]
+QUICK = ["--particles", "1e5", "--alpha", "1e-8"]
 
 
 def run(*arguments):
@@ -17,7 +17,7 @@ def test_a_process_that_holds_exits_with_zero(capsys) -> None:
     assert run("ornstein_uhlenbeck", *QUICK) == 0
     shown = capsys.readouterr().out
     assert "all hold" in shown
-    assert "P(false alarm) <= 1e-06" in shown
+    assert "P(false alarm) <= 1e-08" in shown
 
 
 def test_a_plant_exits_with_one_and_names_its_edge(capsys) -> None:

@@ -23,6 +23,7 @@ CASES = {
     "D not halved": [ornstein_uhlenbeck, double_well],
     "no-flux as zero gradient": [lambda: REFLECTED],
 }
+ALPHA = 1e-8  # of each session here: a small part of what the suite may spend
 EARLIER = {1: (), 2: (1, 3), 3: (1,)}  # edges that the defect of an edge must leave alone
 
 
@@ -31,9 +32,9 @@ def test_every_plant_has_a_case() -> None:
 
 
 @pytest.mark.parametrize(("name", "process"), [(name, make) for name, makes in CASES.items() for make in makes])
-def test_a_plant_fails_on_its_own_edge(name, process) -> None:
+def test_a_plant_fails_on_its_own_edge(name, process, seed) -> None:
     plant, judged = plant_named(name), process()
-    chain = verify(judged, euler_maruyama, corners=planted(plant, judged), seed=5).chains[0]
+    chain = verify(judged, euler_maruyama, corners=planted(plant, judged), seed=seed, alpha=ALPHA).chains[0]
     assert chain.verdict(plant.edge) is Verdict.FAIL, chain.blame
     assert f"edge {plant.edge} fails" in chain.blame
     for edge in EARLIER[plant.edge]:
@@ -43,18 +44,18 @@ def test_a_plant_fails_on_its_own_edge(name, process) -> None:
 @pytest.mark.parametrize(
     "process", [double_well, cox_ingersoll_ross, ornstein_uhlenbeck, geometric_brownian, lambda: REFLECTED]
 )
-def test_without_the_plant_all_edges_hold(process) -> None:
-    report = verify(process(), euler_maruyama, seed=5)
+def test_without_the_plant_all_edges_hold(process, seed) -> None:
+    report = verify(process(), euler_maruyama, seed=seed, alpha=ALPHA)
     assert report.holds, report.chains[0].blame
     assert report.exit_code == 0
 
 
-def test_the_size_of_a_noise_defect_is_said() -> None:
+def test_the_size_of_a_noise_defect_is_said(seed) -> None:
     well = double_well()
-    chain = verify(well, euler_maruyama, corners=planted(plant_named("noise*1.01"), well), seed=5).chains[0]
+    chain = verify(well, euler_maruyama, corners=planted(plant_named("noise*1.01"), well), seed=seed).chains[0]
     innovations = next(row for edge, row in chain.rows if row.check.startswith("innovations"))
     ratio, error = (float(v) for v in re.search(r"variance is (\S+) \+- (\S+) times", innovations.detail).groups())
-    assert abs(ratio - 1.01**2) < 5 * error
+    assert abs(ratio - 1.01**2) < 6.5 * error
     assert error < 0.002
 
 
