@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 import fpsde
 from fpsde.checks import OrderResult, order
-from fpsde.edges import projected
 from fpsde.plotting import BLACK, BLUE, VERMILION, save, style
+from fpsde.question import projected
 
 
 def study(scheme: fpsde.Scheme, levels: int) -> tuple[np.ndarray, np.ndarray, OrderResult]:

@@ -21,6 +21,7 @@ _HOMES = {
     "Exact": "fpsde.processes.process",
     "FokkerPlanck": "fpsde.fokker_planck",
     "FpsdeError": "fpsde.errors",
+    "FrozenLaw": "fpsde.density",
     "Grid": "fpsde.grid",
     "Histogram": "fpsde.integrators",
     "ITO": "fpsde.processes.process",

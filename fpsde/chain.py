@@ -15,12 +15,15 @@ from typing import Any
 from fpsde.checks import SESSION_ALPHA, Budget, CheckResult, Verdict, combined_verdict
 from fpsde.corners import Corners
 from fpsde.density import Law
-from fpsde.edges import Question, Reference, law_of, sampling_edge, scheme_edge, solver_edge
+from fpsde.edge_particles import particle_edge
+from fpsde.edge_scheme import scheme_edge
+from fpsde.edge_solver import solver_edge
 from fpsde.ensemble import Ensemble
 from fpsde.errors import InvalidInput, NotConverged, UnstableStep
 from fpsde.laws import SchemeLaw
 from fpsde.processes.process import Process
 from fpsde.provenance import environment
+from fpsde.question import Question, Reference, law_of
 from fpsde.schemes import Scheme
 from fpsde.validation import finite, increasing, integer, seed64, whole_steps
 
@@ -30,6 +33,8 @@ _MEANING = {
     2: "the law of the scheme does not go to that of the process: the scheme is wrong, or not of its order",
     3: "the Fokker-Planck solution is wrong",
 }
+#: The same on edge 2 where nothing that is known stands behind the Fokker-Planck solution.
+_UNDECIDED = "the laws of scheme and Fokker-Planck equation do not meet: one is wrong, and no closed form says which"
 N_PARTICLES = 2_000_000
 SEED = 20_240_501
 
@@ -74,7 +79,7 @@ class Chain:
         verdict = next(v for v in (Verdict.FAIL, Verdict.UNDERPOWERED, Verdict.NOT_JUDGED) if v in self._verdicts(edge))
         row = next(row for number, row in self.rows if number == edge and row.verdict is verdict)
         meaning = {
-            Verdict.FAIL: f"fails: {_MEANING[edge]}",
+            Verdict.FAIL: f"fails: {_MEANING[edge] if edge != 2 or self.reference.proven else _UNDECIDED}",
             Verdict.UNDERPOWERED: "is underpowered: a larger sample is needed",
             Verdict.NOT_JUDGED: "is not judged",
         }
@@ -91,6 +96,10 @@ class Report:
     chains: tuple[Chain, ...]
     seed: int
     alpha: float
+
+    def __str__(self) -> str:
+        """One line for each chain: what its verdicts mean together."""
+        return "\n".join(f"{c.question.process.name}, {c.question.scheme.name}: {c.blame}" for c in self.chains)
 
     @property
     def holds(self) -> bool:
@@ -171,6 +180,11 @@ def asked(
     alpha: float = SESSION_ALPHA,
 ) -> Question:
     """Return the checked question, completed from the process's setting."""  # fmt: skip
+    if not isinstance(process, Process) or not isinstance(scheme, Scheme):
+        raise InvalidInput(
+            f"verify takes a Process and a Scheme, not {type(process).__name__} and {type(scheme).__name__}; "
+            "fpsde.process_named and fpsde.scheme_named find them by name"
+        )
     setting = process.setting
     if process.dim != 1:
         raise InvalidInput(f"{process.name} has dim={process.dim}; verify judges processes of one component")
@@ -181,9 +195,12 @@ def asked(
     bounds = (interval.low, interval.high) if bounds is None and interval.walled else bounds
     if bounds is None:
         raise InvalidInput(
-            f"{process.name} has no window that holds its mass; give window=(low, high) for the Fokker-Planck grid"
+            f"{process.name} has no window that holds its mass; give window=(low, high), or --window LOW HIGH"
         )
-    low, high = increasing("window", bounds)
+    ends = increasing("window", bounds)
+    if len(ends) != 2:
+        raise InvalidInput(f"window has {len(ends)} entries; give its two ends (low, high)")
+    low, high = ends
     start = setting.x0 if x0 is None else x0
     return Question(
         process=process,
@@ -207,7 +224,7 @@ def judged(q: Question, corners: Corners) -> Chain:
     run: Ensemble | None = None
     try:
         law = law_of(q, corners)
-        sampling_rows, run = sampling_edge(q, corners, law)
+        sampling_rows, run = particle_edge(q, corners, law)
     except (UnstableStep, NotConverged) as error:
         sampling_rows = [CheckResult("density", Verdict.NOT_JUDGED, detail=str(error))]
     rows = [(1, row) for row in sampling_rows] + [(2, row) for row in scheme_rows] + [(3, row) for row in solver_rows]

@@ -12,12 +12,12 @@ from rich.progress import track
 
 from fpsde.chain import N_PARTICLES, SEED, Report, asked, session
 from fpsde.checks import SESSION_ALPHA
-from fpsde.edges import Question
 from fpsde.errors import FpsdeError, InvalidInput
 from fpsde.plants import PLANTS, plant_named, planted
 from fpsde.processes import process_named
 from fpsde.processes.process import Process
-from fpsde.report import show, write_folder, write_json
+from fpsde.question import Question
+from fpsde.report import refuse_unwritable, show, write_folder, write_json
 from fpsde.schemes import Scheme, scheme_named
 from fpsde.suite import default_suite
 
@@ -47,6 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     verify.add_argument("--scheme", help="the scheme (default: euler_maruyama)")
     verify.add_argument("--dt", type=float, help="time step, in the process's unit of time")
+    verify.add_argument("--x0", type=float, help="starting point")
+    verify.add_argument("--window", type=float, nargs=2, metavar=("LOW", "HIGH"), help="ends of the Fokker-Planck grid")
     verify.add_argument("--t-end", type=float, help="horizon, in the process's unit of time")
     verify.add_argument(
         "--particles", type=float, default=N_PARTICLES, help="number of particles (default: %(default)s)"
@@ -70,11 +72,13 @@ def _verify(options: argparse.Namespace) -> int:
         for plant in PLANTS.values():
             print(f"{plant.name:28s} edge {plant.edge}: {plant.what}")
         return 0
-    report = _judged(_questions(options), options)
-    if options.json:
-        write_json(report, options.json)
+    questions = _questions(options)
+    refuse_unwritable(options.json, options.out)
+    report = _judged(questions, options)
     if options.json != "-":
         show(report, console=Console(width=None if sys.stdout.isatty() else 150))
+    if options.json:
+        write_json(report, options.json)
     if options.out:
         write_folder(report, options.out)
     return report.exit_code
@@ -84,10 +88,9 @@ def _questions(options: argparse.Namespace) -> list[Question]:
     settings = dict(_setting(text) for text in options.set)
     if settings and len(options.processes) != 1:
         raise InvalidInput(f"--set needs exactly one process; {len(options.processes)} were given")
-    return [
-        asked(process, scheme, dt=options.dt, t_end=options.t_end, n_particles=options.particles, seed=options.seed)
-        for process, scheme in _pairs(options, settings)
-    ]
+    choices = {"x0": options.x0, "dt": options.dt, "t_end": options.t_end, "window": options.window}
+    sizes = {"n_particles": options.particles, "seed": options.seed}
+    return [asked(process, scheme, **choices, **sizes) for process, scheme in _pairs(options, settings)]
 
 
 def _pairs(options: argparse.Namespace, settings: dict[str, float]) -> list[tuple[Process, Scheme]]:

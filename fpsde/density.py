@@ -197,6 +197,8 @@ class Mixture(Law):
 
     def __post_init__(self) -> None:
         weights = finite_array("weights", self.weights, ndim=1)
+        if isinstance(self.laws, Law):
+            raise InvalidInput(f"laws={self.laws!r} is one law; give a list with a law for each weight")
         for law in self.laws:
             if not isinstance(law, Law):
                 raise InvalidInput(f"a mixture is made of laws, but {law!r} is none; give Normal(...), Point(...), ...")

@@ -14,9 +14,9 @@ from rich.table import Table
 
 from fpsde.chain import Chain, Report
 from fpsde.checks import CheckResult, Verdict
-from fpsde.edges import Question
 from fpsde.errors import BackendUnavailable
 from fpsde.plotting import chain_figure, save
+from fpsde.question import Question
 
 _COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.UNDERPOWERED: "yellow"}
 _PAGE = """<!doctype html>
@@ -37,9 +37,17 @@ def summary(report: Report) -> str:
     """Return the verdict of the whole session in a sentence."""
     checks = [row for chain in report.chains for _, row in chain.rows]
     judged = sum(row.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.UNDERPOWERED) for row in checks)
-    outcome = "all hold" if report.holds else f"{sum(not chain.holds for chain in report.chains)} do not hold"
+    outcome = "all hold" if report.holds else ", ".join(_tally(report))
     budget = f"P(false alarm) <= {report.alpha:g} for the session, seed {report.seed}"
     return f"{len(report.chains)} chains, {judged} checks: {outcome}. {budget}."
+
+
+def _tally(report: Report) -> list[str]:
+    """Return how many chains fail, and how many could not be decided."""
+    failing = sum(any(row.verdict is Verdict.FAIL for _, row in chain.rows) for chain in report.chains)
+    open_ones = sum(not chain.holds for chain in report.chains) - failing
+    counts = ((failing, "failing"), (open_ones, "not decided (underpowered or not judged)"))
+    return [f"{n} of the chains {what}" for n, what in counts if n]
 
 
 def table(report: Report) -> Table:
@@ -85,14 +93,31 @@ def write_json(report: Report, target: str) -> None:
         _write(Path(target), text.encode())
 
 
-def write_folder(report: Report, folder: Path) -> None:
-    """Write report.json, report.html and one figure for each chain into a folder, made if it is not there."""
+def refuse_unwritable(json_target: str | None, folder: Path | None) -> None:
+    """Raise BackendUnavailable, before anything is computed, where the report could not be written afterwards."""
+    if folder is not None:
+        _made(folder)
+    places = [folder / "report.json"] if folder else []
+    for place in [*places, *([Path(json_target)] if json_target and json_target != "-" else [])]:
+        new = not place.exists()
+        try:
+            place.open("ab").close()
+        except OSError as error:
+            raise BackendUnavailable(f"{place} cannot be written ({error}); name a file that can") from error
+        if new:
+            place.unlink()
+
+
+def _made(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BackendUnavailable(
-            f"the folder {folder} cannot be made ({error}); give another one with --out"
-        ) from error
+        raise BackendUnavailable(f"the folder {folder} cannot be made ({error}); name another with --out") from error
+
+
+def write_folder(report: Report, folder: Path) -> None:
+    """Write report.json, report.html and one figure for each chain into a folder, made if it is not there."""
+    _made(folder)
     write_json(report, str(folder / "report.json"))
     pictures = [_picture(chain, folder) for chain in report.chains]
     body = "".join(_section(chain, picture) for chain, picture in zip(report.chains, pictures, strict=True))

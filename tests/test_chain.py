@@ -1,15 +1,22 @@
 """The chain of laws: verdicts, blame, budget, and what is asked of the caller."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from fpsde.chain import verify
 from fpsde.checks import Verdict
+from fpsde.corners import Corners
 from fpsde.density import Normal
-from fpsde.edges import projected
+from fpsde.domain import Interval, Wall
+from fpsde.edge_solver import stationary_by_quadrature
 from fpsde.errors import InvalidInput
-from fpsde.processes import brownian, double_well, geometric_brownian, ornstein_uhlenbeck
+from fpsde.integrators import simulate
+from fpsde.plants import plant_named, planted
+from fpsde.processes import brownian, double_well, geometric_brownian, ornstein_uhlenbeck, variance_preserving
 from fpsde.processes.process import STRATONOVICH, Process
+from fpsde.question import projected
 from fpsde.schemes import ddpm_step, euler_maruyama, milstein
 
 ALPHA = 1e-8  # of each session here: a small part of what the suite may spend
@@ -110,3 +117,83 @@ def test_a_process_without_window_asks_for_one() -> None:
 def test_the_projection_keeps_the_sign_and_the_size_of_the_leading_error() -> None:
     lead = np.array([0.0, -2.0, 1.0])
     assert projected(np.array([lead, -0.5 * lead, 0.25 * lead])) == pytest.approx([2.0, -1.0, 0.5])
+
+
+OWN = Process(drift=lambda x: -np.sin(x) - x, sigma=lambda x: np.sqrt(1 + 0.5 * np.cos(x)), name="own")
+ASKED = {"x0": 0.5, "t_end": 1.0, "dt": 0.05, "window": (-7.0, 7.0)}
+
+
+@pytest.mark.parametrize("start", [0.0, 0.5])
+def test_absorbed_particles_are_not_taken_for_dependent_ones(start, seed) -> None:
+    """Nearly all particles on the wall (or all, from the wall itself): the rest is too rare for a plain correlation."""
+    walls = Interval(0.0, 1.0, Wall.ABSORBING, Wall.REFLECTING)
+    process = Process(drift=lambda x: 0 * x, sigma=lambda x: 1.0, domain=walls, name="absorbed")
+    for k in range(20):
+        report = verify(
+            process, euler_maruyama, x0=start, t_end=4.0, dt=0.1, n_particles=20_000, seed=seed ^ k, alpha=ALPHA
+        )
+        assert report.chains[0].verdict(1) is not Verdict.FAIL, str(report)
+
+
+@pytest.mark.parametrize("copies", [2, 4])
+def test_draws_used_twice_far_apart_fail_on_edge_one(copies, seed) -> None:
+    def repeated(process, scheme, *, n_particles, **run):
+        part = simulate(process, scheme, n_particles=n_particles // copies, **run)
+        x = np.tile(part.positions, (1, copies))
+        snapshots = tuple((t, np.tile(s, (1, copies))) for t, s in part.snapshots)
+        return replace(part, n_particles=x.shape[1], requested=x.shape[1], x=x, snapshots=snapshots)
+
+    report = verify(OWN, euler_maruyama, n_particles=100_000, seed=seed, corners=Corners(particles=repeated), **ASKED)
+    assert report.chains[0].verdict(1) is Verdict.FAIL
+
+
+def test_a_wrong_solver_is_blamed_where_only_the_coefficients_are_known(seed) -> None:
+    chain = verify(OWN, euler_maruyama, seed=seed, corners=planted(plant_named("D not halved"), OWN), **ASKED).chains[0]
+    assert chain.verdict(3) is Verdict.FAIL
+    assert chain.verdict(2) is Verdict.NOT_JUDGED
+
+
+def test_nothing_known_means_that_no_side_is_blamed(seed) -> None:
+    driven = Process(drift=lambda x, t: np.cos(3 * t) - x, sigma=lambda x: np.sqrt(1 + 0.5 * np.cos(x)), name="driven")
+    corners = planted(plant_named("D not halved"), driven)
+    chain = verify(driven, euler_maruyama, n_particles=50_000, seed=seed, corners=corners, **ASKED).chains[0]
+    assert chain.verdict(2) is Verdict.FAIL
+    assert "no closed form says which" in chain.blame
+
+
+def test_the_stationary_law_by_quadrature_is_the_gibbs_law() -> None:
+    well = double_well()
+    law = stationary_by_quadrature(well, (-2.4, 2.4))
+    x = np.linspace(-2, 2, 41)
+    assert law.cdf(x) == pytest.approx(well.exact.stationary().cdf(x), abs=1e-10)
+    assert stationary_by_quadrature(variance_preserving(), (-5.0, 5.0)) is None
+
+
+def test_a_step_that_is_too_large_is_not_judged_and_the_message_says_so() -> None:
+    for process, changes in (
+        (double_well(), {"t_end": 10.0, "dt": 0.5}),
+        (ornstein_uhlenbeck(), {"t_end": 1e3, "dt": 10.0}),
+    ):
+        report = verify(process, euler_maruyama, n_particles=1000, **changes)
+        assert report.exit_code == 2, str(report)
+        assert "smaller" in str(report)
+
+
+def test_a_single_step_can_be_verified(seed) -> None:
+    report = verify(
+        ornstein_uhlenbeck(), euler_maruyama, t_end=0.1, dt=0.1, n_particles=200_000, seed=seed, alpha=ALPHA
+    )
+    assert report.chains[0].verdict(1) is Verdict.PASS, str(report)
+
+
+def test_what_is_no_process_or_scheme_is_refused() -> None:
+    for process, scheme in ((OWN, "euler_maruyama"), ("ornstein_uhlenbeck", euler_maruyama)):
+        with pytest.raises(InvalidInput, match="takes a Process and a Scheme"):
+            verify(process, scheme, **ASKED)
+    with pytest.raises(InvalidInput, match="window has 3 entries"):
+        verify(OWN, euler_maruyama, **{**ASKED, "window": (-6, 0, 6)})
+
+
+def test_a_report_prints_one_line_for_each_chain() -> None:
+    report = verify(brownian(), euler_maruyama, n_particles=20_000)
+    assert str(report) == "brownian, euler_maruyama: all edges hold"

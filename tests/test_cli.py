@@ -96,3 +96,19 @@ def test_an_output_folder_that_cannot_be_made_is_an_error(tmp_path, capsys) -> N
     blocker.write_text("")
     assert run("brownian", "--particles", "1e4", "--out", str(blocker / "out")) == 2
     assert "cannot be made" in capsys.readouterr().err
+
+
+def test_a_target_that_cannot_be_written_is_refused_before_anything_is_computed(capsys) -> None:
+    assert run("double_well", "--json", "/nonexistent/x.json") == 2
+    shown = capsys.readouterr()
+    assert "cannot be written" in shown.err
+    assert shown.out == ""
+
+
+def test_start_and_window_can_be_chosen() -> None:
+    assert run("double_well", "--x0", "-0.4", "--window", "-2.2", "2.2", *QUICK) == 0
+
+
+def test_underpowered_is_not_called_failing(capsys) -> None:
+    assert run("double_well", "--particles", "100") == 2
+    assert "1 of the chains not decided" in capsys.readouterr().out

@@ -26,7 +26,7 @@ FLOORS = {
     2: "processes schemes",
     3: "integrators laws fokker_planck checks",
     4: "ddpm",
-    5: "chain edges corners plants suite convergence multilevel audit claims "
+    5: "chain question edge_particles edge_scheme edge_solver corners plants suite convergence multilevel audit claims "
     "plotting report pytest_plugin cli __main__",
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms.split()}

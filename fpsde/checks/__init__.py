@@ -6,6 +6,7 @@ This room knows nothing of processes, schemes or solvers: a judge that shares co
 from fpsde.checks import distances
 from fpsde.checks.budget import SESSION_ALPHA, Budget
 from fpsde.checks.design import POWER
+from fpsde.checks.distinct_values import distinct
 from fpsde.checks.distribution import density
 from fpsde.checks.grid_error import GridConvergence, grid_convergence
 from fpsde.checks.histogram_tests import cells, histogram
@@ -29,6 +30,7 @@ __all__ = [
     "correlation",
     "density",
     "distances",
+    "distinct",
     "grid_convergence",
     "grid_order",
     "histogram",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fpsde.density import Law
+from fpsde.errors import InvalidInput
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,10 @@ class Atoms:
 
 def atoms_of(law: Law) -> Atoms:
     """Return the atoms of the law, those at equal positions put together."""
+    if not isinstance(law, Law):
+        raise InvalidInput(
+            f"{law!r} is not a law; give one of fpsde's, or fpsde.FrozenLaw(d) of a frozen scipy.stats distribution d"
+        )
     masses: dict[float, float] = defaultdict(float)
     for at, mass in law.atoms:
         masses[float(at)] += float(mass)

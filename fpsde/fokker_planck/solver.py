@@ -46,6 +46,11 @@ class FokkerPlanck:
     assemble: Assemble = field(default=assemble, kw_only=True)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.grid, Grid) or not hasattr(self.process, "ito_drift"):
+            raise InvalidInput(
+                f"FokkerPlanck takes a Process and a Grid, not {type(self.process).__name__} and "
+                f"{type(self.grid).__name__}; Grid.uniform((low, high), cells=400) makes a grid"
+            )
         for name, dim in (("process", self.process.dim), ("grid", self.grid.dim)):
             if dim != 1:
                 raise InvalidInput(f"the {name} has {dim} dimensions; this solver takes one")

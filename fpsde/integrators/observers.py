@@ -63,8 +63,8 @@ class Schedule:
         return np.where((self.high - self.low) * scale < self.bins, np.nextafter(scale, np.inf), scale)
 
 
-def scheduled(observers: Sequence[Observer], times: np.ndarray, dim: int) -> Schedule:
-    """Return the schedule of ``observers`` (one of each kind at most) on the time grid of a run."""
+def scheduled(observers: Sequence[Observer], times: np.ndarray, *, dim: int, dtype: Any = np.float64) -> Schedule:
+    """Return the schedule of ``observers`` (one of each kind at most) on the time grid of a run with a state type."""
     by_kind: dict[type, Any] = {}
     if not isinstance(observers, Sequence):
         raise InvalidInput(f"observers={observers!r}; give a list of observers, [Moments(...)] for one")
@@ -89,15 +89,10 @@ def scheduled(observers: Sequence[Observer], times: np.ndarray, dim: int) -> Sch
             f"centre={moments.centre} of Moments has shape {centre.shape}; "
             f"give one number, or one for each of {dim} component(s)"
         )
-    centre = np.full(dim, centre)
-    return Schedule(
-        when,
-        tuple(seen),
-        centre,
-        np.full(dim, float(histogram.low)),
-        np.full(dim, float(histogram.high)),
-        int(histogram.bins),
-    )
+    # an end moves down to the state's type, so that a wall there and the particles on it lie on one side of it
+    ends = (float(histogram.low), float(histogram.high))
+    low, high = (np.full(dim, min(end, float(np.dtype(dtype).type(end)))) for end in ends)
+    return Schedule(when, tuple(seen), np.full(dim, centre), low, high, int(histogram.bins))
 
 
 def _steps_of(observer: Observer, times: np.ndarray) -> np.ndarray:

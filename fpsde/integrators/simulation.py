@@ -123,8 +123,8 @@ def simulate(
     """
     if not isinstance(process, Process) or not isinstance(scheme, Scheme):
         raise InvalidInput(
-            f"simulate({process!r}, {scheme!r}); give a Process and a Scheme "
-            "(fpsde.schemes.scheme_named finds one by name)"
+            f"simulate takes a Process and a Scheme, not {type(process).__name__} and {type(scheme).__name__}; "
+            "fpsde.process_named and fpsde.scheme_named find them by name"
         )
     grid = time_grid(t_end=t_end, dt=dt, times=times)
     n, seed = integer("n_particles", n_particles, least=1), seed64(seed)
@@ -138,7 +138,7 @@ def simulate(
             f"at most {MOST_FINE}, and 2**48 blocks of normals in all"
         )
     weights = step.coarsening(sub)
-    schedule = scheduled(observers, grid, process.dim)
+    schedule = scheduled(observers, grid, dim=process.dim, dtype=kind)
     workers = integer("threads", threads if threads is not None else os.cpu_count() or 1, least=1)
     _refuse_if_too_large(n, process.dim, schedule, kind, keep_positions, workers)
     start = start_of(x0, process, n_particles=n, seed=seed)

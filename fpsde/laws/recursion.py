@@ -9,9 +9,12 @@ import numpy as np
 
 from fpsde.density import Law, Mixture, Normal, Point, Uniform
 from fpsde.domain import LINE, Interval
-from fpsde.errors import InvalidInput
+from fpsde.errors import InvalidInput, UnstableStep
 from fpsde.laws.step_form import StepForm
 from fpsde.smoothed import SmoothedUniform, affine_image
+
+#: Size of a law beyond which a chain has exploded: higher moments of it overflow.
+EXPLODED = 1e60
 
 
 def is_closed(form: StepForm, initial: Law, domain: Interval) -> bool:
@@ -36,6 +39,11 @@ def closed_laws(form: StepForm, initial: Law, *, times: np.ndarray, steps: Seque
     wanted = set(steps)
     for n in range(len(times) - 1):
         scale, shift, variance = a[n] * scale, a[n] * shift + c[n], a[n] ** 2 * variance + b[n] ** 2
+        if not max(abs(scale), abs(shift), variance) < EXPLODED:
+            raise UnstableStep(
+                f"{form.process.name} with dt={times[n + 1] - times[n]:.6g} explodes: after {n + 1} steps the law "
+                f"has mean {shift:.3g} and variance {variance:.3g} (the step is x' = {a[n]:.3g} x + ...); take a smaller dt"
+            )
         if n + 1 in wanted:
             laws[n + 1] = affine_image(initial, scale=scale, shift=shift, std=math.sqrt(variance))
     return laws

@@ -58,6 +58,8 @@ def scheme_law(
         one it is found so that less than 1e-16 leaks in a step or, where a chain leaks out of every box, what must.
     tolerance : of the distribution functions.
 
+    A spike of the drift much narrower than a step of the noise, or than 1/2000 of the box, is not seen by the nodes.
+
     Raises
     ------
     InvalidInput   a process or scheme of another kind, an ``x0`` or a box outside of the domain, times off the grid

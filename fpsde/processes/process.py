@@ -143,7 +143,12 @@ class Process:
             raise InvalidInput(
                 f"domain={self.domain} for dim={self.dim}; give an Interval, or a tuple of one for each component"
             )
-        self.statement  # noqa: B018  (traced now, so that a mistake is reported where the process is stated)
+        # traced now, so that a mistake is reported where the process is stated; twice, so that chance is found
+        if _traced(self) != self.statement:
+            raise InvalidInput(
+                f"drift or sigma of {self.name} gave two expressions when called twice; they must be functions of "
+                "(x, t, p) alone, without random numbers: noise enters through sigma dW"
+            )
 
     @property
     def intervals(self) -> tuple[Interval, ...]:
@@ -204,6 +209,8 @@ class Process:
 
     def kernel_source(self, scheme: Any, **options: Any) -> str:
         """Return the text of the kernel that a scheme runs on this process; options as of ``scheme.kernel_source``."""
+        if not hasattr(scheme, "kernel_source"):
+            raise InvalidInput(f"{scheme!r} is not a scheme; give one such as fpsde.euler_maruyama")
         return scheme.kernel_source(self, **options)
 
     @cached_property

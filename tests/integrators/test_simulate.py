@@ -169,7 +169,7 @@ def test_a_non_uniform_grid_takes_each_step_at_its_own_length(seed):
     for s, z in enumerate(rows_of(Normals.FLOAT64, range(4), seed=seed)):
         t, dt = times[s], times[s + 1] - times[s]
         x = x + (np.sin(t) - x) * dt + (0.5 + 0.1 * t) * np.sqrt(dt) * z
-    np.testing.assert_allclose(run.x[0], x, rtol=1e-13)
+    np.testing.assert_allclose(run.x[0], x, rtol=1e-13, atol=1e-14)
     assert run.t == 2.0 and run.provenance["n_steps"] == 4 and run.provenance["dt"] == 1.0
 
 
@@ -185,7 +185,7 @@ def test_tables_are_read_by_step(seed):
     x = np.full(512, 0.7)
     for beta, z in zip(betas, rows_of(Normals.FLOAT64, range(4), seed=seed), strict=True):
         x = np.sqrt(1 - beta) * x + np.sqrt(beta) * z
-    np.testing.assert_allclose(run.x[0], x, rtol=1e-13)
+    np.testing.assert_allclose(run.x[0], x, rtol=1e-13, atol=1e-14)
     with pytest.raises(InvalidInput, match="table 'beta' of process has 4 entries, the run 5 steps"):
         simulate(process, ddpm_step, x0=0.7, t_end=5.0, dt=1.0, n_particles=512, seed=seed)
 
@@ -350,14 +350,18 @@ def test_particles_on_a_reflecting_wall_are_not_absorbed():
     assert short(ou(), x0=0.0).absorbed == ((0, 0),)
 
 
-def test_the_last_bin_does_not_take_the_atom_on_an_absorbing_wall(seed):
-    for high in (0.9, 0.7, 1 / 3, 0.1, 2.3):
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_atoms_on_absorbing_walls_are_in_the_first_bin_and_above_the_last(dtype, seed):
+    for low, high in [(-0.7, 0.9), (-0.2, 0.7), (-1 / 3, 1 / 3), (-0.1, 0.1), (-0.15, 2.3)]:
         process = Process(
-            drift=lambda x: 3.0, sigma=lambda x: 1.0, domain=Interval(-0.7, high, Wall.ABSORBING, Wall.ABSORBING)
+            drift=lambda x: 0.5, sigma=lambda x: 1.0, domain=Interval(low, high, Wall.ABSORBING, Wall.ABSORBING)
         )
         for bins in (7, 10, 49, 256):
-            run = short(process, x0=0.0, seed=seed, observers=[Histogram(-0.7, high, bins)])
-            assert run.histograms[0].above[0] == run.absorbed[0][1] > 0
+            run = short(process, x0=0.0, seed=seed, dtype=dtype, observers=[Histogram(low, high, bins)])
+            counts = run.histograms[0]
+            assert counts.below[0] == 0 and counts.above[0] == run.absorbed[0][1] > 0
+            assert counts.counts[0, 0] >= run.absorbed[0][0] > 0
+            assert counts.faces[0, 0] <= low and counts.faces[0, -1] <= high  # a law's atoms lie on the same sides
 
 
 # --- memory
