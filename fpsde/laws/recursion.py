@@ -41,8 +41,8 @@ def closed_laws(form: StepForm, initial: Law, *, times: np.ndarray, steps: Seque
         scale, shift, variance = a[n] * scale, a[n] * shift + c[n], a[n] ** 2 * variance + b[n] ** 2
         if not max(abs(scale), abs(shift), variance) < EXPLODED:
             raise UnstableStep(
-                f"{form.process.name} with dt={times[n + 1] - times[n]:.6g} explodes: after {n + 1} steps the law "
-                f"has mean {shift:.3g} and variance {variance:.3g} (the step is x' = {a[n]:.3g} x + ...); take a smaller dt"
+                f"{form.process.name} with dt={times[n + 1] - times[n]:.6g} explodes: a step is x' = {a[n]:.3g} x + "
+                f"..., and after {n + 1} steps the mean is {shift:.3g}, the variance {variance:.3g}; take a smaller dt"
             )
         if n + 1 in wanted:
             laws[n + 1] = affine_image(initial, scale=scale, shift=shift, std=math.sqrt(variance))
