@@ -22,7 +22,6 @@ import numpy as np
 
 from fpsde import elementary
 from fpsde.errors import InvalidInput
-from fpsde.printing import NUMPY_NAMES
 
 ROUNDS = 10
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
@@ -133,20 +132,11 @@ def _turned(p: elementary.Precision, v: str, first: str, second: str, u: str) ->
     ]
 
 
-def _numpy_names(normals: Normals) -> dict[str, Any]:
-    real, word = (np.float32, np.uint32) if normals is Normals.FLOAT32 else (np.float64, np.uint64)
-    names: dict[str, Any] = dict(NUMPY_NAMES)
-    names |= {
-        "u32": lambda x: np.asarray(x).astype(np.uint32),
-        "u64": lambda x: np.asarray(x).astype(np.uint64),
-        "s32": lambda x: np.asarray(x).astype(np.int32),
-        "T": lambda x: np.asarray(x).astype(real),
-        "to_bits": lambda x: np.asarray(x).view(word),
-        "from_bits": lambda x: np.asarray(x).view(real),
-        "fma_": lambda a, b, c: a * b + c,
-        "log_normal_": np.log,
-    }
-    return names
+#: The integers of the text when it is run on NumPy arrays.
+_NUMPY_INTEGERS: dict[str, Any] = {
+    "u32": lambda x: np.asarray(x).astype(np.uint32),
+    "u64": lambda x: np.asarray(x).astype(np.uint64),
+}
 
 
 def words(
@@ -158,7 +148,7 @@ def words(
     """
     particles, blocks = np.broadcast_arrays(np.asarray(particles, np.uint64), np.asarray(blocks, np.uint64))
     high = (blocks >> np.uint64(32)) | np.uint64(int(purpose) << 16)
-    names = _numpy_names(Normals.FLOAT32) | {"key0": seed & 0xFFFFFFFF, "key1": seed >> 32}
+    names = _NUMPY_INTEGERS | {"key0": seed & 0xFFFFFFFF, "key1": seed >> 32}
     names |= {"a0": particles.astype(np.uint32), "b0": (particles >> np.uint64(32)).astype(np.uint32)}
     names |= {"c0": blocks.astype(np.uint32), "d0": high.astype(np.uint32)}
     exec("\n".join(key_lines(rounds) + philox_lines(rounds)), names)

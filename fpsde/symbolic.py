@@ -25,6 +25,8 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from fpsde.errors import InvalidInput, unknown_name
 
+#: What the symbols of parameters and of tables begin with: p_mu, or for an array p0_mu, p1_mu, ...
+PARAMETER, TABLE = "p", "table"
 #: Code that stands between a user's line and an error: ours, NumPy's, SymPy's, and functools (which runs properties).
 _INNER = (*(str(Path(module).parent) + os.sep for module in (__file__, np.__file__, sp.__file__)), functools.__file__)
 
@@ -225,9 +227,6 @@ def _split_exponential(term: sp.Expr) -> sp.Expr | None:
     return exponent + (sp.log(weight) if weight != 1 else 0)
 
 
-#: What the symbols of parameters and of tables begin with: p_mu, or for an array p0_mu, p1_mu, ...
-PARAMETER, TABLE = "p", "table"
-
 #: NumPy ufuncs that may be used on a component, and what they become.
 UFUNCS: dict[str, Callable[..., Any]] = {
     "add": lambda a, b: a + b,
@@ -390,7 +389,8 @@ def _has_array(values: Sequence[Any]) -> bool:
 
 def _each(function: Callable, args: Sequence[Any]) -> Any:
     """Return ``function`` of each element, arrays broadcast against each other."""
-    return np.frompyfunc(function, len(args), 1)(*(np.asarray(_boxed(arg)) for arg in args)).view(Components)
+    out = np.frompyfunc(function, len(args), 1)(*(np.asarray(_boxed(arg)) for arg in args))
+    return out.view(Components) if isinstance(out, np.ndarray) else out
 
 
 def _boxed(value: Any) -> Any:

@@ -15,6 +15,7 @@ from fpsde import noise
 from fpsde.density import Normal
 from fpsde.errors import InvalidInput
 from fpsde.noise import MAX_BLOCK, Normals, Purpose, counter, uniforms, words
+from fpsde.printing import NUMPY_NAMES
 
 #: Level of each statistical test here; there are about 200.
 ALPHA = 1e-7
@@ -36,6 +37,15 @@ KNOWN = [
 def fields(ctr, key):
     """Return (seed, particle, block, purpose) of a counter and a key."""
     return key[0] | key[1] << 32, ctr[0] | ctr[1] << 32, ctr[2] | (ctr[3] & 0xFFFF) << 32, ctr[3] >> 16
+
+
+def text_names(normals):
+    """Return the words of the generator's text for NumPy arrays (its fused multiply-add here rounds twice)."""
+    real, word = (np.float32, np.uint32) if normals is Normals.FLOAT32 else (np.float64, np.uint64)
+    types = {"u32": np.uint32, "u64": np.uint64, "s32": np.int32, "T": real}
+    names = {name: lambda x, to=to: np.asarray(x).astype(to) for name, to in types.items()}
+    bits = {"to_bits": lambda x: np.asarray(x).view(word), "from_bits": lambda x: np.asarray(x).view(real)}
+    return {**NUMPY_NAMES, **names, **bits, "fma_": lambda a, b, c: a * b + c, "log_normal_": np.log}
 
 
 def answers(text):
@@ -177,7 +187,7 @@ def test_the_words_are_those_of_the_counter(seed):
         np.array([0, 2**32 + 3, MAX_BLOCK - 1], np.uint64),
     )
     found = words(seed, Purpose.INITIAL, particles=particles[:, None], blocks=blocks[None, :])
-    names = noise._numpy_names(Normals.FLOAT32) | {"key0": seed & 0xFFFFFFFF, "key1": seed >> 32}
+    names = text_names(Normals.FLOAT32) | {"key0": seed & 0xFFFFFFFF, "key1": seed >> 32}
     for (i, p), (k, b) in itertools.product(enumerate(particles), enumerate(blocks)):
         c = dict(zip(("a0", "b0", "c0", "d0"), counter(int(p), int(b), Purpose.INITIAL), strict=True))
         namespace = {**names, **c}
@@ -223,7 +233,7 @@ def test_the_largest_normal_is_the_stated_cut_off(normals):
     assert Normals.FLOAT32.cut_off == pytest.approx(6.66, abs=0.005) and Normals.FLOAT64.cut_off == pytest.approx(
         8.57, abs=0.005
     )
-    names = noise._numpy_names(normals) | {f"{w}10": np.zeros(1, np.uint32) for w in "abcd"}
+    names = text_names(normals) | {f"{w}10": np.zeros(1, np.uint32) for w in "abcd"}
     exec("\n".join(noise.normal_lines(normals)), names)
     assert np.hypot(names["n0"], names["n1"])[0] == pytest.approx(normals.cut_off, rel=1e-6)
     names |= {f"{w}10": np.full(1, 0xFFFFFFFF, np.uint32) for w in "abcd"}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from bare_processes import ou
@@ -115,3 +118,31 @@ def test_the_same_model_is_compiled_once_in_a_process(folder):
     for _ in range(3):
         run(ou())
     assert compiled.cache_info().misses == before
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the instruction sets that are compared are those of x86-64")
+def test_instruction_sets_change_no_bit(tmp_path):
+    """The kernels compiled for AVX2 and for the widest vectors of this machine, where that is AVX-512, say."""
+    program = (
+        "import hashlib, numpy as np\n"
+        "from bare_processes import MODELS\n"
+        "from fpsde.integrators import simulate\n"
+        "for dtype in (np.float64, np.float32):\n"
+        "    for name, (scheme, process, x0, dt) in MODELS.items():\n"
+        "        run = simulate(process, scheme, x0=x0, t_end=300 * dt, dt=dt, n_particles=1000, seed=3, dtype=dtype)\n"
+        "        print(name, hashlib.sha256(run.x.tobytes()).hexdigest())\n"
+    )
+    avx2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+bmi,+bmi2,+sse4.2,+popcnt"}
+    paths = {"PYTHONPATH": str(Path(__file__).parents[1]), "FPSDE_CACHE_DIR": str(tmp_path)}
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, **paths, **more},
+        ).stdout
+        for more in ({}, avx2)
+    ]
+    assert printed[0] == printed[1] and len(printed[0].splitlines()) > 20

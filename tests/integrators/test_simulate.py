@@ -546,9 +546,9 @@ def test_bad_input_is_refused_with_its_value(name):
 
 
 def test_what_is_no_process_or_no_scheme_is_refused():
-    with pytest.raises(InvalidInput, match=r"simulate\(.*'euler_maruyama'\); give a Process and a Scheme"):
+    with pytest.raises(InvalidInput, match=r"takes a Process and a Scheme, not Process and str; .*scheme_named"):
         short(scheme="euler_maruyama")
-    with pytest.raises(InvalidInput, match="give a Process and a Scheme"):
+    with pytest.raises(InvalidInput, match="takes a Process and a Scheme, not function and Scheme"):
         simulate(lambda x: -x, euler_maruyama, x0=0.0, t_end=1.0, dt=0.1, n_particles=1, seed=1)
 
 

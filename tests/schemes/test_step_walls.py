@@ -235,3 +235,20 @@ def test_only_absorbing_walls_take_a_uniform_each(process, inputs):
     step = traced_step(euler_maruyama, process)
     assert [kind.name for kind, _ in step.inputs] == inputs
     assert len(step.normals) == process.channels + 2 * (process.dim if "uniform" in inputs else 0)
+
+
+def test_in_the_plane_each_component_has_its_own_walls_and_uniform(seed):
+    """Rows of noise: dW of the two channels, then two normals for the uniform of each absorbing component."""
+    box = (between(ABSORBING), between(ABSORBING, REFLECTING))
+    process = Process(drift=lambda x: (0.1, -x[0]), sigma=lambda x: (0.5, 0.8), dim=2, domain=box)
+    rng = np.random.default_rng(seed)
+    x, z = rng.uniform(-0.6, 0.8, size=(2, LANES)), rng.normal(size=(6, LANES))
+    moved = x + np.array([0.1 + 0 * x[0], -x[0]]) * 0.2 + np.array([[0.5], [0.8]]) * np.sqrt(0.2) * z[:2]
+    u = np.exp(-0.5 * (z[2::2] ** 2 + z[3::2] ** 2))
+    exact = [
+        applied(box[i], x[i], moved[i], low=-0.7, high=0.9, variance=(0.25, 0.64)[i] * 0.2, uniform=u[i])
+        for i in (0, 1)
+    ]
+    found = one_step(euler_maruyama, process, x, z, times=[0.0, 0.2])
+    np.testing.assert_allclose(found, exact, atol=1e-13)
+    assert np.mean(found[0] == -0.7) > 0.02 and np.mean(found[1] == -0.7) > 0.02 and not np.any(found[1] == 0.9)
