@@ -15,7 +15,7 @@ import numpy as np
 import sympy as sp
 
 from fpsde.errors import InvalidInput
-from fpsde.symbolic import absolute, expm1, log1p, logsumexp, maximum, minimum, power, rint, sign, softmax, where
+from fpsde.functions import absolute, expm1, log1p, logsumexp, maximum, minimum, power, rint, sign, softmax, where
 
 #: Functions, by SymPy class: their name in the text.
 FUNCTIONS: dict[Any, str] = {

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fpsde.integrators.compiled import LANES, compiled, fill_source, step_source
-from fpsde.integrators.loop import driver
+from fpsde.integrators.compiled import compiled, fill_source, step_source
+from fpsde.integrators.loop import LANES, driver
 from fpsde.noise import Normals
 from fpsde.schemes.tracing import constant_rows, traced_step
 

@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fpsde.errors import InvalidInput
+from fpsde.functions import absolute, expm1, log1p, logsumexp, maximum, power, rint, softmax, where
 from fpsde.printing import NUMPY_NAMES, cuda_line, lines, literal, numpy_function, text
 from fpsde.processes.process import Process
 from fpsde.schemes import euler_maruyama, milstein
 from fpsde.schemes.kernel import body_lines
 from fpsde.schemes.tracing import traced_step
-from fpsde.symbolic import absolute, expm1, log1p, logsumexp, maximum, power, real_symbol, rint, softmax, where
+from fpsde.symbolic import real_symbol
 
 x, y, z = real_symbol("x"), real_symbol("y"), real_symbol("z")
 u0, u1, u2 = (real_symbol(f"u{i}") for i in range(3))

@@ -11,21 +11,17 @@ import tempfile
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numba
-import numpy as np
 import platformdirs
-from numba import types
 
 from fpsde import elementary, noise
 from fpsde.errors import BackendUnavailable
+from fpsde.integrators.loop import LANES
 from fpsde.noise import Normals
 from fpsde.schemes.kernel import body_lines, library, numba_step
 from fpsde.schemes.tracing import TracedStep
 
-#: Particles that a kernel advances together: their state and noise stay in the first-level cache.
-LANES = 512
 #: Names the directory of generated kernels in place of the platform's cache directory.
 CACHE_VARIABLE = "FPSDE_CACHE_DIR"
 
@@ -54,22 +50,6 @@ def cache_directory() -> Path:
             f"set {CACHE_VARIABLE} to a directory that can"
         ) from error
     return directory
-
-
-def _numba(dtype: str) -> Any:
-    return numba.from_dtype(np.dtype(dtype))
-
-
-def step_signature(dtype: str, normals: Normals) -> Any:
-    """Return the Numba type of ``step(w, z, c)``."""
-    return types.void(_numba(dtype)[::1], _numba(normals.value)[:, ::1], types.float64[::1])
-
-
-def fill_signature(normals: Normals) -> Any:
-    """Return the Numba type of ``fill(z, first_id, block, purpose, key0, key1)``."""
-    return types.void(
-        _numba(normals.value)[:, ::1], types.uint64, types.uint64, types.uint64, types.uint32, types.uint32
-    )
 
 
 def step_source(step: TracedStep, dtype: str, normals: Normals) -> str:

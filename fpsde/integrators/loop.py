@@ -13,10 +13,12 @@ import numba
 import numpy as np
 from numba import types
 
-from fpsde.integrators.compiled import LANES, fill_signature, step_signature
 from fpsde.jit import kernel
 from fpsde.noise import Normals
 
+#: Particles that a kernel advances together: their state and noise stay in the first-level cache.
+LANES = 512
+# (here, since Numba's cache of this file looks at nothing else)
 #: Powers of (x - centre) that the moment observer sums.
 POWERS = 4
 
@@ -150,6 +152,22 @@ def _drive(
                     snapshots[when[2, s], i, b * LANES : (b + 1) * LANES] = seen
         for i in range(rows):
             x[i, b * LANES : (b + 1) * LANES] = w[i * LANES : (i + 1) * LANES]
+
+
+def _numba(dtype: str) -> Any:
+    return numba.from_dtype(np.dtype(dtype))
+
+
+def step_signature(dtype: str, normals: Normals) -> Any:
+    """Return the Numba type of ``step(w, z, c)``."""
+    return types.void(_numba(dtype)[::1], _numba(normals.value)[:, ::1], types.float64[::1])
+
+
+def fill_signature(normals: Normals) -> Any:
+    """Return the Numba type of ``fill(z, first_id, block, purpose, key0, key1)``."""
+    return types.void(
+        _numba(normals.value)[:, ::1], types.uint64, types.uint64, types.uint64, types.uint32, types.uint32
+    )
 
 
 @cache

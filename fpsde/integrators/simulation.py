@@ -16,9 +16,9 @@ from rich.progress import Progress
 from fpsde.domain import Interval, Wall
 from fpsde.ensemble import Counts, Ensemble, PowerSums
 from fpsde.errors import InvalidInput
-from fpsde.integrators.compiled import LANES, compiled, fill_source, step_source
+from fpsde.integrators.compiled import compiled, fill_source, step_source
 from fpsde.integrators.initial import Start, start_of
-from fpsde.integrators.loop import POWERS, driver
+from fpsde.integrators.loop import LANES, POWERS, driver
 from fpsde.integrators.observers import Observer, Schedule, scheduled
 from fpsde.noise import MAX_BLOCK, Normals
 from fpsde.processes.process import Process

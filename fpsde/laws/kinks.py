@@ -9,7 +9,7 @@ import sympy as sp
 from scipy.optimize import brentq
 from sympy.core.relational import Relational
 
-from fpsde.symbolic import absolute, maximum, minimum, rint, sign, where
+from fpsde.functions import absolute, maximum, minimum, rint, sign, where
 
 #: Points of the table in which sign changes are sought.
 TABLE = 2049

@@ -21,9 +21,9 @@ import sympy as sp
 from fpsde.density import Law
 from fpsde.domain import LINE, Interval
 from fpsde.errors import InvalidInput, unknown_name
+from fpsde.functions import TABLE
 from fpsde.printing import numpy_function
 from fpsde.symbolic import (
-    TABLE,
     Parameters,
     Traced,
     call,

@@ -10,8 +10,9 @@ import numpy as np
 import sympy as sp
 
 from fpsde.errors import InvalidInput
+from fpsde.functions import TABLE
 from fpsde.printing import numpy_function
-from fpsde.symbolic import TABLE, Parameters, Traced, components, parameter_symbols, real_symbol, unwrap
+from fpsde.symbolic import Parameters, Traced, components, parameter_symbols, real_symbol, unwrap
 
 
 class Model(ABC):

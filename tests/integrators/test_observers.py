@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from fpsde.density import Uniform
 from fpsde.errors import InvalidInput
 from fpsde.integrators import Histogram, Moments, Snapshots, simulate
-from fpsde.integrators.compiled import LANES
-from fpsde.integrators.loop import POWERS
+from fpsde.integrators.loop import LANES, POWERS
 from fpsde.integrators.observers import scheduled
 from fpsde.integrators.simulation import paired_sum
 from fpsde.noise import Normals
