@@ -56,7 +56,7 @@ def step_source(step: TracedStep, dtype: str, normals: Normals) -> str:
     """Return the whole generated file of a step."""
     functions = _decorated(library(body_lines(step), dtype))
     signature = f"@kernel(types.void(types.{dtype}[::1], types.{normals.value}[:, ::1], types.float64[::1]))"
-    return _header(dtype) + functions + f"\n{signature}\n" + numba_step(step, lanes=LANES)
+    return _header(dtype) + functions + f"\n{signature}\n" + _widened(numba_step(step, lanes=LANES))
 
 
 def fill_source(normals: Normals) -> str:
@@ -81,11 +81,16 @@ def fill_source(normals: Normals) -> str:
         f"    for l in range({LANES}):",
         *loop,
     ]
-    return _header(dtype) + functions + f"\n{signature}\n" + "\n".join(text) + "\n"
+    return _header(dtype) + functions + f"\n{signature}\n" + _widened("\n".join(text)) + "\n"
 
 
 def _header(dtype: str) -> str:
     return _HEADER.format(dtype=dtype, word="uint64" if dtype == "float64" else "uint32")
+
+
+def _widened(function: str) -> str:
+    head, body = function.split("\n", 1)
+    return f"{head}\n    wide_vectors()\n{body}"
 
 
 def _decorated(functions: str) -> str:
