@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import importlib
 import json
+import math
 import os
 import platform
 import sys
@@ -22,6 +23,9 @@ from rich.table import Table
 
 #: What the numbers may depend on.
 PACKAGES = ("fpsde", "numpy", "numba", "llvmlite", "scipy", "sympy", "torch", "torchsde", "jax", "jaxlib", "diffrax")
+
+#: Two samples of one law differ by more than this with probability 2e-9.
+STANDARD_ERRORS = 6.0
 
 Clock = Callable[[], float]
 
@@ -174,6 +178,13 @@ def spread(values: Sequence[float] | np.ndarray) -> Spread:
 def ratio(a: Timing, b: Timing) -> Ratio:
     """Return how many times the rate of ``b`` is the rate of ``a``."""
     return Ratio(float(np.median(a.rates) / np.median(b.rates)), float(np.median(a.rates / b.rates)))
+
+
+def same_law(a: np.ndarray, b: np.ndarray) -> bool:
+    """Return whether mean and second moment of two samples agree to within ``STANDARD_ERRORS``."""
+    powers = [(a.astype(float) ** k, b.astype(float) ** k) for k in (1, 2)]
+    errors = [math.hypot(u.std() / math.sqrt(len(u)), v.std() / math.sqrt(len(v))) for u, v in powers]
+    return all(abs(u.mean() - v.mean()) <= STANDARD_ERRORS * e for (u, v), e in zip(powers, errors, strict=True))
 
 
 def contest_record(contest: Contest) -> dict[str, Any]:

@@ -36,8 +36,6 @@ X0 = 0.3
 BUSY = 0.9
 #: Steps between two looks of the observers.
 LOOK_EVERY = 10
-#: Two samples of one law differ by more standard errors than this with probability 2e-9.
-STANDARD_ERRORS = 6.0
 
 #: Drifts whose functions are the cost.
 TRANSCENDENTAL = {
@@ -81,15 +79,8 @@ def against_peers(model: peers.Model, process: Process, size: Size) -> Contest:
     entries = [ours("fpsde", process, size), ours("fpsde, float32 state", process, size, dtype=np.float32)]
     entries += peers.contestants(model, scale=size.scale)
     found = [contestant.run() for contestant in entries]  # warms up, and is looked at: is it the same job?
-    different = tuple(c.name for c, x in zip(entries, found, strict=True) if not same_law(found[0], x))
+    different = tuple(c.name for c, x in zip(entries, found, strict=True) if not harness.same_law(found[0], x))
     return Contest(process.name, harness.measure(entries, rounds=size.rounds), different)
-
-
-def same_law(a: np.ndarray, b: np.ndarray) -> bool:
-    """Return whether means and second moments of two samples agree to within their standard errors."""
-    powers = [(a.astype(float) ** k, b.astype(float) ** k) for k in (1, 2)]
-    errors = [math.hypot(u.std() / math.sqrt(len(u)), v.std() / math.sqrt(len(v))) for u, v in powers]
-    return all(abs(u.mean() - v.mean()) <= STANDARD_ERRORS * e for (u, v), e in zip(powers, errors, strict=True))
 
 
 def among_ourselves(size: Size) -> Contest:
@@ -234,7 +225,7 @@ def main() -> None:
     _announce(console, before, cores, quick=options.quick)
     contests, goals = run(size, console)
     console.print(harness.goals_table(goals))
-    _remark(console, contests)
+    _remark(console, contests, quick=options.quick)
     record = {
         "benchmark": "particles",
         "environment": {**before, "cores_used": cores, "load_average_after": harness.load_average()},
@@ -255,9 +246,9 @@ def _announce(console: Console, environment: dict[str, Any], cores: int, *, quic
         console.print("quick: these runs are too short for their numbers to mean anything")
 
 
-def _remark(console: Console, contests: Sequence[Contest]) -> None:
+def _remark(console: Console, contests: Sequence[Contest], *, quick: bool) -> None:
     got = min(contest.timings[0].cores for contest in contests[:3])
-    if got < BUSY * THREADS:
+    if got < BUSY * THREADS and not quick:
         console.print(f"the machine was busy: fpsde had {got:.2f} of {THREADS} cores; repeat when nothing else runs")
     for peer, note in peers.missing().items():
         console.print(f"{peer}: reported as missing, {escape(note)}")

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
@@ -93,6 +94,13 @@ AT_LEAST, AT_MOST = harness.Sense.AT_LEAST, harness.Sense.AT_MOST
 )
 def test_a_goal_is_met_up_to_its_bound(measured, sense, met):
     assert harness.Goal("claim", measured, sense, 2.0, also=0.0).met is met
+
+
+def test_a_contestant_that_does_another_job_is_seen():
+    z = np.random.default_rng(7).standard_normal((2, 2**16))
+    assert harness.same_law(0.3 + z[0], 0.3 + z[1].astype(np.float32))
+    assert not harness.same_law(0.3 + z[0], 0.3 + 1.05 * z[1])
+    assert not harness.same_law(0.3 + z[0], 0.25 + z[1])
 
 
 def test_hardware_threads_of_one_core_are_not_taken_for_two_cores():

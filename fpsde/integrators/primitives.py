@@ -22,8 +22,8 @@ def wide_vectors(typing: Any) -> Any:
     """Ask LLVM for the widest vectors of the processor in the function around this call.
 
     For recent Intel processors LLVM prefers 256 bits although they have 512, which costs these loops a third of their
-    speed. The attribute is LLVM's own (clang's -mprefer-vector-width=512), but llvmlite lists no attributes with values,
-    so it goes in as text. Processors without such registers ignore it; results have the same bits either way.
+    speed. The attribute is LLVM's own (clang's -mprefer-vector-width=512), but llvmlite lists no attributes with
+    values, so it goes in as text. Processors without such registers ignore it; the bits of results are the same.
     """
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:

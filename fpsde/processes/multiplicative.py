@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from scipy import stats
+import scipy  # its stats are loaded when first used: they cost a third of a second
 
 from fpsde.density import FrozenLaw, Law
 from fpsde.domain import Interval
@@ -30,7 +30,7 @@ def geometric_brownian(mu: float = 0.4, sigma: float = 0.25) -> Process:
     mu, sigma = finite("mu", mu), positive("sigma", sigma)
 
     def law(x0: float, t: float) -> Law:
-        return FrozenLaw(stats.lognorm(sigma * math.sqrt(t), scale=x0 * math.exp((mu - sigma**2 / 2) * t)))
+        return FrozenLaw(scipy.stats.lognorm(sigma * math.sqrt(t), scale=x0 * math.exp((mu - sigma**2 / 2) * t)))
 
     def mean(x0: float, t: float) -> float:
         return inside(x0, POSITIVE) * math.exp(mu * elapsed(t))
@@ -90,7 +90,7 @@ def cox_ingersoll_ross(kappa: float = 2.0, theta: float = 0.8, sigma: float = 0.
 def _cir_laws(kappa: float, theta: float, sigma: float) -> Exact:
     def law(x0: float, t: float) -> Law:
         c = -(sigma**2) * math.expm1(-kappa * t) / (4 * kappa)
-        return FrozenLaw(stats.ncx2(4 * kappa * theta / sigma**2, x0 * math.exp(-kappa * t) / c, scale=c))
+        return FrozenLaw(scipy.stats.ncx2(4 * kappa * theta / sigma**2, x0 * math.exp(-kappa * t) / c, scale=c))
 
     def mean(x0: float, t: float) -> float:
         return theta + (inside(x0, POSITIVE) - theta) * math.exp(-kappa * elapsed(t))
@@ -99,7 +99,7 @@ def _cir_laws(kappa: float, theta: float, sigma: float) -> Exact:
         grown = -math.expm1(-kappa * elapsed(t))
         return sigma**2 / kappa * grown * (inside(x0, POSITIVE) * math.exp(-kappa * t) + theta * grown / 2)
 
-    stationary = FrozenLaw(stats.gamma(2 * kappa * theta / sigma**2, scale=sigma**2 / (2 * kappa)))
+    stationary = FrozenLaw(scipy.stats.gamma(2 * kappa * theta / sigma**2, scale=sigma**2 / (2 * kappa)))
     return replace(known_from_points(law, domain=POSITIVE), mean=mean, variance=variance, stationary=lambda: stationary)
 
 
@@ -117,7 +117,7 @@ def pearson(theta: float = 1.5, a: float = 0.05) -> Process:
     """
     theta, a = positive("theta", theta), probability("a", a)
     freedom = 1 + 1 / a
-    stationary = FrozenLaw(stats.t(freedom, scale=1 / math.sqrt(freedom)))
+    stationary = FrozenLaw(scipy.stats.t(freedom, scale=1 / math.sqrt(freedom)))
 
     def mean(x0: float, t: float) -> float:
         return finite("x0", x0) * math.exp(-theta * elapsed(t))
@@ -156,7 +156,7 @@ def jacobi(theta: float = 1.5, mean: float = 0.4, a: float = 0.02) -> Process:
             f"a={a} is above min(mean, 1 - mean) = {min(mean, 1 - mean):.6g}, so the process reaches an end of (0, 1), "
             "where it has no wall; take a smaller a"
         )
-    stationary = FrozenLaw(stats.beta(mean / a, (1 - mean) / a))
+    stationary = FrozenLaw(scipy.stats.beta(mean / a, (1 - mean) / a))
     return Process(
         drift=lambda x, t, p: -p.theta * (x - p.mean),
         sigma=lambda x, t, p: np.sqrt(2 * p.theta * p.a * x * (1 - x)),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy  # its stats are loaded when first used: they cost a third of a second
 
 from fpsde.density import Law, panel_rule
 from fpsde.domain import Interval
@@ -97,7 +97,7 @@ def jacobi_law(x0: float, t: float, *, theta: float, mean: float, a: float, stat
     n = np.arange(1, highest + 1)
     rates = theta * n * (1 + a * (n - 1))
     sizes = -np.sqrt(theta * a * A * B / ((A + B) * (A + B + 1)) / rates)
-    derived = stats.beta(A + 1, B + 1)
+    derived = scipy.stats.beta(A + 1, B + 1)
 
     def densities(x: np.ndarray) -> np.ndarray:
         root = np.sqrt(stationary.pdf(x))
