@@ -197,3 +197,21 @@ def test_what_is_no_process_or_scheme_is_refused() -> None:
 def test_a_report_prints_one_line_for_each_chain() -> None:
     report = verify(brownian(), euler_maruyama, n_particles=20_000)
     assert str(report) == "brownian, euler_maruyama: all edges hold"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "low", "high"),
+    [
+        (euler_maruyama, Wall.ABSORBING, Wall.REFLECTING),
+        (milstein, Wall.REFLECTING, Wall.REFLECTING),
+        (milstein, Wall.ABSORBING, Wall.ABSORBING),
+    ],
+)
+def test_the_stated_order_at_walls_is_the_measured_one(scheme, low, high, seed) -> None:
+    """Drift and noise that vary up to the wall: the order is judged against the Fokker-Planck solution."""
+    walls = Interval(0.0, 2.0, low, high)
+    process = Process(drift=lambda x: 1 - x, sigma=lambda x: 0.6 + 0.1 * x, domain=walls, name="walled")
+    report = verify(process, scheme, x0=0.7, t_end=0.5, dt=0.0125, n_particles=200_000, seed=seed, alpha=ALPHA)
+    order = next(row for edge, row in report.chains[0].rows if row.check == "weak order")
+    assert report.holds, str(report)
+    assert order.low <= scheme.weak_order(additive=False, walled=True) <= order.high

@@ -202,7 +202,7 @@ def _scale_with_modes(size: float) -> float:
 
 @pytest.mark.parametrize(("power", "n"), [(0.99, 1.70e6), (0.999, 2.0e6)])
 def test_the_reference_table_of_sample_sizes_for_one_per_cent_of_variance(power: float, n: float) -> None:
-    """statistics.md 3.4: Neyman smooth, 4 terms, alpha = 1e-8; the triangle form asks for a few per cent more."""
+    """Neyman smooth, 4 terms, alpha = 1e-8; the triangle form asks for a few per cent more."""
     design = Design.of(alpha=1e-8, power=power)
     result = smooth_result("density", np.zeros(4), int(n), design)
     assert result.resolution is not None

@@ -103,7 +103,7 @@ def test_a_sample_biased_by_the_tolerance_alarms_at_most_at_the_level(
 
 @pytest.mark.parametrize(("n", "alpha", "power"), [(1.05e6, 1e-6, 0.99), (1.31e6, 1e-8, 0.99), (1.57e6, 1e-8, 0.999)])
 def test_the_reference_table_of_sample_sizes_for_one_per_cent_of_variance(n: float, alpha: float, power: float) -> None:
-    """statistics.md 3.4, first row."""
+    """N = 2 ((z + (1 + eps) z_beta) / eps)^2 for a variance off by eps."""
     result = only(checks.moments(second_moment(int(n), 1.0), STANDARD, orders=[2], alpha=alpha, power=power))
     assert result.resolution == pytest.approx(0.01, rel=0.01)
 

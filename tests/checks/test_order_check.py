@@ -22,7 +22,7 @@ def stationary_variance_error(h: np.ndarray, noise: float = 1.0) -> np.ndarray:
 
 @pytest.mark.parametrize(("excess", "slope"), [(0.01, 0.78), (0.02, 0.64), (0.03, 0.55)])
 def test_planted_noise_defects_that_pass_a_slope_fail_the_intercept(excess: float, slope: float) -> None:
-    """statistics.md 3.5: the log-log slope still looks like an order; the intercept reads the defect."""
+    """The log-log slope still looks like an order; the intercept reads the defect."""
     errors = stationary_variance_error(HALVED, 1 + excess)
     assert np.polyfit(np.log(HALVED), np.log(errors), 1)[0] == pytest.approx(slope, abs=0.005)
     result = checks.order(HALVED, errors, expected=1)
