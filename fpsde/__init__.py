@@ -39,6 +39,7 @@ _HOMES = {
     "Process": "fpsde.processes.process",
     "Report": "fpsde.chain",
     "STRATONOVICH": "fpsde.processes.process",
+    "Sampler": "fpsde.integrators",
     "Scheme": "fpsde.schemes",
     "SchemeLaw": "fpsde.laws",
     "Setting": "fpsde.processes.process",

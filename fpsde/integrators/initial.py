@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from fpsde.density import Law, Mixture, Point
 from fpsde.domain import Interval
 from fpsde.errors import InvalidInput
 from fpsde.noise import Purpose, uniforms
-from fpsde.validation import finite, finite_array
+from fpsde.validation import finite, finite_array, integer
 
 #: (first_id, count) -> positions (d, count)
 Start = Callable[[int, int], np.ndarray]
@@ -19,12 +20,30 @@ Start = Callable[[int, int], np.ndarray]
 OUTSIDE = 1e-15
 
 
+@dataclass(frozen=True)
+class Sampler:
+    """Initial positions drawn by counter: ``draw(u)`` maps ``uniforms`` numbers in (0, 1) of a particle to its place.
+
+    ``u`` has shape (uniforms, n), the result (d, n) -- (n,) in one dimension; column i may depend on column i alone.
+    """
+
+    draw: Callable[[np.ndarray], np.ndarray]
+    uniforms: int = 1
+
+    def __post_init__(self) -> None:
+        if not callable(self.draw):
+            raise InvalidInput(f"draw={self.draw!r} is not a function; give one of uniforms (uniforms, n)")
+        integer("uniforms", self.uniforms, least=1)
+
+
 def start_of(x0: Any, process: Any, *, n_particles: int, seed: int) -> Start:
     """Return the function that gives the initial positions of a range of particle ids.
 
     ``x0`` is a number or d of them (a point), a law or d laws (independent components), or positions ``(d, n)`` --
-    ``(n,)`` in one dimension. A draw depends on (seed, particle id) alone.
+    ``(n,)`` in one dimension -- or a :class:`Sampler`. A draw depends on (seed, particle id) alone.
     """
+    if isinstance(x0, Sampler):
+        return _sampled(x0, process, seed)
     d = process.dim
     given = [x0] if isinstance(x0, Law) else x0
     if not (isinstance(given, (list, tuple)) and any(isinstance(v, Law) for v in given)):
@@ -70,6 +89,15 @@ def drawn(law: Law, u: np.ndarray, choice: np.ndarray) -> np.ndarray:
     for k, part in enumerate(law.laws):
         out[picked == k] = part.ppf(u[picked == k])
     return out
+
+
+def _sampled(sampler: Sampler, process: Any, seed: int) -> Start:
+    def draw(first: int, count: int) -> np.ndarray:
+        ids = np.arange(first, first + count, dtype=np.uint64)
+        x = finite_array("x0", sampler.draw(uniforms(seed, Purpose.INITIAL, particles=ids, count=sampler.uniforms)))
+        return _given(x, process, count)(0, count)
+
+    return draw
 
 
 def _given(values: np.ndarray, process: Any, n_particles: int) -> Start:

@@ -108,7 +108,7 @@ def simulate(
     Parameters
     ----------
     process, scheme : what is simulated, and by which one-step map.
-    x0 : number(s), law(s) or positions ``(d, n)``; see :func:`fpsde.integrators.initial.start_of`.
+    x0 : number(s), law(s), positions ``(d, n)`` or a ``Sampler``; see :func:`fpsde.integrators.initial.start_of`.
     t_end, dt : horizon and step in the process's unit of time (dt divides t_end); or ``times``, any increasing grid.
     n_particles : how many; 10**9 need 8 GB for their positions in float64, unless ``keep_positions`` is False.
     seed : 0 <= seed < 2**64.

@@ -7,6 +7,7 @@ import pytest
 from bare_processes import MODELS, between, ou
 from scipy import stats
 
+import fpsde
 from fpsde.density import FrozenLaw, Mixture, Normal, PanelLaw, Point, Uniform
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
@@ -186,3 +187,31 @@ def test_a_bad_start_is_refused(name):
     x0, process, message = BAD[name]
     with pytest.raises(InvalidInput, match=message):
         started(x0, process)
+
+
+def test_a_sampler_draws_by_counter(seed):
+    """An exponential start: its law (by SciPy), and the same bits for any number of threads."""
+    run = {"t_end": 1e-9, "dt": 1e-9, "n_particles": 100_000, "seed": seed}
+    slow = fpsde.Process(drift=lambda x: 0 * x, sigma=lambda x: 1e-12, name="slow")
+    start = fpsde.Sampler(lambda u: -np.log(u[0]))
+    one, two = (fpsde.simulate(slow, fpsde.euler_maruyama, x0=start, threads=k, **run).x for k in (1, 2))
+    assert np.array_equal(one, two)
+    assert stats.kstest(one[0], "expon").pvalue > 1e-9
+    assert stats.kstest(one[0], stats.expon(scale=1.05).cdf).pvalue < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda u: u[0, :5], "positions are needed"),
+        (lambda u: u[0] * np.nan, "NaN"),
+        (lambda u: u[0] - 2, "outside of the"),
+    ],
+)
+def test_a_sampler_that_gives_something_else_is_refused(draw, message):
+    walls = fpsde.Interval.between(-1.0, 1.0, fpsde.Wall.REFLECTING)
+    process = fpsde.Process(drift=lambda x: -x, sigma=lambda x: 1.0, domain=walls)
+    with pytest.raises(fpsde.InvalidInput, match=message):
+        fpsde.simulate(
+            process, fpsde.euler_maruyama, x0=fpsde.Sampler(draw), t_end=1.0, dt=0.1, n_particles=100, seed=1
+        )
