@@ -80,7 +80,7 @@ class Chain:
         row = next(row for number, row in self.rows if number == edge and row.verdict is verdict)
         meaning = {
             Verdict.FAIL: f"fails: {_MEANING[edge] if edge != 2 or self.reference.proven else _UNDECIDED}",
-            Verdict.UNDERPOWERED: "is underpowered: a larger sample is needed",
+            Verdict.UNDERPOWERED: "is underpowered",
             Verdict.NOT_JUDGED: "is not judged",
         }
         return f"edge {edge} {meaning[verdict]} ({row.check}: {row.detail})"
