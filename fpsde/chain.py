@@ -177,7 +177,6 @@ def asked(
     window: Any = None,
     n_particles: Any = N_PARTICLES,
     seed: Any = SEED,
-    alpha: float = SESSION_ALPHA,
 ) -> Question:
     """Return the checked question, completed from the process's setting."""  # fmt: skip
     if not isinstance(process, Process) or not isinstance(scheme, Scheme):
@@ -211,7 +210,7 @@ def asked(
         window=(float(low), float(high)),
         n_particles=integer("n_particles", n_particles, least=2),
         seed=seed64(seed),
-        alpha=alpha,
+        alpha=SESSION_ALPHA,
     )
 
 

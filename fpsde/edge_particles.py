@@ -9,7 +9,7 @@ import numpy as np
 from fpsde import checks
 from fpsde.checks import CheckResult, Verdict
 from fpsde.corners import Corners
-from fpsde.density import Law, Point
+from fpsde.density import Law
 from fpsde.ensemble import Ensemble
 from fpsde.integrators import Snapshots
 from fpsde.laws import SchemeLaw
@@ -82,13 +82,12 @@ def _innovations(q: Question, corners: Corners, process: Process, alpha: float) 
         process, q.scheme, x0=q.x0, times=times, n_particles=n, seed=q.key("paths"), observers=(Snapshots(times[1:]),)
     )
     paths = [x[0] for _, x in run.snapshots]
-    point = q.x0.at if isinstance(q.x0, Point) else q.x0
-    if isinstance(point, Law):
+    if q.point is None:
         if q.n_steps < 2:
             return CheckResult("innovations", Verdict.NOT_APPLICABLE, detail="the start of a single step is not kept")
         times = times[1:]
     else:
-        paths.insert(0, np.full(n, float(point)))
+        paths.insert(0, np.full(n, q.point))
     return checks.innovations(
         np.stack(paths), times, drift=process.ito_drift, sigma=process.noise_coefficient, alpha=alpha
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fpsde.chain import verify
-from fpsde.checks import Verdict
+from fpsde.checks import Verdict, order
 from fpsde.corners import Corners
 from fpsde.density import Normal
 from fpsde.domain import Interval, Wall
@@ -16,7 +16,7 @@ from fpsde.integrators import simulate
 from fpsde.plants import plant_named, planted
 from fpsde.processes import brownian, double_well, geometric_brownian, ornstein_uhlenbeck, variance_preserving
 from fpsde.processes.process import STRATONOVICH, Process
-from fpsde.question import projected
+from fpsde.question import blind, projected
 from fpsde.schemes import ddpm_step, euler_maruyama, milstein
 
 ALPHA = 1e-8  # of each session here: a small part of what the suite may spend
@@ -215,3 +215,21 @@ def test_the_stated_order_at_walls_is_the_measured_one(scheme, low, high, seed) 
     order = next(row for edge, row in report.chains[0].rows if row.check == "weak order")
     assert report.holds, str(report)
     assert order.low <= scheme.weak_order(additive=False, walled=True) <= order.high
+
+
+def test_agreement_to_a_coarse_floor_is_not_taken_for_agreement() -> None:
+    """Errors below what the reference is good to: an order check that could not have failed is not a pass."""
+    hidden = order([0.4, 0.2, 0.1, 0.05], [4e-5, 2e-5, 1e-5, 5e-6], expected=1.0, floor=1e-4)
+    assert hidden.verdict is Verdict.PASS
+    assert blind(hidden, 1e-4)
+    seen = order([0.4, 0.2, 0.1, 0.05], [4e-5, 2e-5, 1e-5, 5e-6], expected=1.0, floor=1e-12)
+    assert not blind(seen, 1e-12)
+    assert not blind(order([0.4, 0.2, 0.1, 0.05], [1e-15] * 4, expected=1.0), 1e-13)
+
+
+def test_a_jump_of_the_drift_still_holds(seed) -> None:
+    process = Process(drift=lambda x: np.where(x > 0.2, -1.5, 1.0), sigma=lambda x: 0.8, name="jump")
+    asked = {"x0": 0.5, "t_end": 1.0, "dt": 0.05, "window": (-5.0, 5.0)}
+    report = verify(process, euler_maruyama, n_particles=100_000, seed=seed, alpha=ALPHA, **asked)
+    assert report.chains[0].verdict(1) is Verdict.PASS, str(report)
+    assert report.chains[0].verdict(3) is not Verdict.FAIL, str(report)

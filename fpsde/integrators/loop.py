@@ -16,9 +16,9 @@ from numba import types
 from fpsde.jit import kernel
 from fpsde.noise import Normals
 
-#: Particles that a kernel advances together: their state and noise stay in the first-level cache.
+#: Particles that a kernel advances together: their state and noise stay in the first-level cache. It stands here since
+#: Numba's cache of the loop looks at the stamp of this file and of no other.
 LANES = 512
-# (here, since Numba's cache of this file looks at nothing else)
 #: Powers of (x - centre) that the moment observer sums.
 POWERS = 4
 
