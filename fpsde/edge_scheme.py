@@ -23,9 +23,8 @@ def scheme_edge(q: Question, corners: Corners, reference: Reference, *, sound: b
     if not sound and reference.source != "closed form":
         detail = "the Fokker-Planck solution that it would be judged by does not pass edge 3"
         return [CheckResult("weak order", Verdict.NOT_JUDGED, detail=detail)]
-    walled = q.process.intervals[0].walled and not q.process.intervals[0].periodic
     try:
-        expected = q.scheme.weak_order(additive=q.process.additive, walled=walled)
+        expected = q.scheme.weak_order(q.process)
         laws = [law_of(q, corners, refined=2**k) for k in range(LEVELS)]
     except InvalidInput as error:
         return [CheckResult("weak order", Verdict.NOT_APPLICABLE, detail=str(error))]

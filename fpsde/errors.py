@@ -14,6 +14,10 @@ class InvalidInput(FpsdeError, ValueError):
     """An argument is outside of what the function accepts."""
 
 
+class Unsuited(InvalidInput):
+    """A scheme that has no form on a process: the wrong class of noise, a wall, a structure that is not there."""
+
+
 class UnstableStep(FpsdeError, ArithmeticError):
     """A time step is too large: the scheme leaves its region of stability, positivity or validity."""
 

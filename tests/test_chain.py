@@ -214,7 +214,7 @@ def test_the_stated_order_at_walls_is_the_measured_one(scheme, low, high, seed) 
     report = verify(process, scheme, x0=0.7, t_end=0.5, dt=0.0125, n_particles=200_000, seed=seed, alpha=ALPHA)
     order = next(row for edge, row in report.chains[0].rows if row.check == "weak order")
     assert report.holds, str(report)
-    assert order.low <= scheme.weak_order(additive=False, walled=True) <= order.high
+    assert order.low <= scheme.weak_order(process) <= order.high
 
 
 def test_agreement_to_a_coarse_floor_is_not_taken_for_agreement() -> None:

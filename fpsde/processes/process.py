@@ -88,8 +88,10 @@ class Statement:
     drift: tuple[sp.Expr, ...]  #: as stated
     sigma: sp.Matrix  #: (d, m)
     ito_drift: tuple[sp.Expr, ...]
+    stratonovich_drift: tuple[sp.Expr, ...]
     diffusivity: sp.Matrix  #: D = sigma sigma^T / 2, (d, d)
     rate: sp.Expr | None = None  #: the noise rate beta(t) of a variance-preserving process
+    energy: sp.Expr | None = None  #: the stationary density is exp(-energy/temperature)/Z
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +109,9 @@ class Process:
     tables : arrays ``(n_steps,)``, also in ``p``, read by step (the beta_n of a discrete chain, steps of unit time).
     interpretation : ITO (default), STRATONOVICH or KINETIC. Never guessed.
     domain : where the process lives and which walls it has; one :class:`~fpsde.domain.Interval` for each component.
+    energy : function (x, t, p), where there is one: the stationary density is exp(-energy/p.temperature)/Z.
+    sample : function (x, t, dt, z, p), where the transition can be drawn: X_{t+dt} given X_t = x, from standard normals
+        z, one for each component.
 
     Raises
     ------
@@ -125,6 +130,8 @@ class Process:
     exact: Exact = field(default_factory=Exact)
     setting: Setting = field(default_factory=Setting)
     rate: Callable | None = None
+    energy: Callable | None = None
+    sample: Callable | None = None
     factory: Callable[..., Process] | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
@@ -265,6 +272,8 @@ def _traced(process: Process) -> Statement:
     drift = np.atleast_1d(trace(process.drift, *arguments, shape=() if d == 1 else (d,)))
     sigma = _traced_sigma(process.sigma, arguments, d)
     rate = None if process.rate is None else real_expression(call(process.rate, Traced(t), p), process.rate)
+    energy = None if process.energy is None else real_expression(call(process.energy, *arguments), process.energy)
+    ito_drift = _ito_drift(tuple(drift), sigma, x, process.interpretation)
     return Statement(
         x=x,
         t=t,
@@ -272,9 +281,11 @@ def _traced(process: Process) -> Statement:
         tables=tuple(unwrap(value) for value in tables.values()),
         drift=tuple(drift),
         sigma=sigma,
-        ito_drift=_ito_drift(tuple(drift), sigma, x, process.interpretation),
+        ito_drift=ito_drift,
+        stratonovich_drift=_stratonovich_drift(tuple(drift), ito_drift, sigma, x, process.interpretation),
         diffusivity=(sigma * sigma.T / 2),
         rate=rate,
+        energy=energy,
     )
 
 
@@ -296,15 +307,30 @@ def _ito_drift(drift: tuple, sigma: sp.Matrix, x: tuple, interpretation: Interpr
 
     Source: Hütter & Öttinger, J. Chem. Soc. Faraday Trans. 94 (1998) 1403.
     """
-    d, m = sigma.shape
+    d = len(x)
     if interpretation is ITO:
         return drift
     if interpretation is STRATONOVICH:
-        extra = [
-            sum((sigma[k, j] * sp.diff(sigma[i, j], x[k]) for j in range(m) for k in range(d)), sp.Integer(0)) / 2
-            for i in range(d)
-        ]
+        extra = _half_noise_slope(sigma, x)
     else:
         D = sigma * sigma.T / 2
         extra = [sum((sp.diff(D[i, j], x[j]) for j in range(d)), sp.Integer(0)) for i in range(d)]
     return tuple(b + e for b, e in zip(drift, extra, strict=True))
+
+
+def _stratonovich_drift(
+    drift: tuple, ito_drift: tuple, sigma: sp.Matrix, x: tuple, interpretation: Interpretation
+) -> tuple[sp.Expr, ...]:
+    """Return the drift of the Stratonovich form of the same process: mu - (1/2) sum_jk sigma_kj d_k sigma_ij."""
+    if interpretation is STRATONOVICH:
+        return drift
+    return tuple(mu - extra for mu, extra in zip(ito_drift, _half_noise_slope(sigma, x), strict=True))
+
+
+def _half_noise_slope(sigma: sp.Matrix, x: tuple) -> list[sp.Expr]:
+    """Return (1/2) sum_jk sigma_kj d_k sigma_ij of each component i."""
+    d, m = sigma.shape
+    return [
+        sum((sigma[k, j] * sp.diff(sigma[i, j], x[k]) for j in range(m) for k in range(d)), sp.Integer(0)) / 2
+        for i in range(d)
+    ]

@@ -16,8 +16,9 @@ euler_maruyama = Scheme(
     step=_step,
     inputs=(DW,),
     convention="Itô",
-    strong=Orders(additive=1.0, multiplicative=0.5),
-    weak=Orders(additive=1.0, multiplicative=1.0),
+    strong=Orders(additive=1.0, commutative=0.5, general=0.5),
+    weak=Orders(additive=1.0, commutative=1.0, general=1.0),
+    stationary=1.0,
     wall_order=1.0,
     conditions=(
         "coefficients Lipschitz and of linear growth; "

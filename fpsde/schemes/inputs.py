@@ -8,6 +8,7 @@ for one is an error.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,16 +19,34 @@ import numpy as np
 THREE_POINT_QUANTILE = 0.9674215661017007
 
 
+class Per(enum.Enum):
+    """What a step gets one random input for."""
+
+    CHANNEL = "channel"  #: each of the m channels of the noise
+    COMPONENT = "component"  #: each of the d components of the position
+    PAIR = "pair"  #: each pair of channels (0, 1), (0, 2), ..., (m - 2, m - 1)
+    STEP = "step"  #: the whole step
+
+    def count(self, dim: int, channels: int) -> int:
+        """Return how many inputs a step of a process with ``dim`` components and ``channels`` gets."""
+        return {
+            Per.CHANNEL: channels,
+            Per.COMPONENT: dim,
+            Per.PAIR: channels * (channels - 1) // 2,
+            Per.STEP: 1,
+        }[self]
+
+
 @dataclass(frozen=True)
 class RandomInput:
-    """One kind of random input, of which a step gets one for each channel (``per="channel"``) or one in all."""
+    """One kind of random input, and what a step gets one of it for."""
 
     name: str  #: the name under which the step reads it: ``noise.dw``
     normals: int  #: raw standard normals that one of it takes
     form: Callable[..., Any]  #: (z, sqrt_dt, dt) -> value, with z a tuple of ``normals`` components
     weights: Callable[[int], np.ndarray] | None = None  #: sub -> (sub, normals, normals), or None: no refinement
     support: tuple[tuple[float, float], ...] | None = None  #: (value / sqrt(dt), probability) where it is discrete
-    shared: bool = False  #: one for the whole step in place of one for each channel
+    per: Per = Per.CHANNEL
 
 
 def _sum_weights(sub: int) -> np.ndarray:
@@ -75,7 +94,7 @@ THREE_POINT = RandomInput(
 )
 
 #: A uniform variable in (0, 1): exp(-(z0^2 + z1^2)/2) of two normals is one exactly.
-UNIFORM = RandomInput("uniform", 2, lambda z, sqrt_dt, dt: np.exp(-0.5 * (z[0] * z[0] + z[1] * z[1])), shared=True)
+UNIFORM = RandomInput("uniform", 2, lambda z, sqrt_dt, dt: np.exp(-0.5 * (z[0] * z[0] + z[1] * z[1])), per=Per.STEP)
 
 #: A standard normal, for steps that claim no dt-refinement (DDPM).
 Z = RandomInput("z", 1, lambda z, sqrt_dt, dt: z[0])

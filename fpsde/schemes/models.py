@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from fpsde.errors import InvalidInput
+from fpsde.errors import Unsuited
 from fpsde.functions import TABLE
 from fpsde.printing import numpy_function
+from fpsde.schemes.noise_types import along_noise
 from fpsde.symbolic import Parameters, Traced, components, parameter_symbols, real_symbol, unwrap
 
 
@@ -22,42 +23,68 @@ class Model(ABC):
         self.process = process
         self.statement = process.statement
 
+    p: Parameters  #: the parameters and tables, by name
+
     @abstractmethod
-    def _at(self, what: str, exprs: tuple, x: Any, t: Any) -> np.ndarray:
-        """Return expressions of the statement at (x, t), as an object array; ``what`` names them."""
+    def at(self, what: str, exprs: tuple, x: Any, t: Any) -> np.ndarray:
+        """Return expressions in the symbols of the statement at (x, t), as an object array.
+
+        ``what`` names them: under one name the same expressions must come every time.
+        """
 
     def drift(self, x: Any, t: Any) -> np.ndarray:
         """The Itô drift, (d,)."""
-        return self._at("drift", self.statement.ito_drift, x, t)
+        return self.at("drift", self.statement.ito_drift, x, t)
 
     def sigma(self, x: Any, t: Any) -> np.ndarray:
         """sigma, (d, m)."""
-        return self._at("sigma", tuple(self.statement.sigma), x, t).reshape(self.statement.sigma.shape)
+        return self.at("sigma", tuple(self.statement.sigma), x, t).reshape(self.statement.sigma.shape)
 
     def noise(self, x: Any, t: Any, dw: Any) -> np.ndarray:
         """sigma dw, (d,)."""
         return _times_dw(self.sigma(x, t), dw)
 
-    def sigma_sigma_x(self, x: Any, t: Any) -> np.ndarray:
-        """sigma_jj d(sigma_jj)/dx_j, (d,), for diagonal noise in which sigma_jj depends on x_j alone (checked)."""
-        sigma, names = self.statement.sigma, self.statement.x
-        d, m = sigma.shape
-        for i, j in np.ndindex(d, m):
-            foreign = sigma[i, j].free_symbols & (set(names) - {names[i]})
-            if (i != j and sigma[i, j] != 0) or foreign:
-                raise InvalidInput(
-                    f"sigma[{i}, {j}] = {sigma[i, j]} of {self.process.name}: "
-                    "this scheme needs diagonal noise with sigma_jj a function of x_j alone"
-                )
-        return self._at("sigma_sigma_x", tuple(sigma[i, i] * sp.diff(sigma[i, i], names[i]) for i in range(d)), x, t)
+    def stratonovich_drift(self, x: Any, t: Any) -> np.ndarray:
+        """The drift of the Stratonovich form of the process, (d,)."""
+        return self.at("stratonovich_drift", self.statement.stratonovich_drift, x, t)
+
+    def drift_jacobian(self, x: Any, t: Any) -> np.ndarray:
+        """d(drift_i)/dx_j, (d, d)."""
+        s = self.statement
+        slopes = tuple(sp.diff(mu, x_j) for mu in s.ito_drift for x_j in s.x)
+        return self.at("drift_jacobian", slopes, x, t).reshape(len(s.x), len(s.x))
+
+    def along_noise(self, x: Any, t: Any) -> dict[tuple[int, int, int], Any]:
+        """L^j sigma_ik = sum_l sigma_lj d(sigma_ik)/dx_l where that is not zero, by (i, j, k)."""
+        terms = along_noise(self.statement.sigma, self.statement.x)
+        return dict(zip(terms, self.at("along_noise", tuple(terms.values()), x, t), strict=True))
+
+    def energy(self, x: Any, t: Any) -> Any:
+        """The energy: the stationary density is exp(-energy/temperature)/Z."""
+        if self.statement.energy is None:
+            raise Unsuited(
+                f"{self.process.name} states no energy, whose density exp(-energy/temperature) this scheme needs; "
+                "give Process(..., energy=...), or take overdamped(potential) or underdamped(potential)"
+            )
+        return self.at("energy", (self.statement.energy,), x, t)[0]
+
+    def sample(self, x: Any, t: Any, dt: Any, z: Any) -> np.ndarray:
+        """X_{t+dt} given X_t = x, drawn from standard normals z (d,), where the process can say it; (d,)."""
+        if self.process.sample is None:
+            raise Unsuited(
+                f"{self.process.name} states no transition that can be drawn; the scheme needs Process(..., sample=...)"
+            )
+        if self.process.dim == 1:
+            return components([self.process.sample(x[0], t, dt, z[0], self.p)])
+        return components(list(self.process.sample(tuple(x), t, dt, tuple(z), self.p)))
 
     def rate(self, t: Any) -> Any:
         """The noise rate beta(t) of a variance-preserving process."""
         if self.statement.rate is None:
-            raise InvalidInput(
+            raise Unsuited(
                 f"{self.process.name} states no noise rate beta(t); this scheme needs a variance-preserving process"
             )
-        return self._at("rate", (self.statement.rate,), (), t)[0]
+        return self.at("rate", (self.statement.rate,), (), t)[0]
 
 
 class StagedModel(Model):
@@ -84,7 +111,7 @@ class StagedModel(Model):
         self.assignments.append((symbol, e))
         return symbol
 
-    def _at(self, what: str, exprs: tuple, x: Any, t: Any) -> np.ndarray:
+    def at(self, what: str, exprs: tuple, x: Any, t: Any) -> np.ndarray:
         """Return the named values of expressions in (x, t) at a stage."""
         point = (*(self.named(v) for v in x), self.named(t))
         key = (what, *point)
@@ -103,7 +130,7 @@ class ArrayModel(Model):
         self._functions: dict[str, Callable] = {}
         self.p = Parameters(**process.params)
 
-    def _at(self, what: str, exprs: tuple, x: Any, t: float) -> np.ndarray:
+    def at(self, what: str, exprs: tuple, x: Any, t: float) -> np.ndarray:
         s = self.statement
         if what not in self._functions:
             self._functions[what] = numpy_function([*s.x[: len(x)], s.t, *s.parameters, *s.tables], exprs)

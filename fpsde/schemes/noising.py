@@ -20,7 +20,7 @@ ddpm_step = Scheme(
     inputs=(Z,),
     convention="Itô",
     strong=None,
-    weak=Orders(additive=1.0, multiplicative=None),
+    weak=Orders(additive=1.0, commutative=None, general=None),
     wall_order=None,
     conditions="a variance-preserving process (it states its rate beta) with beta_n < 1; z has no dt-refinement",
     evaluations=1,

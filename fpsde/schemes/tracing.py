@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
@@ -12,12 +13,13 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from fpsde.domain import Interval
+from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
 from fpsde.schemes import walls
 from fpsde.schemes.advance import Advance
 from fpsde.schemes.inputs import UNIFORM, RandomInput
 from fpsde.schemes.models import StagedModel
+from fpsde.schemes.tracked import Tracked
 from fpsde.symbolic import Components, Traced, components, real_symbol, unwrap
 
 
@@ -26,8 +28,9 @@ class TracedStep:
     """One step as assignments of real symbols, in order; ``outputs`` are the new values of the state.
 
     The state is the positions ``x``, then the auxiliary components, then what observers see (where a scheme observes
-    something else than x), then the failure flag. ``normals`` are raw standard normals in the order of the rows of the
-    noise buffer; ``constants`` are what a step reads besides: t, dt, sqrt_dt, parameters, tables, walls.
+    something else than x), then what is tracked, then the failure flag. ``normals`` are raw standard normals in the
+    order of the rows of the noise buffer; ``constants`` are what a step reads besides: t, dt, sqrt_dt, parameters,
+    tables, walls.
     """
 
     state: tuple[sp.Symbol, ...]
@@ -37,6 +40,7 @@ class TracedStep:
     outputs: tuple[Any, ...]
     dim: int
     observed: int  #: index in the state of the first component that observers see
+    tracked: int  #: index in the state of the first tracked value
     flagged: bool  #: whether the last component of the state is the failure flag
     inputs: tuple[tuple[RandomInput, int], ...]  #: each random input with how many of it a step takes
 
@@ -82,36 +86,54 @@ def wall_symbols(process: Any) -> list[tuple[Interval, Traced, Traced]]:
     ]
 
 
-def traced_step(scheme: Any, process: Any) -> TracedStep:
-    """Return the scheme's step on the process, with its walls."""
+def traced_step(scheme: Any, process: Any, tracked: Sequence[Tracked] = ()) -> TracedStep:
+    """Return the scheme's step on the process, with its walls and what is tracked on the way.
+
+    Raises Unsuited (an InvalidInput) where the scheme has no form on the process.
+    """
+    scheme.refuse_unsuited(process)
     model = StagedModel(process)
     s = process.statement
     d = process.dim
     t, dt, sqrt_dt = (Traced(real_symbol(name)) for name in ("t", "dt", "sqrt_dt"))
     bounds = wall_symbols(process)
-    _refuse_walls(scheme, process)
     uniforms = [i for i, (interval, *_) in enumerate(bounds) if walls.absorbs(interval)]
-    inputs = [(kind, 1 if kind.shared else process.channels) for kind in scheme.inputs]
+    inputs = [(kind, kind.per.count(d, process.channels)) for kind in scheme.inputs]
     inputs += [(UNIFORM, len(uniforms))] if uniforms else []
     normals, values = _inputs(inputs, sqrt_dt, dt)
     wall_uniforms = dict(zip(uniforms, values.pop(), strict=True)) if uniforms else {}
     noise = SimpleNamespace(**{kind.name: value for (kind, _), value in zip(inputs, values, strict=False)})
 
     x = components(list(s.x))
-    aux = {name: components([real_symbol(f"aux_{name}{i}") for i in range(d)]) for name in scheme.auxiliary}
+    aux: dict[str, Any] = {
+        name: components([real_symbol(f"aux_{name}{i}") for i in range(d)]) for name in scheme.auxiliary
+    }
+    aux |= {name: Traced(real_symbol(f"aux_{name}")) for name in scheme.scalars}
     result = scheme.step(model, x, t, dt, noise, *((aux,) if aux else ()))
     advance = result if isinstance(result, Advance) else Advance(result)
     moved = [
         _walled(model, interval, low, high, x, i, advance.x[i], t, dt, wall_uniforms.get(i))
         for i, (interval, low, high) in enumerate(bounds)
     ]
-    state = [*s.x, *(unwrap(v) for name in scheme.auxiliary for v in aux[name])]
-    outputs = [unwrap(v) for v in moved] + [unwrap(v) for name in scheme.auxiliary for v in advance.aux[name]]
+    carried = [v for name in aux for v in np.atleast_1d(aux[name])]
+    moved = [*moved, *(v for name in aux for v in np.atleast_1d(advance.aux[name]))]
+    moved = _held(bounds, x, [*x, *carried], moved)
+    state = [*s.x, *(unwrap(v) for v in carried)]
+    outputs = [unwrap(v) for v in moved]
     observed = 0
     if scheme.observed is not None:
         observed = len(state)
         state += [real_symbol(f"seen{i}") for i in range(d)]
-        outputs += [unwrap(v) for v in scheme.observed(components(moved), advance.aux)]
+        outputs += [unwrap(v) for v in scheme.observed(components(moved[:d]), _by_name(aux, moved[d:]))]
+    first_tracked = len(state)
+    if tracked:
+        before = components(state[observed : observed + d])
+        after = components([model.named(e) for e in outputs[observed : observed + d]])
+        for k, one in enumerate(tracked):
+            value = Traced(real_symbol(f"tracked{k}"))
+            more = (_by_name(aux, moved[d:]),) if one.reads_state else ()
+            state.append(unwrap(value))
+            outputs.append(unwrap(one.update(value, before, after, t, dt, model.p, *more)))
     if scheme.may_fail:
         flag: Any = Traced(real_symbol("failed"))
         conditions = advance.failed if isinstance(advance.failed, np.ndarray) else [advance.failed]
@@ -127,6 +149,7 @@ def traced_step(scheme: Any, process: Any) -> TracedStep:
         tuple(outputs),
         d,
         observed,
+        first_tracked,
         scheme.may_fail,
         tuple(inputs),
     )
@@ -148,13 +171,26 @@ def _inputs(
     return tuple(normals), values
 
 
-def _refuse_walls(scheme: Any, process: Any) -> None:
-    for interval in process.intervals:
-        if interval.walled and not interval.periodic and scheme.wall_order is None:
-            raise InvalidInput(
-                f"{scheme.name} has no form at a {interval.low_wall.value}/{interval.high_wall.value} wall; "
-                "use euler_maruyama, or a domain without walls"
-            )
+def _by_name(aux: Mapping[str, Any], values: Sequence[Any]) -> dict[str, Any]:
+    """Return ``values`` in the shapes and under the names of ``aux``."""
+    out, first = {}, 0
+    for name, like in aux.items():
+        size = np.size(like)
+        out[name] = components(list(values[first : first + size])) if np.ndim(like) else values[first]
+        first += size
+    return out
+
+
+def _held(bounds: list, x: Components, state: list[Any], moved: list[Any]) -> list[Any]:
+    """Return the moved state, or the old one where an absorbing wall already holds the particle, in any component."""
+    held = [v <= low for v, (interval, low, _) in zip(x, bounds, strict=True) if interval.low_wall is Wall.ABSORBING]
+    held += [
+        v >= high for v, (interval, _, high) in zip(x, bounds, strict=True) if interval.high_wall is Wall.ABSORBING
+    ]
+    if not held or len(state) == 1:  # a single component is held by its own wall
+        return moved
+    stopped = functools.reduce(operator.or_, held)
+    return [np.where(stopped, old, new) for old, new in zip(state, moved, strict=True)]
 
 
 def _walled(

@@ -22,7 +22,7 @@ TWO_DIMENSIONS = Process(drift=lambda x, t, p: (-x[0], -x[1]), sigma=lambda x, t
 
 
 def other_scheme(step, *inputs, **options) -> Scheme:
-    orders = Orders(additive=1.0, multiplicative=1.0)
+    orders = Orders(additive=1.0, commutative=1.0, general=1.0)
     fields = {"equation": "", "convention": "Itô", "conditions": "", "source": "", "evaluations": 1, "wall_order": 1.0}
     return Scheme("other", step=step, inputs=inputs, strong=orders, weak=orders, **fields, **options)
 
@@ -73,7 +73,7 @@ def with_memory(model, x, t, dt, noise, aux):
         ({"scheme": other_scheme(with_memory, TWO_POINT, auxiliary=("v",))}, "auxiliary state or discrete noise"),
         ({"scheme": other_scheme(at_rest)}, "no polynomial of degree 2 in one standard normal"),
         ({"scheme": other_scheme(cubic, DW_I10)}, "no polynomial of degree 2 in one standard normal"),
-        ({"scheme": ddpm_step, "process": WALLED}, "ddpm_step has no form at a reflecting/reflecting wall"),
+        ({"scheme": ddpm_step, "process": WALLED}, "ddpm_step has no form at the reflecting/reflecting walls"),
         ({"scheme": ddpm_step}, "double_well states no noise rate"),
         ({"scheme": ddpm_step, "process": ddpm_chain()}, "'beta' of ddpm_chain has 1000 entries, the run 10 steps"),
     ],

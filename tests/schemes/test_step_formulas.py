@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from bare_kernels import LANES, one_step
-from bare_processes import MODELS, WEIGHTS, mixture_score, ou
+from bare_processes import MODELS, WEIGHTS, between, mixture_score, ou
 
+from fpsde.domain import Wall
 from fpsde.errors import InvalidInput
 from fpsde.processes.process import ITO, KINETIC, STRATONOVICH, Process
 from fpsde.schemes import SCHEMES, Scheme, ddpm_step, euler_maruyama, milstein, scheme_named
@@ -202,22 +203,18 @@ def test_the_noising_step_needs_a_rate(process):
 
 
 @pytest.mark.parametrize(
-    ("sigma", "entry"),
+    "sigma",
     [
-        (lambda x: ((1.0, 0.2), (0.0, 1.0)), r"sigma\[0, 1\] = 0\.2"),
-        (lambda x: (x[1], 1.0), r"sigma\[0, 0\] = x1"),
-        (lambda x: ((1.0,), (1.0,)), r"sigma\[1, 0\]"),
+        lambda x: ((1.0, x[0]), (0.0, 1.0)),
+        lambda x: (x[1], 1.0),
+        lambda x: ((x[1], 0.0), (0.0, x[0])),
     ],
-    ids=["not diagonal", "of a foreign component", "one channel"],
+    ids=["a Levy area", "of a foreign component", "crossed"],
 )
-def test_milstein_needs_diagonal_noise_of_its_own_component(sigma, entry):
+def test_milstein_needs_noise_that_commutes(sigma):
     process = Process(drift=lambda x: (-x[0], -x[1]), sigma=sigma, dim=2)
-    for attempt in (
-        lambda: traced_step(milstein, process),
-        lambda: ArrayModel(process).sigma_sigma_x(np.zeros((2, 3)), 0.0),
-    ):
-        with pytest.raises(InvalidInput, match=entry + r".* of process: this scheme needs diagonal noise"):
-            attempt()
+    with pytest.raises(InvalidInput, match="milstein takes commutative noise; that of process is general"):
+        traced_step(milstein, process)
 
 
 def test_a_table_must_have_one_entry_for_each_step():
@@ -234,14 +231,14 @@ def test_schemes_are_found_by_name():
 
 
 def test_a_scheme_states_its_order_or_that_it_claims_none():
-    assert euler_maruyama.weak_order(additive=True, walled=True) == 1.0
-    assert ddpm_step.weak_order(additive=True, walled=False) == 1.0
+    walled = ou(domain=between(Wall.REFLECTING))
+    assert euler_maruyama.weak_order(walled) == ddpm_step.weak_order(ou()) == 1.0
     with pytest.raises(
-        InvalidInput, match="ddpm_step claims no weak order for multiplicative noise; its conditions: a variance"
+        InvalidInput, match="claims no weak order for scalar, diagonal, commutative, general noise; its conditions: a v"
     ):
-        ddpm_step.weak_order(additive=False, walled=False)
-    with pytest.raises(InvalidInput, match="claims no weak order for additive noise at a wall"):
-        ddpm_step.weak_order(additive=True, walled=True)
+        ddpm_step.weak_order(noisy(ITO))
+    with pytest.raises(InvalidInput, match=r"claims no weak order for additive, .* noise at a wall"):
+        ddpm_step.weak_order(walled)
 
 
 def test_a_scheme_reads_parameters_of_every_shape():
@@ -254,7 +251,7 @@ def test_a_scheme_reads_parameters_of_every_shape():
         inputs=euler_maruyama.inputs,
         convention="Itô",
         strong=None,
-        weak=Orders(None, None),
+        weak=Orders(None, None, None),
         wall_order=None,
         conditions="",
         evaluations=0,

@@ -25,7 +25,7 @@ PLAIN = {
     "equation": "",
     "convention": "Itô",
     "strong": None,
-    "weak": Orders(None, None),
+    "weak": Orders(None, None, None),
     "wall_order": None,
     "conditions": "",
     "evaluations": 1,

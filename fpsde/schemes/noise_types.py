@@ -1,0 +1,63 @@
+"""What kind of noise a process has: the classes in which the orders of schemes are stated."""
+
+from __future__ import annotations
+
+import enum
+from functools import lru_cache
+from itertools import combinations
+from typing import Any
+
+import sympy as sp
+
+
+class NoiseType(enum.Enum):
+    """A class of noise; a process belongs to several, every one of them to ``GENERAL``."""
+
+    ADDITIVE = "additive"  #: sigma does not depend on x
+    SCALAR = "scalar"  #: one channel
+    DIAGONAL = "diagonal"  #: sigma is diagonal, sigma_jj a function of x_j and t alone
+    COMMUTATIVE = "commutative"  #: L^j sigma_ik = L^k sigma_ij, with L^j = sum_l sigma_lj d/dx_l
+    GENERAL = "general"
+
+
+@lru_cache(maxsize=256)
+def noise_types(process: Any) -> frozenset[NoiseType]:
+    """Return the classes of noise that a process belongs to, read off its sigma symbolically."""
+    sigma, x = process.statement.sigma, process.statement.x
+    found = {NoiseType.GENERAL}
+    if process.additive:
+        found.add(NoiseType.ADDITIVE)
+    if sigma.shape[1] == 1:
+        found.add(NoiseType.SCALAR)
+    if _is_diagonal(sigma, x):
+        found.add(NoiseType.DIAGONAL)
+    if len(found) > 1 or _commutes(sigma, x):
+        found.add(NoiseType.COMMUTATIVE)
+    return frozenset(found)
+
+
+def along_noise(sigma: sp.Matrix, x: tuple[sp.Symbol, ...]) -> dict[tuple[int, int, int], sp.Expr]:
+    """Return the terms L^j sigma_ik = sum_l sigma_lj d(sigma_ik)/dx_l that are not zero, by (i, j, k)."""
+    d, m = sigma.shape
+    slopes = {(i, k): [sp.diff(sigma[i, k], x_l) for x_l in x] for i in range(d) for k in range(m)}
+    terms = {
+        (i, j, k): sp.Add(*(sigma[n, j] * slope for n, slope in enumerate(slopes[i, k]) if slope != 0))
+        for i in range(d)
+        for j in range(m)
+        for k in range(m)
+    }
+    return {place: term for place, term in terms.items() if term != 0}
+
+
+def _is_diagonal(sigma: sp.Matrix, x: tuple[sp.Symbol, ...]) -> bool:
+    d, m = sigma.shape
+    entries = [(i, j, sigma[i, j]) for i in range(d) for j in range(m)]
+    return d == m and all(not e.free_symbols & (set(x) - {x[i]}) if i == j else e == 0 for i, j, e in entries)
+
+
+def _commutes(sigma: sp.Matrix, x: tuple[sp.Symbol, ...]) -> bool:
+    terms = along_noise(sigma, x)
+    d, m = sigma.shape
+    pairs = [(i, j, k) for i in range(d) for j, k in combinations(range(m), 2)]
+    zero = sp.Integer(0)
+    return all(sp.simplify(terms.get((i, j, k), zero) - terms.get((i, k, j), zero)) == 0 for i, j, k in pairs)
