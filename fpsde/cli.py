@@ -4,22 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-from rich.console import Console
-from rich.progress import track
-
-from fpsde.chain import N_PARTICLES, SEED, Report, asked, session
-from fpsde.checks import SESSION_ALPHA
-from fpsde.errors import FpsdeError, InvalidInput
-from fpsde.plants import PLANTS, plant_named, planted
-from fpsde.processes import process_named
-from fpsde.processes.process import Process
-from fpsde.question import Question
-from fpsde.report import refuse_unwritable, show, write_folder, write_json
-from fpsde.schemes import Scheme, scheme_named
-from fpsde.suite import default_suite
+from fpsde.commands import verify_command
+from fpsde.errors import FpsdeError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,97 +18,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FpsdeError as error:
         print(f"fpsde: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("fpsde: interrupted; nothing was judged", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"fpsde: interrupted; {stop or 'nothing was judged'}", file=sys.stderr)
         return 130
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fpsde", description="Find out whether a stochastic simulator is right.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    verify = commands.add_parser("verify", help="judge the chain of laws of processes, edge by edge")
-    verify.add_argument(
-        "processes", nargs="*", metavar="PROCESS", help="names of processes (default: the whole catalogue)"
-    )
-    verify.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="set a parameter of the process; repeatable"
-    )
-    verify.add_argument("--scheme", help="the scheme (default: euler_maruyama)")
-    verify.add_argument("--dt", type=float, help="time step, in the process's unit of time")
-    verify.add_argument("--x0", type=float, help="starting point")
-    verify.add_argument("--window", type=float, nargs=2, metavar=("LOW", "HIGH"), help="ends of the Fokker-Planck grid")
-    verify.add_argument("--t-end", type=float, help="horizon, in the process's unit of time")
-    verify.add_argument(
-        "--particles", type=float, default=N_PARTICLES, help="number of particles (default: %(default)s)"
-    )
-    verify.add_argument("--seed", type=int, default=SEED, help="seed of the generator (default: %(default)s)")
-    verify.add_argument(
-        "--alpha",
-        type=float,
-        default=SESSION_ALPHA,
-        help="false-alarm probability of the session (default: %(default)s)",
-    )
-    verify.add_argument("--plant", metavar="DEFECT", help="judge a deliberately wrong copy; 'list' shows the defects")
-    verify.add_argument("--json", metavar="FILE", help="write the report as JSON; - for standard output")
-    verify.add_argument("--out", type=Path, metavar="DIR", help="write report.html, report.json and the figures here")
-    verify.set_defaults(run=_verify)
+    for command in (verify_command,):
+        command.add(commands)
     return parser
-
-
-def _verify(options: argparse.Namespace) -> int:
-    if options.plant == "list":
-        for plant in PLANTS.values():
-            print(f"{plant.name:28s} edge {plant.edge}: {plant.what}")
-        return 0
-    questions = _questions(options)
-    refuse_unwritable(options.json, options.out)
-    report = _judged(questions, options)
-    if options.json != "-":
-        show(report, console=Console(width=None if sys.stdout.isatty() else 150))
-    if options.json:
-        write_json(report, options.json)
-    if options.out:
-        write_folder(report, options.out)
-    return report.exit_code
-
-
-def _questions(options: argparse.Namespace) -> list[Question]:
-    settings = dict(_setting(text) for text in options.set)
-    if settings and len(options.processes) != 1:
-        raise InvalidInput(f"--set needs exactly one process; {len(options.processes)} were given")
-    choices = {"x0": options.x0, "dt": options.dt, "t_end": options.t_end, "window": options.window}
-    sizes = {"n_particles": options.particles, "seed": options.seed}
-    return [asked(process, scheme, **choices, **sizes) for process, scheme in _pairs(options, settings)]
-
-
-def _pairs(options: argparse.Namespace, settings: dict[str, float]) -> list[tuple[Process, Scheme]]:
-    if not options.processes:
-        return [
-            (process, scheme if options.scheme is None else scheme_named(options.scheme))
-            for process, scheme in default_suite()
-        ]
-    scheme = scheme_named(options.scheme or "euler_maruyama")
-    return [(process_named(name).with_params(**settings), scheme) for name in options.processes]
-
-
-def _setting(text: str) -> tuple[str, float]:
-    name, equals, value = text.partition("=")
-    try:
-        return name, float(value)
-    except ValueError:
-        problem = f"{value!r} is not a number" if equals else "there is no '='"
-        raise InvalidInput(f"--set {text}: {problem}; write --set NAME=VALUE, such as --set temperature=0.5") from None
-
-
-def _judged(questions: list[Question], options: argparse.Namespace) -> Report:
-    corners = None
-    if options.plant:
-        plant = plant_named(options.plant)
-        if not options.processes:
-            questions = [q for q in questions if plant.visible(q.process)]
-        corners = [planted(plant, q.process) for q in questions]
-
-    def watched(work: Iterable) -> Iterable:
-        return track(list(work), "judging", console=Console(stderr=True), transient=True)
-
-    return session(questions, seed=options.seed, alpha=options.alpha, corners=corners, watched=watched)

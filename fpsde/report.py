@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import html
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from fpsde.checks import CheckResult, Verdict
 from fpsde.errors import BackendUnavailable
 from fpsde.plotting import chain_figure, save
 from fpsde.question import Question
+from fpsde.writing import made_folder, put_bytes, put_json
 
 _COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.UNDERPOWERED: "yellow"}
 _PAGE = """<!doctype html>
@@ -84,46 +84,15 @@ def show(report: Report, *, console: Console | None = None) -> None:
     screen.print(summary(report), highlight=False)
 
 
-def write_json(report: Report, target: str) -> None:
-    """Write the report as JSON to a file, or to standard output for ``-``."""
-    text = json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n"
-    if target == "-":
-        sys.stdout.write(text)
-    else:
-        _write(Path(target), text.encode())
-
-
-def refuse_unwritable(json_target: str | None, folder: Path | None) -> None:
-    """Raise BackendUnavailable, before anything is computed, where the report could not be written afterwards."""
-    if folder is not None:
-        _made(folder)
-    places = [folder / "report.json"] if folder else []
-    for place in [*places, *([Path(json_target)] if json_target and json_target != "-" else [])]:
-        new = not place.exists()
-        try:
-            place.open("ab").close()
-        except OSError as error:
-            raise BackendUnavailable(f"{place} cannot be written ({error}); name a file that can") from error
-        if new:
-            place.unlink()
-
-
-def _made(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BackendUnavailable(f"the folder {folder} cannot be made ({error}); name another with --out") from error
-
-
 def write_folder(report: Report, folder: Path) -> None:
     """Write report.json, report.html and one figure for each chain into a folder, made if it is not there."""
-    _made(folder)
-    write_json(report, str(folder / "report.json"))
+    made_folder(folder)
+    put_json(report.as_dict(), folder / "report.json")
     pictures = [_picture(chain, folder) for chain in report.chains]
     body = "".join(_section(chain, picture) for chain, picture in zip(report.chains, pictures, strict=True))
     provenance = json.dumps(report.as_dict()["provenance"], indent=1)
     page = _PAGE.format(summary=html.escape(summary(report)), body=body, provenance=html.escape(provenance))
-    _write(folder / "report.html", page.encode())
+    put_bytes(folder / "report.html", page.encode())
 
 
 def _picture(chain: Chain, folder: Path) -> Path:
@@ -172,12 +141,3 @@ def _row(edge: int, row: CheckResult) -> str:
     cells += ["" if row.n is None else f"{row.n:,}", row.detail]
     mark = ' class="fail"' if row.verdict is Verdict.FAIL else ""
     return f"<tr{mark}>" + "".join(f"<td>{html.escape(str(cell))}" for cell in cells) + "</tr>"
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise BackendUnavailable(
-            f"{path} cannot be written ({error}); free some space or name another place"
-        ) from error

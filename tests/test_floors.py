@@ -21,13 +21,13 @@ PACKAGE = Path(fpsde.__file__).parent
 
 #: A new top-level module or folder gets its floor here.
 FLOORS = {
-    0: "errors validation arrays noise functions symbolic printing jit elementary provenance",
+    0: "errors validation arrays noise functions symbolic printing jit elementary provenance writing",
     1: "grid domain density smoothed ensemble",
     2: "processes schemes",
     3: "integrators laws fokker_planck checks",
     4: "ddpm",
     5: "chain question edge_particles edge_scheme edge_solver corners plants suite convergence multilevel audit claims "
-    "plotting report pytest_plugin cli __main__",
+    "plotting report pytest_plugin commands cli __main__",
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms.split()}
 
