@@ -12,7 +12,7 @@ import sympy as sp
 from fpsde.errors import Unsuited
 from fpsde.functions import TABLE
 from fpsde.printing import numpy_function
-from fpsde.schemes.noise_types import along_noise
+from fpsde.schemes.noise_types import along_noise, meets
 from fpsde.symbolic import Parameters, Traced, components, parameter_symbols, real_symbol, unwrap
 
 
@@ -42,7 +42,15 @@ class Model(ABC):
 
     def noise(self, x: Any, t: Any, dw: Any) -> np.ndarray:
         """sigma dw, (d,)."""
-        return _times_dw(self.sigma(x, t), dw)
+        return times_dw(self.sigma(x, t), dw)
+
+    def channel(self, k: int, x: Any, t: Any) -> np.ndarray:
+        """sigma_k, the column of channel k, (d,)."""
+        return self.at(f"sigma of channel {k}", tuple(self.statement.sigma[:, k]), x, t)
+
+    def meets(self, j: int, k: int) -> bool:
+        """Whether channel k reads a component that channel j moves; else sigma_k is the same all along sigma_j."""
+        return meets(self.statement.sigma, self.statement.x, j, k)
 
     def stratonovich_drift(self, x: Any, t: Any) -> np.ndarray:
         """The drift of the Stratonovich form of the process, (d,)."""
@@ -98,18 +106,20 @@ class StagedModel(Model):
         super().__init__(process)
         self.assignments: list[tuple[sp.Symbol, Any]] = []
         self._known: dict[tuple, Any] = {}
+        self._named: dict[Any, sp.Symbol] = {}
         self.p = Parameters(
             **parameter_symbols(process.params), **parameter_symbols(dict.fromkeys(process.tables, 0.0), TABLE)
         )
 
     def named(self, e: Any) -> sp.Symbol:
-        """Return a symbol that stands for ``e``; symbols and numbers stand for themselves."""
+        """Return the symbol that stands for ``e``; symbols and numbers stand for themselves."""
         e = unwrap(e)
         if e.is_Symbol or e.is_number:
             return e
-        symbol = real_symbol(f"u{len(self.assignments)}")
-        self.assignments.append((symbol, e))
-        return symbol
+        if e not in self._named:
+            self._named[e] = real_symbol(f"u{len(self.assignments)}")
+            self.assignments.append((self._named[e], e))
+        return self._named[e]
 
     def at(self, what: str, exprs: tuple, x: Any, t: Any) -> np.ndarray:
         """Return the named values of expressions in (x, t) at a stage."""
@@ -138,8 +148,8 @@ class ArrayModel(Model):
         return components([np.broadcast_to(v, np.shape(x[0]) if len(x) else ()) for v in values])
 
 
-def _times_dw(sigma: np.ndarray, dw: np.ndarray) -> np.ndarray:
-    """sigma dw by components, leaving out the entries that are zero (diagonal noise costs d products, not d m)."""
+def times_dw(sigma: np.ndarray, dw: np.ndarray) -> np.ndarray:
+    """Return sigma dw by components, leaving out the entries that are zero (diagonal noise costs d products, not d m)."""
     rows = [[(s, w) for s, w in zip(row, dw, strict=True) if not _is_zero(s)] for row in sigma]
     return components([sum((s * w for s, w in row), 0.0) for row in rows])
 

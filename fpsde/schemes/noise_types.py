@@ -49,6 +49,12 @@ def along_noise(sigma: sp.Matrix, x: tuple[sp.Symbol, ...]) -> dict[tuple[int, i
     return {place: term for place, term in terms.items() if term != 0}
 
 
+def meets(sigma: sp.Matrix, x: tuple[sp.Symbol, ...], j: int, k: int) -> bool:
+    """Return whether channel k reads a component that channel j moves."""
+    moved = {x_l for x_l, entry in zip(x, sigma[:, j], strict=True) if entry != 0}
+    return any(entry.free_symbols & moved for entry in sigma[:, k])
+
+
 def _is_diagonal(sigma: sp.Matrix, x: tuple[sp.Symbol, ...]) -> bool:
     d, m = sigma.shape
     entries = [(i, j, sigma[i, j]) for i in range(d) for j in range(m)]
