@@ -75,6 +75,20 @@ DW_I10 = RandomInput(
     _pair_weights,
 )
 
+
+def increments_of_parts(parts: int) -> RandomInput:
+    """Return the input of the increments of W over ``parts`` equal parts of a step, ``(parts,)`` for each channel."""
+
+    def weights(sub: int) -> np.ndarray:
+        w = np.zeros((sub, parts, parts))
+        fine = np.arange(sub * parts)  # the parts of all fine steps, in the order of time
+        w[fine // parts, fine // sub, fine % parts] = 1 / np.sqrt(sub)
+        return w
+
+    share = np.sqrt(1 / parts)
+    return RandomInput("dw_parts", parts, lambda z, sqrt_dt, dt: tuple(share * sqrt_dt * part for part in z), weights)
+
+
 #: +-sqrt(dt) with probability 1/2 each.
 TWO_POINT = RandomInput(
     "two_point", 1, lambda z, sqrt_dt, dt: sqrt_dt * np.where(z[0] < 0, -1.0, 1.0), support=((-1.0, 0.5), (1.0, 0.5))

@@ -32,6 +32,10 @@ class Model(ABC):
         ``what`` names them: under one name the same expressions must come every time.
         """
 
+    def staged(self, values: Any) -> np.ndarray:
+        """Return components as they are; while tracing under names, so that what is built on them stays small."""
+        return components(list(values))
+
     def drift(self, x: Any, t: Any) -> np.ndarray:
         """The Itô drift, (d,)."""
         return self.at("drift", self.statement.ito_drift, x, t)
@@ -121,6 +125,9 @@ class StagedModel(Model):
             self.assignments.append((self._named[e], e))
         return self._named[e]
 
+    def staged(self, values: Any) -> np.ndarray:
+        return components([self.named(v) for v in values])
+
     def at(self, what: str, exprs: tuple, x: Any, t: Any) -> np.ndarray:
         """Return the named values of expressions in (x, t) at a stage."""
         point = (*(self.named(v) for v in x), self.named(t))
@@ -149,7 +156,7 @@ class ArrayModel(Model):
 
 
 def times_dw(sigma: np.ndarray, dw: np.ndarray) -> np.ndarray:
-    """Return sigma dw by components, leaving out the entries that are zero (diagonal noise costs d products, not d m)."""
+    """Return sigma dw by components without the entries that are zero (diagonal noise costs d products, not d m)."""
     rows = [[(s, w) for s, w in zip(row, dw, strict=True) if not _is_zero(s)] for row in sigma]
     return components([sum((s * w for s, w in row), 0.0) for row in rows])
 

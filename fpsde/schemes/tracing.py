@@ -115,8 +115,8 @@ def traced_step(scheme: Any, process: Any, tracked: Sequence[Tracked] = ()) -> T
         _walled(model, interval, low, high, x, i, advance.x[i], t, dt, wall_uniforms.get(i))
         for i, (interval, low, high) in enumerate(bounds)
     ]
-    carried = [v for name in aux for v in np.atleast_1d(aux[name])]
-    moved = [*moved, *(v for name in aux for v in np.atleast_1d(advance.aux[name]))]
+    carried = [v for name in aux for v in _listed(aux[name])]
+    moved = [*moved, *(v for name in aux for v in _listed(advance.aux[name]))]
     moved = _held(bounds, x, [*x, *carried], moved)
     state = [*s.x, *(unwrap(v) for v in carried)]
     outputs = [unwrap(v) for v in moved]
@@ -175,10 +175,15 @@ def _by_name(aux: Mapping[str, Any], values: Sequence[Any]) -> dict[str, Any]:
     """Return ``values`` in the shapes and under the names of ``aux``."""
     out, first = {}, 0
     for name, like in aux.items():
-        size = np.size(like)
-        out[name] = components(list(values[first : first + size])) if np.ndim(like) else values[first]
+        size = len(_listed(like))
+        out[name] = components(list(values[first : first + size])) if isinstance(like, np.ndarray) else values[first]
         first += size
     return out
+
+
+def _listed(value: Any) -> list[Any]:
+    """Return the values of auxiliary state: of each component, or the one of a particle."""
+    return list(value) if isinstance(value, np.ndarray) else [value]
 
 
 def _held(bounds: list, x: Components, state: list[Any], moved: list[Any]) -> list[Any]:
