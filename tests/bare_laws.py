@@ -1,0 +1,62 @@
+"""Laws of affine steps by linear algebra: the map of a traced step, x' = M x + c + N z, and where it settles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import linalg
+
+from fpsde.printing import NUMPY_NAMES
+from fpsde.schemes.kernel import body_lines
+from fpsde.schemes.tracing import constant_rows, traced_step
+
+
+@dataclass(frozen=True)
+class AffineForm:
+    """x' = M x + c + N z of the whole state (positions, auxiliary state, what is seen) in standard normals z."""
+
+    M: np.ndarray
+    c: np.ndarray
+    N: np.ndarray
+    seen: slice  #: the rows of the state that observers see
+
+
+def run_text(step, row, state, z):
+    """Return the state ``(rows, n)`` after the lines of a traced step, run by NumPy on ``state`` and ``z`` (r, n)."""
+    names = dict(NUMPY_NAMES)
+    names |= {s.name: v for s, v in zip(step.state, state, strict=True)}
+    names |= {s.name: v for s, v in zip(step.normals, z, strict=True)}
+    names |= {s.name: v for s, v in zip(step.constants, row, strict=True)}
+    exec("\n".join(body_lines(step)), names)
+    return np.stack([np.broadcast_to(names[f"next{i}"], np.shape(state)[1:]) for i in range(len(step.outputs))])
+
+
+def affine_form(scheme, process, dt, *, t=0.0) -> AffineForm:
+    """Return the affine map of the traced step from t to t + dt; AssertionError where the step is no affine map."""
+    step = traced_step(scheme, process)
+    row = constant_rows(step, process, np.array([t, t + dt]))[0]
+    rows, r = len(step.state), len(step.normals)
+    points = np.concatenate([np.zeros((1, rows + r)), np.eye(rows + r)]).T
+    out = run_text(step, row, points[:rows], points[rows:])
+    c, slopes = out[:, 0], out[:, 1:] - out[:, :1]
+    far = np.random.default_rng(7).normal(size=(rows + r, 20))
+    np.testing.assert_allclose(
+        run_text(step, row, far[:rows], far[rows:]), c[:, None] + slopes @ far, rtol=1e-12, atol=1e-13
+    )
+    used = slice(0, rows - step.flagged)
+    seen = slice(step.observed, step.observed + step.dim)
+    return AffineForm(slopes[used, used], c[used], slopes[used, rows:], seen)
+
+
+def stationary_mean(scheme, process, dt) -> np.ndarray:
+    """Return the stationary mean of what observers see, ``(d,)``."""
+    form = affine_form(scheme, process, dt)
+    return np.linalg.solve(np.eye(len(form.c)) - form.M, form.c)[form.seen]
+
+
+def stationary_covariance(scheme, process, dt) -> np.ndarray:
+    """Return the stationary covariance of what observers see, ``(d, d)``: S = M S M^T + N N^T."""
+    form = affine_form(scheme, process, dt)
+    assert np.max(np.abs(np.linalg.eigvals(form.M))) < 1, "the chain has no stationary law"
+    return linalg.solve_discrete_lyapunov(form.M, form.N @ form.N.T)[form.seen, form.seen]
