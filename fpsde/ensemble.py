@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fpsde.errors import InvalidInput
+from fpsde.validation import probability
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,28 @@ class PowerSums:
 
 
 @dataclass(frozen=True)
+class ProductSums:
+    """Sums over the particles at one time: ``sums[i]`` of (x_i - c_i), ``products[i, j]`` of (x_i - c_i)(x_j - c_j)."""
+
+    time: float
+    n: int
+    centre: np.ndarray  #: (d,)
+    sums: np.ndarray  #: (d,)
+    products: np.ndarray  #: (d, d)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """The sample mean, ``(d,)``."""
+        return self.centre + self.sums / self.n
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """The sample covariance (divisor n), ``(d, d)``."""
+        mean = self.sums / self.n
+        return self.products / self.n - np.outer(mean, mean)
+
+
+@dataclass(frozen=True)
 class Counts:
     """A histogram at one time: integer counts in equal bins, and beside them."""
 
@@ -42,8 +65,48 @@ class Counts:
     above: np.ndarray  #: (d,), particles at or above the last face
     nan: np.ndarray  #: (d,), particles that are not a number
 
+    def quantile(self, q: float) -> np.ndarray:
+        """Return the sample quantile of each component, ``(d,)``, to within the width of a bin.
+
+        The counts are taken as even within a bin. InvalidInput where it lies beside the bins, or particles are NaN.
+        """
+        q = probability("q", q)
+        out = np.empty(len(self.counts))
+        for i, counts in enumerate(self.counts):
+            n = int(counts.sum() + self.below[i] + self.above[i] + self.nan[i])
+            wanted, reached = q * n, self.below[i] + np.cumsum(counts)
+            if self.nan[i] or wanted < self.below[i] or wanted > reached[-1]:
+                raise InvalidInput(
+                    f"the {q} quantile of component {i} is not in the bins: of {n} particles {self.below[i]} are "
+                    f"below {self.faces[i, 0]}, {self.above[i]} above {self.faces[i, -1]}, {self.nan[i]} NaN; "
+                    "take wider bins"
+                )
+            k = int(np.searchsorted(reached, wanted))
+            share = (wanted - (reached[k] - counts[k])) / max(counts[k], 1)
+            out[i] = self.faces[i, k] + share * (self.faces[i, k + 1] - self.faces[i, k])
+        return out
+
 
 @dataclass(frozen=True)
+class JointCounts:
+    """A histogram of two components at one time."""
+
+    time: float
+    faces: tuple[np.ndarray, ...]  #: (bins + 1,) of each axis
+    counts: np.ndarray  #: (bins, other bins), int64
+    outside: int  #: particles beside the rectangle, NaN among them
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectories:
+    """Whole paths of a few particles."""
+
+    times: np.ndarray  #: (n_steps + 1,), the start included
+    particles: np.ndarray  #: their ids
+    x: np.ndarray  #: (particles, d, n_steps + 1)
+
+
+@dataclass(frozen=True, eq=False)
 class Ensemble:
     """A finished (or interrupted) run.
 
@@ -54,13 +117,15 @@ class Ensemble:
     n_particles: int
     requested: int
     x: np.ndarray | None
-    moments: tuple[PowerSums, ...]
-    histograms: tuple[Counts, ...]
-    snapshots: tuple[tuple[float, np.ndarray], ...]
-    not_finite: int  #: particles whose position is NaN or infinite at the end
+    values: Mapping[str, np.ndarray]  #: by name, (n,) or (d, n): what was tracked, and the scheme's auxiliary state
+    observers: tuple[Any, ...]
+    results: tuple[Any, ...]  #: of each of ``observers``
+    not_finite: int  #: particles whose position became NaN or infinite
+    first_not_finite: tuple[int, int] | None  #: (step, particle) where that happened first; steps count from 1
     failed: int  #: particles for which the scheme raised its failure flag
     absorbed: tuple[tuple[int, int], ...]  #: particles on the low and the high absorbing wall, for each component
     provenance: Mapping[str, Any]
+    shards: Any = None  #: what :func:`fpsde.merged` merges
 
     @property
     def interrupted(self) -> bool:
@@ -73,6 +138,34 @@ class Ensemble:
         if self.x is None:
             raise InvalidInput("the positions of this run were not kept; run it with keep_positions=True")
         return self.x
+
+    def result(self, observer: Any) -> Any:
+        """Return what ``observer`` (one of those given to the run) saw."""
+        for given, result in zip(self.observers, self.results, strict=True):
+            if given is observer:
+                return result
+        raise InvalidInput(f"{observer!r} is none of the {len(self.observers)} observers of this run")
+
+    def _first(self, kind: str) -> Any:
+        for given, result in zip(self.observers, self.results, strict=True):
+            if type(given).__name__ == kind:
+                return result
+        return ()
+
+    @property
+    def moments(self) -> tuple[PowerSums, ...]:
+        """What the first ``Moments`` of the run saw, one for each time."""
+        return self._first("Moments")
+
+    @property
+    def histograms(self) -> tuple[Counts, ...]:
+        """What the first ``Histogram`` of the run saw, one for each time."""
+        return self._first("Histogram")
+
+    @property
+    def snapshots(self) -> tuple[tuple[float, np.ndarray], ...]:
+        """What the first ``Snapshots`` of the run saw, (time, positions) for each time."""
+        return self._first("Snapshots")
 
     def snapshot(self, time: float) -> np.ndarray:
         """Return the positions ``(d, n)`` seen at ``time``."""

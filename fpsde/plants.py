@@ -58,7 +58,7 @@ def _reused(process: Process, scheme: Scheme, *, n_particles: int, **run: Any) -
         n_particles=n_particles,
         requested=n_particles,
         x=twice(half.positions),
-        snapshots=tuple((t, twice(x)) for t, x in half.snapshots),
+        results=tuple(tuple((t, twice(x)) for t, x in seen) for seen in half.results),
     )
 
 
@@ -68,8 +68,8 @@ def _one_step_short(
     """Stop one step early and call it the end."""
     seen = [Snapshots(times[1:-1]) if isinstance(observer, Snapshots) else observer for observer in observers]
     short = simulate(process, scheme, times=times[:-1], observers=seen, **run)
-    snapshots = (*short.snapshots, (float(times[-1]), short.positions)) if short.snapshots else ()
-    return replace(short, t=float(times[-1]), snapshots=snapshots)
+    ended = tuple((*seen, (float(times[-1]), short.positions)) for seen in short.results)
+    return replace(short, t=float(times[-1]), results=ended)
 
 
 def _claiming(change: Callable[[Process], Process]) -> Callable[[Corners], Corners]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,20 @@ def put_bytes(path: Path, content: bytes) -> None:
     """Write a file."""
     try:
         path.write_bytes(content)
+    except OSError as error:
+        raise BackendUnavailable(
+            f"{path} cannot be written ({error}); free some space or name another place"
+        ) from error
+
+
+def put_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, whatever stops the program: beside it, and then in its place."""
+    try:
+        with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=path.name, suffix=".tmp", delete=False) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(file.name, path)
     except OSError as error:
         raise BackendUnavailable(
             f"{path} cannot be written ({error}); free some space or name another place"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fpsde.integrators.compiled import compiled, fill_source, step_source
+from fpsde.integrators.looks import Looks
 from fpsde.integrators.loop import LANES, driver
 from fpsde.noise import Normals
 from fpsde.schemes.tracing import constant_rows, traced_step
@@ -67,8 +68,8 @@ def all_steps(
     step = traced_step(scheme, process)
     state = np.zeros((len(step.state), x.shape[1]), dtype)
     state[: len(x)] = x
-    weights = step.coarsening(1)
-    r, d, n_steps = weights.shape[1], process.dim, len(times) - 1
+    weights, looks = step.coarsening(1), Looks(())
+    r, n_steps = weights.shape[1], len(times) - 1
     driver(dtype, normals)(
         compiled("step", step_source(step, dtype, normals)).step,
         fill_of(normals),
@@ -83,12 +84,13 @@ def all_steps(
         np.empty((r * normals.per_block, LANES), normals.value),
         np.empty((r, LANES), normals.value),
         step.observed,
-        np.full((3, n_steps), -1),
-        np.zeros(d),
-        np.zeros((0, d, 1, 4)),
-        np.zeros(d),
-        np.ones(d),
-        np.zeros((0, d, 4, 4), np.int64),
-        np.zeros((0, d, x.shape[1]), dtype),
+        process.dim,
+        looks.due(0, n_steps),
+        looks.integers,
+        looks.reals,
+        looks.empty_sums(x.shape[1] // LANES),
+        looks.empty_counts(),
+        looks.empty_copies(x.shape[1], dtype),
+        np.full(x.shape[1], -1),
     )
     return state

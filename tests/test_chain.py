@@ -140,8 +140,8 @@ def test_draws_used_twice_far_apart_fail_on_edge_one(copies, seed) -> None:
     def repeated(process, scheme, *, n_particles, **run):
         part = simulate(process, scheme, n_particles=n_particles // copies, **run)
         x = np.tile(part.positions, (1, copies))
-        snapshots = tuple((t, np.tile(s, (1, copies))) for t, s in part.snapshots)
-        return replace(part, n_particles=x.shape[1], requested=x.shape[1], x=x, snapshots=snapshots)
+        seen = tuple(tuple((t, np.tile(s, (1, copies))) for t, s in one) for one in part.results)
+        return replace(part, n_particles=x.shape[1], requested=x.shape[1], x=x, results=seen)
 
     report = verify(OWN, euler_maruyama, n_particles=100_000, seed=seed, corners=Corners(particles=repeated), **ASKED)
     assert report.chains[0].verdict(1) is Verdict.FAIL

@@ -1,7 +1,35 @@
 """Particles: the loop on the CPU, observers, initial laws."""
 
+from fpsde.integrators.functionals import (
+    Autocorrelation,
+    Crossings,
+    Displacement,
+    FirstPassage,
+    Functional,
+    Passages,
+)
 from fpsde.integrators.initial import Sampler
-from fpsde.integrators.observers import Histogram, Moments, Snapshots
-from fpsde.integrators.simulation import simulate
+from fpsde.integrators.observers import Covariance, Histogram, JointHistogram, Moments, Observer, Snapshots
+from fpsde.integrators.paths import Paths
+from fpsde.integrators.simulation import merged, simulate
+from fpsde.schemes.tracked import Tracked
 
-__all__ = ["Histogram", "Moments", "Sampler", "Snapshots", "simulate"]
+__all__ = [
+    "Autocorrelation",
+    "Covariance",
+    "Crossings",
+    "Displacement",
+    "FirstPassage",
+    "Functional",
+    "Histogram",
+    "JointHistogram",
+    "Moments",
+    "Observer",
+    "Passages",
+    "Paths",
+    "Sampler",
+    "Snapshots",
+    "Tracked",
+    "merged",
+    "simulate",
+]

@@ -36,11 +36,12 @@ class Sampler:
         integer("uniforms", self.uniforms, least=1)
 
 
-def start_of(x0: Any, process: Any, *, n_particles: int, seed: int) -> Start:
+def start_of(x0: Any, process: Any, *, n_particles: int, seed: int, first: int = 0) -> Start:
     """Return the function that gives the initial positions of a range of particle ids.
 
     ``x0`` is a number or d of them (a point), a law or d laws (independent components), or positions ``(d, n)`` --
-    ``(n,)`` in one dimension -- or a :class:`Sampler`. A draw depends on (seed, particle id) alone.
+    ``(n,)`` in one dimension, of the ids from ``first`` on -- or a :class:`Sampler`. A draw depends on (seed, particle
+    id) alone.
     """
     if isinstance(x0, Sampler):
         return _sampled(x0, process, seed)
@@ -49,7 +50,7 @@ def start_of(x0: Any, process: Any, *, n_particles: int, seed: int) -> Start:
     if not (isinstance(given, (list, tuple)) and any(isinstance(v, Law) for v in given)):
         values = finite_array("x0", x0)
         if values.shape not in ((), (d,)):
-            return _given(values, process, n_particles)
+            return _given(values, process, n_particles, first)
         given = np.broadcast_to(values, (d,))
     laws = [v if isinstance(v, Law) else Point(finite("x0", v)) for v in given]
     if len(laws) != d:
@@ -95,12 +96,12 @@ def _sampled(sampler: Sampler, process: Any, seed: int) -> Start:
     def draw(first: int, count: int) -> np.ndarray:
         ids = np.arange(first, first + count, dtype=np.uint64)
         x = finite_array("x0", sampler.draw(uniforms(seed, Purpose.INITIAL, particles=ids, count=sampler.uniforms)))
-        return _given(x, process, count)(0, count)
+        return _given(x, process, count, first)(first, count)
 
     return draw
 
 
-def _given(values: np.ndarray, process: Any, n_particles: int) -> Start:
+def _given(values: np.ndarray, process: Any, n_particles: int, offset: int) -> Start:
     positions = values[None, :] if process.dim == 1 and values.ndim == 1 else values
     if positions.shape != (process.dim, n_particles):
         raise InvalidInput(
@@ -113,4 +114,4 @@ def _given(values: np.ndarray, process: Any, n_particles: int) -> Start:
                 f"{outside} of {n_particles} initial positions lie outside of the domain "
                 f"({interval.low}, {interval.high}) of {process.name}"
             )
-    return lambda first, count: positions[:, first : first + count]
+    return lambda first, count: positions[:, first - offset : first - offset + count]

@@ -1,4 +1,4 @@
-"""The loop over blocks of particles and steps: noise, step, observers. One driver for every model.
+"""The loop over blocks of particles and steps: noise, step, what observers look at. One driver for every model.
 
 A block of ``LANES`` particles runs all its steps while its state and noise stay in the first-level cache. The step and
 the generator come in as compiled functions, so this file is compiled once for an installation and never for a model.
@@ -19,8 +19,17 @@ from fpsde.noise import Normals
 #: Particles that a kernel advances together: their state and noise stay in the first-level cache. It stands here since
 #: Numba's cache of the loop looks at the stamp of this file and of no other.
 LANES = 512
-#: Powers of (x - centre) that the moment observer sums.
+#: Powers of (x - centre) that a look at moments sums.
 POWERS = 4
+#: Tables that a look at counts fills in turn, so that neighbours in one bin do not wait for each other.
+TABLES = 4
+#: The kinds of looks; the columns of ``looks`` and ``reals`` that they read are beside each.
+SUMS = 0  #: row, -, -, -, first slot       | centre
+PRODUCTS = 1  #: row, other row, -, -, first slot | centre, other centre
+COUNTS = 2  #: row, -, bins, -, first place     | low, scale
+JOINT_COUNTS = 3  #: row, other row, bins, other bins, first place | low, scale, other low, other scale
+COPIES = 4  #: row, -, -, -, first slot
+KIND, ROW, OTHER_ROW, BINS, OTHER_BINS, FIRST = range(6)
 
 
 @kernel()
@@ -48,18 +57,85 @@ def power_sums(seen: Any, count: int, centre: float, scratch: Any, out: Any) -> 
 
 
 @kernel()
-def count_bins(seen: Any, count: int, low: float, scale: float, tables: Any, places: Any) -> None:
-    """Add the first ``count`` lanes to the counts: bin 0 below, 1 .. n inside, n + 1 above, n + 2 NaN.
+def product_sum(a: Any, b: Any, count: int, centre_a: float, centre_b: float, p: Any) -> Any:
+    """Return sum (a - centre_a) (b - centre_b) over the first ``count`` lanes."""
+    for l in range(LANES):  # noqa: E741
+        p[l] = (a[l] - centre_a) * (b[l] - centre_b) if l < count else 0.0
+    return halved(p)
 
-    Four tables take the lanes in turn, so that neighbours in one bin do not wait for each other.
-    """
-    bins = tables.shape[1] - 3
+
+@kernel()
+def place_bins(seen: Any, low: float, scale: float, bins: int, places: Any) -> None:
+    """Write the bin of each lane: 0 below, 1 .. bins inside, bins + 1 above, bins + 2 NaN."""
     for l in range(LANES):  # noqa: E741
         y = (seen[l] - low) * scale
         inside = np.int32(y) + 1 if 0.0 <= y < bins else (0 if y < 0.0 else bins + 1)
         places[l] = inside if y == y else bins + 2
-    for l in range(count):  # noqa: E741
-        tables[l & 3, places[l]] += 1
+
+
+@kernel()
+def look(
+    w: Any,  # (rows * LANES,) state of a block
+    here: Any,  # particles of it that are real
+    b: Any,  # which block of the chunk it is
+    looks: Any,  # (K, 6) integers: what is looked at, see the kinds
+    reals: Any,  # (K, 4)
+    slots: Any,  # (K,): number of the time at which look k is due, or -1
+    sums: Any,  # (slots, blocks, POWERS)
+    counts: Any,  # (places,) integers: tables one after the other
+    copies: Any,  # (slots, n)
+    scratch: Any,  # (2, LANES)
+    places: Any,  # (2, LANES) int32
+) -> None:
+    """Take every look that is due after a step at one block."""
+    for k in range(looks.shape[0]):
+        if slots[k] < 0:
+            continue
+        row = looks[k, ROW]
+        kind = looks[k, KIND]
+        a = w[row * LANES : (row + 1) * LANES]
+        if kind == SUMS:
+            power_sums(a, here, reals[k, 0], scratch, sums[looks[k, FIRST] + slots[k], b])
+        elif kind == PRODUCTS:
+            other = looks[k, OTHER_ROW]
+            pair = w[other * LANES : (other + 1) * LANES]
+            sums[looks[k, FIRST] + slots[k], b, 0] = product_sum(a, pair, here, reals[k, 0], reals[k, 1], scratch[0])
+        elif kind == COUNTS:
+            size = looks[k, BINS] + 3
+            first = looks[k, FIRST] + slots[k] * TABLES * size
+            place_bins(a, reals[k, 0], reals[k, 1], looks[k, BINS], places[0])
+            for l in range(here):  # noqa: E741
+                counts[first + (l & (TABLES - 1)) * size + places[0, l]] += 1
+        elif kind == JOINT_COUNTS:
+            other = looks[k, OTHER_ROW]
+            width = looks[k, OTHER_BINS] + 3
+            first = looks[k, FIRST] + slots[k] * (looks[k, BINS] + 3) * width
+            place_bins(a, reals[k, 0], reals[k, 1], looks[k, BINS], places[0])
+            pair = w[other * LANES : (other + 1) * LANES]
+            place_bins(pair, reals[k, 2], reals[k, 3], looks[k, OTHER_BINS], places[1])
+            for l in range(here):  # noqa: E741
+                counts[first + places[0, l] * width + places[1, l]] += 1
+        else:
+            for l in range(LANES):  # noqa: E741
+                copies[looks[k, FIRST] + slots[k], b * LANES + l] = a[l]
+
+
+@kernel()
+def mark_exploded(w: Any, observed: int, dim: int, now: int, exploded: Any) -> Any:
+    """Return whether a particle is not finite for the first time, and write ``now`` for it (if now >= 0)."""
+    found = False
+    for i in range(observed, observed + dim):
+        seen = w[i * LANES : (i + 1) * LANES]
+        worst = 0.0
+        for l in range(LANES):  # noqa: E741
+            worst += 0.0 * seen[l]  # NaN as soon as one is not finite
+        if worst != worst:
+            for l in range(LANES):  # noqa: E741
+                if exploded[l] < 0 and not np.isfinite(seen[l]):
+                    found = True
+                    if now >= 0:
+                        exploded[l] = now
+    return found
 
 
 @kernel()
@@ -99,57 +175,62 @@ def _drive(
     z: Any,  # (r * normals in a block, LANES) scratch
     coarse: Any,  # (r, LANES) scratch
     observed: Any,  # first row that observers see
-    when: Any,  # (3, n_steps): index of the moments, histogram, snapshot taken after each step, or -1
-    centres: Any,  # (d,)
-    sums: Any,  # (n_moments, d, n_blocks, POWERS)
-    low: Any,  # (d,)
-    scale: Any,  # (d,)
-    tables: Any,  # (n_histograms, d, 4, bins + 3)
-    snapshots: Any,  # (n_snapshots, d, n)
+    dim: Any,  # and how many
+    due: Any,  # (n_steps, K): number of the time at which look k is due after each step, or -1
+    looks: Any,
+    reals: Any,
+    sums: Any,
+    counts: Any,
+    copies: Any,
+    exploded: Any,  # (n,): number of the step after which a particle was not finite, or -1
 ) -> None:
     """Run all steps of a chunk of particles."""
     rows = x.shape[0]
     sub, r = weights.shape[0], weights.shape[1]
-    per_block = z.shape[0] // r
-    d = centres.shape[0]
+    per_block = max(z.shape[0] // max(r, 1), 1)
     w = np.empty(rows * LANES, x.dtype)
     acc = np.empty((r, LANES))
     scratch = np.empty((2, LANES))
-    places = np.empty(LANES, np.int32)
+    places = np.empty((2, LANES), np.int32)
+    anything = np.zeros(constants.shape[0], np.bool_)
+    for s in range(due.shape[0]):
+        for k in range(due.shape[1]):
+            anything[s] |= due[s, k] >= 0
     for b in range(x.shape[1] // LANES):
         particle = np.uint64(first_id + b * LANES)
         here = min(LANES, count - b * LANES)
-        for i in range(rows):
-            w[i * LANES : (i + 1) * LANES] = x[i, b * LANES : (b + 1) * LANES]
-        filled = -1
-        for s in range(constants.shape[0]):
-            now = first_step + s
-            if sub == 1:
-                group = now // per_block
-                if group != filled:
-                    for q in range(r):
-                        fill(
-                            z[q * per_block : (q + 1) * per_block],
-                            particle,
-                            np.uint64(group * r + q),
-                            np.uint64(0),
-                            key0,
-                            key1,
-                        )
-                    filled = group
-                place = (now % per_block) * r
-                step(w, z[place : place + r], constants[s])
-            else:
-                coarsened(fill, z[:per_block], acc, coarse, particle, now, weights, key0, key1)
-                step(w, coarse, constants[s])
-            for i in range(d):
-                seen = w[(observed + i) * LANES : (observed + i + 1) * LANES]
-                if when[0, s] >= 0:
-                    power_sums(seen, here, centres[i], scratch, sums[when[0, s], i, b])
-                if when[1, s] >= 0:
-                    count_bins(seen, here, low[i], scale[i], tables[when[1, s], i], places)
-                if when[2, s] >= 0:
-                    snapshots[when[2, s], i, b * LANES : (b + 1) * LANES] = seen
+        lost = exploded[b * LANES : (b + 1) * LANES]
+        # a second time only where particles exploded, to find the step at which each did
+        for again in range(2):
+            for i in range(rows):
+                w[i * LANES : (i + 1) * LANES] = x[i, b * LANES : (b + 1) * LANES]
+            filled = -1
+            for s in range(constants.shape[0]):
+                now = first_step + s
+                if sub == 1:
+                    group = now // per_block
+                    if group != filled:
+                        for q in range(r):
+                            fill(
+                                z[q * per_block : (q + 1) * per_block],
+                                particle,
+                                np.uint64(group * r + q),
+                                np.uint64(0),
+                                key0,
+                                key1,
+                            )
+                        filled = group
+                    place = (now % per_block) * r
+                    step(w, z[place : place + r], constants[s])
+                else:
+                    coarsened(fill, z[:per_block], acc, coarse, particle, now, weights, key0, key1)
+                    step(w, coarse, constants[s])
+                if again == 1:
+                    mark_exploded(w, observed, dim, now + 1, lost)
+                elif anything[s]:
+                    look(w, here, b, looks, reals, due[s], sums, counts, copies, scratch, places)
+            if again == 1 or not mark_exploded(w, observed, dim, -1, lost):
+                break
         for i in range(rows):
             x[i, b * LANES : (b + 1) * LANES] = w[i * LANES : (i + 1) * LANES]
 
@@ -173,11 +254,11 @@ def fill_signature(normals: Normals) -> Any:
 @cache
 def driver(dtype: str, normals: Normals) -> Any:
     """Return the compiled loop for a state type and a grade of normals."""
-    real, noise = numba.from_dtype(np.dtype(dtype)), numba.from_dtype(np.dtype(normals.value))
+    real, noise = _numba(dtype), _numba(normals.value)
     f8, i8, u4 = types.float64, types.int64, types.uint32
     signature = types.void(
         types.FunctionType(step_signature(dtype, normals)), types.FunctionType(fill_signature(normals)),
-        real[:, ::1], i8, i8, i8, f8[:, ::1], u4, u4, f8[:, :, ::1], noise[:, ::1], noise[:, ::1], i8,
-        i8[:, ::1], f8[::1], f8[:, :, :, ::1], f8[::1], f8[::1], i8[:, :, :, ::1], real[:, :, ::1],
+        real[:, ::1], i8, i8, i8, f8[:, ::1], u4, u4, f8[:, :, ::1], noise[:, ::1], noise[:, ::1], i8, i8,
+        i8[:, ::1], i8[:, ::1], f8[:, ::1], f8[:, :, ::1], i8[::1], real[:, ::1], i8[::1],
     )  # fmt: skip
     return kernel(signature)(_drive)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from fpsde.density import Uniform
 from fpsde.errors import InvalidInput
 from fpsde.integrators import Histogram, Moments, Snapshots, simulate
+from fpsde.integrators.looks import joined
 from fpsde.integrators.loop import LANES, POWERS
-from fpsde.integrators.observers import scheduled
-from fpsde.integrators.simulation import paired_sum
+from fpsde.integrators.observers import Scene
+from fpsde.integrators.tallies import grown, tree_nodes, tree_total
 from fpsde.noise import Normals
 from fpsde.processes.process import Process
 from fpsde.schemes import euler_maruyama
@@ -45,7 +46,7 @@ def tree_sums(x, centre):
     while powers.shape[1] > 1:
         half = powers.shape[1] // 2
         powers = powers[:, :half] + powers[:, half:]
-    return paired_sum(powers[:, 0], axis=0)
+    return tree_total(tree_nodes(powers[:, 0], 0))
 
 
 # --- moments
@@ -85,17 +86,29 @@ def test_a_centre_near_the_mean_keeps_digits(seed):
     assert abs(far.moments[0].variance[0] / exact - 1) > 1e-3
 
 
-@given(st.integers(1, 300), st.sampled_from([1, 2, 4, 8, 64]))
-def test_paired_sums_do_not_depend_on_a_cut_at_a_power_of_two(n, size):
+def padded_tree(values):
+    """Return the sum by pairs, pairs of pairs and so on, of the values with zeros after them."""
+    padded = np.concatenate([values, np.zeros((512 - len(values), 2))])
+    while len(padded) > 1:
+        padded = padded[0::2] + padded[1::2]
+    return padded[0]
+
+
+@given(st.integers(1, 300), st.integers(1, 70))
+def test_tree_sums_do_not_depend_on_the_cut(n, size):
     values = np.random.default_rng(n).normal(size=(n, 2)) * 10.0 ** np.arange(n)[:, None]
-    cut = np.stack([paired_sum(values[i : i + size], axis=0) for i in range(0, n, size)])
-    np.testing.assert_array_equal(paired_sum(cut, axis=0), paired_sum(values, axis=0))
+    order = np.random.default_rng(size).permutation(range(0, n, size))
+    cut: dict = {}
+    for i in order:
+        cut = grown(cut, tree_nodes(values[i : i + size], i))
+    np.testing.assert_array_equal(tree_total(cut), tree_total(tree_nodes(values, 0)))
+    np.testing.assert_array_equal(tree_total(cut), padded_tree(values))
 
 
-def test_sums_cut_elsewhere_would_differ():
+def test_sums_in_another_order_would_differ():
     values = np.random.default_rng(3).normal(size=(1000, 5))
-    cut = np.stack([paired_sum(values[i : i + 3], axis=0) for i in range(0, 1000, 3)])
-    assert not np.array_equal(paired_sum(cut, axis=0), paired_sum(values, axis=0))
+    cut = np.stack([values[i : i + 3].sum(axis=0) for i in range(0, 1000, 3)])
+    assert not np.array_equal(tree_total(tree_nodes(cut, 0)), tree_total(tree_nodes(values, 0)))
 
 
 # --- histograms
@@ -198,19 +211,28 @@ def test_observers_change_nothing_of_the_run(seed):
 GRID = np.arange(11) * 0.1
 
 
+def scene(grid=GRID, dim=1, dtype=np.float64):
+    return Scene(grid, dim, 0, {}, np.dtype(dtype))
+
+
 def test_times_are_found_on_uniform_and_other_grids():
-    schedule = scheduled([Moments([0.1, 0.3, 1.0]), Snapshots([0.7])], GRID, dim=1)
-    assert schedule.when[0].tolist() == [0, -1, 1, -1, -1, -1, -1, -1, -1, 2]
-    assert schedule.when[1].max() == -1 and schedule.when[2].argmax() == 6
-    np.testing.assert_allclose(schedule.times[0], [0.1, 0.3, 1.0])
+    assert scene().steps("Moments", [0.1, 0.3, 1.0]).tolist() == [1, 3, 10]
     grid = np.array([0.0, 0.001, 0.5, 3.0])
-    assert scheduled([Histogram(0, 1, times=[0.001, 3.0])], grid, dim=1).when[1].tolist() == [0, -1, 1]
-    assert scheduled([Moments()], grid, dim=1).when[0].tolist() == [-1, -1, 0]  # the end, if nothing is said
+    assert scene(grid).steps("Histogram", [0.001, 3.0]).tolist() == [1, 3]
+    assert scene(grid).steps("Moments", None).tolist() == [3]  # the end, if nothing is said
 
 
 def test_times_up_to_rounding_are_found():
-    schedule = scheduled([Snapshots([0.1 + 0.2, 0.7 - 1e-12])], GRID, dim=1)
-    assert np.flatnonzero(schedule.when[2] >= 0).tolist() == [2, 6]
+    assert scene().steps("Snapshots", [0.1 + 0.2, 0.7 - 1e-12]).tolist() == [3, 7]
+
+
+def test_what_is_due_in_a_part_of_the_run_is_what_is_due_in_the_whole():
+    here = scene()
+    looks = joined([o.looks(here) for o in (Moments([0.1, 0.3, 1.0]), Snapshots([0.7]), Histogram(0, 1, times=[0.3]))])
+    whole = looks.due(0, 10)
+    assert whole[:, 0].tolist() == [0, -1, 1, -1, -1, -1, -1, -1, -1, 2]
+    assert np.flatnonzero(whole[:, 1] >= 0).tolist() == [6] and np.flatnonzero(whole[:, 2] >= 0).tolist() == [2]
+    np.testing.assert_array_equal(np.concatenate([looks.due(0, 3), looks.due(3, 4), looks.due(4, 10)]), whole)
 
 
 BAD = {
@@ -244,12 +266,19 @@ BAD = {
 def test_bad_times_and_centres_are_refused(name):
     observer, message = BAD[name]
     with pytest.raises(InvalidInput, match=message):
-        scheduled([observer], GRID, dim=1)
+        observer.looks(scene())
 
 
-def test_two_observers_of_one_kind_are_refused():
-    with pytest.raises(InvalidInput, match="two observers of the kind Moments were given; give one with all its times"):
-        scheduled([Moments([0.1]), Snapshots([0.1]), Moments([0.2])], GRID, dim=1)
+def test_two_observers_of_one_kind_keep_their_results_apart(seed):
+    early, late = Moments([0.1]), Moments([0.2], centre=0.5)
+    run = simulate(
+        ou(), euler_maruyama, x0=0.1, t_end=0.2, dt=0.1, n_particles=1000, seed=seed, observers=[early, late]
+    )
+    (first,), (second,) = run.result(early), run.result(late)
+    assert (first.time, second.time) == (0.1, 0.2) and run.moments == (first,)
+    np.testing.assert_allclose(second.mean, run.x.mean(axis=1), rtol=1e-12)
+    with pytest.raises(InvalidInput, match="is none of the 2 observers of this run"):
+        run.result(Moments([0.1]))
 
 
 @pytest.mark.parametrize(
@@ -274,9 +303,9 @@ def test_the_four_powers_are_what_the_kernel_sums():
 
 @given(low=st.floats(-1e3, 1e3), length=st.floats(1e-3, 1e3), bins=st.integers(1, 1000))
 def test_the_high_end_itself_lies_above(low, length, bins):
-    schedule = scheduled([Histogram(low, low + length, bins)], GRID, dim=1)
-    assert ((low + length) - low) * schedule.scale[0] >= bins
-    assert schedule.scale[0] == pytest.approx(bins / length, rel=1e-9)
+    _, _, scale = scene().cell(low, low + length, bins)
+    assert ((low + length) - low) * scale >= bins
+    assert scale == pytest.approx(bins / length, rel=1e-9)
 
 
 def test_uniform_particles_fill_the_bins_evenly(seed):

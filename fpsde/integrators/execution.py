@@ -1,0 +1,142 @@
+"""All shards of a run: on threads of this process, or on any executor; finished ones are kept whatever happens."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from rich.progress import Progress, TimeElapsedColumn, TimeRemainingColumn
+
+from fpsde.integrators.checkpoint import Checkpoint
+from fpsde.integrators.plan import Plan
+from fpsde.integrators.shards import Gathered, Shard, StartState, Stopped, given_start, shard
+
+#: Shards handed out at a time for each thread, and to an executor, which does not say how many workers it has.
+AHEAD, AHEAD_ELSEWHERE = 4, 64
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """A run to be done: which particles, in shards of what size."""
+
+    plan: Plan
+    start: StartState
+    first: int
+    count: int
+    size: int
+    checkpoint: Checkpoint | None
+
+    @property
+    def ranges(self) -> list[tuple[int, int]]:
+        """(first, count) of each shard."""
+        end = self.first + self.count
+        return [(first, min(self.size, end - first)) for first in range(self.first, end, self.size)]
+
+
+def done(work: Work, *, threads: int, executor: Executor | None, progress: bool) -> Shard:
+    """Return the whole run as one shard, or after Ctrl-C what of it is finished."""
+    gathered = Gathered(work.plan, first=work.first, count=work.count)
+    todo = []
+    for first, count in work.ranges:
+        if work.checkpoint is not None and work.checkpoint.finished(first):
+            gathered.add(work.checkpoint.load(first))
+        else:
+            todo.append((first, count))
+
+    def keep(part: Shard) -> None:
+        if work.checkpoint is not None:
+            work.checkpoint.save(part)
+        gathered.add(part)
+
+    with _bar(work.count, progress) as show:
+        if executor is None:
+            _in_threads(work, todo, keep, threads, lambda: show(gathered.done))
+        else:
+            _elsewhere(work, todo, keep, executor, lambda: show(gathered.done))
+    return gathered.shard
+
+
+def _in_threads(
+    work: Work, todo: list[tuple[int, int]], keep: Callable[[Shard], None], threads: int, show: Callable[[], None]
+) -> None:
+    """Run the shards on threads. They also keep what is finished: Ctrl-C does not reach them, so it is kept whole."""
+    stop = threading.Event()
+
+    def one(first: int, count: int) -> None:
+        try:
+            keep(shard(work.plan, work.start, first=first, count=count, stop=stop.is_set))
+        except Stopped:
+            pass
+
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            _all_of(todo, lambda pair: pool.submit(one, *pair), show, ahead=AHEAD * threads)
+        except KeyboardInterrupt:
+            stop.set()
+        except BaseException:
+            stop.set()
+            raise
+
+
+def _elsewhere(
+    work: Work, todo: list[tuple[int, int]], keep: Callable[[Shard], None], executor: Executor, show: Callable[[], None]
+) -> None:
+    """Run the shards on an executor; one thread here keeps what comes back."""
+    sent: set[Future] = set()
+
+    with ThreadPoolExecutor(1) as keeper:
+
+        def submitted(pair: tuple[int, int]) -> Future:
+            first, count = pair
+            start = given_start(work.start, first, count)
+            there = executor.submit(shard, work.plan, start, first=first, count=count)
+            sent.add(there)
+
+            def collected() -> None:
+                keep(there.result())
+                sent.discard(there)
+
+            return keeper.submit(collected)
+
+        try:
+            _all_of(todo, submitted, show, ahead=AHEAD_ELSEWHERE)
+        except BaseException as error:
+            for there in list(sent):
+                there.cancel()
+            if not isinstance(error, KeyboardInterrupt):
+                raise
+
+
+def _all_of(
+    todo: list[tuple[int, int]], submit: Callable[[tuple[int, int]], Future], show: Callable[[], None], *, ahead: int
+) -> None:
+    waiting: set[Future] = set()
+    for pair in todo:
+        waiting.add(submit(pair))
+        if len(waiting) >= ahead:
+            waiting = collected(waiting, show)
+    while waiting:
+        waiting = collected(waiting, show)
+
+
+def collected(waiting: set[Future], show: Callable[[], None]) -> set[Future]:
+    """Wait until one more is finished; return the others."""
+    finished, rest = wait(waiting, return_when=FIRST_COMPLETED)
+    for future in finished:
+        future.result()
+    show()
+    return rest
+
+
+@contextmanager
+def _bar(total: int, shown: bool) -> Iterator[Any]:
+    if not shown:
+        yield lambda done: None
+        return
+    with Progress(*Progress.get_default_columns()[:-1], TimeElapsedColumn(), TimeRemainingColumn()) as bar:
+        task = bar.add_task("particles", total=total)
+        yield lambda done: bar.update(task, completed=done)

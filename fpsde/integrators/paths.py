@@ -1,0 +1,75 @@
+"""Full paths of a chosen few particles: their blocks are run again, since every number depends on (seed, id) alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from fpsde.ensemble import Trajectories
+from fpsde.errors import InvalidInput
+from fpsde.integrators.looks import Look, Looks
+from fpsde.integrators.loop import COPIES, LANES
+from fpsde.integrators.observers import Observer, Scene, Seen, Taken
+from fpsde.integrators.plan import Plan
+from fpsde.integrators.shards import SEGMENT, StartState, empty_record, padded
+from fpsde.validation import integer
+
+
+@dataclass(frozen=True)
+class Paths(Observer):
+    """The position of each of ``particles`` (ids) after every step; memory grows with their number times the steps.
+
+    Its result is a :class:`~fpsde.ensemble.Trajectories` of those of them that are in the run. ``of`` names a component
+    or a tracked value.
+    """
+
+    particles: Sequence[int]
+    of: Seen = None
+
+    def __post_init__(self) -> None:
+        ids = [integer("particles", one, least=0) for one in self.particles]
+        if not ids or len(set(ids)) < len(ids):
+            raise InvalidInput(f"particles={self.particles} of Paths; give different ids, one at least")
+
+    def looks(self, scene: Scene) -> tuple[Look, ...]:
+        scene.rows(self.of)  # refused at the door where there is no such thing
+        return ()
+
+    def read(self, scene: Scene, taken: Sequence[Taken]) -> None:
+        return None
+
+    def followed(self, scene: Scene, plan: Plan, start: StartState, ranges: Sequence[tuple[int, int]]) -> Trajectories:
+        """Return the paths of those of the particles whose ids are in ``ranges`` of (first, count)."""
+        rows = scene.rows(self.of)
+        ids = np.array([one for one in self.particles if any(0 <= one - a < n for a, n in ranges)], dtype=np.int64)
+        out = np.empty((len(ids), len(rows), plan.n_steps + 1), plan.machine.dtype)
+        for block in np.unique(ids // LANES):
+            here = np.flatnonzero(ids // LANES == block)
+            _follow(plan, start, int(block), rows, ids[here] - block * LANES, out, here)
+        return Trajectories(plan.constants.times, ids, out)
+
+
+def joined_paths(parts: Sequence[Trajectories]) -> Trajectories:
+    """Return the paths of runs with disjoint ids as one."""
+    ids, x = np.concatenate([one.particles for one in parts]), np.concatenate([one.x for one in parts])
+    return Trajectories(parts[0].times, ids, x)
+
+
+def _follow(
+    plan: Plan, start: StartState, block: int, rows: tuple[int, ...], lanes: np.ndarray, out: np.ndarray, here: Any
+) -> None:
+    """Run the particles of a block up to the last of ``lanes``, segment by segment, and copy these lanes out."""
+    count = int(lanes.max()) + 1
+    state = padded(start(block * LANES, count))
+    out[here, :, 0] = state[list(rows)][:, lanes].T
+    for s in range(0, plan.n_steps, SEGMENT):
+        steps = range(s, min(s + SEGMENT, plan.n_steps))
+        every = np.arange(steps.start, steps.stop) + 1
+        segment = replace(plan, looks=Looks(tuple(Look(COPIES, row, every) for row in rows)))
+        record = empty_record(segment, state.shape[1])
+        plan.machine.advance(segment, state, record, first=block * LANES, count=count, steps=steps)
+        copied = record.copies.reshape(len(rows), len(every), -1)[:, :, lanes]
+        out[here, :, s + 1 : s + 1 + len(every)] = np.moveaxis(copied, 2, 0)

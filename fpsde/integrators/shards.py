@@ -1,0 +1,207 @@
+"""One shard: the particles of a range of ids from start to end, and what is kept of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fpsde.domain import Interval, Wall
+from fpsde.errors import InvalidInput
+from fpsde.integrators.loop import LANES
+from fpsde.integrators.machine import Record
+from fpsde.integrators.plan import Plan
+from fpsde.integrators.tallies import Tally, tree_nodes
+
+#: Blocks of LANES particles that go through the loop together, at most.
+CHUNK_BLOCKS = 64
+#: Steps between two looks at whether the run was interrupted.
+SEGMENT = 1024
+#: (first_id, count) -> the state (rows, count) at the start
+StartState = Callable[[int, int], np.ndarray]
+
+
+class Stopped(Exception):
+    """The run was interrupted while a shard was under way."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """What some ranges of ids give: rows kept of each particle, copies taken on the way, and their tally."""
+
+    ranges: tuple[tuple[int, int], ...]  #: (first id, how many), in order
+    kept: np.ndarray  #: (rows, n)
+    copies: np.ndarray  #: (slots, n)
+    tally: Tally
+
+    @property
+    def count(self) -> int:
+        return sum(count for _, count in self.ranges)
+
+
+def shard(plan: Plan, start: StartState, *, first: int, count: int, stop: Callable[[], bool] = bool) -> Shard:
+    """Return the shard of the particles ``first`` .. ``first + count``; Stopped as soon as ``stop()`` says so."""
+    gathered = Gathered(plan, first=first, count=count)
+    for begin in range(first, first + count, CHUNK_BLOCKS * LANES):
+        gathered.add(_chunk(plan, start, begin, min(CHUNK_BLOCKS * LANES, first + count - begin), stop))
+    return gathered.shard
+
+
+@dataclass(eq=False)
+class Gathered:
+    """Shards of one range of ids, put together as they come, from any thread."""
+
+    plan: Plan
+    first: int
+    count: int
+    _ranges: list[tuple[int, int]] = field(default_factory=list)
+    _tally: Tally | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        kind = self.plan.machine.dtype
+        self._kept = np.empty((len(self.plan.layout.kept), self.count if self.plan.layout.kept else 0), kind)
+        self._copies = self.plan.looks.empty_copies(self.count if self.plan.looks.copy_rows else 0, kind)
+
+    def add(self, part: Shard) -> None:
+        """Put a shard to its place."""
+        column = 0
+        for first, count in part.ranges:
+            for whole, own in ((self._kept, part.kept), (self._copies, part.copies)):
+                if whole.size:
+                    whole[:, first - self.first : first - self.first + count] = own[:, column : column + count]
+            column += count
+        with self._lock:
+            self._ranges.extend(part.ranges)
+            self._tally = part.tally if self._tally is None else self._tally + part.tally
+
+    @property
+    def done(self) -> int:
+        """How many particles are finished."""
+        with self._lock:
+            return sum(count for _, count in self._ranges)
+
+    @property
+    def shard(self) -> Shard:
+        """What has come so far, as one shard."""
+        with self._lock:
+            if self._tally is None:
+                raise KeyboardInterrupt("the run was interrupted before any particle was finished")
+            ranges, tally = tuple(_joined(sorted(self._ranges))), self._tally
+        if sum(count for _, count in ranges) == self.count:
+            return Shard(ranges, self._kept, self._copies, tally)
+        ids = np.concatenate([np.arange(first, first + count) for first, count in ranges]) - self.first
+        kept, copies = (a[:, ids] if a.shape[1] else a for a in (self._kept, self._copies))
+        return Shard(ranges, kept, copies, tally)
+
+
+def merged_shards(shards: Sequence[Shard]) -> Shard:
+    """Return disjoint shards as one, its particles in the order of their ids; InvalidInput where they overlap."""
+    ordered = sorted(shards, key=lambda one: one.ranges)
+    ranges = [pair for one in ordered for pair in one.ranges]
+    for (first, count), (following, _) in zip(sorted(ranges), sorted(ranges)[1:], strict=False):
+        if first + count > following:
+            raise InvalidInput(f"particle {following} is in two of the runs; runs with disjoint ids can be merged")
+        if (first + count) % LANES:
+            raise InvalidInput(
+                f"a run ends at particle {first + count} and another begins at {following}; cut at multiples of "
+                f"{LANES} particles, at which sums merge to the same bits"
+            )
+    order = np.argsort(np.concatenate([np.arange(first, first + count) for first, count in ranges]), kind="stable")
+    kept, copies = (np.concatenate([getattr(one, name) for one in ordered], axis=1) for name in ("kept", "copies"))
+    tally = ordered[0].tally
+    for one in ordered[1:]:
+        tally = tally + one.tally
+    kept, copies = (a[:, order] if a.shape[1] else a for a in (kept, copies))
+    return Shard(tuple(_joined(sorted(ranges))), kept, copies, tally)
+
+
+def _joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return ordered ranges of ids, those that follow on one another as one."""
+    out = ranges[:1]
+    for first, count in ranges[1:]:
+        if sum(out[-1]) == first:
+            out[-1] = (out[-1][0], out[-1][1] + count)
+        else:
+            out.append((first, count))
+    return out
+
+
+def _chunk(plan: Plan, start: StartState, first: int, count: int, stop: Callable[[], bool]) -> Shard:
+    """Run all steps of the particles ``first`` .. ``first + count``."""
+    state = padded(start(first, count))
+    n = state.shape[1]
+    record = empty_record(plan, n)
+    for s in range(0, plan.n_steps, SEGMENT):
+        if stop():
+            raise Stopped
+        steps = range(s, min(s + SEGMENT, plan.n_steps))
+        plan.machine.advance(plan, state, record, first=first, count=count, steps=steps)
+    exploded = record.exploded[:count]
+    tally = Tally(
+        nodes=tree_nodes(np.moveaxis(record.sums, 1, 0), first // LANES),
+        counts=tuple(plan.looks.tables(record.counts)),
+        exploded=int(np.count_nonzero(exploded >= 0)),
+        first_exploded=_first(exploded, first),
+        failed=int(np.count_nonzero(state[-1, :count])) if plan.layout.flagged else 0,
+        absorbed=np.array([on_walls(state[i, :count], wall) for i, wall in enumerate(plan.constants.intervals)]),
+    )
+    kept = state[list(plan.layout.kept), :count]
+    return Shard(((first, count),), kept, record.copies[:, :count], tally)
+
+
+def empty_record(plan: Plan, n: int) -> Record:
+    """Return what the loop fills for ``n`` particles, n a multiple of LANES."""
+    return Record(
+        sums=plan.looks.empty_sums(n // LANES),
+        counts=plan.looks.empty_counts(),
+        copies=plan.looks.empty_copies(n if plan.looks.copy_rows else 0, plan.machine.dtype),
+        exploded=np.full(n, -1, np.int64),
+    )
+
+
+def padded(state: np.ndarray) -> np.ndarray:
+    """Return a state with its last particle repeated to fill up the last block."""
+    missing = -state.shape[1] % LANES
+    return np.ascontiguousarray(np.concatenate([state, np.repeat(state[:, -1:], missing, axis=1)], axis=1))
+
+
+def _first(exploded: np.ndarray, first: int) -> tuple[int, int] | None:
+    """Return (step, particle) of the first explosion."""
+    found = np.flatnonzero(exploded >= 0)
+    if not found.size:
+        return None
+    k = found[np.argmin(exploded[found])]
+    return int(exploded[k]), first + int(k)
+
+
+def on_walls(x: np.ndarray, interval: Interval) -> tuple[int, int]:
+    """Return how many particles are on the low and the high wall, where these absorb."""
+    low, high = x.dtype.type(interval.low), x.dtype.type(interval.high)
+    return (
+        int(np.count_nonzero(x <= low)) if interval.low_wall is Wall.ABSORBING else 0,
+        int(np.count_nonzero(x >= high)) if interval.high_wall is Wall.ABSORBING else 0,
+    )
+
+
+def given_start(start: StartState, first: int, count: int) -> StartState:
+    """Return a start that brings the state of these ids along, for a worker that cannot draw it."""
+    state = start(first, count)
+    if np.all(state == state[:, :1]):  # all from one point: one column says it
+        state = state[:, :1].copy()
+    return Brought(state, first)
+
+
+@dataclass(frozen=True, eq=False)
+class Brought:
+    """States ``(rows, n)`` of the ids from ``first`` on, computed elsewhere; a single column is for all of them."""
+
+    state: np.ndarray
+    first: int
+
+    def __call__(self, first: int, count: int) -> np.ndarray:
+        if self.state.shape[1] == 1:
+            return np.repeat(self.state, count, axis=1)
+        return self.state[:, first - self.first : first - self.first + count]
