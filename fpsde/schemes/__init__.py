@@ -2,19 +2,19 @@
 
 from fpsde.errors import InvalidInput, unknown_name
 from fpsde.schemes.additive_noise import sra1, sra3
+from fpsde.schemes.averaged_noise import leimkuhler_matthews
 from fpsde.schemes.derivative_free import milstein_derivative_free
 from fpsde.schemes.diagonal_noise import sriw1
 from fpsde.schemes.euler import euler_maruyama
 from fpsde.schemes.implicit import drift_implicit, implicit_euler, split_step_backward_euler, trapezoidal
-from fpsde.schemes.leimkuhler_matthews import leimkuhler_matthews
-from fpsde.schemes.mala import mala
+from fpsde.schemes.metropolis import mala
 from fpsde.schemes.noising import ddpm_step
 from fpsde.schemes.platen import platen_weak2
 from fpsde.schemes.registry import SCHEMES
 from fpsde.schemes.roessler import ri1
 from fpsde.schemes.sampling import exact_sampling
 from fpsde.schemes.scheme import Scheme
-from fpsde.schemes.splitting import aboba, baoab, is_word, lf_middle, oabao, obab, obabo, splitting
+from fpsde.schemes.splittings import aboba, baoab, is_word, lf_middle, oabao, obab, obabo, splitting
 from fpsde.schemes.stochastic_gradient import sgld
 from fpsde.schemes.stratonovich import euler_heun, heun
 from fpsde.schemes.tamed import tamed_euler

@@ -52,7 +52,8 @@ def _eliminated(model: Any, matrix: list[list[Any]], right: Any) -> Any:
         for i in range(j + 1, d):
             if not _is_zero(rows[i][j]):
                 factor = model.staged([rows[i][j] / rows[j][j]])[0]
-                rows[i][j + 1 :] = model.staged(rows[i][j + 1 :] - factor * rows[j][j + 1 :])
+                pairs = zip(rows[i][j + 1 :], rows[j][j + 1 :], strict=True)
+                rows[i][j + 1 :] = model.staged([p - factor * q for p, q in pairs])
     y: list[Any] = [0.0] * d
     for i in reversed(range(d)):
         rest = sum((rows[i][j] * y[j] for j in range(i + 1, d) if not _is_zero(rows[i][j])), 0.0)
