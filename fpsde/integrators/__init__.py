@@ -1,5 +1,6 @@
 """Particles: the loop on the CPU, observers, initial laws."""
 
+from fpsde.integrators.brownian import increments, levy_areas
 from fpsde.integrators.functionals import (
     Autocorrelation,
     Crossings,
@@ -30,6 +31,8 @@ __all__ = [
     "Sampler",
     "Snapshots",
     "Tracked",
+    "increments",
+    "levy_areas",
     "merged",
     "simulate",
 ]
