@@ -10,7 +10,7 @@ from fpsde.schemes.tableau import SRA1, SRA3, Tableau, total
 from fpsde.symbolic import components
 
 
-def _step(tableau: Tableau) -> Callable[..., Any]:
+def additive_step(tableau: Tableau) -> Callable[..., Any]:
     """Return the step of a tableau: stages of the drift in x and t, stages of the noise in t alone."""
 
     def step(model: Any, x: Any, t: Any, dt: Any, noise: Any) -> Any:
@@ -36,7 +36,7 @@ _CONDITIONS = "additive noise; mu twice continuously differentiable"
 sra1 = Scheme(
     name="sra1",
     equation=_EQUATION,
-    step=_step(SRA1),
+    step=additive_step(SRA1),
     inputs=(DW_I10,),
     convention="Itô",
     strong=Orders(additive=1.5, commutative=None, general=None),
@@ -52,7 +52,7 @@ sra1 = Scheme(
 sra3 = Scheme(
     name="sra3",
     equation=_EQUATION,
-    step=_step(SRA3),
+    step=additive_step(SRA3),
     inputs=(DW_I10,),
     convention="Itô",
     strong=Orders(additive=1.5, commutative=None, general=None),

@@ -13,7 +13,7 @@ from fpsde.schemes.tableau import SRIW1, Tableau, total
 from fpsde.symbolic import components
 
 
-def _step(tableau: Tableau) -> Callable[..., Any]:
+def diagonal_step(tableau: Tableau) -> Callable[..., Any]:
     """Return the step of a tableau, whose stages of the noise are all channels at once."""
 
     def step(model: Any, x: Any, t: Any, dt: Any, noise: Any) -> Any:
@@ -50,11 +50,11 @@ sriw1 = Scheme(
         "H1_i = x + sum_j A1_ij mu(H0_j) dt + sum_j B1_ij sigma(H1_j) sqrt(dt),  x' = x + sum_i alpha_i mu(H0_i) dt "
         "+ sum_i sigma(H1_i) (beta1_i dW + beta2_i I11/sqrt(dt) + beta3_i I10/dt + beta4_i I111/dt)"
     ),
-    step=_step(SRIW1),
+    step=diagonal_step(SRIW1),
     inputs=(DW_I10,),
     convention="Itô",
     strong=Orders(additive=1.5, commutative=1.5, general=None),
-    weak=Orders(additive=2.0, commutative=2.0, general=None),
+    weak=Orders(additive=2.0, commutative=1.5, general=None),
     stationary=2.0,
     wall_order=None,
     noise=frozenset({NoiseType.SCALAR, NoiseType.DIAGONAL}),
