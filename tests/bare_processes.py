@@ -6,7 +6,20 @@ import numpy as np
 
 from fpsde.domain import Interval, Wall
 from fpsde.processes.process import STRATONOVICH, Process
-from fpsde.schemes import ddpm_step, euler_maruyama, milstein
+from fpsde.schemes import (
+    ddpm_step,
+    euler_heun,
+    euler_maruyama,
+    heun,
+    milstein,
+    milstein_derivative_free,
+    platen_weak2,
+    ri1,
+    sra1,
+    sra3,
+    sriw1,
+    tamed_euler,
+)
 
 
 def ou(**changes):
@@ -39,6 +52,17 @@ def two_dimensional():
         dim=2,
         params={"g": 0.6},
     )
+
+
+def plane(sigma):
+    """Return a process in the plane with this noise."""
+    return Process(drift=lambda x, t: (x[1] - x[0], 0.1 * t - np.sin(x[0]) - x[1]), sigma=sigma, dim=2)
+
+
+#: by class of noise
+SPREAD = plane(lambda x, t: ((0.3, 0.1 * np.cos(t)), (0.2, 0.4)))
+SEPARATE = plane(lambda x, t: (0.3 + 0.1 * np.sin(x[0]), 0.2 * np.cos(x[1] + t)))
+CROSSED = plane(lambda x, t: ((0.3 * np.cos(x[1]), 0.1 + 0.1 * t), (0.2 * x[0], 0.3 * np.sin(x[0]))))
 
 
 #: name: (scheme, process, where it starts, dt)
@@ -141,4 +165,13 @@ MODELS = {
         1.0,
     ),
     "two dimensions": (euler_maruyama, two_dimensional(), [0.1, -0.3], 0.01),
+    "milstein derivative free": (milstein_derivative_free, SEPARATE, [0.1, -0.3], 0.01),
+    "euler heun": (euler_heun, CROSSED, [0.1, -0.3], 0.01),
+    "heun": (heun, CROSSED, [0.1, -0.3], 0.01),
+    "sra1": (sra1, SPREAD, [0.1, -0.3], 0.01),
+    "sra3": (sra3, SPREAD, [0.1, -0.3], 0.01),
+    "sriw1": (sriw1, SEPARATE, [0.1, -0.3], 0.01),
+    "platen weak 2": (platen_weak2, CROSSED, [0.1, -0.3], 0.01),
+    "ri1": (ri1, CROSSED, [0.1, -0.3], 0.01),
+    "tamed euler": (tamed_euler, CROSSED, [0.1, -0.3], 0.01),
 }
