@@ -12,7 +12,7 @@ from fpsde.schemes.newton import CORRECTIONS, solved
 from fpsde.schemes.scheme import Orders, Scheme
 from fpsde.validation import finite
 
-_CONDITIONS = "drift one-sided Lipschitz and differentiable, dt so small that it has one solution; at most 4 components"
+_CONDITIONS = "drift one-sided Lipschitz and differentiable, dt so small that it has one solution; at most 6 components"
 
 
 def drift_implicit(theta: float = 1.0) -> Scheme:
@@ -29,7 +29,7 @@ def drift_implicit(theta: float = 1.0) -> Scheme:
     (kT/k)/(1 + a/2) for theta = 1 and exact for theta = 1/2.
 
     Raises InvalidInput unless 0 < theta <= 1 (theta = 0 is euler_maruyama); Unsuited, when the scheme meets it, for a
-    process of more than four components.
+    process of more than six components.
     Source: Kloeden & Platen (1992), eqs. (12.2.9), (15.4.5); Higham, SIAM J. Numer. Anal. 38 (2000) 753.
     """
     theta = finite("theta", theta)

@@ -15,7 +15,7 @@ CORRECTIONS = 6
 #: error that is left is then about its square.
 SMALL = 2.0**-20
 #: Components at most: the elimination of d unknowns is d^3/3 lines of text in every correction.
-MOST = 4
+MOST = 6
 
 
 def solved(model: Any, known: Any, scale: Any, t: Any, *, start: Any) -> tuple[Any, Any]:
@@ -23,7 +23,7 @@ def solved(model: Any, known: Any, scale: Any, t: Any, *, start: Any) -> tuple[A
 
     Newton from ``start``, with the derivative of the drift; the linear equations by elimination without pivots, which
     holds where 1 - scale dmu/dx is positive definite: for every dissipative drift. Not found is a component whose last
-    correction is more than 2^-20 of |start| + |known| + |y|, or not a number. Raises Unsuited for more than 4
+    correction is more than 2^-20 of |start| + |known| + |y|, or not a number. Raises Unsuited for more than 6
     components.
     """
     d = len(known)

@@ -43,8 +43,9 @@ def splitting(letters: str, *, track_work: bool = False) -> Scheme:
     own friction, mass and temperature; a friction that is a parameter must not be zero. A string whose first and last
     letters are B (O aside) keeps its last force for the next step.
 
-    Weak order 2 for a palindrome, else 1. The bias of the stationary law is of order 2 for a palindrome, and for one
-    with an O more at one end (OBAB is OBABO seen half an O later, and O leaves the law alone); else of order 1.
+    Weak order 2 for a palindrome, else 1. The bias of the stationary law is of order 2 for a palindrome. It is so for
+    one with an O more at one end (OBAB is OBABO seen half an O later) where O leaves the law alone, that is with one
+    temperature for all; else it is of order 1.
 
     With ``track_work`` the scalars ``heat`` and ``work`` hold the energy that each particle took up so far in O, and in
     A and B; their sum is the change of the process's energy to round-off. Where B does not depend on t, ``work`` is the
@@ -77,6 +78,8 @@ def _word(letters: Any) -> str:
 def _splitting(word: str, track_work: bool) -> Scheme:
     moves = word.replace("O", "")
     keeps = moves[0] == moves[-1] == "B"
+    symmetric, nearly = _palindrome(word), any(_palindrome(w) for w in (_less(word, 0), _less(word, -1)))
+    at_one_temperature = "; stationary order 2 at one temperature, 1 with several" if nearly and not symmetric else ""
     return Scheme(
         name=word.lower() + ("_with_work" if track_work else ""),
         equation=f"{' '.join(_shares(word))}: A: x += h v; B: v += h B(x); O: v = c v + exact noise, c = exp(-gamma h)",
@@ -84,13 +87,13 @@ def _splitting(word: str, track_work: bool) -> Scheme:
         inputs=(increments_of_parts(word.count("O")),),
         convention="Itô",
         strong=Orders(additive=1.0, commutative=None, general=None),
-        weak=Orders(additive=2.0 if _palindrome(word) else 1.0, commutative=None, general=None),
-        stationary=2.0 if any(_palindrome(w) for w in (word, _less(word, 0), _less(word, -1))) else 1.0,
+        weak=Orders(additive=2.0 if symmetric else 1.0, commutative=None, general=None),
+        stationary=2.0 if symmetric or nearly else 1.0,
         wall_order=None,
         noise=frozenset({NoiseType.ADDITIVE}),
         conditions=(
             "components (x, v) with dx = v dt, dv = (B(x, t) - gamma v) dt + sigma dW, "
-            "gamma and sigma free of x and v; B Lipschitz"
+            f"gamma and sigma free of x and v; B Lipschitz{at_one_temperature}"
         ),
         evaluations=len([run for run in moves.split("A") if run]) - keeps,
         source="Leimkuhler & Matthews, arXiv:1203.5428; Leimkuhler, Matthews & Stoltz, arXiv:1308.5814, eq. (11)",
