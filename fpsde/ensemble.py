@@ -31,6 +31,18 @@ class PowerSums:
         """The sample variance (divisor n), ``(d,)``."""
         return self.sums[:, 1] / self.n - (self.sums[:, 0] / self.n) ** 2
 
+    @property
+    def mean_error(self) -> np.ndarray:
+        """The standard error of the mean, sqrt(m_2/n), ``(d,)``."""
+        return np.sqrt(self.variance / self.n)
+
+    @property
+    def variance_error(self) -> np.ndarray:
+        """The standard error of the variance for large n, sqrt((m_4 - m_2^2)/n) with central moments m_k, ``(d,)``."""
+        a1, a2, a3, a4 = self.sums.T / self.n
+        m4 = a4 - 4 * a1 * a3 + 6 * a1**2 * a2 - 3 * a1**4
+        return np.sqrt(np.maximum(m4 - self.variance**2, 0.0) / self.n)  # a point may have -1e-17
+
 
 @dataclass(frozen=True)
 class ProductSums:

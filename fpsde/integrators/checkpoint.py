@@ -42,13 +42,13 @@ class Checkpoint:
     def load(self, first: int) -> Shard:
         """Return a finished shard; InvalidInput if its file is not what was written."""
         path = self._named(first, ".npz")
+        said = _said(self._named(first, ".json"))
         try:
-            said = json.loads(self._named(first, ".json").read_text())
             content = path.read_bytes()
-        except (OSError, ValueError) as error:
-            raise self._damaged(path, str(error)) from error
+        except OSError as error:
+            raise _damaged(path, str(error)) from error
         if hashlib.sha256(content).hexdigest() != said.get("sha256"):
-            raise self._damaged(path, "its checksum is not the one that was written")
+            raise _damaged(path, "its checksum is not the one that was written")
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return _shard_of(dict(arrays))
 
@@ -65,8 +65,22 @@ class Checkpoint:
     def _named(self, first: int, suffix: str) -> Path:
         return self.folder / f"shard-{first:015d}{suffix}"
 
-    def _damaged(self, path: Path, why: str) -> InvalidInput:
-        return InvalidInput(f"{path} is damaged: {why}; delete it and its .json, and the shard is computed again")
+
+def particles_in(folder: Path | str) -> int:
+    """Return how many particles the finished shards in a folder hold; 0 where there is none."""
+    return sum(_said(path).get("count", 0) for path in Path(folder).glob("shard-*.json"))
+
+
+def _said(path: Path) -> dict[str, Any]:
+    """Return what the JSON of a finished shard says."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise _damaged(path.with_suffix(".npz"), str(error)) from error
+
+
+def _damaged(path: Path, why: str) -> InvalidInput:
+    return InvalidInput(f"{path} is damaged: {why}; delete it and its .json, and the shard is computed again")
 
 
 def opened(folder: Path | str, plan: Plan, start: StartState, *, first: int, n: int, shard_size: int) -> Checkpoint:

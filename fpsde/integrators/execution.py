@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from rich.console import Console
 from rich.progress import Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from fpsde.integrators.checkpoint import Checkpoint
@@ -52,7 +53,7 @@ def done(work: Work, *, threads: int, executor: Executor | None, progress: bool)
             work.checkpoint.save(part)
         gathered.add(part)
 
-    with _bar(work.count, progress) as show:
+    with _bar(gathered.done, work.count, progress) as show:
         if executor is None:
             _in_threads(work, todo, keep, threads, lambda: show(gathered.done))
         else:
@@ -133,10 +134,12 @@ def collected(waiting: set[Future], show: Callable[[], None]) -> set[Future]:
 
 
 @contextmanager
-def _bar(total: int, shown: bool) -> Iterator[Any]:
+def _bar(finished: int, total: int, shown: bool) -> Iterator[Any]:
+    """Show how many of the particles are finished, on standard error: standard output is for results."""
     if not shown:
         yield lambda done: None
         return
-    with Progress(*Progress.get_default_columns()[:-1], TimeElapsedColumn(), TimeRemainingColumn()) as bar:
-        task = bar.add_task("particles", total=total)
+    columns = (*Progress.get_default_columns()[:-1], TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("particles", completed=finished, total=total)
         yield lambda done: bar.update(task, completed=done)

@@ -505,11 +505,13 @@ def test_an_error_in_a_chunk_is_raised(monkeypatch):
         short()
 
 
-def test_progress_is_shown_when_asked_for(capsys):
+def test_progress_is_shown_on_standard_error_when_asked_for(capsys):
     short(progress=True)
-    assert "particles" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "particles" in shown.err
+    assert shown.out == ""
     short()
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr() == ("", "")
 
 
 # --- refusals
