@@ -198,6 +198,17 @@ class Components(np.ndarray):
         return super().__array_function__(func, types, args, kwargs)
 
 
+class Values(np.ndarray):
+    """The values ``(n,)`` of one component for n particles: one component to ``Components``, as ``Traced`` is."""
+
+    def __array_function__(self, func: Callable, types: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+        args = tuple(args)
+        if func in (np.where, np.clip) and any(isinstance(arg, Components) for arg in args):
+            return _each(func, args)
+        result = super().__array_function__(func, types, args, kwargs)
+        return result.view(Values) if func is np.where else result
+
+
 def _has_array(values: Sequence[Any]) -> bool:
     return any(isinstance(value, np.ndarray) and value.ndim for value in values)
 
@@ -210,7 +221,7 @@ def _each(function: Callable, args: Sequence[Any]) -> Any:
 
 def _boxed(value: Any) -> Any:
     """Return a component as a 0-d object array, so that it broadcasts against arrays of components."""
-    if not isinstance(value, Traced):
+    if not isinstance(value, (Traced, Values)):
         return value
     box = np.empty((), dtype=object)
     box[()] = value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,9 @@ import sympy as sp
 from fpsde.errors import Unsuited
 from fpsde.functions import TABLE
 from fpsde.printing import numpy_function
+from fpsde.schemes.conormal import conormals
 from fpsde.schemes.noise_types import along_noise, meets
-from fpsde.symbolic import Parameters, Traced, components, parameter_symbols, real_symbol, unwrap
+from fpsde.symbolic import Components, Parameters, Traced, Values, components, parameter_symbols, real_symbol, unwrap
 
 
 class Model(ABC):
@@ -55,6 +56,15 @@ class Model(ABC):
     def meets(self, j: int, k: int) -> bool:
         """Whether channel k reads a component that channel j moves; else sigma_k is the same all along sigma_j."""
         return meets(self.statement.sigma, self.statement.x, j, k)
+
+    def variance(self, i: int, x: Any, t: Any) -> Any:
+        """sum_k sigma_ik^2, the variance of component i in a unit of time."""
+        return sum((s * s for s in self.sigma(x, t)[i] if not _is_zero(s)), 0.0)
+
+    def conormal(self, i: int, x: Any, t: Any) -> dict[int, Any]:
+        """D_ij/D_ii where it is not zero, by j: how far a reflecting wall moves x_j while it moves x_i by 1."""
+        ratios = conormals(self.process)[i]
+        return dict(zip(ratios, self.at(f"conormal of component {i}", tuple(ratios.values()), x, t), strict=True))
 
     def stratonovich_drift(self, x: Any, t: Any) -> np.ndarray:
         """The drift of the Stratonovich form of the process, (d,)."""
@@ -145,14 +155,27 @@ class ArrayModel(Model):
     def __init__(self, process: Any) -> None:
         super().__init__(process)
         self._functions: dict[str, Callable] = {}
-        self.p = Parameters(**process.params)
+        self.p = array_parameters(process.params)
+
+    def read_tables(self, t: float) -> None:
+        """Put the entries of the tables at time ``t`` among the parameters, where the process has tables."""
+        if self.process.tables:
+            tables = dict(zip(self.process.tables, self.process.tables_at(t), strict=True))
+            self.p = array_parameters({**self.process.params, **tables})
 
     def at(self, what: str, exprs: tuple, x: Any, t: float) -> np.ndarray:
         s = self.statement
         if what not in self._functions:
             self._functions[what] = numpy_function([*s.x[: len(x)], s.t, *s.parameters, *s.tables], exprs)
         values = self._functions[what](*x, t, *self.process.parameter_values(), *self.process.tables_at(t))
-        return components([np.broadcast_to(v, np.shape(x[0]) if len(x) else ()) for v in values])
+        return components([np.broadcast_to(v, np.shape(x[0]) if len(x) else ()).view(Values) for v in values])
+
+
+def array_parameters(params: Mapping[str, Any]) -> Parameters:
+    """Return parameters for array code: an array among them is components, as it is in a trace."""
+    return Parameters(
+        **{name: v.astype(object).view(Components) if isinstance(v, np.ndarray) else v for name, v in params.items()}
+    )
 
 
 def times_dw(sigma: np.ndarray, dw: np.ndarray) -> np.ndarray:

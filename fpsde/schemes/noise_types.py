@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import enum
 from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
 import sympy as sp
 
+from fpsde.noise_class import NoiseType
 
-class NoiseType(enum.Enum):
-    """A class of noise; a process belongs to several, every one of them to ``GENERAL``."""
 
-    ADDITIVE = "additive"  #: sigma does not depend on x
-    SCALAR = "scalar"  #: one channel
-    DIAGONAL = "diagonal"  #: sigma is diagonal, sigma_jj a function of x_j and t alone
-    COMMUTATIVE = "commutative"  #: L^j sigma_ik = L^k sigma_ij, with L^j = sum_l sigma_lj d/dx_l
-    GENERAL = "general"
+def is_black_box(process: Any) -> bool:
+    """Return whether a process is array functions without formulas."""
+    return getattr(process, "black_box", False)
 
 
 @lru_cache(maxsize=256)
 def noise_types(process: Any) -> frozenset[NoiseType]:
-    """Return the classes of noise that a process belongs to, read off its sigma symbolically."""
+    """Return the classes of noise that a process belongs to, read off its sigma; a black box states them."""
+    if is_black_box(process):
+        return frozenset(process.noise_types)
     sigma, x = process.statement.sigma, process.statement.x
     found = {NoiseType.GENERAL}
     if process.additive:

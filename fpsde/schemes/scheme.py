@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from fpsde.errors import InvalidInput, Unsuited
+from fpsde.schemes.conormal import conormals
 from fpsde.schemes.inputs import RandomInput
 from fpsde.schemes.kernel import cuda_source, numba_source
 from fpsde.schemes.noise_types import NoiseType, noise_types
 from fpsde.schemes.tracing import traced_step
+from fpsde.schemes.walls import CORRECTED, WallForm
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Scheme:
     start: Callable[..., Mapping[str, Any]] | None = None
     observed: Callable[..., Any] | None = None
     may_fail: bool = False
+    wall_form: WallForm = CORRECTED  #: another one makes a negative control
 
     def refuse_unsuited(self, process: Any) -> None:
         """Raise Unsuited if the noise of the process is of no class that the scheme takes, or a wall has no form."""
@@ -77,6 +80,7 @@ class Scheme:
                     f"{self.name} has no form at the {interval.low_wall.value}/{interval.high_wall.value} walls of "
                     f"{process.name}"
                 )
+        conormals(process)  # correlated noise at a reflecting wall, where there is no reflection that is right
 
     def weak_order(self, process: Any) -> float:
         """Return the weak order claimed on a process, walls included; InvalidInput where none is."""
