@@ -11,20 +11,20 @@ from fpsde.symbolic import Traced, components
 
 #: Corrections of every step. Each about squares the relative error.
 CORRECTIONS = 6
-#: The last correction may be this part of the terms of its equation; it is above float32's rounding, and in float64 the
-#: error that is left is then about its square.
+#: The residual before the last correction may be this part of its terms. It is above float32's rounding, and in float64
+#: the error that is left is then about its square.
 SMALL = 2.0**-20
 #: Components at most: the elimination of d unknowns is d^3/3 lines of text in every correction.
 MOST = 6
 
 
 def solved(model: Any, known: Any, scale: Any, t: Any, *, start: Any) -> tuple[Any, Any]:
-    """Return y with  y = known + scale mu(y, t),  (d,), and for each component whether it was not found.
+    """Return y with  y = known + scale mu(y, t),  (d,), and the condition that it was not found.
 
     Newton from ``start``, with the derivative of the drift; the linear equations by elimination without pivots, which
-    holds where 1 - scale dmu/dx is positive definite: for every dissipative drift. Not found is a component whose last
-    correction is more than 2^-20 of |start| + |known| + |y|, or not a number. Raises Unsuited for more than 6
-    components.
+    holds where 1 - scale dmu/dx is positive definite: for every dissipative drift. It was not found if before the last
+    correction sum |residual| > 2^-20 sum (|known| + |y|) over the components, or is not a number. Raises Unsuited for
+    more than 6 components.
     """
     d = len(known)
     if d > MOST:
@@ -32,16 +32,16 @@ def solved(model: Any, known: Any, scale: Any, t: Any, *, start: Any) -> tuple[A
             f"{model.process.name} has {d} components; an implicit step is unrolled for at most {MOST}: take an "
             "explicit scheme, or state components that do not meet as processes of their own"
         )
-    y = start
+    y = before = start
     for _ in range(CORRECTIONS):
+        before = y
         residual = model.staged(known + scale * model.drift(y, t) - y)
         slopes = model.drift_jacobian(y, t)
         matrix = [[float(i == j) - scale * slopes[i, j] for j in range(d)] for i in range(d)]
-        correction = _eliminated(model, matrix, residual)
-        y = model.staged(y + correction)
-    size = np.fabs(start) + np.fabs(known) + np.fabs(y)
-    # so written, a correction that is not a number counts as too large
-    return y, components([~(np.fabs(c) <= SMALL * s) for c, s in zip(correction, size, strict=True)])
+        y = model.staged(y + _eliminated(model, matrix, residual))
+    small = sum(np.fabs(residual)) <= SMALL * sum(np.fabs(known) + np.fabs(before))
+    # not ~small: SymPy would turn it into >, which does not hold for what is not a number
+    return y, np.where(small, 0.0, 1.0) > 0.0
 
 
 def _eliminated(model: Any, matrix: list[list[Any]], right: Any) -> Any:
