@@ -8,14 +8,38 @@ from typing import Any
 
 from fpsde.domain import Interval, Wall
 from fpsde.errors import unknown_name
+from fpsde.processes.area import levy_area
 from fpsde.processes.beta_schedules import BetaSchedule, constant_beta, linear_beta
+from fpsde.processes.chaos import lorenz
+from fpsde.processes.debrabant import debrabant_roessler
 from fpsde.processes.gradient import langevin_of, overdamped
+from fpsde.processes.langevin import underdamped, underdamped_of
+from fpsde.processes.limit_cycle import energy_van_der_pol
 from fpsde.processes.linear import brownian, ornstein_uhlenbeck
-from fpsde.processes.multiplicative import cox_ingersoll_ross, geometric_brownian, jacobi, pearson
+from fpsde.processes.linear_systems import linear_system, nonnormal_ou, rotating_ou
+from fpsde.processes.multiplicative import cox_ingersoll_ross, geometric_brownian, ginzburg_landau, jacobi, pearson
+from fpsde.processes.multiplicative_systems import commuting_linear, kubo_oscillator, linear_noise, noncommuting_linear
 from fpsde.processes.noising import ddpm_chain, variance_preserving
 from fpsde.processes.nonlinear import benes
+from fpsde.processes.pathwise import (
+    additive_time_dependent,
+    arctan_process,
+    cube_root,
+    sinh_process,
+    stiff_tanh,
+    tanh_process,
+)
 from fpsde.processes.process import ITO, KINETIC, STRATONOVICH, Exact, Interpretation, Process, Setting
-from fpsde.processes.wells import double_well, duffing_well, tilted_well, washboard
+from fpsde.processes.wells import (
+    double_well,
+    duffing,
+    duffing_well,
+    mueller_brown,
+    tilted_well,
+    underdamped_oscillator,
+    underdamped_washboard,
+    washboard,
+)
 
 __all__ = [
     "CATALOGUE",
@@ -27,22 +51,46 @@ __all__ = [
     "Interpretation",
     "Process",
     "Setting",
+    "additive_time_dependent",
+    "arctan_process",
     "benes",
     "brownian",
+    "commuting_linear",
     "constant_beta",
     "cox_ingersoll_ross",
+    "cube_root",
     "ddpm_chain",
+    "debrabant_roessler",
     "double_well",
+    "duffing",
     "duffing_well",
+    "energy_van_der_pol",
     "geometric_brownian",
+    "ginzburg_landau",
     "jacobi",
+    "kubo_oscillator",
     "langevin_of",
+    "levy_area",
     "linear_beta",
+    "linear_noise",
+    "linear_system",
+    "lorenz",
+    "mueller_brown",
+    "noncommuting_linear",
+    "nonnormal_ou",
     "ornstein_uhlenbeck",
     "overdamped",
     "pearson",
     "process_named",
+    "rotating_ou",
+    "sinh_process",
+    "stiff_tanh",
+    "tanh_process",
     "tilted_well",
+    "underdamped",
+    "underdamped_of",
+    "underdamped_oscillator",
+    "underdamped_washboard",
     "variance_preserving",
     "washboard",
 ]
@@ -63,6 +111,26 @@ CATALOGUE: dict[str, Callable[..., Process]] = {
         pearson,
         jacobi,
         variance_preserving,
+        tanh_process,
+        stiff_tanh,
+        arctan_process,
+        sinh_process,
+        cube_root,
+        additive_time_dependent,
+        ginzburg_landau,
+        rotating_ou,
+        nonnormal_ou,
+        commuting_linear,
+        noncommuting_linear,
+        kubo_oscillator,
+        levy_area,
+        debrabant_roessler,
+        underdamped_oscillator,
+        duffing,
+        underdamped_washboard,
+        energy_van_der_pol,
+        mueller_brown,
+        lorenz,
     )
 }
 CATALOGUE |= {

@@ -150,6 +150,23 @@ def _unresolved(density: Function, faces: np.ndarray) -> np.ndarray:
     return visible & (error * width > OF_MASS * law.mass)
 
 
+def ring_velocity(energy: Function, domain: Interval, law: Law, *, diffusivity: float) -> float:
+    """Return the mean velocity lim E X_t/t of dX = -D E'(X) dt + sqrt(2 D) dW on a ring, turns counted.
+
+    v = length J,  J = D (1 - e^{E(low + length) - E(low)}) p(x)/int_x^{x + length} exp(E(y) - E(x)) dy  at every x;
+    with 1 = int p it is Stratonovich's double integral (Risken, The Fokker-Planck Equation, section 11.3). ``law`` is
+    the stationary law p; x is taken where p is large, so that p(x) keeps its digits.
+    """
+    gain = float(np.diff(energy(np.array([domain.low, domain.high])))[0])
+    faces = np.linspace(domain.low, domain.high, 513)
+    k = int(np.argmax(law.pdf(faces)))
+    x, e_x = faces[k], float(energy(faces[k : k + 1])[0])
+    y, w = panel_rule(faces)
+    turned = np.where(y < x, gain, 0.0)  # y < x stands for y + length
+    integral = float(np.sum(w * _exponential(lambda points: energy(points) - e_x + turned)(y)))
+    return domain.length * diffusivity * -math.expm1(gain) * float(law.pdf(x)) / integral
+
+
 def _ring_law(energy: Function, domain: Interval) -> Law:
     faces = np.linspace(domain.low, domain.high, 65)
     e = energy(faces)

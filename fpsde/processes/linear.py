@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from fpsde.density import Normal
 from fpsde.domain import LINE, Interval, Wall
@@ -16,7 +19,7 @@ from fpsde.validation import finite, positive
 def brownian(drift: float = 0.5, sigma: float = 0.8, *, domain: Interval = LINE) -> Process:
     """Return Brownian motion with drift.
 
-        dX = drift dt + sigma dW,    X_t ~ N(x0 + drift t, sigma^2 t) on the line
+        dX = drift dt + sigma dW,    X_t = x0 + drift t + sigma W_t on the line
 
     ``domain`` may have reflecting, absorbing or periodic walls; :mod:`fpsde.processes.walls` says which laws are known
     then. Units: drift (unit of x)/time, sigma (unit of x)/sqrt(time).
@@ -24,7 +27,8 @@ def brownian(drift: float = 0.5, sigma: float = 0.8, *, domain: Interval = LINE)
     Raises InvalidInput unless sigma > 0, and for a finite end without a wall.
     """
     drift, sigma = finite("drift", drift), positive("sigma", sigma)
-    if domain == LINE:
+    free = domain == LINE
+    if free:
         known = _free(drift, sigma)
         setting = setting_of(known, 0.3, t_end=1.0, n_steps=20)
     else:
@@ -39,6 +43,7 @@ def brownian(drift: float = 0.5, sigma: float = 0.8, *, domain: Interval = LINE)
         equation="dX = drift dt + sigma dW",
         exact=known,
         setting=setting,
+        sample=(lambda x, t, dt, z, p: x + p.drift * dt + p.sigma * np.sqrt(dt) * z) if free else None,
         factory=brownian,
         arguments={"drift": drift, "sigma": sigma, "domain": domain},
     )
@@ -51,7 +56,14 @@ def _name(domain: Interval) -> str:
 
 
 def _free(drift: float, sigma: float) -> Exact:
-    return gaussian(scale=lambda t: 1.0, shift=lambda t: drift * t, variance=lambda t: sigma**2 * t)
+    known = gaussian(scale=lambda t: 1.0, shift=lambda t: drift * t, variance=lambda t: sigma**2 * t)
+    return replace(known, path=lambda x0, t, w: x0 + drift * t + sigma * w)
+
+
+def _relaxed(x: Any, t: Any, dt: Any, z: Any, p: Any) -> Any:
+    """Return X_{t+dt} of the Ornstein-Uhlenbeck process from X_t = x and a standard normal."""
+    variance = -(p.sigma**2) * np.expm1(-2 * p.theta * dt) / (2 * p.theta)
+    return p.mean + (x - p.mean) * np.exp(-p.theta * dt) + np.sqrt(variance) * z
 
 
 def ornstein_uhlenbeck(theta: float = 2.0, mean: float = 0.5, sigma: float = 0.8) -> Process:
@@ -79,6 +91,7 @@ def ornstein_uhlenbeck(theta: float = 2.0, mean: float = 0.5, sigma: float = 0.8
         equation="dX = theta (mean - X) dt + sigma dW",
         exact=replace(known, stationary=lambda: stationary),
         setting=setting_of(known, mean - 1.5 * stationary.std, t_end=2 / theta, n_steps=40),
+        sample=_relaxed,
         factory=ornstein_uhlenbeck,
         arguments={"theta": theta, "mean": mean, "sigma": sigma},
     )

@@ -1,9 +1,10 @@
-"""Processes whose noise depends on the state: geometric Brownian motion, Cox-Ingersoll-Ross, Pearson, Jacobi."""
+"""Processes whose noise depends on the state: geometric Brownian motion, Ginzburg-Landau, CIR, Pearson, Jacobi."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import scipy  # its stats are loaded when first used: they cost a third of a second
@@ -23,7 +24,7 @@ UNIT = Interval(0.0, 1.0)
 def geometric_brownian(mu: float = 0.4, sigma: float = 0.25) -> Process:
     """Return geometric Brownian motion on (0, oo).
 
-        dX = mu X dt + sigma X dW,    log X_t ~ N(log x0 + (mu - sigma^2/2) t, sigma^2 t)
+        dX = mu X dt + sigma X dW,    X_t = x0 exp((mu - sigma^2/2) t + sigma W_t)
 
     Units: mu 1/time, sigma 1/sqrt(time). There is no stationary law. Raises InvalidInput unless sigma > 0.
     """
@@ -39,6 +40,7 @@ def geometric_brownian(mu: float = 0.4, sigma: float = 0.25) -> Process:
         known_from_points(law, domain=POSITIVE),
         mean=mean,
         variance=lambda x0, t: mean(x0, t) ** 2 * math.expm1(sigma**2 * t),
+        path=lambda x0, t, w: _grown(x0, t, w, mu, sigma),
     )
     return Process(
         drift=lambda x, t, p: p.mu * x,
@@ -49,8 +51,46 @@ def geometric_brownian(mu: float = 0.4, sigma: float = 0.25) -> Process:
         equation="dX = mu X dt + sigma X dW",
         exact=known,
         setting=setting_of(known, 1.2, t_end=1.0, n_steps=40),
+        sample=lambda x, t, dt, z, p: _grown(x, dt, np.sqrt(dt) * z, p.mu, p.sigma),
         factory=geometric_brownian,
         arguments={"mu": mu, "sigma": sigma},
+    )
+
+
+def _grown(x0: Any, t: Any, w: Any, mu: Any, sigma: Any) -> Any:
+    return x0 * np.exp((mu - sigma**2 / 2) * t + sigma * w)
+
+
+def ginzburg_landau(alpha: float = 1.0, sigma: float = 0.5, cubic: float = 1.0) -> Process:
+    """Return the Ginzburg-Landau process on (0, oo), whose drift grows like X^3.
+
+        dX = ((alpha + sigma^2/2) X - cubic X^3) dt + sigma X dW
+        X_t = x0 e^{alpha t + sigma W_t}/sqrt(1 + 2 cubic x0^2 int_0^t e^{2 alpha s + 2 sigma W_s} ds)
+        X_oo^2 ~ Gamma(shape alpha/sigma^2, scale sigma^2/cubic)
+
+    The path depends on all of W, not on W_t alone. Moments of Euler-Maruyama's steps diverge as dt -> 0 (Hutzenthaler,
+    Jentzen & Kloeden, Proc. R. Soc. A 467 (2011) 1563). Units: alpha 1/time, sigma 1/sqrt(time), cubic
+    1/(time (unit of x)^2). Source: Kloeden & Platen, Numerical Solution of Stochastic Differential Equations (1992),
+    section 4.4.
+
+    Raises InvalidInput unless all are positive (for alpha <= 0 the process dies out: there is no stationary law).
+    """
+    alpha, sigma, cubic = positive("alpha", alpha), positive("sigma", sigma), positive("cubic", cubic)
+    shape, scale = alpha / sigma**2, sigma / math.sqrt(cubic)
+    stationary = FrozenLaw(scipy.stats.gengamma(shape, 2, scale=scale))
+    x0 = float(stationary.ppf(np.array(0.2)))
+    t_end = 1 / alpha
+    return Process(
+        drift=lambda x, t, p: (p.alpha + p.sigma**2 / 2) * x - p.cubic * x**3,
+        sigma=lambda x, t, p: p.sigma * x,
+        params={"alpha": alpha, "sigma": sigma, "cubic": cubic},
+        domain=POSITIVE,
+        name="ginzburg_landau",
+        equation="dX = ((alpha + sigma^2/2) X - cubic X^3) dt + sigma X dW",
+        exact=Exact(stationary=lambda: stationary),
+        setting=Setting(x0, t_end=t_end, dt=t_end / 40, window=window_of([stationary])),
+        factory=ginzburg_landau,
+        arguments={"alpha": alpha, "sigma": sigma, "cubic": cubic},
     )
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +39,10 @@ def variance_preserving(beta: BetaSchedule | None = None, data: Law = TWO_NORMAL
     def with_values(*, data: Law, **params: float) -> Process:
         return variance_preserving(schedule.remade(**params), data)
 
+    def noised(x: Any, t: Any, dt: Any, z: Any, p: Any) -> Any:
+        spent = schedule.integral(t + dt, p) - schedule.integral(t, p)
+        return np.exp(-spent / 2) * x + np.sqrt(-np.expm1(-spent)) * z
+
     return Process(
         drift=lambda x, t, p: -0.5 * schedule.rate(t, p) * x,
         sigma=lambda x, t, p: np.sqrt(schedule.rate(t, p)),
@@ -47,6 +52,7 @@ def variance_preserving(beta: BetaSchedule | None = None, data: Law = TWO_NORMAL
         exact=known,
         setting=setting_of(known, data, t_end=schedule.t_end, n_steps=100),
         rate=schedule.rate,
+        sample=noised,
         factory=with_values,
         arguments={"data": data, **schedule.params},
     )

@@ -54,13 +54,27 @@ class Exact:
 
     ``transition(x0, t)`` is the law of X_t given X_0 = x0 at time 0; ``marginal(initial, t)`` the law of X_t from the
     initial law; ``stationary()`` the stationary law; ``mean(x0, t)`` and ``variance(x0, t)`` moments from a point.
+    ``path(x0, t, w)`` is X_t itself, from x0 at time 0 and the values w = W_t of the driving Brownian motions:
+    arrays ``(n,)`` with one component and one channel, else x0 ``(d,)``, w ``(m, n)``, and ``(d, n)`` comes back.
+    ``velocity()`` is the mean velocity lim E X_t/t of a process on a ring, turns counted.
+
+    With d > 1, x0 and ``mean(x0, t)`` are ``(d,)``, and in place of the laws there are ``covariance(x0, t)``
+    ``(d, d)``, ``component(i, x0, t)``, the law of component i, and of the stationary law ``stationary_mean()``
+    ``(d,)``, ``stationary_covariance()`` ``(d, d)`` and ``stationary_component(i)``.
     """
 
     transition: Callable[[float, float], Law] | None = None
     marginal: Callable[[Law, float], Law] | None = None
     stationary: Callable[[], Law] | None = None
-    mean: Callable[[float, float], float] | None = None
+    mean: Callable[[Any, float], Any] | None = None
     variance: Callable[[float, float], float] | None = None
+    path: Callable[[Any, float, Any], Any] | None = None
+    velocity: Callable[[], float] | None = None
+    covariance: Callable[[Any, float], np.ndarray] | None = None
+    component: Callable[[int, Any, float], Law] | None = None
+    stationary_mean: Callable[[], np.ndarray] | None = None
+    stationary_covariance: Callable[[], np.ndarray] | None = None
+    stationary_component: Callable[[int], Law] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,10 +82,10 @@ class Setting:
     """A run of a process that is fair to all three corners: where it starts, how long, how fine, on which window.
 
     ``window`` holds the mass of the process up to ``t_end`` (the Fokker-Planck grid covers it); ``dt`` is a step at
-    which the schemes leave the domain with probability below 1e-12.
+    which the schemes leave the domain with probability below 1e-12. With d > 1, ``x0`` is a tuple of d numbers.
     """
 
-    x0: float | Law = 0.0
+    x0: float | Law | tuple[float, ...] = 0.0
     t_end: float = 1.0
     dt: float = 0.05
     window: tuple[float, float] | None = None

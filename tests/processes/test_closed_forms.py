@@ -12,16 +12,22 @@ from fpsde.errors import InvalidInput, NotConverged
 from fpsde.processes import (
     CATALOGUE,
     STRATONOVICH,
+    additive_time_dependent,
+    arctan_process,
     benes,
     brownian,
     constant_beta,
     cox_ingersoll_ross,
+    cube_root,
     ddpm_chain,
     geometric_brownian,
     jacobi,
     linear_beta,
     ornstein_uhlenbeck,
     pearson,
+    sinh_process,
+    stiff_tanh,
+    tanh_process,
     variance_preserving,
     washboard,
 )
@@ -45,6 +51,12 @@ KNOWN = {
     "variance_preserving, linear": (variance_preserving(linear_beta(0.2, 3.0)), 0.8, 0.6),
     "variance_preserving, constant": (variance_preserving(constant_beta(1.3)), 0.8, 0.6),
     "ddpm_chain": (ddpm_chain(np.linspace(0.05, 0.3, 20)), 0.8, 7.5),
+    "tanh_process": (tanh_process(), 0.3, 0.6),
+    "stiff_tanh": (stiff_tanh(), 0.3, 0.4),
+    "arctan_process": (arctan_process(), -0.4, 0.7),
+    "sinh_process": (sinh_process(), 0.2, 0.3),
+    "cube_root": (cube_root(), 8.0, 0.5),
+    "additive_time_dependent": (additive_time_dependent(), 1.0, 0.7),
     "reflecting": (brownian(0.0, domain=Interval.between(-0.5, 1.5, Wall.REFLECTING)), 0.3, 0.4),
     "reflecting, with drift": (brownian(0.7, domain=Interval.between(-0.5, 1.5, Wall.REFLECTING)), 0.3, 0.4),
     "reflecting, one wall": (brownian(0.0, domain=LOW_REFLECTS), 0.3, 0.4),
@@ -56,7 +68,7 @@ KNOWN = {
 HOMOGENEOUS = [
     name for name, (process, _, _) in KNOWN.items() if not process.time_dependent and name != "jacobi, early"
 ]
-MULTIPLICATIVE = ["geometric_brownian", "cox_ingersoll_ross", "jacobi"]
+MULTIPLICATIVE = ["geometric_brownian", "cox_ingersoll_ross", "jacobi", "tanh_process", "sinh_process", "cube_root"]
 
 #: Central differences of order 8: offsets -4..4.
 FIRST = np.array([1 / 280, -4 / 105, 1 / 5, -4 / 5, 0, 4 / 5, -1 / 5, 4 / 105, -1 / 280])
@@ -227,7 +239,10 @@ def test_the_washboard_drifts_at_stratonovichs_velocity(amplitude, tilt, tempera
 
     double = quad(inner, 0, 2 * np.pi, epsabs=0, epsrel=1e-10)[0]
     gain = 2 * np.pi * tilt / temperature
-    assert velocity == pytest.approx(2 * np.pi * temperature * -np.expm1(-gain) / double, rel=1e-7)
+    expected = 2 * np.pi * temperature * -np.expm1(-gain) / double
+    assert velocity == pytest.approx(expected, rel=1e-7)
+    assert process.exact.velocity() == pytest.approx(expected, rel=1e-11)
+    assert process.with_params(tilt=1.01 * tilt).exact.velocity() != pytest.approx(expected, rel=1e-3)
     assert law.pdf(0.0) == pytest.approx(law.pdf(2 * np.pi), rel=1e-12)
 
 
