@@ -18,6 +18,7 @@ import fresh
 import harness
 import numpy as np
 import peers
+import scheme_rates
 from harness import Contest, Contestant, Goal, Sense, Timing
 from rich.console import Console
 from rich.markup import escape
@@ -208,8 +209,14 @@ def run(size: Size, console: Console) -> tuple[list[Contest], list[Goal]]:
     contests.append(among_ourselves(size))
     goals += drift_goals(contests[-1])
     console.print(harness.rates_table(contests[-1], unit=1e6, heading="10⁶ steps/s"))
+    schemes = scheme_rates.contest(
+        particles=size.particles, steps=size.steps, rounds=size.rounds, threads=THREADS, dt=DT
+    )
+    console.print(harness.rates_table(schemes, unit=1e6, heading="10⁶ steps/s"))
+    compiling = scheme_rates.compilation()
+    goals += scheme_rates.goals(schemes, compiling, threads=THREADS)
     processes, solver = waits(size), fokker_planck()
-    return [*contests, processes, solver], goals + waiting_goals(processes, solver)
+    return [*contests, schemes, compiling, processes, solver], goals + waiting_goals(processes, solver)
 
 
 def main() -> None:
