@@ -62,10 +62,11 @@ class Size:
     rounds: int
     scale: float  #: of the peers' batches
     processes: int  #: fresh processes of each kind
+    schemes: int | None  #: how many are compiled anew; None: all
 
 
-FULL = Size(particles=2**19, steps=1000, rounds=7, scale=1.0, processes=5)
-QUICK = Size(particles=2**13, steps=100, rounds=2, scale=1 / 32, processes=1)
+FULL = Size(particles=2**19, steps=1000, rounds=7, scale=1.0, processes=5, schemes=None)
+QUICK = Size(particles=2**13, steps=100, rounds=2, scale=1 / 32, processes=1, schemes=2)
 
 
 def ours(name: str, process: Process, size: Size, scheme: Any = euler_maruyama, **options: Any) -> Contestant:
@@ -213,7 +214,7 @@ def run(size: Size, console: Console) -> tuple[list[Contest], list[Goal]]:
         particles=size.particles, steps=size.steps, rounds=size.rounds, threads=THREADS, dt=DT
     )
     console.print(harness.rates_table(schemes, unit=1e6, heading="10⁶ steps/s"))
-    compiling = scheme_rates.compilation()
+    compiling = scheme_rates.compilation(schemes=size.schemes)
     goals += scheme_rates.goals(schemes, compiling, threads=THREADS)
     processes, solver = waits(size), fokker_planck()
     return [*contests, schemes, compiling, processes, solver], goals + waiting_goals(processes, solver)
