@@ -1,10 +1,12 @@
 # Needs make and Python 3.11 or later, nothing else: what the targets use is installed into .venv on first use.
 PYTHON ?= python3
 BIN := .venv/bin
+# The independent implementations that `make test-peers` compares with.
+PEERS := torch==2.13.0 torchsde==0.2.6 jax==0.10.2 diffrax==0.7.2 sdeint==0.3.0
 FIGURES := $(filter-out figures/_%,$(wildcard figures/*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help install verify test test-all lint figures benchmark clean
+.PHONY: help install verify test test-all test-peers lint figures benchmark clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -20,6 +22,9 @@ test: lint ## ruff, mypy and the fast tests
 test-all: lint ## the same with the slow tests
 	$(BIN)/python -m pytest -m ""
 
+test-peers: .venv-peers/installed ## steps beside torchsde, diffrax and sdeint, in an environment of their own
+	.venv-peers/bin/python -m pytest tests/peers
+
 lint: install ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -30,9 +35,9 @@ figures: install ## draw every picture of figures/ again
 benchmark: install ## particle-steps per second, beside the peers that are installed (pip install -e '.[peers]')
 	$(BIN)/python benchmarks/particles.py
 
-clean: ## remove what the targets made, .venv excepted
+clean: ## remove what the targets made, .venv and .venv-peers excepted
 	rm -rf out build dist fpsde.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find . -path ./.venv -prune -o -name __pycache__ -prune -exec rm -rf {} +
+	find . -path './.venv*' -prune -o -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/bin/python:
 	@command -v $(PYTHON) >/dev/null || \
@@ -45,4 +50,9 @@ clean: ## remove what the targets made, .venv excepted
 # The stamp is newer than the settings it was installed from, so a second `make` installs nothing.
 .venv/installed: setup.cfg pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,dev]'
+	@touch $@
+
+.venv-peers/installed: setup.cfg pyproject.toml Makefile | .venv/bin/python
+	$(BIN)/python -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test]' $(PEERS)
 	@touch $@
