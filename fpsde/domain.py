@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
 
+import numpy as np
+
 from fpsde.errors import InvalidInput
+
+#: (sqrt(5) - 1)/2: its multiples modulo 1 spread evenly, and no two are equal.
+GOLDEN = 0.6180339887498949
 
 
 class Wall(enum.Enum):
@@ -61,3 +67,24 @@ class Interval:
 
 
 LINE = Interval()
+
+
+def probes(intervals: Sequence[Interval]) -> tuple[np.ndarray, np.ndarray]:
+    """Return two points inside of a box, each ``(d,)``, that differ in every component and from component to component.
+
+    Where an interval has no end they are within one unit of its other end, or of 0.
+    """
+    spread = (np.arange(1, len(intervals) + 1) * GOLDEN) % 1
+    return (
+        np.array([_at(interval, 0.1 + 0.35 * share) for interval, share in zip(intervals, spread, strict=True)]),
+        np.array([_at(interval, 0.55 + 0.35 * share) for interval, share in zip(intervals, spread, strict=True)]),
+    )
+
+
+def _at(interval: Interval, share: float) -> float:
+    """Return the point of an interval at this share of its length, or of one unit where it has none."""
+    if math.isfinite(interval.length):
+        return interval.low + share * interval.length
+    if math.isfinite(interval.low):
+        return interval.low + share
+    return interval.high - share if math.isfinite(interval.high) else 2 * share - 1

@@ -254,7 +254,7 @@ def numpy_function(arguments: Sequence[sp.Symbol], results: Sequence[Any]) -> Ca
         [
             f"def f({', '.join(a.name for a in arguments)}):",
             *(f"    {line}" for line in body),
-            f"    return ({', '.join(o.name for o in outputs)},)",
+            f"    return ({''.join(f'{o.name}, ' for o in outputs)})",
         ]
     )
     namespace: dict[str, Any] = dict(NUMPY_NAMES)

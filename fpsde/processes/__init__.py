@@ -10,6 +10,7 @@ from fpsde.domain import Interval, Wall
 from fpsde.errors import unknown_name
 from fpsde.processes.area import levy_area
 from fpsde.processes.beta_schedules import BetaSchedule, constant_beta, linear_beta
+from fpsde.processes.black_box import BlackBox
 from fpsde.processes.chaos import lorenz
 from fpsde.processes.debrabant import debrabant_roessler
 from fpsde.processes.gradient import langevin_of, overdamped
@@ -47,6 +48,7 @@ __all__ = [
     "KINETIC",
     "STRATONOVICH",
     "BetaSchedule",
+    "BlackBox",
     "Exact",
     "Interpretation",
     "Process",

@@ -179,7 +179,7 @@ class Assembly:
         return model.staged([v])[0] if interval.walled else v
 
     def _held(self, x: Components, ends: Sequence[tuple[Any, Any]], state: Any, moved: list[Any]) -> list[Any]:
-        """Return the moved rows, or the old ones where an absorbing wall holds the particle already, in any component."""
+        """Return the moved rows, or the old ones where an absorbing wall holds the particle, in any component."""
         places = list(zip(x, ends, self.process.intervals, strict=True))
         held = [v <= low for v, (low, _), interval in places if interval.low_wall is Wall.ABSORBING]
         held += [v >= high for v, (_, high), interval in places if interval.high_wall is Wall.ABSORBING]

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import sympy as sp
 
 from fpsde.errors import Unsuited
@@ -52,10 +53,7 @@ def conormals(process: Any) -> Mapping[int, Mapping[int, Any]]:
 def _of_statement(process: Any, i: int) -> dict[int, sp.Expr]:
     D, x = process.statement.diffusivity, process.statement.x
     if sp.simplify(D[i, i]) == 0:
-        raise Unsuited(
-            f"component {i} of {process.name} has a reflecting wall and no noise of its own: the wall would have to "
-            "turn a velocity, which no step here does; put no wall there, and a steep potential in its place"
-        )
+        raise _without_noise(process, i)
     found = {}
     for j in range(len(x)):
         ratio = sp.Integer(0) if j == i else sp.simplify(D[i, j] / D[i, i])
@@ -70,17 +68,26 @@ def _of_statement(process: Any, i: int) -> dict[int, sp.Expr]:
 
 
 def _of_black_box(process: Any, i: int) -> dict[int, float]:
-    if process.sigma_is_diagonal:
+    sigma = process.constant_sigma
+    if sigma is None and process.sigma_is_diagonal:
         return {}
-    if process.constant_sigma is None:
+    if sigma is None:
         raise Unsuited(
             f"component {i} of {process.name} has a reflecting wall, and whether its noise is correlated with that of "
             "others cannot be seen in a function sigma (x, t) -> (d, m, n); give sigma as an array (d, m), or noise "
             "with one channel for each component"
         )
-    D = process.constant_sigma @ process.constant_sigma.T
-    if D[i, i] == 0:
-        raise Unsuited(f"component {i} of {process.name} has a reflecting wall and no noise of its own")
-    least = UNCORRELATED * D[i, i]
-    correlated = [j for j in range(len(D)) if j != i and D[i, j] ** 2 > least * UNCORRELATED * D[j, j]]
-    return {j: float(D[i, j] / D[i, i]) for j in correlated}
+    if not np.any(sigma[i]):
+        raise _without_noise(process, i)
+    if process.sigma_is_diagonal:
+        return {}
+    D = 0.5 * sigma @ sigma.T
+    size = np.sqrt(D[i, i] * np.diagonal(D))
+    return {j: float(D[i, j] / D[i, i]) for j in range(len(D)) if j != i and abs(D[i, j]) > UNCORRELATED * size[j]}
+
+
+def _without_noise(process: Any, i: int) -> Unsuited:
+    return Unsuited(
+        f"component {i} of {process.name} has a reflecting wall and no noise of its own: the wall would have to turn a "
+        "velocity, which no step here does; put no wall there, and a steep potential in its place"
+    )

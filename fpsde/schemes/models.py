@@ -11,9 +11,10 @@ import sympy as sp
 
 from fpsde.errors import Unsuited
 from fpsde.functions import TABLE
+from fpsde.noise_class import NoiseType
 from fpsde.printing import numpy_function
 from fpsde.schemes.conormal import conormals
-from fpsde.schemes.noise_types import along_noise, meets
+from fpsde.schemes.noise_types import along_noise, is_black_box, meets
 from fpsde.symbolic import Components, Parameters, Traced, Values, components, parameter_symbols, real_symbol, unwrap
 
 
@@ -22,9 +23,13 @@ class Model(ABC):
 
     def __init__(self, process: Any) -> None:
         self.process = process
-        self.statement = process.statement
 
     p: Parameters  #: the parameters and tables, by name
+
+    @property
+    def statement(self) -> Any:
+        """The process in symbols; Unsuited for a black box, which has none."""
+        return self.process.statement
 
     @abstractmethod
     def at(self, what: str, exprs: tuple, x: Any, t: Any) -> np.ndarray:
@@ -171,6 +176,100 @@ class ArrayModel(Model):
         return components([np.broadcast_to(v, np.shape(x[0]) if len(x) else ()).view(Values) for v in values])
 
 
+class BlackBoxModel(Model):
+    """The model of a black box on arrays ``(n,)`` of each component. What needs formulas raises Unsuited.
+
+    A coefficient that is asked for again at the point of the last time is not evaluated again: the channels of one
+    stage cost one call of sigma.
+    """
+
+    def __init__(self, process: Any) -> None:
+        super().__init__(process)
+        self._last: dict[str, tuple[tuple, np.ndarray]] = {}
+        self.p = array_parameters(process.params)
+
+    def read_tables(self, t: float) -> None:
+        """A black box has no tables."""
+
+    def at(self, what: str, exprs: tuple, x: Any, t: Any) -> np.ndarray:
+        return self.statement
+
+    def drift(self, x: Any, t: Any) -> np.ndarray:
+        return _rows(self._evaluated(self.process.drift_at, x, t))
+
+    def sigma(self, x: Any, t: Any) -> np.ndarray:
+        value = self._evaluated(self.process.sigma_at, x, t)
+        if not self.process.sigma_is_diagonal:
+            return components([row.view(Values) for row in value.reshape(-1, value.shape[-1])]).reshape(value.shape[:2])
+        out = np.full((len(value), len(value)), 0.0, dtype=object)
+        for i, row in enumerate(value):
+            out[i, i] = row.view(Values)
+        return out.view(Components)
+
+    def noise(self, x: Any, t: Any, dw: Any) -> np.ndarray:
+        value = self._evaluated(self.process.sigma_at, x, t)
+        if self.process.sigma_is_diagonal:
+            return components([row.view(Values) * w for row, w in zip(value, dw, strict=True)])
+        w = _stacked(dw)
+        constant = self.process.constant_sigma
+        return _rows(np.einsum("imn,mn->in", value, w) if constant is None else constant @ w)
+
+    def channel(self, k: int, x: Any, t: Any) -> np.ndarray:
+        value = self._evaluated(self.process.sigma_at, x, t)
+        if not self.process.sigma_is_diagonal:
+            return _rows(value[:, k])
+        return components([value[k].view(Values) if i == k else 0.0 for i in range(len(value))])
+
+    def variance(self, i: int, x: Any, t: Any) -> Any:
+        row = self._evaluated(self.process.sigma_at, x, t)[i]
+        return (row * row if self.process.sigma_is_diagonal else np.sum(row * row, axis=0)).view(Values)
+
+    def conormal(self, i: int, x: Any, t: Any) -> dict[int, Any]:
+        return dict(conormals(self.process)[i])
+
+    def meets(self, j: int, k: int) -> bool:
+        types = self.process.noise_types
+        return NoiseType.ADDITIVE not in types and (NoiseType.DIAGONAL not in types or j == k)
+
+    def stratonovich_drift(self, x: Any, t: Any) -> np.ndarray:
+        # free of x, sigma has no derivative: there the two drifts are one
+        return self.drift(x, t) if NoiseType.ADDITIVE in self.process.noise_types else self.statement
+
+    def along_noise(self, x: Any, t: Any) -> dict[tuple[int, int, int], Any]:
+        return {} if NoiseType.ADDITIVE in self.process.noise_types else self.statement
+
+    def energy(self, x: Any, t: Any) -> Any:
+        return self._evaluated(self.process.energy_at, x, t).view(Values)
+
+    def _evaluated(self, function: Callable, x: Any, t: float) -> np.ndarray:
+        point = (*x, t)
+        if function.__name__ in self._last:
+            last, value = self._last[function.__name__]
+            if len(last) == len(point) and all(a is b for a, b in zip(last, point, strict=True)):
+                return value
+        value = function(_stacked(x), t)
+        self._last[function.__name__] = (point, value)
+        return value
+
+
+def array_model(process: Any) -> ArrayModel | BlackBoxModel:
+    """Return the model of a process as array code."""
+    return BlackBoxModel(process) if is_black_box(process) else ArrayModel(process)
+
+
+def _rows(values: np.ndarray) -> np.ndarray:
+    """Return the rows of an array ``(d, n)`` as components."""
+    return components([row.view(Values) for row in values])
+
+
+def _stacked(values: Any) -> np.ndarray:
+    """Return components, arrays ``(n,)`` or numbers, as a new array ``(d, n)``."""
+    out = np.empty((len(values), max(np.size(v) for v in values)), np.result_type(*values))
+    for row, value in zip(out, values, strict=True):
+        row[:] = value
+    return out
+
+
 def array_parameters(params: Mapping[str, Any]) -> Parameters:
     """Return parameters for array code: an array among them is components, as it is in a trace."""
     return Parameters(
@@ -185,4 +284,4 @@ def times_dw(sigma: np.ndarray, dw: np.ndarray) -> np.ndarray:
 
 
 def _is_zero(s: Any) -> bool:
-    return isinstance(s, Traced) and s.expr == 0
+    return s.expr == 0 if isinstance(s, Traced) else isinstance(s, float) and s == 0
