@@ -1,0 +1,160 @@
+"""The weak order of every scheme, measured without sampling on problems where all of its terms act."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from exact_moments import Chain, exact_expectation
+from order_problems import WEAK
+
+from fpsde import checks
+from fpsde.checks import OrderResult, Verdict
+from fpsde.schemes import SCHEMES
+from fpsde.symbolic import components
+
+ADDITIVE = ("circle, additive", "torus, additive", "pendulum", "oscillator", "variance preserving")
+DIAGONAL = ("circle, multiplicative", "circle, Stratonovich", "torus, diagonal")
+COMMUTING = ("linear, commuting", "linear, scalar", *DIAGONAL)
+GENERAL = ("linear, general", "torus, general", *COMMUTING)
+UNDERDAMPED = ("pendulum", "oscillator")
+
+#: The problems on which each scheme is measured.
+PROBLEMS: dict[str, tuple[str, ...]] = {
+    "euler_maruyama": (*GENERAL, *ADDITIVE),
+    "milstein": (*COMMUTING, *ADDITIVE),
+    "milstein_derivative_free": (*COMMUTING, *ADDITIVE),
+    "euler_heun": (*GENERAL, *ADDITIVE),
+    "heun": (*GENERAL, *ADDITIVE),
+    "sra1": ADDITIVE,
+    "sra3": ADDITIVE,
+    "sriw1": (*DIAGONAL, "circle, additive", *UNDERDAMPED),
+    "platen_weak2": (*reversed(GENERAL), *ADDITIVE),
+    "ri1": (*reversed(GENERAL), *ADDITIVE),
+    "tamed_euler": (*GENERAL, *ADDITIVE),
+    "implicit_euler": (*GENERAL, *ADDITIVE),
+    "trapezoidal": (*ADDITIVE, *GENERAL),
+    "split_step_backward_euler": (*GENERAL, *ADDITIVE),
+    "leimkuhler_matthews": ADDITIVE,
+    "baoab": UNDERDAMPED,
+    "aboba": UNDERDAMPED,
+    "obabo": UNDERDAMPED,
+    "obab": UNDERDAMPED,
+    "oabao": UNDERDAMPED,
+    "lf_middle": UNDERDAMPED,
+    "mala": ("circle, gradient",),
+    "ddpm_step": ("variance preserving",),
+}
+#: Schemes that claim to be exact, and the problem on which they are.
+EXACT: dict[str, str] = {"exact_sampling": "variance preserving"}
+#: What is wrong with the expectations, which are of order one: interpolation between the nodes.
+FLOOR = 1e-10
+
+HEADING = ("weak order", "problem", "claimed", "measured", "between", "and", "error at the finest step")
+
+
+@functools.cache
+def exact(problem: str) -> float:
+    p = WEAK[problem]
+    return exact_expectation(p.process, p.axes, p.observable, p.x0, t_end=p.t_end)
+
+
+def errors(scheme: Any, problem: str) -> np.ndarray:
+    """Return E u(X_h) - E u(X) at the end, for the step sizes of the problem from coarse to fine."""
+    p = WEAK[problem]
+    chain = Chain(scheme, p.process, p.axes)
+    found = [chain.expectation(p.observable, p.x0, t_end=p.t_end, n_steps=n) for n in p.steps]
+    return np.array(found) - exact(problem)
+
+
+def judged(found: np.ndarray, problem: str, expected: float) -> OrderResult:
+    p = WEAK[problem]
+    return checks.order(p.t_end / np.array(p.steps), found, expected=expected, floor=FLOOR)
+
+
+def is_slow(name: str, problem: str) -> bool:
+    """Problems on the circle and the torus take seconds where the step has continuous noise."""
+    continuous = any(kind.support is None for kind in SCHEMES[name].inputs)
+    return continuous and problem.startswith(("circle, m", "circle, a", "circle, S", "torus"))
+
+
+CASES = [
+    pytest.param(name, problem, marks=[pytest.mark.slow] if is_slow(name, problem) else [], id=f"{name}, {problem}")
+    for name, problems in PROBLEMS.items()
+    for problem in problems
+]
+
+
+def test_every_scheme_is_measured() -> None:
+    assert PROBLEMS.keys() | EXACT.keys() == SCHEMES.keys()
+    assert not PROBLEMS.keys() & EXACT.keys()
+
+
+@pytest.mark.parametrize(("name", "problem"), CASES)
+def test_the_weak_order_is_the_one_that_is_claimed(name: str, problem: str, table: Callable) -> None:
+    scheme = SCHEMES[name]
+    claimed = scheme.weak_order(WEAK[problem].process)
+    found = errors(scheme, problem)
+    result = judged(found, problem, claimed)
+    table(
+        HEADING,
+        (
+            name,
+            problem,
+            f"{claimed:g}",
+            *("none" if v is None else f"{v:.3f}" for v in (result.order, result.low, result.high)),
+            f"{found[-1]:.1e}",
+        ),
+    )
+    assert result.verdict is Verdict.PASS, result.detail
+    assert result.order is not None
+    for other in (claimed - 0.5, claimed + 0.5, claimed + 1.0):
+        assert other == 0 or judged(found, problem, other).verdict is not Verdict.PASS
+
+
+@pytest.mark.parametrize(("name", "problem"), EXACT.items())
+def test_an_exact_scheme_has_no_error(name: str, problem: str) -> None:
+    assert SCHEMES[name].weak_order(WEAK[problem].process) == np.inf
+    assert np.max(np.abs(errors(SCHEMES[name], problem))) < FLOOR
+    assert np.min(np.abs(errors(altered(SCHEMES[name], lambda value: 1.01 * value), problem))) > 1e-3
+
+
+# --- what the measurement sees
+
+
+def altered(scheme: Any, change: Callable[[Any], Any]) -> Any:
+    """Return the scheme with ``change`` applied to each value of its random inputs."""
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(changed(part) for part in value)
+        return components([changed(v) for v in value]) if isinstance(value, np.ndarray) else change(value)
+
+    def step(model: Any, x: Any, t: Any, dt: Any, noise: Any, *aux: Any) -> Any:
+        return scheme.step(model, x, t, dt, SimpleNamespace(**{k: changed(v) for k, v in vars(noise).items()}), *aux)
+
+    return replace(scheme, step=step)
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("euler_maruyama", "linear, general"),
+        ("milstein", "linear, commuting"),
+        ("heun", "variance preserving"),
+        ("sra1", "pendulum"),
+        ("baoab", "pendulum"),
+        ("platen_weak2", "linear, general"),
+        ("ri1", "torus, general"),
+    ],
+)
+def test_noise_wrong_by_one_per_cent_is_seen(name: str, problem: str) -> None:
+    scheme = altered(SCHEMES[name], lambda value: 1.01 * value)
+    result = judged(errors(scheme, problem), problem, SCHEMES[name].weak_order(WEAK[problem].process))
+    assert result.verdict is Verdict.FAIL
+    assert "biased at order 0" in result.detail
