@@ -10,15 +10,24 @@ from fpsde.schemes import (
     ddpm_step,
     euler_heun,
     euler_maruyama,
+    exact_sampling,
     heun,
+    implicit_euler,
+    leimkuhler_matthews,
+    lf_middle,
+    mala,
     milstein,
     milstein_derivative_free,
     platen_weak2,
     ri1,
+    sgld,
+    split_step_backward_euler,
+    splitting,
     sra1,
     sra3,
     sriw1,
     tamed_euler,
+    trapezoidal,
 )
 
 
@@ -63,6 +72,27 @@ def plane(sigma):
 SPREAD = plane(lambda x, t: ((0.3, 0.1 * np.cos(t)), (0.2, 0.4)))
 SEPARATE = plane(lambda x, t: (0.3 + 0.1 * np.sin(x[0]), 0.2 * np.cos(x[1] + t)))
 CROSSED = plane(lambda x, t: ((0.3 * np.cos(x[1]), 0.1 + 0.1 * t), (0.2 * x[0], 0.3 * np.sin(x[0]))))
+
+
+#: positions and velocities, each component with a friction and a noise of its own
+UNDERDAMPED = Process(
+    drift=lambda x, p: (
+        x[2],
+        x[3],
+        -np.sin(x[0]) - 0.5 * x[1] - p.friction[0] * x[2],
+        -0.5 * x[0] - x[1] - p.friction[1] * x[3],
+    ),
+    sigma=lambda x: ((0.0, 0.0), (0.0, 0.0), (0.7, 0.0), (0.0, 1.1)),
+    dim=4,
+    params={"friction": [0.4, 1.9]},
+    energy=lambda x: 0.5 * (x[1] ** 2 + x[2] ** 2 + x[3] ** 2) - np.cos(x[0]) + 0.5 * x[0] * x[1],
+)
+WELL = Process(
+    drift=lambda x, p: -4 * x * (x**2 - 1),
+    sigma=lambda x, p: np.sqrt(2 * p.temperature),
+    params={"temperature": 0.25},
+    energy=lambda x: (x**2 - 1) ** 2,
+)
 
 
 #: name: (scheme, process, where it starts, dt)
@@ -174,4 +204,25 @@ MODELS = {
     "platen weak 2": (platen_weak2, CROSSED, [0.1, -0.3], 0.01),
     "ri1": (ri1, CROSSED, [0.1, -0.3], 0.01),
     "tamed euler": (tamed_euler, CROSSED, [0.1, -0.3], 0.01),
+    "leimkuhler matthews": (leimkuhler_matthews, WELL, [0.1], 0.01),
+    "mala": (mala, WELL, [0.1], 0.02),
+    "minibatches": (sgld(lambda x: 1 + x**2), WELL, [0.1], 0.01),
+    "implicit euler": (implicit_euler, CROSSED, [0.1, -0.3], 0.01),
+    "trapezoidal": (trapezoidal, SPREAD, [0.1, -0.3], 0.01),
+    "split step": (split_step_backward_euler, SEPARATE, [0.1, -0.3], 0.01),
+    "baoab with work": (splitting("BAOAB", track_work=True), UNDERDAMPED, [0.1, -0.3, 0.2, 0.0], 0.05),
+    "obabo": (splitting("OBABO"), UNDERDAMPED, [0.1, -0.3, 0.2, 0.0], 0.05),
+    "lf middle": (lf_middle, UNDERDAMPED, [0.1, -0.3, 0.2, 0.0], 0.05),
+    "exact sampling": (
+        exact_sampling,
+        ou(
+            sample=lambda x, t, dt, z, p: (
+                p.mean
+                + np.exp(-p.theta * dt) * (x - p.mean)
+                + p.sigma * np.sqrt(-np.expm1(-2 * p.theta * dt) / (2 * p.theta)) * z
+            )
+        ),
+        [0.1],
+        0.01,
+    ),
 }

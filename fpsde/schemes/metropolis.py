@@ -8,13 +8,13 @@ import numpy as np
 from fpsde.errors import Unsuited
 from fpsde.schemes.advance import Advance
 from fpsde.schemes.inputs import DW, UNIFORM
-from fpsde.schemes.noise_types import NoiseType
+from fpsde.schemes.noise_types import NoiseType, is_black_box
 from fpsde.schemes.scheme import Orders, Scheme
 from fpsde.symbolic import components
 
 
 def _step(model: Any, x: Any, t: Any, dt: Any, noise: Any, aux: Any) -> Any:
-    _refuse_unsuited(model)
+    _refuse_unsuited(model.process)
     y = model.staged(x + model.drift(x, t) * dt + model.noise(x, t, noise.dw))
     sigma = np.diagonal(model.sigma(x, t))
     # the increments that would lead back from y to x
@@ -27,18 +27,25 @@ def _step(model: Any, x: Any, t: Any, dt: Any, noise: Any, aux: Any) -> Any:
     return Advance(moved, aux={"accepted": aux["accepted"] + np.where(accepted, 1.0, 0.0)})
 
 
-def _refuse_unsuited(model: Any) -> None:
-    process, sigma = model.process, model.statement.sigma
-    if sigma.rows != sigma.cols or not sigma.is_diagonal() or any(e == 0 for e in sigma.diagonal()):
+def _refuse_unsuited(process: Any) -> None:
+    if not _has_own_noise(process):
         raise Unsuited(
-            f"mala proposes in every component by noise of its own; sigma of {process.name} is {sigma.tolist()}, "
-            "and a diagonal one without zeros is needed"
+            f"mala proposes in every component by noise of its own, and that of {process.name} is none; a diagonal "
+            "sigma without zeros is needed"
         )
     if np.ndim(process.params.get("temperature", ())) != 0:
         raise Unsuited(
             f"mala samples exp(-energy/temperature), and {process.name} has not one number temperature among its "
-            "parameters; give Process(..., params={'temperature': ...}), or take overdamped(potential)"
+            "parameters; give params={'temperature': ...}, or take overdamped(potential)"
         )
+
+
+def _has_own_noise(process: Any) -> bool:
+    """Whether sigma is diagonal and none of its entries is known to be zero."""
+    if is_black_box(process):
+        return process.sigma_is_diagonal
+    sigma = process.statement.sigma
+    return sigma.rows == sigma.cols and sigma.is_diagonal() and all(e != 0 for e in sigma.diagonal())
 
 
 #: The target is exp(-energy/temperature); the drift only proposes, so a wrong or a tamed one costs acceptance and no

@@ -11,9 +11,11 @@ from bare_laws import run_text
 from fpsde.errors import Unsuited
 from fpsde.functions import where
 from fpsde.printing import numpy_function
+from fpsde.processes.black_box import BlackBox
 from fpsde.processes.process import Process
 from fpsde.schemes import Scheme, mala
 from fpsde.schemes.advance import Advance
+from fpsde.schemes.array_step import ArrayStep
 from fpsde.schemes.inputs import DW, UNIFORM
 from fpsde.schemes.tracing import constant_rows, traced_step
 from fpsde.symbolic import components
@@ -160,6 +162,20 @@ def test_a_proposal_without_an_energy_is_rejected():
     assert found[0, 0] == 1e80 and found[1, 0] == 0 and found[1, 1] == 1
 
 
+def test_a_black_box_takes_the_same_step(seed):
+    box = BlackBox(
+        drift=lambda x, t: -(4 * x**3 - 4 * x + 0.3),
+        sigma=[np.sqrt(2 * TEMPERATURE)],
+        dim=1,
+        params={"temperature": TEMPERATURE},
+        energy=lambda x, t: (x[0] ** 2 - 1) ** 2 + 0.3 * x[0],
+    )
+    rng = np.random.default_rng(seed)
+    state, z = np.array([rng.normal(size=LANES), np.zeros(LANES)]), rng.normal(size=(3, LANES))
+    found = ArrayStep(mala, box).advance(state, z, 0.0, DT)
+    np.testing.assert_allclose(found, one_step(mala, tilted_well(), state, z, times=[0.0, DT]), rtol=1e-12, atol=1e-13)
+
+
 # --- what is refused
 
 ENERGY = {"energy": lambda x: x[0] ** 2 + x[1] ** 2, "dim": 2, "drift": lambda x: (-x[0], -x[1])}
@@ -182,15 +198,15 @@ UNSUITED = {
     ),
     "correlated noise": (
         Process(sigma=lambda x: ((1.0, 0.5), (0.0, 1.0)), params={"temperature": 1.0}, **ENERGY),
-        "a diagonal one without zeros is needed",
+        "a diagonal sigma without zeros is needed",
     ),
     "a component without noise": (
         Process(sigma=lambda x: (0.0, 1.0), params={"temperature": 1.0}, **ENERGY),
-        "a diagonal one without zeros is needed",
+        "a diagonal sigma without zeros is needed",
     ),
     "one channel": (
         Process(sigma=lambda x: ((1.0,), (0.0,)), params={"temperature": 1.0}, **ENERGY),
-        "a diagonal one without zeros is needed",
+        "a diagonal sigma without zeros is needed",
     ),
 }
 

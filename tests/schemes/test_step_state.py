@@ -14,7 +14,7 @@ from fpsde.errors import InvalidInput
 from fpsde.integrators import Moments, Snapshots, simulate
 from fpsde.noise import Normals
 from fpsde.processes.process import Process
-from fpsde.schemes import Scheme, ddpm_step, euler_maruyama
+from fpsde.schemes import Scheme, ddpm_step, euler_maruyama, leimkuhler_matthews
 from fpsde.schemes.advance import Advance
 from fpsde.schemes.inputs import DW, DW_I10, TWO_POINT
 from fpsde.schemes.scheme import Orders
@@ -31,23 +31,6 @@ PLAIN = {
     "evaluations": 1,
     "source": "",
 }
-
-
-def _leimkuhler_matthews(model, x, t, dt, noise, aux):
-    half = 0.5 * model.noise(x, t, noise.dw)
-    place = x + half
-    return Advance(x + model.drift(place, t) * dt + 2.0 * half, aux={"place": place})
-
-
-#: Y' = Y + h f(Y + s xi/2) + s xi, seen at Y + s xi/2: on a harmonic well its variance is kT/k at every h < 2/k.
-LEIMKUHLER_MATTHEWS = Scheme(
-    name="leimkuhler_matthews",
-    step=_leimkuhler_matthews,
-    inputs=(DW,),
-    auxiliary=("place",),
-    observed=lambda x, aux: aux["place"],
-    **PLAIN,
-)
 #: The names are those that the printer gives to its own values: they must not meet.
 AWKWARD = Scheme(
     name="awkward",
@@ -80,7 +63,7 @@ def harmonic(k=1.0, sigma=1.0):
 
 
 def test_the_state_is_positions_then_auxiliary_then_seen_then_flag():
-    step = traced_step(LEIMKUHLER_MATTHEWS, harmonic())
+    step = traced_step(leimkuhler_matthews, harmonic())
     assert len(step.state) == len(step.outputs) == 3 and step.observed == 2 and not step.flagged
     assert traced_step(FLAGGED, harmonic()).flagged
     assert len({s.name for s in (*step.state, *step.normals, *step.constants)}) == 3 + 1 + 5
@@ -90,7 +73,7 @@ def test_a_step_with_auxiliary_state_is_the_formula(seed):
     rng = np.random.default_rng(seed)
     y, z, dt = rng.normal(size=LANES), rng.normal(size=(1, LANES)), 0.5
     state = np.array([y, rng.normal(size=LANES), np.zeros(LANES)])
-    found = one_step(LEIMKUHLER_MATTHEWS, harmonic(1.3, 0.8), state, z, times=[0.0, dt])
+    found = one_step(leimkuhler_matthews, harmonic(1.3, 0.8), state, z, times=[0.0, dt])
     place = y + 0.5 * 0.8 * np.sqrt(dt) * z[0]
     np.testing.assert_allclose(
         found, [y - 1.3 * place * dt + 0.8 * np.sqrt(dt) * z[0], place, place], rtol=1e-14, atol=1e-15
@@ -113,7 +96,7 @@ def relative_variance(scheme, seed, n=400_000):
 
 
 def test_the_leimkuhler_matthews_variance_is_exact_at_a_large_step_and_that_of_euler_is_not(seed):
-    found, error = relative_variance(LEIMKUHLER_MATTHEWS, seed)
+    found, error = relative_variance(leimkuhler_matthews, seed)
     assert 2 * stats.norm.sf(abs(found - 1) / error) > ALPHA
     found, error = relative_variance(euler_maruyama, seed)
     assert 2 * stats.norm.sf(abs(found - 1) / error) < ALPHA
@@ -123,7 +106,7 @@ def test_the_leimkuhler_matthews_variance_is_exact_at_a_large_step_and_that_of_e
 def test_observers_see_the_observed_components_and_the_result_holds_them(seed):
     run = simulate(
         harmonic(),
-        LEIMKUHLER_MATTHEWS,
+        leimkuhler_matthews,
         x0=0.3,
         t_end=1.0,
         dt=0.5,
