@@ -292,11 +292,6 @@ def components(values: Sequence[Any]) -> Components:
     return out.view(Components)
 
 
-def by_one(values: np.ndarray) -> list[np.ndarray]:
-    """Return the components as arrays ``(1,)``: each multiplies all d components of another, symbols or arrays."""
-    return [values[i : i + 1] for i in range(len(values))]
-
-
 class Parameters(SimpleNamespace):
     """Parameters by name, as ``p.name``; a name that is not there gives an error with the nearest one."""
 

@@ -10,12 +10,12 @@ from bare_kernels import LANES, one_step
 from fpsde.schemes.advance import Advance
 from fpsde.schemes.models import ArrayModel
 from fpsde.schemes.tracing import traced_step
-from fpsde.symbolic import components
+from fpsde.symbolic import Values, components
 
 
 def inputs_of(scheme, process, z, dt):
     """Return the declared inputs by name, made of the normals ``z`` (r, n) in their order."""
-    values, row = {}, 0
+    values, row, z = {}, 0, [one.view(Values) for one in z]
     for kind in scheme.inputs:
         column = []
         for _ in range(kind.per.count(process.dim, process.channels)):
@@ -28,7 +28,7 @@ def inputs_of(scheme, process, z, dt):
 def array_step(scheme, process, state, z, *, t, dt):
     """Return positions and auxiliary state, (rows, n), after the step as plain array code."""
     d, row = process.dim, process.dim
-    aux = {}
+    state, aux = [one.view(Values) for one in state], {}
     for name in scheme.auxiliary:
         aux[name] = components(list(state[row : row + d]))
         row += d

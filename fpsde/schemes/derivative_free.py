@@ -7,15 +7,14 @@ import numpy as np
 from fpsde.schemes.inputs import DW
 from fpsde.schemes.noise_types import NoiseType
 from fpsde.schemes.scheme import Orders, Scheme
-from fpsde.symbolic import by_one
 
 
 def _step(model: Any, x: Any, t: Any, dt: Any, noise: Any) -> Any:
-    sqrt_dt, drift = np.sqrt(dt), model.drift(x, t) * dt
-    dw = by_one(noise.dw)
+    sqrt_dt, dw = np.sqrt(dt), noise.dw
+    drift = model.drift(x, t) * dt
     channels = range(len(dw))
     sigma = [model.channel(k, x, t) for k in channels]
-    moved = x + drift + model.noise(x, t, noise.dw)
+    moved = x + drift + model.noise(x, t, dw)
     for j in channels:
         support = x + drift + sigma[j] * sqrt_dt
         for k in channels:

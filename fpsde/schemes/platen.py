@@ -8,23 +8,21 @@ import numpy as np
 
 from fpsde.schemes.inputs import THREE_POINT, TWO_POINT, Per
 from fpsde.schemes.scheme import Orders, Scheme
-from fpsde.symbolic import by_one
 
 
 def _step(model: Any, x: Any, t: Any, dt: Any, noise: Any) -> Any:
-    sqrt_dt = np.sqrt(dt)
-    dw, two_point = by_one(noise.three_point), by_one(noise.two_point)
+    sqrt_dt, dw = np.sqrt(dt), noise.three_point
     channels = range(len(dw))
     sigma = [model.channel(k, x, t) for k in channels]
     first = model.drift(x, t) * dt
-    kick = model.noise(x, t, noise.three_point)
+    kick = model.noise(x, t, dw)
     second = model.drift(x + first + kick, t + dt) * dt
     moved = x + 0.5 * (first + second)
     for k in channels:
         up, down = (model.channel(k, x + first + s * sqrt_dt, t + dt) for s in (sigma[k], -sigma[k]))
         moved = moved + 0.25 * (up + down + 2.0 * sigma[k]) * dw[k]
         moved = moved + 0.25 * (up - down) * (dw[k] * dw[k] - dt) / sqrt_dt
-    for (j, k), product in double_integrals(dw, two_point, sqrt_dt).items():
+    for (j, k), product in double_integrals(dw, noise.two_point, sqrt_dt).items():
         # where channel k does not meet channel j the two terms vanish
         if model.meets(j, k):
             up, down = (model.channel(k, x + s * sqrt_dt, t) for s in (sigma[j], -sigma[j]))

@@ -13,17 +13,15 @@ import numpy as np
 from fpsde.schemes.inputs import THREE_POINT, TWO_POINT, Per
 from fpsde.schemes.platen import double_integrals
 from fpsde.schemes.scheme import Orders, Scheme
-from fpsde.symbolic import by_one
 
 
 def _step(model: Any, x: Any, t: Any, dt: Any, noise: Any) -> Any:
-    sqrt_dt = np.sqrt(dt)
-    dw, two_point = by_one(noise.three_point), by_one(noise.two_point)
+    sqrt_dt, dw = np.sqrt(dt), noise.three_point
     channels = range(len(dw))
     sigma = [model.channel(k, x, t) for k in channels]
-    integrals = double_integrals(dw, two_point, sqrt_dt)
+    integrals = double_integrals(dw, noise.two_point, sqrt_dt)
     first = model.drift(x, t) * dt
-    second = model.drift(x + 2.0 / 3.0 * first + model.noise(x, t, noise.three_point), t + 2.0 / 3.0 * dt) * dt
+    second = model.drift(x + 2.0 / 3.0 * first + model.noise(x, t, dw), t + 2.0 / 3.0 * dt) * dt
     third = model.drift(x - 1.0 / 3.0 * first + second, t + 2.0 / 3.0 * dt) * dt
     moved = x + 0.25 * first + 0.5 * second + 0.25 * third
     for k in channels:
