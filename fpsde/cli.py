@@ -6,12 +6,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from fpsde.commands import verify_command
+from fpsde.commands import kernel_command, schemes_command, simulate_command, verify_command
 from fpsde.errors import FpsdeError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 all hold, 1 a check failed, 2 bad input or underpowered."""
+    """Run the command line and return its exit code.
+
+    0 all holds, 1 a check failed or particles were lost, 2 bad input or underpowered, 130 interrupted by Ctrl-C.
+    """
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
@@ -19,13 +22,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"fpsde: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
-        print(f"fpsde: interrupted; {stop or 'nothing was judged'}", file=sys.stderr)
+        print(f"fpsde: interrupted; {stop or 'there is no result'}", file=sys.stderr)
         return 130
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fpsde", description="Find out whether a stochastic simulator is right.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (verify_command,):
+    for command in (verify_command, simulate_command, schemes_command, kernel_command):
         command.add(commands)
     return parser

@@ -3,9 +3,48 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 
-from fpsde.errors import InvalidInput
+from rich.console import Console
+
+from fpsde.errors import InvalidInput, unknown_name
+from fpsde.processes import process_named
+from fpsde.processes.langevin import underdamped_of
+from fpsde.processes.process import Process
+
+#: How the process of a name is read: as it is stated, or as Langevin dynamics with velocities in its potential.
+OVERDAMPED, UNDERDAMPED = "overdamped", "underdamped"
+#: Parameters that the underdamped reading adds.
+ADDED = ("friction", "mass")
+#: Columns of a table that no terminal shows.
+COLUMNS = 150
+
+
+def screen() -> Console:
+    """Return the console of standard output, as wide as the terminal."""
+    return Console(width=None if sys.stdout.isatty() else COLUMNS)
+
+
+def process_of(name: str, dynamics: str, settings: Mapping[str, float]) -> Process:
+    """Return the process of the catalogue, read as ``dynamics`` says, with the parameters of ``--set``."""
+    if dynamics not in (OVERDAMPED, UNDERDAMPED):
+        raise unknown_name("dynamics", dynamics, (OVERDAMPED, UNDERDAMPED))
+    plain = process_named(name)
+    if dynamics == OVERDAMPED:
+        stray = [one for one in ADDED if one in settings and one not in plain.params]
+        if stray:
+            raise InvalidInput(f"{name} has no {' and no '.join(stray)}; add --dynamics {UNDERDAMPED}")
+        return plain.with_params(**settings)
+    there = [one for one in ADDED if one in plain.params]
+    if there:
+        raise InvalidInput(f"{name} has {' and '.join(there)} as it is stated; leave --dynamics {UNDERDAMPED} out")
+    known = underdamped_of(plain).arguments
+    for one in settings:
+        if one not in known:
+            raise unknown_name(f"parameter of the underdamped {name}", one, known)
+    own = {one: value for one, value in settings.items() if one not in ADDED}
+    return underdamped_of(plain.with_params(**own), **{one: value for one, value in settings.items() if one in ADDED})
 
 
 def settings_of(texts: Sequence[str]) -> dict[str, float]:
@@ -20,6 +59,29 @@ def _setting(text: str) -> tuple[str, float]:
     except ValueError:
         problem = f"{value!r} is not a number" if equals else "there is no '='"
         raise InvalidInput(f"--set {text}: {problem}; write --set NAME=VALUE, such as --set temperature=0.5") from None
+
+
+def add_process(parser: argparse.ArgumentParser, *, needed: bool = True) -> None:
+    """Add PROCESS and ``--dynamics``."""
+    parser.add_argument(
+        "process", nargs=None if needed else "?", metavar="PROCESS", help="name of a process of the catalogue"
+    )
+    parser.add_argument(
+        "--dynamics",
+        default=OVERDAMPED,
+        metavar=f"{OVERDAMPED}|{UNDERDAMPED}",
+        help=f"{OVERDAMPED}: the process as it is stated (default); {UNDERDAMPED}: with velocities, in its potential",
+    )
+
+
+def add_scheme(parser: argparse.ArgumentParser) -> None:
+    """Add ``--scheme``."""
+    parser.add_argument(
+        "--scheme",
+        default="euler_maruyama",
+        metavar="NAME",
+        help="name of a scheme, or a splitting by its letters A, B and O (default: %(default)s)",
+    )
 
 
 def add_set(parser: argparse.ArgumentParser) -> None:

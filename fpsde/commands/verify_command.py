@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from rich.progress import track
 
 from fpsde.chain import N_PARTICLES, SEED, Report, asked, session
 from fpsde.checks import SESSION_ALPHA
-from fpsde.commands.options import add_json, add_set, settings_of
+from fpsde.commands.options import add_json, add_set, screen, settings_of
 from fpsde.errors import InvalidInput
 from fpsde.plants import PLANTS, plant_named, planted
 from fpsde.processes import process_named
@@ -63,7 +62,7 @@ def _verify(options: argparse.Namespace) -> int:
     refuse_unwritable([folder, options.json])
     report = _judged(questions, options)
     if options.json != "-":
-        show(report, console=Console(width=None if sys.stdout.isatty() else 150))
+        show(report, console=screen())
     if options.json:
         put_json(report.as_dict(), options.json)
     if options.out:

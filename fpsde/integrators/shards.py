@@ -90,7 +90,8 @@ class Gathered:
             if self._tally is None:
                 raise KeyboardInterrupt("the run was interrupted before any particle was finished")
             ranges, tally = tuple(_joined(sorted(self._ranges))), self._tally
-        if sum(count for _, count in ranges) == self.count:
+        kept_of_each = self._kept.shape[1] or self._copies.shape[1]
+        if not kept_of_each or sum(count for _, count in ranges) == self.count:
             return Shard(ranges, self._kept, self._copies, tally)
         ids = np.concatenate([np.arange(first, first + count) for first, count in ranges]) - self.first
         kept, copies = (a[:, ids] if a.shape[1] else a for a in (self._kept, self._copies))

@@ -1,0 +1,25 @@
+"""``fpsde kernel``: the text that runs."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from fpsde.commands.options import add_process, add_scheme, process_of
+from fpsde.schemes import scheme_named
+
+
+def add(commands: Any) -> None:
+    """Add the command to the command line."""
+    kernel = commands.add_parser("kernel", help="print the text of the kernel that a scheme runs on a process")
+    add_process(kernel)
+    add_scheme(kernel)
+    kernel.add_argument("--cuda", action="store_true", help="as CUDA C++, in place of Python for Numba")
+    kernel.add_argument("--dtype", default="float64", help="of the state: float64 or float32 (default: %(default)s)")
+    kernel.set_defaults(run=_kernel)
+
+
+def _kernel(options: argparse.Namespace) -> int:
+    process = process_of(options.process, options.dynamics, {})
+    print(process.kernel_source(scheme_named(options.scheme), cuda=options.cuda, dtype=options.dtype), end="")
+    return 0

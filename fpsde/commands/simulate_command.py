@@ -1,0 +1,118 @@
+"""``fpsde simulate``: particles, with what they say of their law; positions are not kept, so memory does not grow."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from fpsde.chain import N_PARTICLES, SEED
+from fpsde.commands.options import (
+    UNDERDAMPED,
+    add_json,
+    add_process,
+    add_scheme,
+    add_set,
+    process_of,
+    screen,
+    settings_of,
+)
+from fpsde.commands.run_summary import record, show, watch
+from fpsde.errors import InvalidInput
+from fpsde.integrators import simulate
+from fpsde.integrators.checkpoint import particles_in
+from fpsde.processes.process import Process
+from fpsde.schemes import scheme_named
+from fpsde.writing import put_json, refuse_unwritable
+
+
+def add(commands: Any) -> None:
+    """Add the command to the command line."""
+    run = commands.add_parser("simulate", help="advance particles, and say what their law looks like at the end")
+    add_process(run)
+    add_scheme(run)
+    add_set(run)
+    run.add_argument("--particles", type=float, default=N_PARTICLES, help="number of particles (default: %(default)s)")
+    run.add_argument("--t-end", type=float, help="horizon, in the process's unit of time")
+    run.add_argument("--dt", type=float, help="time step, in the process's unit of time")
+    run.add_argument("--x0", type=float, nargs="+", help="starting point: a number for each component")
+    run.add_argument("--seed", type=int, default=SEED, help="seed of the generator (default: %(default)s)")
+    run.add_argument("--dtype", default="float64", help="of the state: float64 or float32 (default: %(default)s)")
+    run.add_argument("--threads", type=int, help="threads (default: one for each processor)")
+    run.add_argument(
+        "--checkpoint", type=Path, metavar="DIR", help="keep what is finished here; the same command goes on from it"
+    )
+    run.add_argument(
+        "--histogram",
+        type=float,
+        nargs=3,
+        metavar=("LOW", "HIGH", "BINS"),
+        help="count in equal bins, for quantiles and in the JSON (default: quantiles, where the window is known)",
+    )
+    add_json(run)
+    run.set_defaults(run=_simulate)
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    process = process_of(options.process, options.dynamics, settings_of(options.set))
+    scheme = scheme_named(options.scheme)
+    x0 = _start(options.x0, process)
+    watched = watch(process, scheme, x0=x0, histogram=options.histogram)
+    refuse_unwritable([options.json])
+    resumed = 0 if options.checkpoint is None else particles_in(options.checkpoint)
+    began = time.perf_counter()
+    run = simulate(
+        process,
+        scheme,
+        x0=x0,
+        t_end=process.setting.t_end if options.t_end is None else options.t_end,
+        dt=process.setting.dt if options.dt is None else options.dt,
+        n_particles=options.particles,
+        seed=options.seed,
+        observers=watched.all,
+        dtype=options.dtype,
+        keep_positions=False,
+        threads=options.threads,
+        checkpoint=options.checkpoint,
+        progress=sys.stderr.isatty() or options.checkpoint is not None,
+    )
+    seconds = time.perf_counter() - began
+    labels = component_labels(process.dim, underdamped=options.dynamics == UNDERDAMPED)
+    result = {
+        "parameters": dict(process.params),
+        "x0": x0 if isinstance(x0, int | float | tuple) else str(x0),
+        **record(run, watched, labels=labels, with_counts=options.histogram is not None),
+        "resumed": resumed,
+        "seconds": seconds,
+        "particle_steps_per_second": (run.n_particles - resumed) * run.provenance["n_steps"] / seconds,
+    }
+    if options.json != "-":
+        show(result, screen())
+    if options.json:
+        put_json(result, options.json)
+    if run.interrupted:
+        where = "" if options.checkpoint is None else f"; the same command goes on from {options.checkpoint}"
+        raise KeyboardInterrupt(f"{run.n_particles:,} of {run.requested:,} particles are finished{where}")
+    return 1 if run.not_finite or run.failed else 0
+
+
+def _start(given: list[float] | None, process: Process) -> Any:
+    """Return where particles start: what was given, or the process's own setting."""
+    if given is None:
+        return process.setting.x0
+    if len(given) != process.dim:
+        raise InvalidInput(
+            f"--x0 {' '.join(f'{v:g}' for v in given)}: {process.name} has {process.dim} component(s); "
+            "give a number for each, the positions before the velocities"
+        )
+    return given[0] if process.dim == 1 else tuple(given)
+
+
+def component_labels(dim: int, *, underdamped: bool) -> list[str]:
+    """Return the names of components: x, or x0, x1, ...; with velocities x, v, or x0, ..., v0, ..."""
+    if not underdamped:
+        return ["x"] if dim == 1 else [f"x{i}" for i in range(dim)]
+    half = dim // 2
+    return ["x", "v"] if half == 1 else [f"{letter}{i}" for letter in "xv" for i in range(half)]
