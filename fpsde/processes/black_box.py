@@ -72,6 +72,10 @@ class BlackBox:
             raise InvalidInput(
                 f"domain={self.domain} for dim={self.dim}; give an Interval, or a tuple of one for each component"
             )
+        for what in ("drift", "energy"):
+            function = getattr(self, what)
+            if not callable(function) and (what == "drift" or function is not None):
+                raise InvalidInput(f"{what}={function!r} is not a function; give one of (x, t)")
         if not isinstance(self.params, Mapping):
             raise InvalidInput(f"params={self.params!r}; give a dictionary of names and numbers")
         values = {name: finite_array(name, value) for name, value in self.params.items()}
@@ -177,7 +181,10 @@ def _constant(sigma: Any, d: int) -> np.ndarray:
 
 def _real(what: str, process: BlackBox, value: Any) -> np.ndarray:
     """Return what a function gave as an array of real numbers."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"{what} of {process.name} returned no array of numbers ({error})") from error
     if array.dtype.kind not in "fiu":
         raise InvalidInput(f"{what} of {process.name} returned dtype {array.dtype}; real numbers are needed")
     return array
@@ -190,7 +197,7 @@ def _form_of(process: BlackBox, sigma: np.ndarray, n: int) -> tuple[bool, int]:
         column = process.noise is NoiseType.SCALAR and d > 1
         if column and sigma.ndim < 2:
             raise InvalidInput(
-                f"sigma of {process.name} is one number for all components, and noise=SCALAR needs (d, n)"
+                f"sigma of {process.name} is one number for all components; scalar noise needs its column (d, n)"
             )
         return not column, 1 if column else d
     if sigma.ndim == 3 and (sigma.shape[0], sigma.shape[2]) == (d, n) and sigma.shape[1] > 0:
