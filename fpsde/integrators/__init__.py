@@ -1,6 +1,6 @@
 """Particles: the loop on the CPU, observers, initial laws."""
 
-from fpsde.integrators.brownian import increments, levy_areas
+from fpsde.integrators.driving_paths import increments, levy_areas
 from fpsde.integrators.functionals import (
     Autocorrelation,
     Crossings,
@@ -12,7 +12,8 @@ from fpsde.integrators.functionals import (
 from fpsde.integrators.initial import Sampler
 from fpsde.integrators.observers import Covariance, Histogram, JointHistogram, Moments, Observer, Snapshots
 from fpsde.integrators.paths import Paths
-from fpsde.integrators.simulation import merged, simulate
+from fpsde.integrators.runs import merged
+from fpsde.integrators.simulation import simulate
 from fpsde.schemes.tracked import Tracked
 
 __all__ = [

@@ -1,0 +1,65 @@
+"""The machine for black boxes: steps as array code on a chunk at a time, with the generator's own normals."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fpsde.integrators.compiled import compiled
+from fpsde.integrators.loop import LANES, coarsened, look, mark_exploded
+from fpsde.integrators.machine import Machine, Record
+from fpsde.noise import Normals
+from fpsde.schemes.array_step import ArrayStep
+
+
+@dataclass(frozen=True, eq=False)
+class OnArrays(Machine):
+    """A step on arrays; what observers look at goes through the same compiled functions as in the compiled loop."""
+
+    step: ArrayStep
+    fill_source: str
+    dtype: np.dtype
+    normals: Normals
+
+    @cached_property
+    def identity(self) -> str:
+        """The generator, and a hash of what one step makes of a few states: two networks give two of them."""
+        state = np.linspace(-1.0, 1.0, self.step.state_rows * LANES).reshape(-1, LANES).astype(self.dtype)
+        z = np.linspace(-2.0, 2.0, self.step.normals * LANES).reshape(-1, LANES)
+        with np.errstate(all="ignore"):
+            found = self.step.advance(state, z, 0.0, 0.01)
+        return self.fill_source + hashlib.sha256(np.ascontiguousarray(found).tobytes()).hexdigest()
+
+    def advance(self, plan: Any, state: np.ndarray, record: Record, *, first: int, count: int, steps: range) -> None:
+        times, observed, dim = plan.constants.times, plan.layout.observed, plan.layout.dim
+        due = plan.looks.due(steps.start, steps.stop)
+        scratch, places = np.empty((2, LANES)), np.empty((2, LANES), np.int32)
+        for s in steps:
+            z = self._normals(plan, first, state.shape[1], s)
+            t = float(times[s])
+            state[...] = self.step.advance(state, z, t, float(times[s + 1]) - t)
+            for b in range(state.shape[1] // LANES):
+                here = slice(b * LANES, (b + 1) * LANES)
+                w = np.ascontiguousarray(state[:, here]).ravel()
+                mark_exploded(w, observed, dim, s + 1, record.exploded[here])
+                if np.any(due[s - steps.start] >= 0):
+                    look(
+                        w, min(LANES, count - b * LANES), b, plan.looks.integers, plan.looks.reals,
+                        due[s - steps.start], record.sums, record.counts, record.copies, scratch, places,
+                    )  # fmt: skip
+
+    def _normals(self, plan: Any, first: int, n: int, s: int) -> np.ndarray:
+        """Return the normals ``(r, n)`` of a step."""
+        fill = compiled("normals", self.fill_source).fill
+        r = plan.weights.shape[1]
+        z, acc = np.empty((self.normals.per_block, LANES), self.normals.value), np.empty((r, LANES))
+        # in the type of the state, as the compiled step reads them
+        out, one = np.empty((r, n), self.dtype), np.empty((r, LANES), self.normals.value)
+        for block in range(0, n, LANES):
+            coarsened(fill, z, acc, one, np.uint64(first + block), s, plan.weights, *plan.keys)
+            out[:, block : block + LANES] = one
+        return out
