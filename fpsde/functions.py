@@ -170,6 +170,11 @@ class power(sp.Function):  # noqa: N801
         return b * power(a, b - 1) if argindex == 1 else sp.log(a) * self
 
 
+def root(x: sp.Expr) -> sp.Expr:
+    """sqrt, where sqrt(x^2) is our |x| (sympy.sqrt makes it sympy.Abs)."""
+    return sp.sqrt(x).replace(sp.Abs, absolute)
+
+
 def logarithm(x: sp.Expr) -> sp.Expr:
     """log, with exponentials and sums of them (a mixture's density) taken apart: it is finite far in the tails."""
     total, rest = sp.Integer(0), sp.Integer(1)

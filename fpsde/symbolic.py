@@ -34,6 +34,7 @@ from fpsde.functions import (
     minimum,
     power,
     rint,
+    root,
     sign,
     where,
 )
@@ -54,7 +55,7 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "positive": lambda a: a,
     "reciprocal": lambda a: 1 / a,
     "square": lambda a: a**2,
-    "sqrt": sp.sqrt,
+    "sqrt": root,
     "exp": sp.exp,
     "expm1": expm1,
     "log": logarithm,

@@ -14,6 +14,7 @@ from scipy import special
 
 import fpsde
 from fpsde.errors import InvalidInput
+from fpsde.functions import absolute
 from fpsde.printing import numpy_function
 from fpsde.processes.process import Process
 from fpsde.schemes import euler_maruyama
@@ -402,3 +403,10 @@ def test_a_file_beside_the_package_counts_as_the_users(tmp_path):
 def test_a_numpy_function_given_as_drift_is_traced():
     process = Process(drift=np.sin, sigma=lambda x: 1.0)
     np.testing.assert_allclose(process.ito_drift(ANY), np.sin(ANY), rtol=1e-15)
+
+
+def test_the_root_of_a_square_is_the_absolute_value_whose_kink_is_known():
+    x = real_symbol("x")
+    assert unwrap(np.sqrt(Traced(x) ** 2)) == absolute(x)
+    assert unwrap(np.sqrt(4 * np.square(Traced(x)))) == 2 * absolute(x)
+    assert unwrap(np.sqrt(Traced(x) ** 2 + 1)) == sp.sqrt(x**2 + 1)

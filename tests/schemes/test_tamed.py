@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from bare_kernels import LANES, one_step
+from bare_processes import ou
 from bare_steps import both_steps
 from plain_twins import GENERAL
 
+from fpsde.laws import scheme_law
 from fpsde.processes.process import Process
 from fpsde.schemes import euler_maruyama, tamed_euler
 
@@ -32,3 +35,12 @@ def test_a_superlinear_drift_does_not_make_it_explode():
     tamed = one_step(tamed_euler, cubic, x, z, times=[0.0, DT])[0]
     assert np.all(np.abs(tamed - x) <= 1.0) and np.all(np.abs(tamed) < 1e3)
     assert np.max(np.abs(one_step(euler_maruyama, cubic, x, z, times=[0.0, DT])[0])) > 9e7
+
+
+def test_its_exact_law_sees_the_kink_where_the_drift_vanishes():
+    """|mu| has a kink at the mean: quadrature over it would settle to 1e-9 only."""
+    law = scheme_law(ou(), tamed_euler, x0=0.1, t_end=0.5, dt=0.05)
+    assert law.accuracy < 1e-12
+    a = 1.3 * (0.4 - 0.1)
+    one = scheme_law(ou(), tamed_euler, x0=0.1, t_end=0.05, dt=0.05).law
+    assert one.mean == pytest.approx(0.1 + 0.05 * a / (1 + 0.05 * a), rel=1e-12)
