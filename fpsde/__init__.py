@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "aboba": "fpsde.schemes",
     "additive_time_dependent": "fpsde.processes",
+    "annealed_langevin": "fpsde.processes",
     "arctan_process": "fpsde.processes",
     "Autocorrelation": "fpsde.integrators",
     "BackendUnavailable": "fpsde.errors",

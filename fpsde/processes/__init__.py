@@ -8,6 +8,7 @@ from typing import Any
 
 from fpsde.domain import Interval, Wall
 from fpsde.errors import unknown_name
+from fpsde.processes.annealed import annealed_langevin
 from fpsde.processes.area import levy_area
 from fpsde.processes.beta_schedules import BetaSchedule, constant_beta, linear_beta
 from fpsde.processes.black_box import BlackBox
@@ -54,6 +55,7 @@ __all__ = [
     "Process",
     "Setting",
     "additive_time_dependent",
+    "annealed_langevin",
     "arctan_process",
     "benes",
     "brownian",
