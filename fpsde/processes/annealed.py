@@ -75,7 +75,7 @@ def annealed_langevin(
         params=params,
         tables={
             "noise_level": np.repeat(levels, each),
-            "step_size": np.repeat(step * (levels / levels[-1]) ** 2, each),
+            "step_size": np.repeat(sizes, each),
         },
         name=name,
         equation="dX = (alpha_n/2) score(X, noise_level_n) dt + sqrt(alpha_n) dW on [n, n + 1)",
