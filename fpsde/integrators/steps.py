@@ -16,7 +16,7 @@ from fpsde.integrators.shards import StartState
 from fpsde.noise import Normals
 from fpsde.processes.black_box import BlackBox
 from fpsde.processes.process import Process
-from fpsde.schemes.array_step import ArrayStep
+from fpsde.schemes.array_step import array_step
 from fpsde.schemes.models import ArrayModel, Model
 from fpsde.schemes.scheme import Scheme
 from fpsde.schemes.tracing import traced_step
@@ -45,7 +45,7 @@ def step_of(
     """Return the step of a scheme, compiled, or of a black box on arrays."""
     source = fill_source(normals)
     if isinstance(process, BlackBox):
-        here = ArrayStep(scheme, process, tracked)
+        here = array_step(scheme, process, tracked)
         machine: Machine = OnArrays(here, source, dtype, normals)
         layout = (here.dim, here.observed, here.tracked, here.flagged, here.coarsening)
         return Step(machine, here.model, here.state_rows, here.normals, *layout)

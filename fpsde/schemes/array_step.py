@@ -11,6 +11,7 @@ import numpy as np
 from fpsde.domain import probes
 from fpsde.schemes.assembly import Assembly, coarsening
 from fpsde.schemes.models import array_model
+from fpsde.schemes.registry import offers_the_suited
 from fpsde.schemes.tracked import Tracked
 from fpsde.symbolic import Values
 
@@ -69,3 +70,7 @@ class ArrayStep:
             for row, value in zip(out, rows, strict=True):
                 row[:] = value
         return out
+
+
+#: ArrayStep(scheme, process, tracked), whose Unsuited names the schemes that have a form.
+array_step = offers_the_suited(ArrayStep)

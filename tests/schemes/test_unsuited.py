@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 from bare_processes import between, ou
 from plain_twins import TWINS
@@ -12,6 +13,8 @@ from fpsde.domain import Wall
 from fpsde.errors import InvalidInput, Unsuited
 from fpsde.integrators import simulate
 from fpsde.laws import scheme_law
+from fpsde.noise_class import NoiseType
+from fpsde.processes.black_box import BlackBox
 from fpsde.processes.process import Process
 from fpsde.schemes import SCHEMES, milstein, sra1, sriw1
 from fpsde.schemes.registry import offers_the_suited
@@ -62,6 +65,21 @@ def test_the_doors_refuse_by_name(door):
     more = {"n_particles": 10, "seed": 1} if door is simulate else {}
     with pytest.raises(Unsuited, match=r"sra1 takes additive noise; .*form on process: euler_maruyama, milstein, "):
         door(process, sra1, x0=0.1, t_end=1.0, dt=0.1, **more)
+
+
+def test_a_black_box_is_offered_what_needs_no_formulas():
+    box = BlackBox(drift=lambda x, t: -x, sigma=lambda x, t: 0.3 + 0.1 * np.cos(x), dim=2, noise=NoiseType.DIAGONAL)
+    with pytest.raises(Unsuited) as error:
+        simulate(box, milstein, x0=(0.1, 0.2), t_end=1.0, dt=0.1, n_particles=10, seed=1)
+    assert "black_box is a black box" in str(error.value)
+    assert set(str(error.value).rpartition("form on black_box: ")[2].split(", ")) == {
+        "euler_maruyama",
+        "tamed_euler",
+        "milstein_derivative_free",
+        "sriw1",
+        "platen_weak2",
+        "ri1",
+    }
 
 
 def test_what_a_wall_refuses_is_not_offered_there():
