@@ -19,7 +19,15 @@ from fpsde.processes.langevin import underdamped, underdamped_of
 from fpsde.processes.limit_cycle import energy_van_der_pol
 from fpsde.processes.linear import brownian, ornstein_uhlenbeck
 from fpsde.processes.linear_systems import linear_system, nonnormal_ou, rotating_ou
-from fpsde.processes.multiplicative import cox_ingersoll_ross, geometric_brownian, ginzburg_landau, jacobi, pearson
+from fpsde.processes.mixtures import NormalMixture, mixture_log_density, noised_mixture
+from fpsde.processes.multiplicative import (
+    call_price,
+    cox_ingersoll_ross,
+    geometric_brownian,
+    ginzburg_landau,
+    jacobi,
+    pearson,
+)
 from fpsde.processes.multiplicative_systems import commuting_linear, kubo_oscillator, linear_noise, noncommuting_linear
 from fpsde.processes.noising import ddpm_chain, variance_preserving
 from fpsde.processes.nonlinear import benes
@@ -52,6 +60,7 @@ __all__ = [
     "BlackBox",
     "Exact",
     "Interpretation",
+    "NormalMixture",
     "Process",
     "Setting",
     "additive_time_dependent",
@@ -59,6 +68,7 @@ __all__ = [
     "arctan_process",
     "benes",
     "brownian",
+    "call_price",
     "commuting_linear",
     "constant_beta",
     "cox_ingersoll_ross",
@@ -79,7 +89,9 @@ __all__ = [
     "linear_noise",
     "linear_system",
     "lorenz",
+    "mixture_log_density",
     "mueller_brown",
+    "noised_mixture",
     "noncommuting_linear",
     "nonnormal_ou",
     "ornstein_uhlenbeck",
@@ -135,6 +147,7 @@ CATALOGUE: dict[str, Callable[..., Process]] = {
         energy_van_der_pol,
         mueller_brown,
         lorenz,
+        noised_mixture,
     )
 }
 CATALOGUE |= {

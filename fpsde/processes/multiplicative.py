@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import scipy  # its stats are loaded when first used: they cost a third of a second
+from scipy import special
 
 from fpsde.density import FrozenLaw, Law
 from fpsde.domain import Interval
@@ -55,6 +56,24 @@ def geometric_brownian(mu: float = 0.4, sigma: float = 0.25) -> Process:
         factory=geometric_brownian,
         arguments={"mu": mu, "sigma": sigma},
     )
+
+
+def call_price(process: Process, x0: float, *, strike: float, t_end: float) -> float:
+    """Return e^{-mu t_end} E max(X_{t_end} - strike, 0) of geometric Brownian motion: the price of a European call.
+
+        C = x0 Phi(d_1) - strike e^{-mu t_end} Phi(d_2),    d_2 = d_1 - sigma sqrt(t_end)
+        d_1 = (log(x0/strike) + (mu + sigma^2/2) t_end)/(sigma sqrt(t_end))
+
+    mu is then the riskless rate. It is the usual functional in tests of multilevel Monte Carlo. Raises InvalidInput for
+    another process, and unless x0, strike and t_end are positive. Source: Black & Scholes, J. Polit. Econ. 81 (1973)
+    637, eq. 13.
+    """
+    if process.name != "geometric_brownian":
+        raise InvalidInput(f"call_price is of geometric_brownian, not of {process.name}")
+    x0, strike, t_end = positive("x0", x0), positive("strike", strike), positive("t_end", t_end)
+    mu, spread = process.params["mu"], process.params["sigma"] * math.sqrt(t_end)
+    d_1 = (math.log(x0 / strike) + mu * t_end) / spread + spread / 2
+    return float(x0 * special.ndtr(d_1) - strike * math.exp(-mu * t_end) * special.ndtr(d_1 - spread))
 
 
 def _grown(x0: Any, t: Any, w: Any, mu: Any, sigma: Any) -> Any:

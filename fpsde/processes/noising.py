@@ -34,14 +34,10 @@ def variance_preserving(beta: BetaSchedule | None = None, data: Law = TWO_NORMAL
     Raises InvalidInput for a law of the data whose image has no closed form, and for times at which beta is negative.
     """
     schedule = linear_beta() if beta is None else beta
-    known = _noised(_integral_of_schedule(schedule))
+    known = _noised(integral_of(schedule))
 
     def with_values(*, data: Law, **params: float) -> Process:
         return variance_preserving(schedule.remade(**params), data)
-
-    def noised(x: Any, t: Any, dt: Any, z: Any, p: Any) -> Any:
-        spent = schedule.integral(t + dt, p) - schedule.integral(t, p)
-        return np.exp(-spent / 2) * x + np.sqrt(-np.expm1(-spent)) * z
 
     return Process(
         drift=lambda x, t, p: -0.5 * schedule.rate(t, p) * x,
@@ -52,10 +48,16 @@ def variance_preserving(beta: BetaSchedule | None = None, data: Law = TWO_NORMAL
         exact=known,
         setting=setting_of(known, data, t_end=schedule.t_end, n_steps=100),
         rate=schedule.rate,
-        sample=noised,
+        sample=lambda x, t, dt, z, p: noised(schedule, x, t, dt, z, p),
         factory=with_values,
         arguments={"data": data, **schedule.params},
     )
+
+
+def noised(schedule: BetaSchedule, x: Any, t: Any, dt: Any, z: Any, p: Any) -> Any:
+    """Return X_{t+dt} from X_t = x and a standard normal: abar is that of the time between."""
+    spent = schedule.integral(t + dt, p) - schedule.integral(t, p)
+    return np.exp(-spent / 2) * x + np.sqrt(-np.expm1(-spent)) * z
 
 
 def ddpm_chain(betas: Sequence[float] | np.ndarray | None = None, data: Law = UNIT_UNIFORM) -> Process:
@@ -102,7 +104,8 @@ def _noised(integral: Callable[[float], float]) -> Exact:
     return replace(known, stationary=lambda: Normal(0.0, 1.0))
 
 
-def _integral_of_schedule(schedule: BetaSchedule) -> Callable[[float], float]:
+def integral_of(schedule: BetaSchedule) -> Callable[[float], float]:
+    """Return int_0^t beta as a function of t, which refuses times at which beta is negative."""
     p = SimpleNamespace(**schedule.params)
 
     def integral(t: float) -> float:

@@ -60,11 +60,12 @@ class Exact:
 
     With d > 1, x0 and ``mean(x0, t)`` are ``(d,)``, and in place of the laws there are ``covariance(x0, t)``
     ``(d, d)``, ``component(i, x0, t)``, the law of component i, and of the stationary law ``stationary_mean()``
-    ``(d,)``, ``stationary_covariance()`` ``(d, d)`` and ``stationary_component(i)``.
+    ``(d,)``, ``stationary_covariance()`` ``(d, d)`` and ``stationary_component(i)``. A marginal, where it is known, is
+    a record of the kind of its initial law (:class:`~fpsde.processes.mixtures.NormalMixture`).
     """
 
     transition: Callable[[float, float], Law] | None = None
-    marginal: Callable[[Law, float], Law] | None = None
+    marginal: Callable[[Any, float], Any] | None = None
     stationary: Callable[[], Law] | None = None
     mean: Callable[[Any, float], Any] | None = None
     variance: Callable[[float, float], float] | None = None

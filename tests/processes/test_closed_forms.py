@@ -16,6 +16,7 @@ from fpsde.processes import (
     arctan_process,
     benes,
     brownian,
+    call_price,
     constant_beta,
     cox_ingersoll_ross,
     cube_root,
@@ -269,6 +270,23 @@ def test_published_values_are_met() -> None:
     assert law.pdf(0.0) == pytest.approx(0.1697151765, abs=1e-10)
     assert [part.centre for part in law.laws] == pytest.approx([-1.2130613194, 1.2130613194], abs=1e-10)
     assert law.laws[0].std ** 2 == pytest.approx(0.7240904191, abs=1e-10)
+
+
+def test_the_call_has_black_and_scholes_price() -> None:
+    """Giles's test set: 10.4506; and the discounted mean of the payoff under the law."""
+    process = geometric_brownian(0.05, 0.2)
+    price = call_price(process, 100.0, strike=100.0, t_end=1.0)
+    assert price == pytest.approx(10.4506, abs=5e-5)
+    law = process.exact.transition(100.0, 1.0)
+    by_law, _ = quad(lambda x: (x - 90) * law.pdf(x), 90, 600, epsabs=1e-12, limit=200)
+    assert call_price(process, 100.0, strike=90.0, t_end=1.0) == pytest.approx(np.exp(-0.05) * by_law, rel=1e-9)
+    assert call_price(geometric_brownian(0.05, 0.202), 100.0, strike=90.0, t_end=1.0) != pytest.approx(
+        np.exp(-0.05) * by_law, rel=1e-4
+    )
+    with pytest.raises(InvalidInput, match=r"call_price is of geometric_brownian, not of benes"):
+        call_price(benes(), 1.0, strike=1.0, t_end=1.0)
+    with pytest.raises(InvalidInput, match=r"strike=0.0 must be positive"):
+        call_price(process, 1.0, strike=0.0, t_end=1.0)
 
 
 def test_a_law_at_time_zero_is_its_start() -> None:

@@ -14,7 +14,9 @@ from fpsde.processes import (
     commuting_linear,
     cube_root,
     kubo_oscillator,
+    linear_beta,
     linear_noise,
+    noised_mixture,
     ornstein_uhlenbeck,
     process_named,
     rotating_ou,
@@ -139,7 +141,7 @@ def sampled(process, x, t, dt, z):
 
 def test_every_sample_is_held_against_something() -> None:
     known = {name for name, make in CATALOGUE.items() if make().sample is not None}
-    assert known == {*VALUES, "ornstein_uhlenbeck", "variance_preserving", "rotating_ou"}
+    assert known == {*VALUES, "ornstein_uhlenbeck", "variance_preserving", "noised_mixture", "rotating_ou"}
 
 
 @pytest.mark.parametrize("name", [name for name in VALUES if name != "additive_time_dependent"])
@@ -179,6 +181,14 @@ def test_a_sample_of_the_rotating_process_has_its_mean_and_covariance() -> None:
     assert mean == pytest.approx(process.exact.mean(x0, dt), rel=1e-13)
     assert C @ C.T == pytest.approx(process.exact.covariance(x0, dt), abs=1e-14)
     assert sampled(rotating_ou(0.7, -1.9, 0.8), x0, 0.0, dt, [0.0, 0.0]) != pytest.approx(mean, rel=1e-2)
+
+
+def test_a_sample_in_two_dimensions_is_that_of_each_component() -> None:
+    plane, line = noised_mixture(linear_beta(0.2, 3.0)), variance_preserving(linear_beta(0.2, 3.0))
+    found = sampled(plane, [0.4, -1.1], 0.2, 0.3, [0.7, -0.2])
+    expected = [sampled(line, x, 0.2, 0.3, z)[0] for x, z in ((0.4, 0.7), (-1.1, -0.2))]
+    assert found == pytest.approx(expected, rel=1e-15)
+    assert found != pytest.approx(expected[::-1], rel=1e-2)
 
 
 def test_the_kubo_oscillator_keeps_its_distance() -> None:
