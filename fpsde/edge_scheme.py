@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
 from fpsde import checks
-from fpsde.checks import CheckResult, Verdict
+from fpsde.checks import CheckResult, OrderResult, Verdict
 from fpsde.corners import Corners
 from fpsde.errors import InvalidInput, NotConverged, UnstableStep
-from fpsde.question import Question, Reference, blind, bounded, law_of, projected
+from fpsde.question import ROUND_OFF, Question, Reference, blind, bounded, law_of, projected
 
 #: The step of the scheme is halved this often, less one, in the study of its order.
 LEVELS = 5
@@ -34,12 +35,23 @@ def scheme_edge(q: Question, corners: Corners, reference: Reference, *, sound: b
         return [CheckResult("weak order", Verdict.NOT_JUDGED, detail=str(error))]
     errors = np.array([law.law.cdf(reference.faces) for law in laws]) - reference.cdf
     floor = reference.tau + max(law.accuracy for law in laws)
-    order = checks.order([q.dt / 2**k for k in range(LEVELS)], projected(errors), expected=expected, floor=floor)
+    if math.isinf(expected):
+        order = _exact(errors, floor)
+    else:
+        order = checks.order([q.dt / 2**k for k in range(LEVELS)], projected(errors), expected=expected, floor=floor)
     if blind(order, floor):
         detail = f"no error exceeds {floor:.1g}, to which the reference is known: a larger dt would show the order"
         order = replace(order, verdict=Verdict.UNDERPOWERED, detail=detail)
     what = f"probability of leaving the domain or the box in {q.n_steps} steps"
     return [replace(order, check="weak order"), bounded("stays in the domain", laws[0].leak.total, LEAK, what)]
+
+
+def _exact(errors: np.ndarray, floor: float) -> OrderResult:
+    """Judge a scheme that claims to have no error: no error of any level may exceed round-off."""
+    largest, bound = float(np.max(np.abs(errors))), max(floor, ROUND_OFF)
+    detail = f"the scheme claims to be exact; the largest error of its distribution function is {largest:.2g}"
+    verdict = Verdict.PASS if largest <= bound else Verdict.FAIL
+    return OrderResult("weak order", verdict, statistic=largest, threshold=bound, tolerance=bound, detail=detail)
 
 
 def _unstable(q: Question, corners: Corners, error: UnstableStep) -> CheckResult:

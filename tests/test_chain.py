@@ -17,7 +17,7 @@ from fpsde.plants import plant_named, planted
 from fpsde.processes import brownian, double_well, geometric_brownian, ornstein_uhlenbeck, variance_preserving
 from fpsde.processes.process import STRATONOVICH, Process
 from fpsde.question import blind, projected
-from fpsde.schemes import ddpm_step, euler_maruyama, milstein
+from fpsde.schemes import ddpm_step, euler_maruyama, exact_sampling, milstein
 
 ALPHA = 1e-8  # of each session here: a small part of what the suite may spend
 
@@ -28,6 +28,16 @@ def test_round_off_is_the_verdict_where_two_laws_agree() -> None:
     assert order.verdict is Verdict.PASS
     assert order.order is None
     assert "round-off" in order.detail
+
+
+def test_a_scheme_that_claims_to_be_exact_is_held_to_round_off() -> None:
+    """Edge 2 alone is looked at: noise that is one part in a million too large is a failure, without any order."""
+    process = ornstein_uhlenbeck()
+    wider = replace(process, sample=lambda x, t, dt, z, p: process.sample(x, t, dt, z * (1 + 1e-6), p))
+    for one, verdict in ((process, Verdict.PASS), (wider, Verdict.FAIL)):
+        order = next(row for edge, row in verify(one, exact_sampling, n_particles=10_000).chains[0].rows if edge == 2)
+        assert order.verdict is verdict and order.order is None
+        assert "claims to be exact" in order.detail
 
 
 def test_the_weak_order_of_euler_is_one_with_no_intercept() -> None:
