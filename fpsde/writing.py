@@ -46,13 +46,17 @@ def put_bytes(path: Path, content: bytes) -> None:
 
 def put_whole(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, whatever stops the program: beside it, and then in its place."""
+    beside = None
     try:
         with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=path.name, suffix=".tmp", delete=False) as file:
+            beside = Path(file.name)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(file.name, path)
+        os.replace(beside, path)
     except OSError as error:
+        if beside is not None:
+            beside.unlink(missing_ok=True)  # a part of a file is of no use, and takes the space that is missing
         raise BackendUnavailable(
             f"{path} cannot be written ({error}); free some space or name another place"
         ) from error

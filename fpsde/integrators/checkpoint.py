@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,12 @@ from fpsde.integrators.loop import POWERS
 from fpsde.integrators.plan import Plan
 from fpsde.integrators.shards import Shard, StartState
 from fpsde.integrators.tallies import Tally
-from fpsde.validation import finite
+from fpsde.validation import integer
 from fpsde.writing import made_folder, put_whole
 
-#: Particles whose starting points tell one run from another, at either end.
-LOOKED_AT = 512
+#: Particles whose starting points tell one run from another: in stretches of so many, spread over the run, and how many
+#: stretches. A run of up to 2**20 particles is looked at whole.
+STRETCH, STRETCHES = 512, 2048
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Checkpoint:
         """Return whether the shard that begins at a particle is there."""
         return self._named(first, ".json").exists()
 
-    def load(self, first: int) -> Shard:
+    def load(self, first: int, count: int) -> Shard:
         """Return a finished shard; InvalidInput if its file is not what was written."""
         path = self._named(first, ".npz")
         said = _said(self._named(first, ".json"))
@@ -50,7 +52,10 @@ class Checkpoint:
         if hashlib.sha256(content).hexdigest() != said.get("sha256"):
             raise _damaged(path, "its checksum is not the one that was written")
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return _shard_of(dict(arrays))
+            part = _shard_of(dict(arrays))
+        if part.ranges != ((first, count),):
+            raise _damaged(path, f"it holds other particles than the {count} from {first} on")
+        return part
 
     def save(self, part: Shard) -> None:
         """Keep a finished shard."""
@@ -85,42 +90,40 @@ def _damaged(path: Path, why: str) -> InvalidInput:
 
 def opened(folder: Path | str, plan: Plan, start: StartState, *, first: int, n: int, shard_size: int) -> Checkpoint:
     """Return the checkpoint of a run in a folder, begun if there is none; one of another run is refused."""
+    if not isinstance(folder, (str, os.PathLike)):
+        raise InvalidInput(f"checkpoint={folder!r}; give the path of a folder")
     folder = made_folder(Path(folder))
-    mine = {
-        "fingerprint": plan.fingerprint,
-        "start": _hash_of_start(start, first, n),
-        "first_particle": first,
-        "n_particles": n,
-    }
+    mine = {"x0": _hash_of_start(start, first, n), "first_particle": first, "n_particles": n}
     path = folder / "run.json"
     if not path.exists():
-        put_whole(path, json.dumps({**mine, "shard_size": shard_size, "run": plan.provenance}, indent=1).encode())
+        said = {**mine, "fingerprint": plan.fingerprint, "shard_size": shard_size, "run": plan.provenance}
+        put_whole(path, json.dumps(said, indent=1).encode())
         return Checkpoint(folder, shard_size)
     try:
         there = json.loads(path.read_text())
+        fingerprint, run, size = there["fingerprint"], there["run"], integer("shard_size", there["shard_size"], least=1)
     except OSError as error:
         raise BackendUnavailable(f"{path} cannot be read ({error}); name another folder") from error
-    except ValueError as error:
-        raise InvalidInput(f"{path} is no run.json of fpsde ({error}); name another folder") from error
-    other = [name for name, value in mine.items() if there.get(name) != value]
-    if other:
-        raise InvalidInput(f"{folder} holds the checkpoint of another run: {_difference(there, plan, other, n)}")
-    return Checkpoint(folder, int(finite("shard_size", there["shard_size"])))
-
-
-def _difference(there: dict[str, Any], plan: Plan, other: list[str], n: int) -> str:
-    """Return in words how the run on disk differs from the one asked for."""
-    was: dict[str, Any] = there.get("run", {})
-    changed = [f"{k} {was.get(k)!r} there, {v!r} here" for k, v in plan.provenance.items() if was.get(k) != v]
-    if "n_particles" in other:
-        changed.append(f"n_particles {there.get('n_particles')} there, {n} here")
-    what = "; ".join(changed) or f"they differ in {', '.join(other)} (parameters, observers, kernel or x0)"
-    return f"{what}. Give it the same arguments to go on, or name another folder"
+    except (ValueError, TypeError, LookupError) as error:
+        raise InvalidInput(f"{path} is no run.json of fpsde ({error!r}); name another folder") from error
+    if {"fingerprint": plan.fingerprint, **mine} != {name: there.get(name) for name in ("fingerprint", *mine)}:
+        numbers = [name for name in ("first_particle", "n_particles") if there.get(name) != mine[name]]
+        other = [f"{name} ({there.get(name)} there, {mine[name]} here)" for name in numbers]
+        other += ["x0"] if not other and there.get("x0") != mine["x0"] else []
+        raise InvalidInput(
+            f"{folder} holds the checkpoint of another run, which differs in "
+            f"{', '.join([*other, *plan.differences(fingerprint, run)])}; give the same arguments to go on, or name "
+            "another folder"
+        )
+    return Checkpoint(folder, size)
 
 
 def _hash_of_start(start: StartState, first: int, n: int) -> str:
-    ends = [(first, min(n, LOOKED_AT)), (first + max(0, n - LOOKED_AT), min(n, LOOKED_AT))]
-    return hashlib.sha256(b"".join(np.ascontiguousarray(start(*end)).tobytes() for end in ends)).hexdigest()
+    """Return a hash of the starting points, of all or of enough of them."""
+    digest = hashlib.sha256()
+    for begin in sorted({n * k // STRETCHES // STRETCH * STRETCH for k in range(STRETCHES)} | {max(0, n - STRETCH)}):
+        digest.update(np.ascontiguousarray(start(first + begin, min(STRETCH, n - begin))).data)
+    return digest.hexdigest()
 
 
 def _arrays_of(part: Shard) -> dict[str, np.ndarray]:

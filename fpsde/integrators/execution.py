@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +21,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress, TimeElapsedColumn, TimeRemainingColumn
 
+from fpsde.errors import BackendUnavailable, InvalidInput
 from fpsde.integrators.checkpoint import Checkpoint
 from fpsde.integrators.plan import Plan
 from fpsde.integrators.shards import Gathered, Shard, StartState, Stopped, given_start, shard
@@ -44,7 +54,7 @@ def done(work: Work, *, threads: int, executor: Executor | None, progress: bool)
     todo = []
     for first, count in work.ranges:
         if work.checkpoint is not None and work.checkpoint.finished(first):
-            gathered.add(work.checkpoint.load(first))
+            gathered.add(work.checkpoint.load(first, count))
         else:
             todo.append((first, count))
 
@@ -94,11 +104,14 @@ def _elsewhere(
         def submitted(pair: tuple[int, int]) -> Future:
             first, count = pair
             start = given_start(work.start, first, count)
-            there = executor.submit(shard, work.plan, start, first=first, count=count)
+            with _explained(work.plan, first, count):
+                there = executor.submit(shard, work.plan, start, first=first, count=count)
             sent.add(there)
 
             def collected() -> None:
-                keep(there.result())
+                with _explained(work.plan, first, count):
+                    part = there.result()
+                keep(part)
                 sent.discard(there)
 
             return keeper.submit(collected)
@@ -110,6 +123,28 @@ def _elsewhere(
                 there.cancel()
             if not isinstance(error, KeyboardInterrupt):
                 raise
+
+
+@contextmanager
+def _explained(plan: Plan, first: int, count: int) -> Iterator[None]:
+    """Say in words what it means where an executor does not take a shard, or does not give it back."""
+    shard_of = f"the shard of particles {first} .. {first + count - 1}"
+    try:
+        yield
+    except (BrokenExecutor, CancelledError) as error:
+        raise BackendUnavailable(
+            f"the executor lost {shard_of} ({error!r}); a checkpoint keeps those that are finished: run it again, with "
+            "workers that have more memory, or without an executor"
+        ) from error
+    except Exception as error:
+        try:
+            pickle.dumps(plan.machine)
+        except Exception as reason:
+            raise InvalidInput(
+                f"{shard_of} cannot be sent to another process ({reason}); take functions that are defined in a "
+                "module, an executor that sends others, or threads"
+            ) from error
+        raise
 
 
 def _all_of(

@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from fpsde.domain import Interval
 from fpsde.ensemble import Counts, PowerSums, ProductSums
 from fpsde.errors import InvalidInput
 from fpsde.integrators.looks import Look
 from fpsde.integrators.observers import Covariance, Histogram, Moments, Observer, Scene, Taken
 from fpsde.schemes.tracked import Tracked
 from fpsde.symbolic import call
-from fpsde.validation import finite, integer
+from fpsde.validation import finite, increasing, integer
 
 
 def _of_position(function: Callable, x: Any, t: Any, p: Any) -> Any:
@@ -81,6 +82,9 @@ class FirstPassage(Observer):
     probability the step draws: put a wall there and name ``lambda x: x >= wall``; elsewhere the discrete path arrives
     late by O(sqrt(dt)).
 
+    The bins of the result begin half a step after the start, so that each holds the ends of whole steps. In float32
+    the state must tell the end of the last step from its start.
+
     The result is a :class:`Passages`; particles that have not arrived at the end are *censored*: the mean is of those
     that have. For each particle, ``run.values[name]`` holds its time, or -1.
     """
@@ -101,11 +105,12 @@ class FirstPassage(Observer):
         return (Tracked(self.name, update, start=-1.0),)
 
     def _observers(self, scene: Scene) -> tuple[Moments, Histogram]:
-        low, high = float(scene.times[0]), float(np.nextafter(scene.times[-1], np.inf))
-        # one bin more than asked for: the last time is the end of a step, and must lie inside
-        return Moments(of=self.name), Histogram(low, high + (high - low) / self.bins, self.bins + 1, of=self.name)
+        half = _half_step(scene.times)
+        low, high = float(scene.times[0]) + half, float(scene.times[-1]) + half
+        return Moments(of=self.name), Histogram(low, high, self.bins, of=self.name)
 
     def looks(self, scene: Scene) -> tuple[Look, ...]:
+        _refuse_blurred(scene, float(scene.times[-1]))
         return tuple(look for observer in self._observers(scene) for look in observer.looks(scene))
 
     def read(self, scene: Scene, taken: Sequence[Taken]) -> Passages:
@@ -134,14 +139,14 @@ class Crossings(Summed):
 
     def tracked(self, process: Any, times: np.ndarray) -> tuple[Tracked, ...]:
         at = finite("at", self.at)
-        interval = _component(process, self.component)
+        i, interval = _component(process, self.component)
         if not interval.low <= at <= interval.high:
             raise InvalidInput(
                 f"at={at} lies outside of the domain ({interval.low}, {interval.high}) of {process.name}"
             )
 
         def update(value: Any, before: Any, after: Any, t: Any, dt: Any, p: Any) -> Any:
-            a, b = before[self.component], after[self.component]
+            a, b = before[i], after[i]
             above = np.where(b >= at, 1.0, 0.0) - np.where(a >= at, 1.0, 0.0)
             if not interval.periodic:
                 return value + above
@@ -164,10 +169,10 @@ class Displacement(Summed):
     times: Sequence[float] | np.ndarray | None = None
 
     def tracked(self, process: Any, times: np.ndarray) -> tuple[Tracked, ...]:
-        interval = _component(process, self.component)
+        i, interval = _component(process, self.component)
 
         def update(value: Any, before: Any, after: Any, t: Any, dt: Any, p: Any) -> Any:
-            step = after[self.component] - before[self.component]
+            step = after[i] - before[i]
             return value + (_shortest(step, interval.length) if interval.periodic else step)
 
         return (Tracked(self.name, update),)
@@ -190,7 +195,7 @@ class Autocorrelation(Observer):
 
     def tracked(self, process: Any, times: np.ndarray) -> tuple[Tracked, ...]:
         origin = finite("origin", self.origin)
-        half = 0.5 * float(np.min(np.diff(times)))
+        half = _half_step(times)
 
         def held(value: Any, before: Any, after: Any, t: Any, dt: Any, p: Any) -> Any:
             now = np.where(t + dt <= origin + half, _of_position(self.f, after, t + dt, p), value)
@@ -209,8 +214,9 @@ class Autocorrelation(Observer):
     def looks(self, scene: Scene) -> tuple[Look, ...]:
         if finite("origin", self.origin) != scene.times[0]:
             scene.steps("origin of Autocorrelation", [self.origin])
-        if np.min(self.times) <= self.origin:
+        if increasing("times of Autocorrelation", self.times)[0] <= self.origin:
             raise InvalidInput(f"times={self.times} of Autocorrelation; all must be later than origin={self.origin}")
+        _refuse_blurred(scene, float(self.origin))
         return self._covariance().looks(scene)
 
     def read(self, scene: Scene, taken: Sequence[Taken]) -> tuple[ProductSums, ...]:
@@ -221,7 +227,21 @@ def _shortest(step: Any, length: float) -> Any:
     return step - length * np.rint(step / length)
 
 
-def _component(process: Any, component: int) -> Any:
-    if integer("component", component, least=0) >= process.dim:
+def _half_step(times: np.ndarray) -> float:
+    return 0.5 * float(np.min(np.diff(times)))
+
+
+def _refuse_blurred(scene: Scene, t: float) -> None:
+    """Raise InvalidInput where the state's type does not tell the times beside ``t`` from one another."""
+    if _half_step(scene.times) < 2 * np.spacing(scene.dtype.type(abs(t))):
+        raise InvalidInput(
+            f"steps of {2 * _half_step(scene.times):.3g} near t={t} are lost in {scene.dtype}; use dtype=numpy.float64"
+        )
+
+
+def _component(process: Any, component: Any) -> tuple[int, Interval]:
+    """Return the number of a component and the interval of its domain."""
+    i = integer("component", component, least=0)
+    if i >= process.dim:
         raise InvalidInput(f"component={component} is none of {process.name}, which has {process.dim}, from 0 on")
-    return process.intervals[component]
+    return i, process.intervals[i]

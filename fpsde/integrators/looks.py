@@ -123,6 +123,11 @@ class Looks:
         return 8 * int(self.firsts[1][-1])
 
     @property
+    def sum_bytes(self) -> int:
+        """Bytes of the sums of one block."""
+        return 8 * POWERS * int(self.firsts[0][-1])
+
+    @property
     def copy_rows(self) -> int:
         """How many rows of all particles are copied."""
         return int(self.firsts[2][-1])

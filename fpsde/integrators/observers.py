@@ -16,6 +16,8 @@ from fpsde.integrators.loop import COPIES, COUNTS, JOINT_COUNTS, PRODUCTS, SUMS
 from fpsde.schemes.tracked import Tracked
 from fpsde.validation import finite, finite_array, increasing, integer
 
+#: Bins of a histogram, at most: the loop counts them in 32 bits, with three places beside them.
+MOST_BINS = 2**31 - 4
 #: What an observer sees: all components of the position (None), one of them, or what a name stands for.
 Seen = int | str | None
 
@@ -66,7 +68,10 @@ class Scene:
     def cell(self, low: float, high: float, bins: int) -> tuple[float, float, float]:
         """Return (low, high, bins per unit), so that a particle on ``high`` (a wall with an atom, say) lies above."""
         # an end moves down to the state's type, so that a wall there and the particles on it lie on one side of it
+        given = low, high
         low, high = (min(end, float(self.dtype.type(end))) for end in (float(low), float(high)))
+        if not low < high:
+            raise InvalidInput(f"low={given[0]}, high={given[1]} are one number in {self.dtype}; use numpy.float64")
         scale = bins / (high - low)
         return low, high, float(np.nextafter(scale, np.inf)) if (high - low) * scale < bins else scale
 
@@ -279,4 +284,5 @@ def refuse_empty(what: str, low: Any, high: Any, bins: Any) -> None:
     """Raise InvalidInput unless low < high are finite and there is a bin."""
     if not finite("low", low) < finite("high", high):
         raise InvalidInput(f"{what}({low}, {high}) is empty; low must be below high")
-    integer("bins", bins, least=1)
+    if integer("bins", bins, least=1) > MOST_BINS:
+        raise InvalidInput(f"bins={bins} of {what}; at most {MOST_BINS}")

@@ -30,6 +30,8 @@ class Paths(Observer):
     of: Seen = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.particles, (Sequence, np.ndarray)):
+            raise InvalidInput(f"particles={self.particles!r} of Paths; give a list of ids")
         ids = [integer("particles", one, least=0) for one in self.particles]
         if not ids or len(set(ids)) < len(ids):
             raise InvalidInput(f"particles={self.particles} of Paths; give different ids, one at least")
@@ -41,10 +43,18 @@ class Paths(Observer):
     def read(self, scene: Scene, taken: Sequence[Taken]) -> None:
         return None
 
+    def ids(self, ranges: Sequence[tuple[int, int]]) -> np.ndarray:
+        """Return those of the ids that are in ``ranges`` of (first, count)."""
+        wanted = [int(one) for one in self.particles]
+        return np.array([one for one in wanted if any(0 <= one - a < n for a, n in ranges)], dtype=np.int64)
+
+    def bytes(self, scene: Scene, ranges: Sequence[tuple[int, int]]) -> int:
+        """Return what the paths take in memory."""
+        return len(self.ids(ranges)) * len(scene.rows(self.of)) * len(scene.times) * scene.dtype.itemsize
+
     def followed(self, scene: Scene, plan: Plan, start: StartState, ranges: Sequence[tuple[int, int]]) -> Trajectories:
         """Return the paths of those of the particles whose ids are in ``ranges`` of (first, count)."""
-        rows = scene.rows(self.of)
-        ids = np.array([one for one in self.particles if any(0 <= one - a < n for a, n in ranges)], dtype=np.int64)
+        rows, ids = scene.rows(self.of), self.ids(ranges)
         out = np.empty((len(ids), len(rows), plan.n_steps + 1), plan.machine.dtype)
         for block in np.unique(ids // LANES):
             here = np.flatnonzero(ids // LANES == block)
@@ -52,10 +62,12 @@ class Paths(Observer):
         return Trajectories(plan.constants.times, ids, out)
 
 
-def joined_paths(parts: Sequence[Trajectories]) -> Trajectories:
-    """Return the paths of runs with disjoint ids as one."""
+def joined_paths(asked: Paths, parts: Sequence[Trajectories], ranges: Sequence[tuple[int, int]]) -> Trajectories:
+    """Return the paths of disjoint sets of particles as one, those in ``ranges``, in the order that was asked for."""
     ids, x = np.concatenate([one.particles for one in parts]), np.concatenate([one.x for one in parts])
-    return Trajectories(parts[0].times, ids, x)
+    place = {int(one): k for k, one in enumerate(ids)}
+    wanted = asked.ids(ranges)
+    return Trajectories(parts[0].times, wanted, x[[place[int(one)] for one in wanted]])
 
 
 def _follow(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
@@ -13,6 +13,7 @@ import numpy as np
 
 from fpsde.integrators.looks import Looks
 from fpsde.integrators.machine import Machine
+from fpsde.provenance import environment
 from fpsde.schemes.tracing import constant_rows
 
 
@@ -67,14 +68,34 @@ class Plan:
         return np.uint32(self.seed & 0xFFFFFFFF), np.uint32(self.seed >> 32)
 
     @cached_property
-    def fingerprint(self) -> str:
-        """A hash of everything that decides the numbers of a run, its starting points aside."""
-        c = self.constants
-        arrays = [c.times, c.parameters, *c.tables.values(), self.weights, self.looks.integers, self.looks.reals]
-        arrays += [look.steps for look in self.looks.all]
-        digest = hashlib.sha256()
-        for array in arrays:
-            digest.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
-        words = (self.machine.identity, self.machine.dtype, repr(self.layout), repr(c.intervals), self.seed)
-        digest.update(json.dumps([str(word) for word in words]).encode())
-        return digest.hexdigest()
+    def fingerprint(self) -> dict[str, str]:
+        """A hash of each thing that decides the numbers of a run, its starting points aside, by name."""
+        c, looks = self.constants, self.looks
+        return {
+            "times": _hash(c.times),
+            "parameters": _hash(c.parameters),
+            "tables": _hash(*c.tables.values()),
+            "walls": _hash(repr(c.intervals)),
+            "refinement": _hash(self.weights),
+            "observers": _hash(looks.integers, looks.reals, *(look.steps for look in looks.all)),
+            "kernel": _hash(self.machine.identity),
+            "dtype": _hash(self.machine.dtype),
+            "what is kept": _hash(self.layout),
+            "seed": _hash(self.seed),
+        }
+
+    def differences(self, fingerprint: Mapping[str, str], provenance: Mapping[str, Any]) -> list[str]:
+        """Return in words what differs in another run, known by its fingerprint and its provenance."""
+        mine = self.provenance
+        here = {k: v for k, v in mine.items() if k not in environment() and provenance.get(k) != v}
+        said = [f"{name} ({provenance.get(name)!r} there, {value!r} here)" for name, value in here.items()]
+        return said + [k for k, v in self.fingerprint.items() if k not in here and fingerprint.get(k) != v]
+
+
+def _hash(*things: Any) -> str:
+    digest = hashlib.sha256()
+    for thing in things:
+        array = isinstance(thing, np.ndarray)
+        digest.update(f"{thing.shape}".encode() if array else b"")
+        digest.update(np.ascontiguousarray(thing).data if array else str(thing).encode())
+    return digest.hexdigest()

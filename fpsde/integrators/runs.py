@@ -31,6 +31,16 @@ class Run:
     requested: int
     paths: tuple[Trajectories, ...]
 
+    @property
+    def followed(self) -> list[Paths]:
+        return [one for one in self.observers if isinstance(one, Paths)]
+
+    @property
+    def asked(self) -> list[Any]:
+        """What the observers are and which paths were asked for, to compare with another run."""
+        paths = [([int(one) for one in paths.particles], paths.of) for paths in self.followed]
+        return [[type(one) for one in self.observers], paths]
+
 
 def merged(runs: Sequence[Ensemble]) -> Ensemble:
     """Return runs of one process, scheme, seed and observers with disjoint particle ids as one run.
@@ -38,15 +48,18 @@ def merged(runs: Sequence[Ensemble]) -> Ensemble:
     The bits are those of a single run, however the ids are cut into ranges at multiples of 512
     (``simulate(..., first_particle=...)``). InvalidInput if the runs differ, overlap, or are cut elsewhere.
     """
-    parts = [run.shards for run in runs]
-    if not parts or not all(isinstance(part, Run) for part in parts):
+    parts = [run.shards for run in runs if isinstance(run, Ensemble)] if isinstance(runs, Sequence) else []
+    if not parts or len(parts) < len(runs):
         raise InvalidInput("merged() takes a list of the ensembles that simulate() returned, one at least")
-    if any(part.plan.fingerprint != parts[0].plan.fingerprint for part in parts):
-        what = [part.plan.provenance for part in parts]
-        differ = sorted({k for w in what for k in w if w[k] != what[0].get(k)}) or ["parameters, observers or times"]
-        raise InvalidInput(f"the runs differ in {', '.join(differ)}; only particles of one run can be merged")
+    for part in parts:
+        if part.plan.fingerprint != parts[0].plan.fingerprint or part.asked != parts[0].asked:
+            differ = parts[0].plan.differences(part.plan.fingerprint, part.plan.provenance) or ["observers"]
+            raise InvalidInput(f"the runs differ in {', '.join(differ)}; only particles of one run can be merged")
     whole = merged_shards([part.whole for part in parts])
-    paths = tuple(joined_paths(same) for same in zip(*(part.paths for part in parts), strict=True))
+    paths = tuple(
+        joined_paths(one, same, whole.ranges)
+        for one, *same in zip(parts[0].followed, *(part.paths for part in parts), strict=True)
+    )
     requested = sum(part.requested for part in parts)
     return ensemble_of(replace(parts[0], whole=whole, paths=paths, requested=requested))
 

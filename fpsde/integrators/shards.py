@@ -57,6 +57,7 @@ class Gathered:
     first: int
     count: int
     _ranges: list[tuple[int, int]] = field(default_factory=list)
+    _done: int = 0
     _tally: Tally | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -75,13 +76,13 @@ class Gathered:
             column += count
         with self._lock:
             self._ranges.extend(part.ranges)
+            self._done += part.count
             self._tally = part.tally if self._tally is None else self._tally + part.tally
 
     @property
     def done(self) -> int:
         """How many particles are finished."""
-        with self._lock:
-            return sum(count for _, count in self._ranges)
+        return self._done
 
     @property
     def shard(self) -> Shard:
@@ -110,12 +111,14 @@ def merged_shards(shards: Sequence[Shard]) -> Shard:
                 f"a run ends at particle {first + count} and another begins at {following}; cut at multiples of "
                 f"{LANES} particles, at which sums merge to the same bits"
             )
-    order = np.argsort(np.concatenate([np.arange(first, first + count) for first, count in ranges]), kind="stable")
     kept, copies = (np.concatenate([getattr(one, name) for one in ordered], axis=1) for name in ("kept", "copies"))
     tally = ordered[0].tally
     for one in ordered[1:]:
         tally = tally + one.tally
-    kept, copies = (a[:, order] if a.shape[1] else a for a in (kept, copies))
+    if ranges != sorted(ranges) and (kept.shape[1] or copies.shape[1]):
+        ids = np.concatenate([np.arange(first, first + count) for first, count in ranges])
+        order = np.argsort(ids)
+        kept, copies = (a[:, order] if a.shape[1] else a for a in (kept, copies))
     return Shard(tuple(_joined(sorted(ranges))), kept, copies, tally)
 
 

@@ -18,7 +18,7 @@ from fpsde.integrators.initial import start_of
 from fpsde.integrators.looks import joined
 from fpsde.integrators.loop import LANES
 from fpsde.integrators.observers import Observer, Scene
-from fpsde.integrators.paths import Paths
+from fpsde.integrators.paths import Paths, joined_paths
 from fpsde.integrators.plan import Plan
 from fpsde.integrators.runs import Run, ensemble_of
 from fpsde.integrators.shards import CHUNK_BLOCKS
@@ -31,6 +31,8 @@ from fpsde.schemes.scheme import Scheme
 from fpsde.schemes.tracked import Tracked
 from fpsde.validation import integer, seed64, time_grid
 
+#: Ids are below this: the loop counts them in 64 bits with a sign.
+MOST_ID = 2**62
 #: Fine steps in a step, at most: their weights are one array.
 MOST_FINE = 2**20
 #: Share of the machine's memory that a run may ask for.
@@ -98,6 +100,10 @@ def simulate(
     grid = time_grid(t_end=t_end, dt=dt, times=times)
     n, seed = integer("n_particles", n_particles, least=1), seed64(seed)
     first = _whole_blocks("first_particle", first_particle, least=0)
+    if first + n > MOST_ID:
+        raise InvalidInput(f"first_particle={first} and n_particles={n}; ids go up to 2**62")
+    if executor is not None and not isinstance(executor, Executor):
+        raise InvalidInput(f"executor={executor!r}; give a concurrent.futures.Executor, such as a ProcessPoolExecutor")
     kind = _state_type(dtype, normals)
     tracked = _all_tracked(observers, process, scheme, grid)
     step = step_of(process, scheme, tracked, kind, normals)
@@ -117,7 +123,8 @@ def simulate(
         seed=seed,
         provenance=_provenance(process, scheme, seed, grid, kind, normals, weights),
     )
-    _refuse_if_too_large(n, plan, workers)
+    followed = [one for one in observers if isinstance(one, Paths)]
+    _refuse_if_too_large(n, plan, workers, sum(one.bytes(scene, [(first, n)]) for one in followed))
     placed = start_of(x0, process, n_particles=n, seed=seed, first=first)
     start = state_start(scheme, step, tracked, placed, grid[0], kind)
     size = _shard_size(shard_size, n, workers, whole=checkpoint is None and executor is None)
@@ -128,10 +135,12 @@ def simulate(
         raise InvalidInput(
             f"shard_size={size}, but the checkpoint has shards of {saved.shard_size}; leave it out to go on"
         )
+    # before the others, so that Ctrl-C among these finds the paths there
+    paths = [one.followed(scene, plan, start, [(first, n)]) for one in followed]
     work = Work(plan, start, first, n, size, saved)
     whole = done(work, threads=workers, executor=executor, progress=progress)
-    paths = tuple(one.followed(scene, plan, start, whole.ranges) for one in observers if isinstance(one, Paths))
-    return ensemble_of(Run(plan, scene, names, tuple(observers), whole, keep_positions, n, paths))
+    finished = tuple(joined_paths(one, [its], whole.ranges) for one, its in zip(followed, paths, strict=True))
+    return ensemble_of(Run(plan, scene, names, tuple(observers), whole, keep_positions, n, finished))
 
 
 def _whole_blocks(name: str, value: Any, *, least: int) -> int:
@@ -222,13 +231,15 @@ def _state_type(dtype: Any, normals: Normals) -> np.dtype:
     return np.dtype(kind.name)  # in the machine's byte order
 
 
-def _refuse_if_too_large(n: int, plan: Plan, workers: int) -> None:
-    particles = n * plan.machine.dtype.itemsize * (len(plan.layout.kept) + plan.looks.copy_rows)
-    counts = plan.looks.count_bytes * (1 + workers)
+def _refuse_if_too_large(n: int, plan: Plan, workers: int, paths: int) -> None:
+    particles = n * plan.machine.dtype.itemsize * (len(plan.layout.kept) + plan.looks.copy_rows) + paths
+    blocks = min(CHUNK_BLOCKS, -(-n // LANES))
+    # of each worker: what its loop fills, and the shard that it makes of this
+    counts = plan.looks.count_bytes * (1 + 2 * workers) + plan.looks.sum_bytes * blocks * (1 + workers)
     have = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if particles + counts > MEMORY_SHARE * have:
         raise InvalidInput(
-            f"{n} particles need {particles / 2**30:.1f} GiB for positions and snapshots and {counts / 2**30:.1f} GiB "
-            f"for histograms, of {have / 2**30:.1f} GiB on this machine; pass keep_positions=False, or take fewer "
-            "particles, snapshots or bins"
+            f"{n} particles need {particles / 2**30:.1f} GiB for positions, snapshots and paths and "
+            f"{counts / 2**30:.1f} GiB for histograms and sums, of {have / 2**30:.1f} GiB on this machine; pass "
+            "keep_positions=False, or take fewer particles, paths, snapshots, times or bins"
         )

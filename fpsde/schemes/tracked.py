@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from fpsde.errors import InvalidInput
+from fpsde.validation import finite
+
 
 @dataclass(frozen=True, eq=False)
 class Tracked:
@@ -22,3 +25,12 @@ class Tracked:
     update: Callable[..., Any]
     start: float = 0.0
     reads_state: bool = False  #: whether ``update`` takes the auxiliary state (name -> (d,)) as its last argument
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.name, str) and self.name):
+            raise InvalidInput(f"name={self.name!r} of a tracked value; give a word")
+        if not callable(self.update):
+            raise InvalidInput(
+                f"update={self.update!r} of {self.name}; give a function of value, before, after, t, dt, p"
+            )
+        finite("start", self.start)

@@ -416,15 +416,15 @@ def test_positions_that_are_not_kept_take_no_memory():
 def test_a_run_that_does_not_fit_in_memory_is_refused_with_its_size():
     with pytest.raises(
         InvalidInput,
-        match=r"1000000000000 particles need 7450\.6 GiB for positions and snapshots and 0\.0 GiB for histograms, of",
+        match=r"1000000000000 particles need 7450\.6 GiB for positions, snapshots and paths and 0\.0 GiB for histograms and sums, of",
     ):
         short(n_particles=10**12)
     with pytest.raises(InvalidInput, match=r"1000000000000 particles need 14901\.2 GiB"):
         short(n_particles=10**12, dtype=np.float32, observers=[Snapshots([0.1, 0.2, 0.3])])
     with pytest.raises(
-        InvalidInput, match=r"0\.0 GiB for positions and snapshots and \d+\.\d GiB for histograms.*bins"
+        InvalidInput, match=r"0\.0 GiB for positions, snapshots and paths and \d+\.\d GiB for histograms.*bins"
     ):
-        short(n_particles=10, observers=[Histogram(0.0, 1.0, 10**11)])
+        short(n_particles=10, observers=[Histogram(0.0, 1.0, 2 * 10**9, times=np.arange(1, 11) * 0.1)])
 
 
 # --- Ctrl-C
