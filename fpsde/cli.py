@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"fpsde: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
-        print(f"fpsde: interrupted; {stop or 'there is no result'}", file=sys.stderr)
+        print(f"fpsde: interrupted; {str(stop) or 'there is no result'}", file=sys.stderr)
         return 130
 
 

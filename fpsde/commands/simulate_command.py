@@ -25,6 +25,7 @@ from fpsde.integrators import simulate
 from fpsde.integrators.checkpoint import particles_in
 from fpsde.processes.process import Process
 from fpsde.schemes import scheme_named
+from fpsde.validation import finite
 from fpsde.writing import put_json, refuse_unwritable
 
 
@@ -107,7 +108,8 @@ def _start(given: list[float] | None, process: Process) -> Any:
             f"--x0 {' '.join(f'{v:g}' for v in given)}: {process.name} has {process.dim} component(s); "
             "give a number for each, the positions before the velocities"
         )
-    return given[0] if process.dim == 1 else tuple(given)
+    point = tuple(finite("--x0", value) for value in given)
+    return point if process.dim > 1 else point[0]
 
 
 def component_labels(dim: int, *, underdamped: bool) -> list[str]:
