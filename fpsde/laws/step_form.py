@@ -16,6 +16,7 @@ from fpsde.laws.kinks import switches
 from fpsde.printing import numpy_function
 from fpsde.schemes.scheme import Scheme
 from fpsde.schemes.tracing import TracedStep, constant_rows, traced_step
+from fpsde.schemes.walls import CORRECTED
 
 _POSSIBLE = (
     "scheme_law takes processes of one dimension and schemes whose step is x' = A(x) + B(x) z + C(x) z^2 in one "
@@ -63,6 +64,8 @@ def step_form(scheme: Scheme, process: Any) -> StepForm:
         raise InvalidInput(f"{process.name} has dim={process.dim}; {_POSSIBLE}")
     if process.intervals[0].walled:
         traced_step(scheme, process)  # a scheme that has no form at these walls is refused with its own words
+        if scheme.wall_form is not CORRECTED:
+            raise InvalidInput(f"{scheme.name} has walls of its own kind; scheme_law knows the corrected ones only")
     free = replace(process, domain=LINE)
     step = traced_step(scheme, free)
     if len(step.state) != 1 or any(kind.support is not None for kind, _ in step.inputs):
