@@ -19,6 +19,13 @@ def test_the_ten_line_example_runs_as_printed(tmp_path, monkeypatch, capsys) -> 
     assert (tmp_path / "own.png").stat().st_size > 10_000
 
 
+def test_the_example_of_particles_runs_as_printed(capsys) -> None:
+    _, code = re.findall(r"<!-- example -->\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    exec(code, {})
+    out = capsys.readouterr().out
+    assert "have not by t = 10.0" in out and out.endswith("True\n")
+
+
 def test_every_link_of_the_readme_leads_somewhere() -> None:
     for page in ("README.md", "figures/README.md", "CONTRIBUTING.md"):
         for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text()):
