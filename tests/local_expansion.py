@@ -2,7 +2,7 @@
 
 The expectation of a function of one step is a sum over the values of discrete noise and over Gauss-Hermite nodes of
 normals. It is analytic in s = sqrt(dt), and the coefficient of s^k is the mean of s^-k times it over a circle about 0:
-exact to round-off up to s^9, where five nodes end. So an order is a number of coefficients that vanish.
+exact to round-off up to s^7, where four nodes end. So an order is a number of coefficients that vanish.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from scipy.special import roots_hermitenorm
 
 #: s on a circle: well inside of the nearest singularity, large enough for s^-8.
-RADIUS, POINTS, NODES = 0.25, 32, 5
+RADIUS, POINTS, NODES = 0.25, 32, 4
 
 
 class Square(NDArrayOperatorsMixin):
