@@ -60,3 +60,21 @@ def stationary_covariance(scheme, process, dt) -> np.ndarray:
     form = affine_form(scheme, process, dt)
     assert np.max(np.abs(np.linalg.eigvals(form.M))) < 1, "the chain has no stationary law"
     return linalg.solve_discrete_lyapunov(form.M, form.N @ form.N.T)[form.seen, form.seen]
+
+
+def distance_to_half_steps(scheme, process, n, *, t_end=1.0) -> float:
+    """Return the root mean square of x_h - x_(h/2), as seen, after n and 2n steps on one path from the origin.
+
+    Of an affine step, exactly: both chains are one linear recursion in the fine normals.
+    """
+    coarse, fine = affine_form(scheme, process, t_end / n), affine_form(scheme, process, t_end / (2 * n))
+    w = traced_step(scheme, process).coarsening(2)
+    zero = np.zeros_like(coarse.M)
+    M = np.block([[coarse.M, zero], [zero, fine.M @ fine.M]])
+    N = np.block([[coarse.N @ w[0], coarse.N @ w[1]], [fine.M @ fine.N, fine.N]])
+    S = np.zeros_like(M)
+    for _ in range(n):
+        S = M @ S @ M.T + N @ N.T
+    seen = np.eye(len(coarse.M))[coarse.seen]
+    difference = np.concatenate([seen, -seen], axis=1)
+    return float(np.sqrt(np.trace(difference @ S @ difference.T)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bare_kernels import LANES, one_step
-from bare_laws import affine_form, run_text, stationary_covariance
+from bare_laws import affine_form, distance_to_half_steps, run_text, stationary_covariance
 from scipy import integrate
 
 from fpsde.errors import InvalidInput, Unsuited
@@ -107,6 +107,12 @@ def test_mean_and_variance_have_the_weak_order_that_is_claimed(scheme):
         errors.append(np.abs([x, v] - exact_moments(0.7, 1.0)))
     orders = np.log2(np.divide(*errors))
     assert min(orders) == pytest.approx(scheme.weak.additive, abs=0.15)
+
+
+@pytest.mark.parametrize("scheme", [implicit_euler, trapezoidal, split_step_backward_euler, drift_implicit(0.7)])
+def test_paths_have_the_strong_order_that_is_claimed(scheme):
+    coarse, fine = (distance_to_half_steps(scheme, harmonic(), n) for n in (32, 64))
+    assert np.log2(coarse / fine) == pytest.approx(scheme.strong.additive, abs=0.1)
 
 
 # --- where Newton's method does not arrive

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bare_kernels import LANES, one_step
-from bare_laws import affine_form, run_text, stationary_covariance
+from bare_laws import affine_form, distance_to_half_steps, run_text, stationary_covariance
 from scipy import stats
 
 from fpsde.errors import InvalidInput, Unsuited
@@ -80,6 +80,13 @@ def test_the_bias_on_a_double_well_is_that_of_the_literature_and_of_second_order
         found = [stationary_bias(scheme, h) for h in (0.05, 0.025)]
         np.testing.assert_allclose(found, biases, rtol=1e-3)
         assert np.log2(found[0] / found[1]) == pytest.approx(scheme.stationary, abs=0.1)
+
+
+def test_paths_as_seen_come_within_half_an_increment_of_those_of_the_process():
+    """The price of the stationary law: strong order 1/2 where Euler-Maruyama has 1."""
+    for scheme, order in ((leimkuhler_matthews, 0.5), (euler_maruyama, 1.0)):
+        coarse, fine = (distance_to_half_steps(scheme, harmonic(), n) for n in (64, 128))
+        assert scheme.strong.additive == order and np.log2(coarse / fine) == pytest.approx(order, abs=0.1)
 
 
 def test_leimkuhler_matthews_takes_additive_noise_alone():

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from bare_kernels import LANES, one_step, rows_of
-from bare_laws import affine_form, run_text, stationary_covariance
+from bare_laws import affine_form, distance_to_half_steps, run_text, stationary_covariance
 from scipy import linalg
 
 from fpsde.domain import LINE, Interval, Wall
@@ -256,24 +256,9 @@ def test_a_part_of_a_coarse_step_takes_the_increments_of_its_own_time(seed):
             np.testing.assert_allclose(coarse, fine.reshape(parts, sub).sum(axis=1), rtol=1e-13, atol=1e-15)
 
 
-def distance_to_the_half_step(word, n, t_end=1.0):
-    """Return the root mean square of x_h - x_(h/2) after n and 2n steps on one path, exactly."""
-    process, scheme = coupled(), splitting(word)
-    coarse, fine = affine_form(scheme, process, t_end / n), affine_form(scheme, process, t_end / (2 * n))
-    w = traced_step(scheme, process).coarsening(2)
-    zero = np.zeros_like(coarse.M)
-    M = np.block([[coarse.M, zero], [zero, fine.M @ fine.M]])
-    N = np.block([[coarse.N @ w[0], coarse.N @ w[1]], [fine.M @ fine.N, fine.N]])
-    S = np.zeros_like(M)
-    for _ in range(n):
-        S = M @ S @ M.T + N @ N.T
-    difference = np.concatenate([np.eye(len(coarse.M))[:4], -np.eye(len(coarse.M))[:4]], axis=1)
-    return np.sqrt(np.trace(difference @ S @ difference.T))
-
-
 @pytest.mark.parametrize("word", WORDS)
 def test_paths_have_the_strong_order_that_is_claimed(word):
-    coarse, fine = distance_to_the_half_step(word, 32), distance_to_the_half_step(word, 64)
+    coarse, fine = (distance_to_half_steps(splitting(word), coupled(), n) for n in (32, 64))
     assert np.log2(coarse / fine) == pytest.approx(splitting(word).strong.additive, abs=0.1)
 
 
