@@ -33,7 +33,7 @@ def debrabant_roessler() -> Process:
     (1, 1, 8, 1)/8, where it starts, is an eigenvector of A: E X_t = e^{2 t} x0, whatever the noise is. The squares of
     the noise are quadratic in X, so E X X^T obeys a closed linear equation too, which sees the noise.
     Source: Debrabant & Rößler, Families of efficient second order Runge-Kutta methods for the weak approximation of
-    Itô stochastic differential equations (2009; arXiv:1303.5103), section 6, with the coefficients that
+    Itô stochastic differential equations (2009; arXiv:1303.5103), with the coefficients that
     StochasticDiffEq.jl tests (test/weak_convergence/PL1WM.jl).
     """
 

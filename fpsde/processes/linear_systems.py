@@ -20,7 +20,7 @@ from fpsde.validation import finite, finite_array, positive
 
 
 def linear_system(A: Any, B: Any) -> Process:
-    """Return the linear system with additive noise, the Ornstein-Uhlenbeck process in d dimensions.
+    """Return the linear system with additive noise, the Ornstein-Uhlenbeck process in d >= 2 dimensions.
 
         dX = -A X dt + B dW,    X_t ~ N(e^{-A t} x0, S - e^{-A t} S e^{-A^T t}),    A S + S A^T = B B^T
 
@@ -32,10 +32,12 @@ def linear_system(A: Any, B: Any) -> Process:
     """
     A = square_matrix("A", A)
     B = finite_array("B", B, ndim=2)
+    if len(A) < 2:
+        raise InvalidInput("A has one row; the linear process of one component is fpsde.ornstein_uhlenbeck")
     if len(B) != len(A):
         raise InvalidInput(f"B has shape {B.shape}; ({len(A)}, m) is needed beside A of shape {A.shape}")
     return Process(
-        drift=_as_component(lambda x, t, p: [-b for b in times(p.A, x)]),
+        drift=lambda x, t, p: [-b for b in times(p.A, x)],
         sigma=lambda x, t, p: p.B,
         dim=len(A),
         params={"A": A, "B": B},
@@ -46,15 +48,6 @@ def linear_system(A: Any, B: Any) -> Process:
         factory=linear_system,
         arguments={"A": A, "B": B},
     )
-
-
-def _as_component(function: Callable) -> Callable:
-    """Return a model function of d components so that it also takes, and gives, the single component of d = 1."""
-
-    def model(x: Any, t: Any, p: Any) -> Any:
-        return function(x, t, p) if isinstance(x, tuple) else function((x,), t, p)[0]
-
-    return model
 
 
 def linear_laws(A: np.ndarray, B: np.ndarray) -> Exact:

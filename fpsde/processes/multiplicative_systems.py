@@ -125,7 +125,7 @@ def noncommuting_linear() -> Process:
 
     E X^2 = x0^2 e^{-t}; the second moments decay with the rates 1, 2 and 5/2. From (1, 1), E X^2 is the usual
     functional in tests of weak order two. Source: Debrabant & Rößler, Families of efficient second order Runge-Kutta
-    methods for the weak approximation of Itô stochastic differential equations (2009; arXiv:1303.5103), section 6.
+    methods for the weak approximation of Itô stochastic differential equations (2009; arXiv:1303.5103).
     """
     root = math.sqrt(2.0)
     A = [[-273 / 512, 0.0], [-1 / 160, root / 8 - 785 / 512]]

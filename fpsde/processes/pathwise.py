@@ -70,7 +70,7 @@ def stiff_tanh(alpha: float = 1.0, beta: float = 0.5) -> Process:
         X_t = tanh(artanh x0 - alpha t + beta W_t)
 
     Units: alpha 1/time, beta 1/sqrt(time). There is no stationary law. Raises InvalidInput unless beta > 0. Source:
-    Abdulle & Cirilli, SIAM J. Sci. Comput. 30 (2008) 997, section 5.
+    Abdulle & Cirilli, SIAM J. Sci. Comput. 30 (2008) 997.
     """
     alpha, beta = finite("alpha", alpha), positive("beta", beta)
     known = known_on_chart(TANH, drift=-alpha, sigma=beta, domain=BETWEEN_ONES)
@@ -122,7 +122,7 @@ def sinh_process() -> Process:
 
     From 0, E p(arsinh X_t) = t^3 - 3 t^2 + 2 t with p(y) = y^3 - 6 y^2 + 8 y, the usual functional in tests of weak
     order two. There is no stationary law. Source: Debrabant & Rößler, Families of efficient second order Runge-Kutta
-    methods for the weak approximation of Itô stochastic differential equations (2009; arXiv:1303.5103), section 6.
+    methods for the weak approximation of Itô stochastic differential equations (2009; arXiv:1303.5103).
     """
     known = known_on_chart(SINH, drift=1.0, sigma=1.0)
     return Process(

@@ -270,6 +270,7 @@ def test_the_published_stationary_points_of_mueller_and_brown() -> None:
         (lambda: linear_system(np.eye(2), [[1.0]]), r"B has shape \(1, 1\); \(2, m\) is needed"),
         (lambda: linear_system(np.eye(2), [1.0, 1.0]), r"B has shape \(2,\); 2 dimension"),
         (lambda: linear_system([[np.nan]], [[1.0]]), r"A has 1 of 1 values that are NaN"),
+        (lambda: linear_system([[1.0]], [[1.0]]), r"A has one row; .* is fpsde.ornstein_uhlenbeck"),
         (lambda: linear_noise(np.eye(2), np.eye(2)), r"B has shape \(2, 2\); 3 dimension"),
         (lambda: linear_noise(np.eye(2), [np.eye(3)]), r"A has shape \(2, 2\) and B \(1, 3, 3\)"),
         (lambda: linear_noise([[1.0]], [[[1.0]]]), r"with d >= 2 are needed"),
