@@ -18,7 +18,7 @@ def inputs_of(scheme, process, z, dt):
     values, row, z = {}, 0, [one.view(Values) for one in z]
     for kind in scheme.inputs:
         column = []
-        for _ in range(kind.per.count(process.dim, process.channels)):
+        for _ in range(kind.per.count(process)):
             column.append(kind.form(tuple(z[row : row + kind.normals]), np.sqrt(dt), dt))
             row += kind.normals
         values[kind.name] = components(column)

@@ -63,7 +63,7 @@ def noise_points(inputs: tuple) -> tuple[np.ndarray, np.ndarray]:
 
 def outcomes(scheme: Any, process: Any, x: np.ndarray, *, t: float, dt: Any) -> Outcomes:
     """Return the outcomes of one step of length ``dt`` from the point ``x``."""
-    inputs = tuple((kind, kind.per.count(process.dim, process.channels)) for kind in scheme.inputs)
+    inputs = tuple((kind, kind.per.count(process)) for kind in scheme.inputs)
     z, p = noise_points(inputs)
     start = np.broadcast_to(np.asarray(x, complex)[:, None], (process.dim, len(p)))
     return Outcomes(array_step(scheme, process, start, z, t=t, dt=dt), z, p)

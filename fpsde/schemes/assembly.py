@@ -75,7 +75,7 @@ class Assembly:
     @cached_property
     def inputs(self) -> tuple[tuple[RandomInput, int], ...]:
         """Each random input with how many of it a step takes, those of absorbing walls last."""
-        own = tuple((kind, kind.per.count(self.dim, self.process.channels)) for kind in self.scheme.inputs)
+        own = tuple((kind, kind.per.count(self.process)) for kind in self.scheme.inputs)
         return (*own, (UNIFORM, len(self._absorbing))) if self._absorbing else own
 
     @property
@@ -112,7 +112,7 @@ class Assembly:
         moved += [advance.aux[name] for name in scheme.scalars]
         out = self._held(x, ends, state[:carried], moved)
         if scheme.observed is not None:
-            out += list(scheme.observed(components(out[:d]), self._by_name(out[d:carried])))
+            out += self._wound(model, scheme.observed(components(out[:d]), self._by_name(out[d:carried])), ends)
         if self.tracked:
             seen = slice(self.first_seen, self.first_seen + d)
             before, after = components(state[seen]), model.staged(out[seen])
@@ -172,6 +172,11 @@ class Assembly:
                     interval, x[i], moved[i], low=low, high=high, variance=variance, uniform=uniforms.get(i), form=form
                 )
         return moved
+
+    def _wound(self, model: Model, seen: Any, ends: Sequence[tuple[Any, Any]]) -> list[Any]:
+        """Return what observers see, on the circle where a component lives on one."""
+        pairs = zip(seen, self.process.intervals, ends, strict=True)
+        return [walls.wound(self._named(model, i, v), *end) if i.periodic else v for v, i, end in pairs]
 
     @staticmethod
     def _named(model: Model, interval: Interval, v: Any) -> Any:

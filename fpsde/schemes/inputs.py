@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from fpsde.schemes.noise_types import met_pairs
+
 #: The three-point variable takes +-sqrt(3) with probability 1/6 each: |z| beyond this normal quantile.
 THREE_POINT_QUANTILE = 0.9674215661017007
 
@@ -24,17 +26,14 @@ class Per(enum.Enum):
 
     CHANNEL = "channel"  #: each of the m channels of the noise
     COMPONENT = "component"  #: each of the d components of the position
-    PAIR = "pair"  #: each pair of channels (0, 1), (0, 2), ..., (m - 2, m - 1)
+    PAIR = "pair"  #: each pair of channels that meet, of (0, 1), (0, 2), ..., (m - 2, m - 1)
     STEP = "step"  #: the whole step
 
-    def count(self, dim: int, channels: int) -> int:
-        """Return how many inputs a step of a process with ``dim`` components and ``channels`` gets."""
-        return {
-            Per.CHANNEL: channels,
-            Per.COMPONENT: dim,
-            Per.PAIR: channels * (channels - 1) // 2,
-            Per.STEP: 1,
-        }[self]
+    def count(self, process: Any) -> int:
+        """Return how many inputs a step of a process gets."""
+        if self is Per.PAIR:
+            return len(met_pairs(process))
+        return {Per.CHANNEL: process.channels, Per.COMPONENT: process.dim, Per.STEP: 1}[self]
 
 
 @dataclass(frozen=True)

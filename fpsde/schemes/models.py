@@ -14,7 +14,7 @@ from fpsde.functions import TABLE
 from fpsde.noise_class import NoiseType
 from fpsde.printing import numpy_function
 from fpsde.schemes.conormal import conormals
-from fpsde.schemes.noise_types import along_noise, is_black_box, meets
+from fpsde.schemes.noise_types import along_noise, is_black_box, meetings, met_pairs
 from fpsde.symbolic import Components, Parameters, Traced, Values, components, parameter_symbols, real_symbol, unwrap
 
 
@@ -60,7 +60,11 @@ class Model(ABC):
 
     def meets(self, j: int, k: int) -> bool:
         """Whether channel k reads a component that channel j moves; else sigma_k is the same all along sigma_j."""
-        return meets(self.statement.sigma, self.statement.x, j, k)
+        return (j, k) in meetings(self.process)
+
+    def met_pairs(self) -> tuple[tuple[int, int], ...]:
+        """The pairs of channels j < k of which one meets the other."""
+        return met_pairs(self.process)
 
     def variance(self, i: int, x: Any, t: Any) -> Any:
         """sum_k sigma_ik^2, the variance of component i in a unit of time."""
@@ -226,10 +230,6 @@ class BlackBoxModel(Model):
 
     def conormal(self, i: int, x: Any, t: Any) -> dict[int, Any]:
         return dict(conormals(self.process)[i])
-
-    def meets(self, j: int, k: int) -> bool:
-        types = self.process.noise_types
-        return NoiseType.ADDITIVE not in types and (NoiseType.DIAGONAL not in types or j == k)
 
     def stratonovich_drift(self, x: Any, t: Any) -> np.ndarray:
         # free of x, sigma has no derivative: there the two drifts are one

@@ -47,10 +47,28 @@ def along_noise(sigma: sp.Matrix, x: tuple[sp.Symbol, ...]) -> dict[tuple[int, i
     return {place: term for place, term in terms.items() if term != 0}
 
 
-def meets(sigma: sp.Matrix, x: tuple[sp.Symbol, ...], j: int, k: int) -> bool:
-    """Return whether channel k reads a component that channel j moves."""
-    moved = {x_l for x_l, entry in zip(x, sigma[:, j], strict=True) if entry != 0}
-    return any(entry.free_symbols & moved for entry in sigma[:, k])
+@lru_cache(maxsize=256)
+def meetings(process: Any) -> frozenset[tuple[int, int]]:
+    """Return the (j, k) for which channel k reads a component that channel j moves.
+
+    For all others sigma_k is the same all along sigma_j. Of a black box the class of its noise says it.
+    """
+    channels = range(process.channels)
+    if is_black_box(process):
+        if NoiseType.ADDITIVE in process.noise_types:
+            return frozenset()
+        apart = NoiseType.DIAGONAL in process.noise_types
+        return frozenset((j, k) for j in channels for k in channels if j == k or not apart)
+    sigma, x = process.statement.sigma, process.statement.x
+    moved = [{x_l for x_l, entry in zip(x, sigma[:, j], strict=True) if entry != 0} for j in channels]
+    read = [set().union(*(entry.free_symbols for entry in sigma[:, k])) for k in channels]
+    return frozenset((j, k) for j in channels for k in channels if moved[j] & read[k])
+
+
+def met_pairs(process: Any) -> tuple[tuple[int, int], ...]:
+    """Return the pairs of channels j < k of which one meets the other, in their order."""
+    met = meetings(process)
+    return tuple((j, k) for j, k in combinations(range(process.channels), 2) if {(j, k), (k, j)} & met)
 
 
 def _is_diagonal(sigma: sp.Matrix, x: tuple[sp.Symbol, ...]) -> bool:

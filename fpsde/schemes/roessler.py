@@ -19,7 +19,7 @@ def _step(model: Any, x: Any, t: Any, dt: Any, noise: Any) -> Any:
     sqrt_dt, dw = np.sqrt(dt), noise.three_point
     channels = range(len(dw))
     sigma = [model.channel(k, x, t) for k in channels]
-    integrals = double_integrals(dw, noise.two_point, sqrt_dt)
+    integrals = double_integrals(dw, noise.two_point, sqrt_dt, pairs=model.met_pairs())
     first = model.drift(x, t) * dt
     second = model.drift(x + 2.0 / 3.0 * first + model.noise(x, t, dw), t + 2.0 / 3.0 * dt) * dt
     third = model.drift(x - 1.0 / 3.0 * first + second, t + 2.0 / 3.0 * dt) * dt

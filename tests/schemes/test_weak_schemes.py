@@ -14,16 +14,21 @@ from plain_twins import TWINS
 from fpsde.processes.process import Process
 from fpsde.schemes import platen_weak2, ri1, roessler
 from fpsde.schemes.inputs import THREE_POINT, TWO_POINT
+from fpsde.schemes.tracing import traced_step
 
 T, DT = 0.2, 0.1
 ROOT = np.sqrt(DT)
 
 
 def discrete(z, m):
-    """Return the three-point dW (m, n), and V (m, m, n) of the two-point normals: V_jk = -V_kj, V_jj = -dt."""
+    """Return the three-point dW (m, n), and V (m, m, n) of the two-point normals: V_jk = -V_kj, V_jj = -dt.
+
+    Where no channels meet a step reads no two-point normals, and any V does.
+    """
     dw = THREE_POINT.form((z[:m],), ROOT, DT)
     v = np.zeros((m, m, z.shape[1]))
-    for (j, k), one in zip(itertools.combinations(range(m), 2), z[m:], strict=True):
+    two_point = z[m:] if len(z) > m else np.ones((m * (m - 1) // 2, z.shape[1]))
+    for (j, k), one in zip(itertools.combinations(range(m), 2), two_point, strict=True):
         v[j, k] = TWO_POINT.form((one,), ROOT, DT) * ROOT
         v[k, j] = -v[j, k]
     v[np.arange(m), np.arange(m)] = -DT
@@ -83,6 +88,11 @@ def test_the_step_is_the_formula(scheme, formula, name, seed):
     np.testing.assert_allclose(arrays, exact, rtol=1e-14, atol=2e-14)
 
 
+def test_only_channels_that_meet_take_a_two_point_variable():
+    normals = {name: len(traced_step(platen_weak2, TWINS[name].process).normals) for name in TWINS}
+    assert normals == {"additive": 3, "separate": 2, "diagonal": 2, "scalar": 1, "commuting": 3, "general": 6}
+
+
 @pytest.mark.parametrize("mu", [-0.7, 0.4])
 def test_platen_multiplies_a_geometric_brownian_motion_by_its_factor(mu, seed):
     """x' = x [1 + mu h + mu^2 h^2/2 + s (1 + mu h) dW + s^2 (dW^2 - h)/2], and the moments that follow exactly."""
@@ -138,11 +148,12 @@ def test_second_moments_are_of_weak_order_2_without_commutation(scheme, m, seed)
     assert max(second_moment_errors(scheme, m, seed)) < 1e-10
 
 
-def shared(dw, two_point, sqrt_dt):
+def shared(dw, two_point, sqrt_dt, *, pairs):
     """Return double integrals with one two-point variable V_j for each channel, in all its pairs (j, k), j < k."""
-    pairs = itertools.permutations(range(len(dw)), 2)
     return {
-        (j, k): 0.5 * (dw[j] * dw[k] + (two_point[j] if j < k else -1.0 * two_point[k]) * sqrt_dt) for j, k in pairs
+        (a, b): 0.5 * (dw[j] * dw[k] + sign * two_point[j] * sqrt_dt)
+        for j, k in pairs
+        for a, b, sign in ((j, k, 1.0), (k, j, -1.0))
     }
 
 
