@@ -4,7 +4,8 @@ No flux through a wall of component i is  n.(mu p - div(D p)) = 0;  its process 
 the wall moves x_i by l, it moves x_j by l D_ij/D_ii. Where c_j = D_ij/D_ii is the same everywhere, the wall leaves
 y_j = x_j - c_j x_i alone, and the noise of y_j is uncorrelated with that of x_i: mirroring x_i and shifting x_j is the
 symmetrised step of (x_i, y), of the same weak order, and exact where the coefficients are constant. A direction that
-changes along the wall would cost half an order (it is known at the start of a step only), so it is refused.
+changes along the wall would cost half an order (it is known at the start of a step only), so it is refused; one that
+changes in time does not.
 
 Source: Gobet, Ann. Inst. H. Poincaré Probab. Statist. 37 (2001) 695; Bossy, Gobet & Talay, J. Appl. Probab. 41 (2004)
 877.

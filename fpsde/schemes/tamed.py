@@ -23,7 +23,7 @@ tamed_euler = Scheme(
     strong=Orders(additive=1.0, commutative=0.5, general=0.5),
     weak=Orders(additive=1.0, commutative=1.0, general=1.0),
     stationary=1.0,
-    wall_order=None,
+    wall_order=1.0,
     conditions=(
         "drift one-sided Lipschitz with a derivative of at most polynomial growth, sigma Lipschitz; "
         "the strong order of the paper is 1/2, and 1 for additive noise where the drift has bounded derivatives"

@@ -30,6 +30,15 @@ def mirrored(interval: Interval, moved: Any, low: Any, high: Any) -> Any:
     return moved
 
 
+def wound(moved: Any, low: Any, high: Any) -> Any:
+    """Return ``moved`` by whole turns of the circle [low, high) inside of it."""
+    middle, length = 0.5 * (low + high), high - low
+    turned = moved - length * np.rint((moved - middle) / length)
+    # rounding may leave it a last bit outside
+    turned = np.where(turned < low, turned + length, turned)
+    return np.where(turned >= high, low, turned)
+
+
 def crossing(x: Any, moved: Any, wall: Any, variance: Any) -> Any:
     """Return the probability that a Brownian bridge from ``x`` to ``moved``, of this variance, touches ``wall``."""
     return np.exp(-2.0 * np.maximum((wall - x) * (wall - moved), 0.0) / variance)
@@ -63,11 +72,7 @@ def applied(
     uniform variable; the last two are read at absorbing walls only.
     """
     if interval.periodic:
-        middle, length = 0.5 * (low + high), high - low
-        turned = moved - length * np.rint((moved - middle) / length)
-        # rounding may leave it a last bit outside
-        turned = np.where(turned < low, turned + length, turned)
-        return np.where(turned >= high, low, turned)
+        return wound(moved, low, high)
     moved = form.reflected(interval, moved, low, high)
     if absorbs(interval):
         return _absorbed(interval, x, moved, low, high, variance, uniform, form)

@@ -13,7 +13,7 @@ from fpsde.integrators.compiled import compiled, step_source
 from fpsde.noise import Normals
 from fpsde.printing import NUMPY_NAMES
 from fpsde.processes.process import Process
-from fpsde.schemes import SCHEMES, ddpm_step, euler_maruyama, leimkuhler_matthews, milstein, splitting, tamed_euler
+from fpsde.schemes import SCHEMES, ddpm_step, euler_maruyama, heun, leimkuhler_matthews, milstein, splitting
 from fpsde.schemes.advance import Advance
 from fpsde.schemes.array_step import ArrayStep
 from fpsde.schemes.inputs import DW
@@ -242,12 +242,25 @@ def test_a_particle_that_is_absorbed_is_held_in_all_of_its_state(seed):
     assert 100 < np.count_nonzero(absorbed) < 300
 
 
+def test_on_a_circle_observers_see_places_of_the_circle(seed):
+    """Leimkuhler-Matthews is seen half an increment away from where it is, which may be across the seam."""
+    step = ArrayStep(leimkuhler_matthews, ou(domain=between(Wall.PERIODIC)))
+    rng = np.random.default_rng(seed)
+    state, z = np.zeros((3, 400)), rng.normal(size=(1, 400))
+    state[0] = rng.uniform(-0.7, 0.9, size=400)
+    place = state[0] + 0.35 * 0.5 * z[0]
+    assert 10 < np.count_nonzero((place < -0.7) | (place >= 0.9)) < 200
+    found = step.advance(state, z, 0.0, 0.25)
+    np.testing.assert_allclose(found[2], np.mod(place + 0.7, 1.6) - 0.7, atol=1e-14)
+    np.testing.assert_allclose(found[1], place, atol=1e-14)  # the step goes on from where it was
+
+
 @pytest.mark.parametrize(
     ("scheme", "process"),
     [
         (milstein, two_dimensional()),
         (splitting("BAOAB"), ou()),
-        (tamed_euler, ou(domain=between(Wall.REFLECTING))),
+        (heun, ou(domain=between(Wall.REFLECTING))),
         (ddpm_step, ou()),
     ],
 )

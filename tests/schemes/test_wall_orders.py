@@ -26,7 +26,7 @@ from fpsde.noise_class import NoiseType
 from fpsde.processes.black_box import BlackBox
 from fpsde.processes.linear import brownian
 from fpsde.processes.process import STRATONOVICH, Process
-from fpsde.schemes import SCHEMES, euler_maruyama, milstein
+from fpsde.schemes import SCHEMES, euler_maruyama, milstein, tamed_euler
 from fpsde.schemes.array_step import ArrayStep
 from fpsde.schemes.conormal import conormals
 from fpsde.schemes.controls import projected, without_crossing
@@ -92,6 +92,7 @@ CASES = {
     "reflecting and absorbing": geometric(REFLECTING, ABSORBING),
     "periodic": circle(),
 }
+WITH_WALLS = (euler_maruyama, milstein, tamed_euler)
 STEPS = np.array([16, 32, 64, 128, 256, 512])
 SMOOTH = (np.cos, lambda x: x * np.sin(x))
 
@@ -104,7 +105,7 @@ def has_order(errors, expected):
     assert max(map(abs, errors)) > 3e-5
 
 
-@pytest.mark.parametrize("scheme", [euler_maruyama, milstein], ids=lambda scheme: scheme.name)
+@pytest.mark.parametrize("scheme", WITH_WALLS, ids=lambda scheme: scheme.name)
 @pytest.mark.parametrize("name", CASES)
 def test_the_weak_order_at_walls_is_the_one_that_is_stated(scheme, name):
     """Of smooth functions of X and, where walls absorb, of the mass that each has taken: first passage up to t_end."""
@@ -359,10 +360,10 @@ def test_a_correlated_component_may_be_periodic(seed):
 @pytest.mark.parametrize("name", SCHEMES)
 @pytest.mark.parametrize("wall", [REFLECTING, ABSORBING])
 def test_every_scheme_has_a_form_at_walls_or_is_refused(name, wall):
-    """Those with a form of their own step: one evaluation at x, a Gaussian end. All others are refused by name."""
+    """Those that read coefficients at x alone, inside, have one; all others are refused by name."""
     scheme = SCHEMES[name]
     process = ou(domain=between(wall))
-    if name in ("euler_maruyama", "milstein"):
+    if scheme in WITH_WALLS:
         assert scheme.wall_order == 1.0
         traced_step(scheme, process)
         return
