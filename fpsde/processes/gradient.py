@@ -91,6 +91,7 @@ def overdamped(
         domain=domain,
         name=name,
         equation=formula if equation is None else equation,
+        potential=potential,
         factory=with_values,
         arguments=arguments,
     )

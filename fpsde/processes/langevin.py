@@ -97,24 +97,23 @@ def underdamped(
 
 
 def underdamped_of(process: Process, *, friction: Any = 1.0, mass: Any = 1.0) -> Process:
-    """Return the underdamped twin of an overdamped process: the same energy, temperature, parameters and domain.
+    """Return the underdamped twin of an overdamped process: the same potential, temperature, parameters and domain.
 
     The twin of ``dX = -grad U dt + sqrt(2 temperature) dW`` is :func:`underdamped` in U; for large friction its
-    position moves like the process with time divided by friction and mass. A mobility has no twin and is left out:
-    it changes the dynamics of the overdamped process, not its energy.
+    position moves like the process with time divided by friction and mass. A mobility has no twin and is left out.
 
-    Raises InvalidInput if the process states no energy or has no parameter ``temperature``, and as underdamped does.
+    Raises InvalidInput if the process states no potential or has no parameter ``temperature``, and as underdamped does.
     """
-    if process.energy is None or "temperature" not in process.params:
+    if process.potential is None or "temperature" not in process.params:
         raise InvalidInput(
-            f"{process.name} states no energy with a temperature, of which an underdamped twin could be made; give "
-            "its potential to fpsde.underdamped(potential, temperature)"
+            f"{process.name} states no potential with a temperature, of which an underdamped twin could be made; give "
+            "it to fpsde.underdamped(potential, temperature)"
         )
     own = ("temperature", "mobility", "root_mobility")
     start = process.setting.x0
     x0 = (float(start.mean),) if isinstance(start, Law) else start if isinstance(start, tuple) else (float(start),)
     return underdamped(
-        process.energy,
+        process.potential,
         process.params["temperature"],
         friction=friction,
         mass=mass,

@@ -125,6 +125,7 @@ class Process:
     interpretation : ITO (default), STRATONOVICH or KINETIC. Never guessed.
     domain : where the process lives and which walls it has; one :class:`~fpsde.domain.Interval` for each component.
     energy : function (x, t, p), where there is one: the stationary density is exp(-energy/p.temperature)/Z.
+    potential : function (x, t, p), where the drift is -(mobility) grad potential: its underdamped twin is made of it.
     sample : function (x, t, dt, z, p), where the transition can be drawn: X_{t+dt} given X_t = x, from standard normals
         z, one for each component.
 
@@ -146,6 +147,7 @@ class Process:
     setting: Setting = field(default_factory=Setting)
     rate: Callable | None = None
     energy: Callable | None = None
+    potential: Callable | None = None
     sample: Callable | None = None
     factory: Callable[..., Process] | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)

@@ -202,6 +202,14 @@ def test_every_parameter_of_a_twin_can_be_changed() -> None:
     assert twin.statement == changed.statement
 
 
+def test_the_twin_of_a_driven_process_is_driven() -> None:
+    twin = underdamped_of(washboard(), friction=2.0, mass=0.5)
+    assert twin.statement == underdamped_washboard(friction=2.0, mass=0.5).statement
+    assert twin.intervals == underdamped_washboard().intervals
+    assert twin.energy is None
+    assert twin.with_params(tilt=0.0).energy is not None
+
+
 def test_the_twin_of_duffings_well_is_duffings_oscillator() -> None:
     one, other = underdamped_of(duffing_well(0.3), friction=1.7, mass=0.6), duffing(0.3, 1.7, 0.6)
     assert one.statement == other.statement
@@ -246,8 +254,10 @@ def test_the_twin_of_duffings_well_is_duffings_oscillator() -> None:
             r"domain \(0, 1\) of positions .* give the line or a periodic interval",
         ),
         (lambda: underdamped(lambda x: x**2, dim=0), r"dim=0 must be at least 1"),
-        (lambda: underdamped_of(washboard()), r"washboard states no energy .* fpsde.underdamped\(potential"),
-        (lambda: underdamped_of(geometric_brownian()), r"geometric_brownian states no energy"),
+        (
+            lambda: underdamped_of(geometric_brownian()),
+            r"geometric_brownian states no potential .* fpsde.underdamped\(potential",
+        ),
         (lambda: underdamped_of(double_well(), friction=-1.0), r"friction=-1.0 must be positive"),
         (lambda: underdamped_of(double_well()).with_params(mas=1.0), r"'mas': did you mean 'mass'"),
         (lambda: overdamped(coupled, mobility=[[1, 1], [1, 1]], **ONE), r"mobility is singular"),
