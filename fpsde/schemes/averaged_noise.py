@@ -30,7 +30,7 @@ leimkuhler_matthews = Scheme(
         "the step that follows it"
     ),
     evaluations=1,
-    source="Leimkuhler & Matthews, Appl. Math. Res. Express (2013) 34, arXiv:1203.5428, eq. (1.3)",
+    source="Leimkuhler & Matthews, Appl. Math. Res. Express (2013) 34, arXiv:1203.5428",
     auxiliary=("place",),
     observed=lambda x, aux: aux["place"],
 )

@@ -30,7 +30,7 @@ def drift_implicit(theta: float = 1.0) -> Scheme:
 
     Raises InvalidInput unless 0 < theta <= 1 (theta = 0 is euler_maruyama); Unsuited, when the scheme meets it, for a
     process of more than six components.
-    Source: Kloeden & Platen (1992), eqs. (12.2.9), (15.4.5); Higham, SIAM J. Numer. Anal. 38 (2000) 753.
+    Source: Kloeden & Platen (1992), sections 12.2 and 15.4; Higham, SIAM J. Numer. Anal. 38 (2000) 753.
     """
     theta = finite("theta", theta)
     if not 0 < theta <= 1:
@@ -61,7 +61,7 @@ def _drift_implicit(theta: float) -> Scheme:
         wall_order=None,
         conditions=_CONDITIONS,
         evaluations=CORRECTIONS + (theta < 1),
-        source="Kloeden & Platen (1992), eqs. (12.2.9), (15.4.5)",
+        source="Kloeden & Platen (1992), sections 12.2 and 15.4",
         may_fail=True,
     )
 

@@ -49,12 +49,12 @@ def splitting(letters: str, *, track_work: bool = False) -> Scheme:
 
     With ``track_work`` the scalars ``heat`` and ``work`` hold the energy that each particle took up so far in O, and in
     A and B; their sum is the change of the process's energy to round-off. Where B does not depend on t, ``work`` is the
-    shadow work of the splitting (Sivak, Chodera & Crooks, Phys. Rev. X 3 (2013) 011007, eqs. 8-10).
+    shadow work of the splitting (Sivak, Chodera & Crooks, Phys. Rev. X 3 (2013) 011007).
 
     Raises InvalidInput for a string that is not made of all three of A, B and O; Unsuited, when the scheme meets it,
     for a process that is not of the form above or, with ``track_work``, states no energy.
 
-    Source: Leimkuhler & Matthews, arXiv:1203.5428, section 2; Leimkuhler, Matthews & Stoltz, arXiv:1308.5814, eq. (11).
+    Source: Leimkuhler & Matthews, arXiv:1203.5428; Leimkuhler, Matthews & Stoltz, arXiv:1308.5814.
     """
     return _splitting(_word(letters), bool(track_work))
 
@@ -96,7 +96,7 @@ def _splitting(word: str, track_work: bool) -> Scheme:
             f"gamma and sigma free of x and v; B Lipschitz{at_one_temperature}"
         ),
         evaluations=len([run for run in moves.split("A") if run]) - keeps,
-        source="Leimkuhler & Matthews, arXiv:1203.5428; Leimkuhler, Matthews & Stoltz, arXiv:1308.5814, eq. (11)",
+        source="Leimkuhler & Matthews, arXiv:1203.5428; Leimkuhler, Matthews & Stoltz, arXiv:1308.5814",
         auxiliary=("force",) if keeps else (),
         scalars=("heat", "work") if track_work else (),
         start=_first_force if keeps else None,
