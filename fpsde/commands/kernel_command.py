@@ -21,5 +21,5 @@ def add(commands: Any) -> None:
 
 def _kernel(options: argparse.Namespace) -> int:
     process = process_of(options.process, options.dynamics, {})
-    print(process.kernel_source(scheme_named(options.scheme), cuda=options.cuda, dtype=options.dtype), end="")
+    print(process.kernel_source(scheme_named(options.scheme), cuda=options.cuda, dtype=options.dtype).strip())
     return 0

@@ -19,7 +19,7 @@ from fpsde.processes.process import Process
 from fpsde.schemes import Scheme
 
 #: What the quantiles of a run are taken at.
-QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 #: Bins of the histograms from which quantiles are read where the caller gives none, on the process's own window.
 BINS = 4096
 
@@ -133,13 +133,13 @@ def show(result: dict[str, Any], screen: Console) -> None:
         f"{made['n_steps']:,} steps of {made['dt']:g}, {made['dtype']}, seed {made['seed']}",
         highlight=False,
     )
-    tables = [_law(result["components"])]
     names = [one["name"] for one in result["components"]]
+    parts: list[Any] = [_law(result["components"]), *_about_quantiles(result["components"])]
     if result["covariance"] is not None:
-        tables.append(_matrix(result["covariance"], names))
+        parts.append(_matrix(result["covariance"], names))
     lines = [_scalar(name, one, made["n_steps"]) for name, one in result["scalars"].items()]
     lines += [line for line in map(_absorbed, names, result["absorbed"]) if line]
-    screen.print(*tables, *lines, *_lost(result, made["n_steps"]), highlight=False, sep="\n")
+    screen.print(*parts, *lines, *_lost(result, made["n_steps"]), highlight=False, sep="\n")
     pace = result["particle_steps_per_second"]
     before = f"; {result['resumed']:,} particles were there before" if result["resumed"] else ""
     line = f"{result['seconds']:.2f} s, compiling included; {pace:.3g} particle-steps a second{before}"
@@ -156,12 +156,15 @@ def _law(components: list[dict[str, Any]]) -> Table:
     for one in components:
         moments = [_measured(one, name) for name in ("mean", "variance")]
         out.add_row(one["name"], *moments, *(_shown(q["value"]) for q in one["quantiles"] or ()))
-    if not quantiles:
-        out.caption = "--histogram LOW HIGH BINS adds quantiles"
-    elif any(q["value"] is None for one in components for q in one["quantiles"]):
-        out.caption = "-: beside the bins; --histogram LOW HIGH BINS chooses others"
-    out.caption_justify = "left"
     return out
+
+
+def _about_quantiles(components: list[dict[str, Any]]) -> list[str]:
+    """Return in words why a quantile is not there."""
+    if components[0]["quantiles"] is None:
+        return ["--histogram LOW HIGH BINS adds quantiles"]
+    beside = any(q["value"] is None for one in components for q in one["quantiles"])
+    return ["-: not in the bins; --histogram LOW HIGH BINS takes others"] if beside else []
 
 
 def _matrix(covariance: list[list[float | None]], names: list[str]) -> Table:
