@@ -225,7 +225,7 @@ def test_steps_that_were_not_solved_exit_with_one(capsys):
         ([*BAOAB, "--set", "fricton=1"], "did you mean 'friction'"),
         ([*BAOAB, "--set", "mass=0"], "mass"),
         (["duffing", "--dynamics", "underdamped"], "leave --dynamics underdamped out"),
-        (["geometric_brownian", "--dynamics", "underdamped"], "states no energy"),
+        (["geometric_brownian", "--dynamics", "underdamped"], "states no potential"),
         (["double_well", "--dynamics", "underdampd"], "did you mean 'underdamped'"),
         (["double_well", "--particles", "0"], "n_particles=0 must be at least 1"),
         (["double_well", "--particles", "1.5"], "n_particles=1.5 is not a whole number"),
