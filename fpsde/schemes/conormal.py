@@ -53,11 +53,11 @@ def conormals(process: Any) -> Mapping[int, Mapping[int, Any]]:
 
 def _of_statement(process: Any, i: int) -> dict[int, sp.Expr]:
     D, x = process.statement.diffusivity, process.statement.x
-    if sp.simplify(D[i, i]) == 0:
+    if D[i, i] == 0:
         raise _without_noise(process, i)
     found = {}
     for j in range(len(x)):
-        ratio = sp.Integer(0) if j == i else sp.simplify(D[i, j] / D[i, i])
+        ratio = sp.Integer(0) if j == i or D[i, j] == 0 else sp.simplify(D[i, j] / D[i, i])
         if ratio.free_symbols & set(x):
             raise Unsuited(
                 f"the noise of components {i} and {j} of {process.name} is correlated, and D_{i}{j}/D_{i}{i} = {ratio} "

@@ -4,6 +4,8 @@ Reflecting: the position is mirrored at the wall (symmetrised Euler; Bossy, Gobe
 877): weak order 1. Absorbing: a particle whose end points are inside may have crossed in between; given both ends, the
 Brownian bridge crosses a wall at b with probability exp(-2 (b - x)(b - x')/(sigma^2 dt)) (Gobet, Stoch. Proc. Appl. 87
 (2000) 167): weak order 1, against 1/2 without it. An absorbed particle stays exactly on the wall.
+
+Each component has its own walls. What a wall does to components whose noise is correlated with it: ``conormal.py``.
 """
 
 from __future__ import annotations

@@ -185,6 +185,25 @@ def test_an_energy_is_read_where_it_is_stated():
         bare.energy([np.zeros(2)], 0.0)
 
 
+def test_mala_samples_an_energy_that_is_stated(seed):
+    """Its drift only proposes; temperature is a parameter that the scheme reads."""
+    more = {"dim": 2, "params": {"temperature": 0.7}}
+    sigma = np.sqrt(1.4)
+    box = BlackBox(drift=lambda x, t: -x, sigma=sigma, energy=lambda x, t: 0.5 * np.sum(x**2, axis=0), **more)
+    process = Process(
+        drift=lambda x: (-x[0], -x[1]),
+        sigma=lambda x: (sigma, sigma),
+        energy=lambda x: 0.5 * (x[0] ** 2 + x[1] ** 2),
+        **more,
+    )
+    steps = [ArrayStep(SCHEMES["mala"], each) for each in (box, process)]
+    rng = np.random.default_rng(seed)
+    state, z = rng.normal(size=(3, 300)), rng.normal(size=(4, 300))
+    found, traced = (step.advance(state, z, 0.0, 0.5) for step in steps)
+    np.testing.assert_allclose(found, traced, rtol=1e-12, atol=1e-13)
+    assert 0.1 < np.mean(found[0] == state[0]) < 0.9  # some are rejected
+
+
 # --- refusals
 
 
