@@ -49,7 +49,7 @@ def _has_own_noise(process: Any) -> bool:
 
 
 #: The target is exp(-energy/temperature); the drift only proposes, so a wrong or a tamed one costs acceptance and no
-#: bias. A rejected particle stays; ``accepted`` counts the steps that moved it.
+#: bias. A rejected particle stays; ``accepted`` counts the steps that moved it: ``Moments(of="accepted")``.
 mala = Scheme(
     name="mala",
     equation=(

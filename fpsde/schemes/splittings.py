@@ -48,8 +48,9 @@ def splitting(letters: str, *, track_work: bool = False) -> Scheme:
     temperature for all; else it is of order 1.
 
     With ``track_work`` the scalars ``heat`` and ``work`` hold the energy that each particle took up so far in O, and in
-    A and B; their sum is the change of the process's energy to round-off. Where B does not depend on t, ``work`` is the
-    shadow work of the splitting (Sivak, Chodera & Crooks, Phys. Rev. X 3 (2013) 011007).
+    A and B, where observers see them (``Moments(of="work")``); their sum is the change of the process's energy to
+    round-off. Where B does not depend on t, ``work`` is the shadow work of the splitting (Sivak, Chodera & Crooks,
+    Phys. Rev. X 3 (2013) 011007).
 
     Raises InvalidInput for a string that is not made of all three of A, B and O; Unsuited, when the scheme meets it,
     for a process that is not of the form above or, with ``track_work``, states no energy.

@@ -13,7 +13,7 @@ from scipy import linalg
 
 from fpsde.domain import LINE, Interval, Wall
 from fpsde.errors import InvalidInput, Unsuited
-from fpsde.integrators import simulate
+from fpsde.integrators import Moments, simulate
 from fpsde.noise import Normals
 from fpsde.processes.process import Process
 from fpsde.schemes import SCHEMES, baoab, lf_middle, obab, scheme_named, splitting
@@ -312,6 +312,22 @@ def test_the_heat_is_the_energy_that_the_bath_gives(seed):
     v = state[2:4] + 0.2 * np.array([-np.sin(x) - 0.5 * y, (-0.5 * x - y**3) / 2.5])
     mass = np.array([1.0, 2.5])[:, None]
     np.testing.assert_allclose(found[4], np.sum(mass * (found[2:4] ** 2 - v**2) / 2, axis=0), rtol=1e-12, atol=1e-13)
+
+
+def test_observers_see_heat_and_work_by_name(seed):
+    x0 = (0.4, -0.3, 0.2, 0.9)
+    run = simulate(
+        WITH_ENERGY,
+        splitting("BAOAB", track_work=True),
+        x0=x0,
+        t_end=2.0,
+        dt=0.2,
+        n_particles=1000,
+        seed=seed,
+        observers=[Moments(of="heat"), Moments(of="work")],
+    )
+    heat, work = (sums.mean[0] for sums in run.moments)
+    assert heat + work == pytest.approx(np.mean(energy(*run.positions)) - energy(*x0), rel=1e-12)
 
 
 def test_tracking_work_changes_no_path(seed):
