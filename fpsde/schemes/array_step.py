@@ -60,7 +60,7 @@ class ArrayStep:
             rows = self._assembly.advance(
                 self.model,
                 [row.view(Values) for row in state],
-                [row.view(Values) for row in z],
+                [row.view(Values) for row in z.astype(state.dtype, copy=False)],
                 t=t,
                 dt=dt,
                 sqrt_dt=math.sqrt(dt),

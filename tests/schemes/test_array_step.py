@@ -216,6 +216,14 @@ def test_the_state_keeps_its_type(dtype, seed):
     assert set(found[0][(found[0] <= dtype(-0.7)) | (found[0] >= dtype(0.9))]) == {dtype(-0.7), dtype(0.9)}
 
 
+def test_normals_are_taken_in_the_type_of_the_state(seed):
+    arrays, z = ArrayStep(euler_maruyama, ou()), np.random.default_rng(seed).normal(size=(1, 40)).astype(np.float32)
+    state = np.zeros((1, 40))
+    found = arrays.advance(state, z, 0.0, 0.1)
+    np.testing.assert_array_equal(found, arrays.advance(state, z.astype(float), 0.0, 0.1))
+    assert np.any(found != found.astype(np.float32))
+
+
 def test_what_is_not_finite_passes_through_in_silence():
     process = Process(drift=lambda x: np.log(x), sigma=lambda x: 1.0)
     found = ArrayStep(euler_maruyama, process).advance(np.array([[-1.0, 0.0, 1.0]]), np.zeros((1, 3)), 0.0, 1.0)
