@@ -326,7 +326,7 @@ def test_observers_see_heat_and_work_by_name(seed):
         seed=seed,
         observers=[Moments(of="heat"), Moments(of="work")],
     )
-    heat, work = (sums.mean[0] for sums in run.moments)
+    heat, work = (sums.mean[0] for (sums,) in run.results)
     assert heat + work == pytest.approx(np.mean(energy(*run.positions)) - energy(*x0), rel=1e-12)
 
 
