@@ -13,6 +13,7 @@ from fpsde.processes import (
     brownian,
     commuting_linear,
     cube_root,
+    ginzburg_landau,
     kubo_oscillator,
     linear_beta,
     linear_noise,
@@ -102,6 +103,27 @@ def test_the_path_of_a_commuting_system_obeys_itos_formula() -> None:
     assert residuals(process.with_params(alpha=0.505))[0] > 1e-3
     assert residuals(process.with_params(beta_1=0.2525))[1] > 1e-3
     assert residuals(process.with_params(beta_2=0.2525))[2] > 1e-3
+
+
+def test_the_path_of_ginzburg_and_landau_obeys_itos_formula() -> None:
+    """The form in its docstring, with I = int_0^t exp(2 alpha s + 2 sigma W_s) ds as one more variable."""
+    alpha, sigma, cubic = sp.Rational(3, 4), sp.Rational(1, 2), sp.Rational(5, 4)
+    integral, x0 = real_symbol("integral"), sp.Rational(2, 3)
+    grown = sp.exp(alpha * T + sigma * W)
+    f = x0 * grown / sp.sqrt(1 + 2 * cubic * x0**2 * integral)
+
+    def residual(process):
+        s = process.statement
+        place = {**dict(zip(s.parameters, map(sp.Rational, process.parameter_values()), strict=True)), s.x[0]: f}
+        drift = f.diff(T) + grown**2 * f.diff(integral) + f.diff(W, 2) / 2 - s.ito_drift[0].subs(place)
+        noise = f.diff(W) - s.sigma[0].subs(place)
+        at = {T: sp.Rational(1, 3), W: sp.Rational(-1, 5), integral: sp.Rational(2, 5)}
+        return max(abs(r.subs(at).evalf(40)) for r in (drift, noise))
+
+    process = ginzburg_landau(0.75, 0.5, 1.25)
+    assert residual(process) < 1e-35
+    for changed in ({"alpha": 0.7575}, {"sigma": 0.505}, {"cubic": 1.2625}):
+        assert residual(process.with_params(**changed)) > 1e-4
 
 
 def test_only_matrices_that_commute_have_a_path() -> None:
