@@ -21,6 +21,7 @@ from fpsde.schemes import (
     euler_heun,
     euler_maruyama,
     heun,
+    milstein,
     milstein_derivative_free,
     platen_weak2,
     ri1,
@@ -41,6 +42,7 @@ ZERO = 1e-9
 SCHEMES = (
     euler_maruyama,
     tamed_euler,
+    milstein,
     milstein_derivative_free,
     euler_heun,
     heun,
