@@ -15,7 +15,7 @@ from rich.console import Console
 
 import fpsde
 from fpsde.cli import main
-from fpsde.commands import schemes_command, simulate_command
+from fpsde.commands import run_figure, schemes_command, simulate_command
 from fpsde.errors import Unsuited
 from fpsde.integrators.compiled import step_source
 from fpsde.noise import Normals
@@ -179,6 +179,66 @@ def test_the_record_goes_to_a_file_and_the_table_to_the_terminal(tmp_path, capsy
     assert f"{made['components'][0]['mean']:.2f}" in shown.out
     assert "particle-steps a second" in shown.out
     assert shown.err == ""
+
+
+# --- the picture
+
+
+def test_a_folder_gets_the_record_and_a_picture(tmp_path, capsys):
+    assert run(*BAOAB, *QUICK, "--histogram", "-2", "2", "64", "--out", str(tmp_path / "out"), "--json", "-") == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"run.json", "run.png"}
+    assert json.loads((tmp_path / "out" / "run.json").read_text()) == json.loads(capsys.readouterr().out)
+    assert (tmp_path / "out" / "run.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_picture_has_a_panel_for_each_component_and_the_stationary_law(seed):
+    process = fpsde.underdamped_of(fpsde.double_well())
+    histograms = [fpsde.Histogram(-3, 3, 300, of=i) for i in (0, 1)]
+    drawn = fpsde.simulate(
+        process, fpsde.baoab, x0=(0.3, 0.0), t_end=0.1, dt=0.02, n_particles=3000, seed=seed, observers=histograms
+    )
+    counts = [drawn.result(one)[0] for one in histograms]
+    figure = run_figure.run_figure(process, drawn, counts, labels=["x", "v"], title="title")
+    panels = figure.axes
+    assert [panel.get_xlabel() for panel in panels] == ["x [unit of x]", "v [unit of v]"]
+    for i, panel in enumerate(panels):
+        (curve,) = panel.get_lines()
+        faces = panel.patches[0].get_data().edges
+        law = process.exact.stationary_component(i)
+        np.testing.assert_allclose(curve.get_ydata(), law.cell_masses(faces) / np.diff(faces), atol=1e-12)
+
+
+@pytest.mark.parametrize("bins", [7, 64, 101, 1000, 4096])
+def test_the_drawn_density_holds_all_that_is_in_the_bins(bins, seed):
+    x = np.random.default_rng(seed).normal(0.2, 0.3, 1000)
+    table, faces = np.histogram(x, bins, range=(-2, 0.7))
+    drawn, density = run_figure.cells(table, faces, len(x))
+    assert np.sum(density * np.diff(drawn)) == pytest.approx(table.sum() / len(x), rel=1e-12)
+    assert len(density) <= run_figure.CELLS + 1
+    assert np.all(np.isin(drawn, faces))
+
+
+def test_particles_on_an_absorbing_wall_are_no_density(seed):
+    process, histogram = fpsde.process_named("brownian_absorbing"), fpsde.Histogram(-0.5, 1.5, 400, of=0)
+    drawn = fpsde.simulate(
+        process, fpsde.euler_maruyama, x0=0.5, t_end=0.5, dt=0.01, n_particles=3000, seed=seed, observers=[histogram]
+    )
+    x = drawn.positions[0]
+    table = run_figure.between_walls(drawn.result(histogram)[0], process.intervals[0], drawn.absorbed[0])
+    assert table.sum() == np.count_nonzero((x > 0) & (x < 1)) < 3000
+    assert np.all(table >= 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([*BAOAB], "has no window that holds its mass; give --histogram LOW HIGH BINS"),
+        (["double_well", "--histogram", "5", "6", "10"], "none of 3000 particles is in the bins from 5 to 6"),
+    ],
+)
+def test_a_picture_without_counts_is_refused(arguments, message, tmp_path, capsys):
+    assert run(*arguments, *QUICK, "--out", str(tmp_path)) == 2
+    assert message in capsys.readouterr().err
 
 
 # --- particles that are lost

@@ -1,1 +1,4 @@
-"""The commands of the command line, one file each: ``add(commands)`` gives the parser, ``run`` does the work."""
+"""The commands, a file ``*_command.py`` each: ``add(commands)`` gives the parser, whose ``run`` does the work.
+
+Beside them what they share, and what a run of particles shows: its record and its picture.
+"""

@@ -125,14 +125,19 @@ def _number(value: Any) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
+def headline(result: dict[str, Any]) -> str:
+    """Return in a line what was run."""
+    made = result["provenance"]
+    return (
+        f"{made['process']}, {made['scheme']}: {result['n_particles']:,} particles to t = {result['t']:g} in "
+        f"{made['n_steps']:,} steps of {made['dt']:g}"
+    )
+
+
 def show(result: dict[str, Any], screen: Console) -> None:
     """Print a record: the law that was reached, and what became of the particles."""
     made = result["provenance"]
-    screen.print(
-        f"[bold]{made['process']}[/], {made['scheme']}: {result['n_particles']:,} particles to t = {result['t']:g} in "
-        f"{made['n_steps']:,} steps of {made['dt']:g}, {made['dtype']}, seed {made['seed']}",
-        highlight=False,
-    )
+    screen.print(f"{headline(result)}, {made['dtype']}, seed {made['seed']}", highlight=False, style="bold")
     names = [one["name"] for one in result["components"]]
     parts: list[Any] = [_law(result["components"]), *_about_quantiles(result["components"])]
     if result["covariance"] is not None:

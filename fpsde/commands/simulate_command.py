@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 import time
 from pathlib import Path
@@ -19,14 +20,15 @@ from fpsde.commands.options import (
     screen,
     settings_of,
 )
-from fpsde.commands.run_summary import record, show, watch
+from fpsde.commands.run_figure import run_figure
+from fpsde.commands.run_summary import headline, record, show, watch
 from fpsde.errors import InvalidInput
 from fpsde.integrators import simulate
 from fpsde.integrators.checkpoint import particles_in
 from fpsde.processes.process import Process
 from fpsde.schemes import scheme_named
 from fpsde.validation import finite
-from fpsde.writing import put_json, refuse_unwritable
+from fpsde.writing import made_folder, put_bytes, put_json, refuse_unwritable
 
 
 def add(commands: Any) -> None:
@@ -53,6 +55,7 @@ def add(commands: Any) -> None:
         help="count in equal bins, for quantiles and in the JSON (default: quantiles, where the window is known)",
     )
     add_json(run)
+    run.add_argument("--out", type=Path, metavar="DIR", help="write run.json and run.png, the densities, here")
     run.set_defaults(run=_simulate)
 
 
@@ -61,7 +64,13 @@ def _simulate(options: argparse.Namespace) -> int:
     scheme = scheme_named(options.scheme)
     x0 = _start(options.x0, process)
     watched = watch(process, scheme, x0=x0, histogram=options.histogram)
-    refuse_unwritable([options.json])
+    if options.out is not None and not watched.histograms:
+        raise InvalidInput(
+            f"--out draws histograms, and {process.name} has no window that holds its mass; "
+            "give --histogram LOW HIGH BINS"
+        )
+    files = [] if options.out is None else [made_folder(options.out) / name for name in ("run.json", "run.png")]
+    refuse_unwritable([options.json, *files])
     resumed = 0 if options.checkpoint is None else particles_in(options.checkpoint)
     began = time.perf_counter()
     run = simulate(
@@ -93,6 +102,12 @@ def _simulate(options: argparse.Namespace) -> int:
         show(result, screen())
     if options.json:
         put_json(result, options.json)
+    if files:
+        put_json(result, files[0])
+        counts = [run.result(one)[0] for one in watched.histograms]
+        image = io.BytesIO()
+        run_figure(process, run, counts, labels=labels, title=headline(result).replace(": ", "\n")).savefig(image)
+        put_bytes(files[1], image.getvalue())
     if run.interrupted:
         where = "" if options.checkpoint is None else f"; the same command goes on from {options.checkpoint}"
         raise KeyboardInterrupt(f"{run.n_particles:,} of {run.requested:,} particles are finished{where}")
