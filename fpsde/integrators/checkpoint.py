@@ -79,8 +79,8 @@ def particles_in(folder: Path | str) -> int:
 def _said(path: Path) -> dict[str, Any]:
     """Return what the JSON of a finished shard says."""
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
         raise _damaged(path.with_suffix(".npz"), str(error)) from error
 
 
@@ -109,11 +109,10 @@ def opened(folder: Path | str, plan: Plan, start: StartState, *, first: int, n: 
     if {"fingerprint": plan.fingerprint, **mine} != {name: there.get(name) for name in ("fingerprint", *mine)}:
         numbers = [name for name in ("first_particle", "n_particles") if there.get(name) != mine[name]]
         other = [f"{name} ({there.get(name)} there, {mine[name]} here)" for name in numbers]
-        other += ["x0"] if not other and there.get("x0") != mine["x0"] else []
+        other += plan.differences(fingerprint, run)
         raise InvalidInput(
-            f"{folder} holds the checkpoint of another run, which differs in "
-            f"{', '.join([*other, *plan.differences(fingerprint, run)])}; give the same arguments to go on, or name "
-            "another folder"
+            f"{folder} holds the checkpoint of another run, which differs in {', '.join(other or ['x0'])}; give the "
+            "same arguments to go on, or name another folder"
         )
     return Checkpoint(folder, size)
 
