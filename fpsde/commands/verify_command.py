@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
     """Add the command to the command line."""
     verify = commands.add_parser("verify", help="judge the chain of laws of processes, edge by edge")
     verify.add_argument(
-        "processes", nargs="*", metavar="PROCESS", help="names of processes (default: the whole catalogue)"
+        "processes", nargs="*", metavar="PROCESS", help="names of processes (default: those of one component)"
     )
     add_set(verify)
     verify.add_argument("--scheme", help="the scheme (default: euler_maruyama)")
