@@ -110,9 +110,11 @@ def opened(folder: Path | str, plan: Plan, start: StartState, *, first: int, n: 
         numbers = [name for name in ("first_particle", "n_particles") if there.get(name) != mine[name]]
         other = [f"{name} ({there.get(name)} there, {mine[name]} here)" for name in numbers]
         other += plan.differences(fingerprint, run)
+        if set(other) <= {"observers"} and there.get("x0") != mine["x0"]:  # else the start may differ by what else does
+            other.append("x0")
         raise InvalidInput(
-            f"{folder} holds the checkpoint of another run, which differs in {', '.join(other or ['x0'])}; give the "
-            "same arguments to go on, or name another folder"
+            f"{folder} holds the checkpoint of another run, which differs in {', '.join(other)}; give the same "
+            "arguments to go on, or name another folder"
         )
     return Checkpoint(folder, size)
 
