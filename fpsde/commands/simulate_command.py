@@ -38,9 +38,11 @@ def add(commands: Any) -> None:
     add_scheme(run)
     add_set(run)
     run.add_argument("--particles", type=float, default=N_PARTICLES, help="number of particles (default: %(default)s)")
-    run.add_argument("--t-end", type=float, help="horizon, in the process's unit of time")
-    run.add_argument("--dt", type=float, help="time step, in the process's unit of time")
-    run.add_argument("--x0", type=float, nargs="+", help="starting point: a number for each component")
+    run.add_argument("--t-end", type=float, help="horizon, in the process's unit of time (default: its own)")
+    run.add_argument("--dt", type=float, help="time step, in the process's unit of time (default: its own)")
+    run.add_argument(
+        "--x0", type=float, nargs="+", help="starting point: a number for each component (default: its own)"
+    )
     run.add_argument("--seed", type=int, default=SEED, help="seed of the generator (default: %(default)s)")
     run.add_argument("--dtype", default="float64", help="of the state: float64 or float32 (default: %(default)s)")
     run.add_argument("--threads", type=int, help="threads (default: one for each processor)")
