@@ -29,8 +29,8 @@ from fpsde.symbolic import components
 
 #: Gauss-Hermite nodes for each normal, by the number of continuous normals of a step.
 NODES = {0: 1, 1: 48, 2: 20, 3: 12, 4: 8}
-#: Where a step accepts or rejects, expectations have a kink in z: panels, points in each, and where they end.
-PANELS, POINTS, REACH = 64, 8, 9.0
+#: Where a step accepts or rejects, expectations have a kink in z: panels up to REACH, and points in each.
+PANELS, POINTS, REACH = 128, 4, 9.0
 #: U = exp(-SURE^2/2) accepts everything; halvings that find the U up to which a step accepts.
 SURE, HALVINGS = 30.0, 55
 
@@ -126,11 +126,13 @@ def _weights_at(axes: Sequence[Axis], x: np.ndarray) -> np.ndarray:
 def noise_rule(step: TracedStep, nodes: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Return normals ``(r, n)`` of a step and weights ``(n,)``, whose weighted sums are expectations.
 
+    ``nodes`` replaces the number of nodes for each normal, or of panels where a step accepts or rejects.
+
     The two normals of a uniform variable are left at zero: a chain takes what they decide with its probability.
     """
     continuous = sum(kind.normals * count for kind, count in step.inputs if kind.support is None)
     rule = (
-        _panels()
+        _panels(nodes or PANELS)
         if _row_of_uniform(step) is not None
         else np.polynomial.hermite_e.hermegauss(nodes or NODES[continuous])
     )
@@ -155,13 +157,13 @@ def _row_of_uniform(step: TracedStep) -> int | None:
     return None
 
 
-def _panels() -> tuple[np.ndarray, np.ndarray]:
-    """Return Gauss-Legendre nodes on panels, and weights with the density of a standard normal."""
+def _panels(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return Gauss-Legendre nodes on n panels, and weights with the density of a standard normal."""
     z, w = np.polynomial.legendre.leggauss(POINTS)
-    half = REACH / PANELS
-    middles = half * (2 * np.arange(PANELS) + 1) - REACH
+    half = REACH / n
+    middles = half * (2 * np.arange(n) + 1) - REACH
     points = (middles[:, None] + half * z).ravel()
-    return points, np.tile(w, PANELS) * np.exp(-0.5 * points**2)
+    return points, np.tile(w, n) * np.exp(-0.5 * points**2)
 
 
 def _discrete(kind: Any) -> list[tuple[float, float]]:
