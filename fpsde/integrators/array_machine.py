@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fpsde.integrators.compiled import compiled
-from fpsde.integrators.loop import LANES, coarsened, look, mark_exploded
+from fpsde.integrators.loop import LANES, coarsening, look, mark_exploded
 from fpsde.integrators.machine import Machine, Record
 from fpsde.noise import Normals
 from fpsde.schemes.array_step import ArrayStep
@@ -55,11 +55,11 @@ class OnArrays(Machine):
     def _normals(self, plan: Any, first: int, n: int, s: int) -> np.ndarray:
         """Return the normals ``(r, n)`` of a step."""
         fill = compiled("normals", self.fill_source).fill
-        r = plan.weights.shape[1]
+        r, coarsen = plan.weights.shape[1], coarsening(self.normals)
         z, acc = np.empty((self.normals.per_block, LANES), self.normals.value), np.empty((r, LANES))
         # in the type of the state, as the compiled step reads them
         out, one = np.empty((r, n), self.dtype), np.empty((r, LANES), self.normals.value)
         for block in range(0, n, LANES):
-            coarsened(fill, z, acc, one, np.uint64(first + block), s, plan.weights, *plan.keys)
+            coarsen(fill, z, acc, one, np.uint64(first + block), s, plan.weights, *plan.keys)
             out[:, block : block + LANES] = one
         return out

@@ -8,7 +8,7 @@ import numpy as np
 
 from fpsde.errors import InvalidInput
 from fpsde.integrators.compiled import compiled, fill_source
-from fpsde.integrators.loop import LANES, coarsened
+from fpsde.integrators.loop import LANES, coarsening
 from fpsde.noise import Normals
 from fpsde.schemes.inputs import DW
 from fpsde.validation import finite_array, integer, positive, seed64
@@ -39,15 +39,15 @@ def increments(
     if not isinstance(normals, Normals):
         raise InvalidInput(f"normals={normals!r}; give fpsde.Normals.FLOAT32 or fpsde.Normals.FLOAT64")
     assert DW.weights is not None
-    weights = np.einsum("kab,ij->kij", DW.weights(sub), np.eye(r))
-    fill = compiled("normals", fill_source(normals)).fill
+    weights = np.ascontiguousarray(np.einsum("kab,ij->kij", DW.weights(sub), np.eye(r)))
+    fill, coarsen = compiled("normals", fill_source(normals)).fill, coarsening(normals)
     z, acc = np.empty((normals.per_block, LANES), normals.value), np.empty((r, LANES))
     one = np.empty((r, LANES), normals.value)
     out = np.empty((r, steps, -(-n // LANES) * LANES))
     keys = np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32)
     for block in range(0, out.shape[2], LANES):
         for s in range(steps):
-            coarsened(fill, z, acc, one, np.uint64(first + block), s, weights, *keys)
+            coarsen(fill, z, acc, one, np.uint64(first + block), s, weights, *keys)
             out[:, s, block : block + LANES] = one
     return np.sqrt(positive("dt", dt)) * out[:, :, :n]
 

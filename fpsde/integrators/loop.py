@@ -252,6 +252,22 @@ def fill_signature(normals: Normals) -> Any:
 
 
 @cache
+def coarsening(normals: Normals) -> Any:
+    """Return ``coarsened``, compiled for Python to call with the generator of a grade of normals.
+
+    Without stated types Numba would keep one compilation for each generator that it has ever met, each of which it
+    compiles again when it looks whether one fits: seconds for each process that ever ran.
+    """
+    noise = _numba(normals.value)
+    f8, u4 = types.float64, types.uint32
+    signature = types.void(
+        types.FunctionType(fill_signature(normals)), noise[:, ::1], f8[:, ::1], noise[:, ::1],
+        types.uint64, types.int64, f8[:, :, ::1], u4, u4,
+    )  # fmt: skip
+    return kernel(signature)(coarsened.py_func)
+
+
+@cache
 def driver(dtype: str, normals: Normals) -> Any:
     """Return the compiled loop for a state type and a grade of normals."""
     real, noise = _numba(dtype), _numba(normals.value)

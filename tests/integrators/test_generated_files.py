@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 from bare_processes import ou
+from numba import types
 
 from fpsde.errors import BackendUnavailable
 from fpsde.integrators import compiled as module
 from fpsde.integrators import simulate
 from fpsde.integrators.compiled import cache_directory, compiled
+from fpsde.integrators.loop import coarsening
+from fpsde.noise import Normals
 from fpsde.processes.process import Process
 from fpsde.schemes import euler_maruyama
 
@@ -127,11 +130,16 @@ def test_instruction_sets_change_no_bit(tmp_path):
     program = (
         "import hashlib, numpy as np\n"
         "from bare_processes import MODELS\n"
+        "from whole_runs import BURSTING, RING, bits_of, watched\n"
         "from fpsde.integrators import simulate\n"
         "for dtype in (np.float64, np.float32):\n"
         "    for name, (scheme, process, x0, dt) in MODELS.items():\n"
         "        run = simulate(process, scheme, x0=x0, t_end=300 * dt, dt=dt, n_particles=1000, seed=3, dtype=dtype)\n"
         "        print(name, hashlib.sha256(run.x.tobytes()).hexdigest())\n"
+        "    for process, t_end in ((RING, 2.0), (BURSTING, 4.0)):\n"
+        "        said = bits_of(watched(process=process, t_end=t_end, dtype=dtype))\n"
+        "        for name, value in said.items():\n"
+        "            print(name, hashlib.sha256(repr(value).encode()).hexdigest())\n"
     )
     avx2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+bmi,+bmi2,+sse4.2,+popcnt"}
     paths = {"PYTHONPATH": str(Path(__file__).parents[1]), "FPSDE_CACHE_DIR": str(tmp_path)}
@@ -146,3 +154,10 @@ def test_instruction_sets_change_no_bit(tmp_path):
         for more in ({}, avx2)
     ]
     assert printed[0] == printed[1] and len(printed[0].splitlines()) > 20
+
+
+@pytest.mark.parametrize("normals", Normals)
+def test_what_python_calls_with_a_generator_is_compiled_once_for_all_processes(normals):
+    """A type of this one generator in Numba's index would be compiled again by each process that reads the index."""
+    (signature,) = coarsening(normals).signatures
+    assert isinstance(signature[0], types.FunctionType)
