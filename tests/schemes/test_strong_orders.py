@@ -29,7 +29,7 @@ STEPS = (32, 64, 128, 256, 512)
 COMMUTING = ("scalar", "commuting", "diagonal")
 GENERAL = ("general", *COMMUTING)
 UNDERDAMPED = ("pendulum", "oscillator")
-ADDITIVE = ("additive, nonlinear", *UNDERDAMPED)
+ADDITIVE = ("additive, nonlinear", "pendulum")
 
 #: The problems on which each scheme is measured.
 PROBLEMS: dict[str, tuple[str, ...]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -142,3 +143,27 @@ def test_noise_wrong_by_one_per_cent_is_seen(name: str, problem: str) -> None:
     result = judged(errors(scheme, problem), problem, SCHEMES[name].weak_order(WEAK[problem].process))
     assert result.verdict is Verdict.FAIL
     assert "biased at order 0" in result.detail
+
+
+@pytest.mark.parametrize("name", ["platen_weak2", "ri1"])
+def test_channels_that_do_not_commute_need_the_variable_of_each_pair(name: str) -> None:
+    """Without it second moments are of order one, while a single channel does not miss it."""
+    scheme = SCHEMES[name]
+    increments, pairs = scheme.inputs
+    nothing = replace(pairs, form=lambda z, sqrt_dt, dt: 0.0 * z[0], support=((0.0, 1.0),))
+    blind = replace(scheme, inputs=(increments, nothing))
+    result = judged(errors(blind, "linear, general"), "linear, general", 2.0)
+    assert result.verdict is Verdict.FAIL
+    assert judged(errors(blind, "linear, general"), "linear, general", 1.0).verdict is Verdict.PASS
+    assert judged(errors(blind, "linear, scalar"), "linear, scalar", 2.0).verdict is Verdict.PASS
+
+
+def test_an_order_that_is_claimed_too_high_is_seen() -> None:
+    found = errors(SCHEMES["sriw1"], "oscillator")
+    assert [judged(found, "oscillator", p).verdict is Verdict.PASS for p in (1.0, 1.5, 2.0, 2.5, 3.0)] == [
+        False,
+        False,
+        True,
+        False,
+        False,
+    ]

@@ -1,0 +1,83 @@
+"""The expectations without sampling against closed forms, and against themselves with more nodes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from exact_moments import Chain, exact_expectation, gaussian_line, line, ring, segment
+from order_problems import WEAK
+
+from fpsde.processes.process import Process
+from fpsde.schemes import SCHEMES
+
+MU, SIGMA, H, STEPS = 0.3, 0.5, 0.25, 6
+GEOMETRIC = Process(drift=lambda x: MU * x, sigma=lambda x: SIGMA * x)
+#: Factors of E X and E X^2 in one step on geometric Brownian motion.
+GROWTH = {
+    "euler_maruyama": (1 + MU * H, (1 + MU * H) ** 2 + SIGMA**2 * H),
+    "milstein": (1 + MU * H, (1 + MU * H) ** 2 + SIGMA**2 * H + SIGMA**4 * H**2 / 2),
+    "platen_weak2": (
+        1 + MU * H + (MU * H) ** 2 / 2,
+        (1 + MU * H + (MU * H) ** 2 / 2) ** 2 + SIGMA**2 * (1 + MU * H) ** 2 * H + SIGMA**4 * H**2 / 2,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GROWTH)
+@pytest.mark.parametrize("power", [1, 2])
+def test_a_chain_on_geometric_brownian_motion_has_the_moments_of_its_factors(name: str, power: int) -> None:
+    chain = Chain(SCHEMES[name], GEOMETRIC, (line(),))
+    found = chain.expectation(lambda x: x**power, (1.3,), t_end=H * STEPS, n_steps=STEPS)
+    assert found == pytest.approx(1.3**power * GROWTH[name][power - 1] ** STEPS, rel=1e-12)
+
+
+def test_the_process_has_its_moments() -> None:
+    t = H * STEPS
+    second = exact_expectation(GEOMETRIC, (line(),), lambda x: x**2, (1.3,), t_end=t)
+    assert second == pytest.approx(1.3**2 * np.exp((2 * MU + SIGMA**2) * t), rel=1e-12)
+    moving = WEAK["variance preserving"]
+    a = np.exp(-0.5 * (1 + 0.5))  # exp(-int_0^1 (1 + t) dt/2)
+    exact = (1.2 * a) ** 2 + 1 - a**2 + 1.2 * a
+    assert exact_expectation(moving.process, moving.axes, moving.observable, (1.2,), t_end=1.0) == pytest.approx(
+        exact, rel=1e-12
+    )
+
+
+def test_a_turn_of_the_circle_at_constant_speed_is_exact() -> None:
+    """x' = x + c t + s W:  E cos(2 x) = exp(-2 s^2 t) cos(2 (x0 + c t)), for the process and for Euler's chain."""
+    process = Process(drift=lambda x: 0.8, sigma=lambda x: 0.6)
+    exact = np.exp(-2 * 0.36) * np.cos(2 * (0.3 + 0.8))
+    axes = (ring(7),)
+    found = Chain(SCHEMES["euler_maruyama"], process, axes).expectation(
+        lambda x: np.cos(2 * x), (0.3,), t_end=1.0, n_steps=3
+    )
+    assert (found, exact_expectation(process, axes, lambda x: np.cos(2 * x), (0.3,), t_end=1.0)) == pytest.approx(
+        (exact, exact), abs=1e-13
+    )
+
+
+@pytest.mark.parametrize("axis", [ring(9), gaussian_line(8, 0.7), segment(-1.5, 2.0, 12)], ids=["ring", "line", "box"])
+def test_an_axis_interpolates_and_differentiates(axis: Any) -> None:
+    x = np.linspace(-1.4, 1.9, 7)
+    for u, slope in ((np.sin, np.cos), (lambda x: np.cos(2 * x), lambda x: -2 * np.sin(2 * x))):
+        if len(axis.nodes) != 9:  # a polynomial instead of a wave
+            u, slope = (lambda x: x**5 - 2 * x, lambda x: 5 * x**4 - 2)
+        np.testing.assert_allclose(axis.at(x) @ u(axis.nodes), u(x), atol=1e-12)
+        np.testing.assert_allclose(axis.slopes @ u(axis.nodes), slope(axis.nodes), atol=1e-11)
+
+
+@pytest.mark.parametrize("name", ["circle, multiplicative", "torus, general", "torus, additive", "pendulum"])
+def test_more_nodes_change_nothing_that_an_order_sees(name: str) -> None:
+    """The error of a scheme at a large step, to three digits: by two grids and two rules for the noise."""
+    problem = WEAK[name]
+    scheme = SCHEMES["platen_weak2" if "torus" in name else "euler_maruyama"]
+    finer = tuple(gaussian_line(17, 0.8) if len(a.nodes) == 15 else ring(len(a.nodes) + 4) for a in problem.axes)
+    found = []
+    for p, nodes in ((problem, None), (replace(problem, axes=finer), 64)):
+        chain = Chain(scheme, p.process, p.axes, nodes=nodes)
+        exact = exact_expectation(p.process, p.axes, p.observable, p.x0, t_end=p.t_end)
+        found.append(chain.expectation(p.observable, p.x0, t_end=p.t_end, n_steps=8) - exact)
+    assert found[0] == pytest.approx(found[1], rel=1e-3)
