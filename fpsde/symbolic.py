@@ -341,6 +341,14 @@ def call(function: Callable, *args: Any) -> Any:
         ) from error
 
 
+def refuse_other_arguments(what: str, function: Any, arguments: Sequence[str]) -> None:
+    """Raise InvalidInput unless a function takes as many arguments as ``arguments`` names, in that order."""
+    if len(_argument_names(function)) != len(arguments):
+        raise InvalidInput(
+            f"{_named(function)} takes {_argument_names(function)}; {what} takes ({', '.join(arguments)})"
+        )
+
+
 def _argument_names(function: Callable) -> list[str]:
     try:
         arguments = inspect.signature(function).parameters.values()

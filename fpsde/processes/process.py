@@ -31,6 +31,7 @@ from fpsde.symbolic import (
     parameter_symbols,
     real_expression,
     real_symbol,
+    refuse_other_arguments,
     trace,
     unwrap,
 )
@@ -167,6 +168,8 @@ class Process:
             raise InvalidInput(
                 f"domain={self.domain} for dim={self.dim}; give an Interval, or a tuple of one for each component"
             )
+        if self.sample is not None:
+            refuse_other_arguments("sample", self.sample, ("x", "t", "dt", "z", "p"))
         # traced now, so that a mistake is reported where the process is stated; twice, so that chance is found
         if _traced(self) != self.statement:
             raise InvalidInput(

@@ -251,6 +251,11 @@ BAD = {
     ),
     "sigma NaN": ({"sigma": lambda x: np.nan}, r"test_process\.py:\d+: <lambda> returned nan; a finite real number"),
     "sigma nothing": ({"sigma": lambda x: None}, r"returned None; a finite real number"),
+    "sample of fewer arguments": (
+        {"sample": lambda x, t, dt, z: x + z},
+        r"test_process\.py:\d+: <lambda> takes \['x', 't', 'dt', 'z'\]; sample takes \(x, t, dt, z, p\)",
+    ),
+    "sample no function": ({"sample": 1.0}, r"1\.0 is not a Python function"),
     "rate a condition": ({"rate": lambda t: t > 0}, r"returned t > 0; a finite real number"),
 }
 
