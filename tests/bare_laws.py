@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from exact_moments import plain_step
 from scipy import linalg
 
-from fpsde.printing import NUMPY_NAMES
-from fpsde.schemes.kernel import body_lines
 from fpsde.schemes.tracing import constant_rows, traced_step
 
 
@@ -24,12 +23,7 @@ class AffineForm:
 
 def run_text(step, row, state, z):
     """Return the state ``(rows, n)`` after the lines of a traced step, run by NumPy on ``state`` and ``z`` (r, n)."""
-    names = dict(NUMPY_NAMES)
-    names |= {s.name: v for s, v in zip(step.state, state, strict=True)}
-    names |= {s.name: v for s, v in zip(step.normals, z, strict=True)}
-    names |= {s.name: v for s, v in zip(step.constants, row, strict=True)}
-    exec("\n".join(body_lines(step)), names)
-    return np.stack([np.broadcast_to(names[f"next{i}"], np.shape(state)[1:]) for i in range(len(step.outputs))])
+    return plain_step(step)(np.asarray(state, dtype=float), z, row)
 
 
 def affine_form(scheme, process, dt, *, t=0.0) -> AffineForm:
