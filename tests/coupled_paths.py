@@ -26,6 +26,7 @@ class StrongProblem:
     x0: tuple[float, ...]
     t_end: float
     path: Callable[..., Sequence[np.ndarray]] | None = None
+    n_particles: int = 100_000
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,7 @@ class StrongOrder:
     errors: tuple[float, ...]  #: root mean square, at the end
 
 
-def squared_errors(
-    scheme: Any, problem: StrongProblem, *, steps: Sequence[int], n_particles: int, seed: int
-) -> np.ndarray:
+def squared_errors(scheme: Any, problem: StrongProblem, *, steps: Sequence[int], seed: int) -> np.ndarray:
     """Return |X_h - X|^2 at the end for each number of steps and each particle, ``(levels, n)``.
 
     Without a path of the problem it is |X_h - X_(h/2)|^2, of the levels but the last.
@@ -54,7 +53,7 @@ def squared_errors(
             t_end=problem.t_end,
             dt=problem.t_end / n,
             refinement=fine // n,
-            n_particles=n_particles,
+            n_particles=problem.n_particles,
             seed=seed,
             normals=Normals.FLOAT64,
         ).positions
@@ -67,20 +66,18 @@ def squared_errors(
     return np.stack([np.sum((x[:known] - exact) ** 2, axis=0) for x in ends])
 
 
-def strong_order(
-    scheme: Any, problem: StrongProblem, *, steps: Sequence[int], n_particles: int, seed: int, alpha: float
-) -> StrongOrder:
+def strong_order(scheme: Any, problem: StrongProblem, *, steps: Sequence[int], seed: int, alpha: float) -> StrongOrder:
     """Return p of  log rms = a + p log h + b h,  fitted by least squares to all levels.
 
     p is a fixed combination of the logarithms of mean squares over the same particles, so its standard error is that
     of one mean (delta method), with the correlation of the levels in it.
     """
-    squares = squared_errors(scheme, problem, steps=steps, n_particles=n_particles, seed=seed)
+    squares = squared_errors(scheme, problem, steps=steps, seed=seed)
     used = np.array(steps[: len(squares)])
     h = problem.t_end / used
     combination = np.linalg.pinv(np.stack([np.ones(len(h)), np.log(h), h], axis=1))[1]
     means = squares.mean(axis=1)
     influence = combination @ (squares / means[:, None]) / 2
-    radius = stats.norm.isf(alpha / 2) * influence.std() / np.sqrt(n_particles)
+    radius = stats.norm.isf(alpha / 2) * influence.std() / np.sqrt(problem.n_particles)
     rms = np.sqrt(means)
     return StrongOrder(float(combination @ np.log(rms)), float(radius), tuple(used.tolist()), tuple(rms.tolist()))

@@ -207,7 +207,8 @@ def _turning_noise(x: Any) -> tuple:
 def arctan_of_brownian(*, noise: float = 1.0) -> StrongProblem:
     """Return X = arctan(SLOPE W + tan x0), whose noise is wrong by the factor ``noise`` unless that is 1."""
     process = Process(drift=_arctan, sigma=lambda x: ((noise * SLOPE * np.cos(x[0]) ** 2,), (1.0,)), dim=2)
-    return StrongProblem(process, (0.5, 0.0), 1.0, _arctan_path)
+    # its errors have long tails
+    return StrongProblem(process, (0.5, 0.0), 1.0, _arctan_path, n_particles=250_000)
 
 
 STRONG: dict[str, StrongProblem] = {
