@@ -1,0 +1,215 @@
+"""The Fokker-Planck operator of two components as the generator of a Markov chain on cells.
+
+    dp/dt = -d_i(mu_i p) + d_i d_j(D_ij p)                                          (Ito form)
+
+Pointwise D = sum_k rho_k e_k e_k^T with vectors e_k between cells and rho_k >= 0, so that d_i d_j(D_ij p) is the sum of
+the second derivatives of rho_k p along e_k; with mu = sum_k c_k e_k the equation falls into one-dimensional ones, each
+with the flux of Scharfetter and Gummel (see ``generator``) along e_k. The c_k that balance the Peclet numbers, with
+minimal sum of c_k^2 / rho_k, have c_k/rho_k = e_k.(D^-1 mu), whatever the e_k are: w is the integral of D^-1 mu along
+the edge, and the law exp(-U) of a constant D with mu = -D grad U is exact at the cell centres. For a D without D_12 the
+e_k are the axes, on any grid; otherwise those of ``lattice``, on equal cells. Order 2 in the cell width.
+
+Where there is no noise along an axis, mass moves along it upwind, with order 1; if the process states its stationary
+law, so that this law is exact (see ``stream``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fpsde.domain import Wall
+from fpsde.errors import InvalidInput
+from fpsde.fokker_planck.generator import bernoulli
+from fpsde.fokker_planck.lattice import offsets_and_weights
+from fpsde.fokker_planck.plane_coefficients import Coefficients, plane_sides
+from fpsde.fokker_planck.plane_generator import Edges, PlaneGenerator, centres, neighbours
+from fpsde.fokker_planck.stream import stream_of
+from fpsde.grid import Grid
+from fpsde.validation import finite
+
+#: Cells are equal if their widths differ by less than this part.
+EQUAL = 1e-9
+
+#: A function that builds the generator of a process on a grid at a time, as :func:`assemble_plane` does.
+AssemblePlane = Callable[[Any, Grid, float], PlaneGenerator]
+
+
+def assemble_plane(process: Any, grid: Grid, t: float = 0.0) -> PlaneGenerator:
+    """Return the generator of a ``process`` of two components on a two-dimensional ``grid`` at time ``t``.
+
+    ``process`` has ``ito_drift(x, t)`` (2, n), ``diffusivity(x, t)`` (2, 2, n) at points x (2, n), ``intervals`` and
+    ``name``. The total flux is zero through a reflecting wall, an end that cannot be reached, and an end of the grid
+    inside the domain (with correlated noise this reflects along D n, the co-normal); an absorbing wall holds D p = 0; a
+    periodic seam is an edge like any other.
+
+    Raises
+    ------
+    InvalidInput
+        if the grid leaves the domain; if mu or D is not finite, or D not positive semi-definite, somewhere (it says
+        where); if D has no noise along an axis at some points only, along both axes, or along a direction that is no
+        axis; if noise is correlated and the cells are not equal; for a reflecting wall across an axis without noise.
+    """
+    sides = plane_sides(process, grid)
+    read = Coefficients(process, grid, finite("t", t), sides)
+    d = read.diffusivity(centres(grid))
+    if d[0, 1].any():
+        return _correlated(read, d)
+    noisy = [bool(d[axis, axis].any()) for axis in (0, 1)]
+    _refuse_silence(read, noisy)
+    stream = None if all(noisy) or any(any(side.absorbing) for side in sides) else stream_of(process)
+    if stream is not None:
+        return PlaneGenerator(grid, stream.edges(grid, d, noisy.index(True), sides), np.zeros((4, d.shape[-1])))
+    parts = [(_noisy_axis if noisy[axis] else _silent_axis)(read, d, axis) for axis in (0, 1)]
+    return PlaneGenerator(grid, [edges for edges, _ in parts], np.concatenate([exits for _, exits in parts]))
+
+
+def _refuse_silence(read: Coefficients, noisy: list[bool]) -> None:
+    if not any(noisy):
+        raise InvalidInput(
+            f"{read.process.name} has no noise on this grid at t={read.t}; its law obeys no such equation"
+        )
+    for axis, sides in enumerate(read.sides):
+        if not noisy[axis] and Wall.REFLECTING in sides.walls:
+            raise InvalidInput(
+                f"component {axis} of {read.process.name} has a reflecting wall and no noise: the wall would have to "
+                "turn a velocity; put no wall there, and a steep potential in its place"
+            )
+
+
+def _next(axis: int) -> tuple[int, int]:
+    """Return the offset to the next cell of an axis."""
+    return (1 - axis, axis)
+
+
+def jumps(offset: tuple[int, int], tails: np.ndarray, heads: np.ndarray, q: tuple, w: np.ndarray) -> Edges:
+    """Return edges with the flux B(-w) q_tail p_tail - B(w) q_head p_head, ``q`` being the pair of (m,)."""
+    return Edges(offset, tails, heads, bernoulli(-w) * q[0], bernoulli(w) * q[1], w)
+
+
+def _noisy_axis(read: Coefficients, d: np.ndarray, axis: int) -> tuple[Edges, np.ndarray]:
+    """Return the edges along an axis with noise, and the exits at its ends ``(2, n)``."""
+    x, rate = centres(read.grid), d[axis, axis]
+    read.refuse_silent(axis, x, d)
+    tails, heads, length, h = neighbours(read.grid, axis, periodic=read.sides[axis].periodic)
+    w = read.axis_exponents(axis, x[:, tails], length)
+    q = tuple(rate[cells] / (h[cells] * length) for cells in (tails, heads))
+
+    def leaving(cells: np.ndarray, half: np.ndarray) -> np.ndarray:
+        outwards = read.axis_exponents(axis, x[:, cells], half)
+        return bernoulli(-outwards) * rate[cells] / (h[cells] * np.abs(half))
+
+    return jumps(_next(axis), tails, heads, q, w), _exits(read, axis, h, leaving)
+
+
+def _silent_axis(read: Coefficients, d: np.ndarray, axis: int) -> tuple[Edges, np.ndarray]:
+    """Return the upwind edges along an axis without noise, and the exits at its ends ``(2, n)``."""
+    x = centres(read.grid)
+    tails, heads, length, h = neighbours(read.grid, axis, periodic=read.sides[axis].periodic)
+    mu = read.axis_drifts(axis, x[:, tails], length)
+    up, down = np.maximum(mu, 0.0) / h[tails], np.maximum(-mu, 0.0) / h[heads]
+
+    def leaving(cells: np.ndarray, half: np.ndarray) -> np.ndarray:
+        outwards = np.sign(half) * read.axis_drifts(axis, x[:, cells], half)
+        return np.maximum(outwards, 0.0) / h[cells]
+
+    return Edges(_next(axis), tails, heads, up, down, np.zeros_like(up)), _exits(read, axis, h, leaving)
+
+
+def _exits(read: Coefficients, axis: int, h: np.ndarray, leaving: Callable) -> np.ndarray:
+    ids = np.moveaxis(np.arange(len(h)).reshape(read.grid.shape), axis, 0)
+    out = np.zeros((2, len(h)))
+    for side, absorbs in enumerate(read.sides[axis].absorbing):
+        if absorbs:
+            cells = ids[-side]
+            out[side, cells] = leaving(cells, (0.5 if side else -0.5) * h[cells])
+    return out
+
+
+def _correlated(read: Coefficients, d: np.ndarray) -> PlaneGenerator:
+    h = _equal_widths(read)
+    scaled = d[0, 0] / h[0] ** 2, d[0, 1] / (h[0] * h[1]), d[1, 1] / h[1] ** 2
+    vectors, weights = offsets_and_weights(*scaled)
+    jumping = [
+        (offset, np.where((vectors == offset[:, None]).all(axis=1), weights, 0.0).sum(axis=0))
+        for offset in np.unique(vectors.transpose(0, 2, 1).reshape(-1, 2), axis=0)
+    ]
+    jumping += [(np.array(_next(1 - axis)), _along_walls(read, scaled, vectors, weights, axis)) for axis in (0, 1)]
+    families, exits = [], np.zeros((4, d.shape[-1]))
+    for offset, rho in jumping:
+        if rho.any():
+            families.append(_lattice_edges(read, h, rho, offset))
+            for sign in (-1, 1):
+                _lattice_exits(read, h, rho, sign * offset, exits)
+    return PlaneGenerator(read.grid, families, exits)
+
+
+def _equal_widths(read: Coefficients) -> np.ndarray:
+    widths = [np.diff(faces) for faces in read.grid.axes]
+    for axis, h in enumerate(widths):
+        if h.max() - h.min() > EQUAL * h.max():
+            raise InvalidInput(
+                f"the noise of {read.process.name} is correlated, and the cells along axis {axis} are {h.min():.6g} to "
+                f"{h.max():.6g} wide; its positive stencil needs equal cells: give Grid.uniform(...)"
+            )
+    return np.array([h.mean() for h in widths])
+
+
+def _shifted(read: Coefficients, cells: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the cells that lie at ``offset`` from ``cells``, and whether the grid has them."""
+    inside = np.ones(len(cells), dtype=bool)
+    index = []
+    for k, (start, n) in enumerate(zip(np.unravel_index(cells, read.grid.shape), read.grid.shape, strict=True)):
+        there = start + offset[k]
+        if not read.sides[k].periodic:
+            inside &= (there >= 0) & (there < n)
+        index.append(there % n)
+    return np.ravel_multi_index(tuple(index), read.grid.shape), inside
+
+
+def _lattice_edges(read: Coefficients, h: np.ndarray, rho: np.ndarray, offset: np.ndarray) -> Edges:
+    cells = np.arange(len(rho))
+    heads, inside = _shifted(read, cells, offset)
+    used = inside & ((rho > 0) | (rho[heads] > 0))
+    tails, heads = cells[used], heads[used]
+    w = read.exponents(centres(read.grid)[:, tails], np.outer(offset * h, np.ones(len(tails))))
+    return jumps((int(offset[0]), int(offset[1])), tails, heads, (rho[tails], rho[heads]), w)
+
+
+def _lattice_exits(read: Coefficients, h: np.ndarray, rho: np.ndarray, offset: np.ndarray, exits: np.ndarray) -> None:
+    """Add the rates along ``offset`` out of the cells whose jump meets an absorbing wall before any other, in place."""
+    index = np.unravel_index(np.arange(len(rho)), read.grid.shape)
+    reach = np.full((2, len(rho)), np.inf)  # the part of the jump up to the end of each axis that it points to
+    for axis in (0, 1):
+        to_wall = index[axis] + 0.5 if offset[axis] < 0 else read.grid.shape[axis] - index[axis] - 0.5
+        if offset[axis] and not read.sides[axis].periodic:
+            reach[axis] = to_wall / abs(offset[axis])
+    for axis, other in ((0, 1), (1, 0)):
+        side = int(offset[axis] > 0)
+        met = (reach[axis] < 1) & ((reach[axis] < reach[other]) | ((reach[axis] == reach[other]) & (axis == 0)))
+        cells = np.flatnonzero(met & (rho > 0))
+        if read.sides[axis].absorbing[side] and len(cells):
+            part = reach[axis][cells]
+            w = read.exponents(centres(read.grid)[:, cells], np.outer(offset * h, part))
+            exits[2 * axis + side, cells] += bernoulli(-w) * rho[cells] / part
+
+
+def _along_walls(read: Coefficients, d: tuple, vectors: np.ndarray, weights: np.ndarray, axis: int) -> np.ndarray:
+    """Return the weights ``(n,)`` of additional jumps along the walls across ``axis``, in the cells beside them.
+
+    The jumps that would cross a wall without flux are left out. For a test function u with n.D grad u = 0 on the wall,
+    and so u_xy = -(D_12/D_11) u_yy there, the others miss u_yy sum_e rho_e |a| (b^2 - a b D_12/D_11) / 2 over the
+    e = (a, b), in units of the cells. Jumps along the wall with half that sum as their weight put it back: the wall is
+    of order 2 where D_12/D_11 is the same all along it, and of order 1 elsewhere. The weight is not negative while
+    |a| = 1 (Cauchy-Schwarz); where a wider stencil would make it so, nothing is added.
+    """
+    a, b = vectors[:, axis], vectors[:, 1 - axis]
+    missing = (weights * np.abs(a) * (b * b - a * b * d[1] / d[2 * axis])).sum(axis=0)
+    ids = np.moveaxis(np.arange(len(missing)).reshape(read.grid.shape), axis, 0)
+    sides, rho = read.sides[axis], np.zeros_like(missing)
+    for side in (0, 1):
+        if not (sides.periodic or sides.absorbing[side]):
+            rho[ids[-side]] = np.maximum(0.5 * missing[ids[-side]], 0.0)
+    return rho

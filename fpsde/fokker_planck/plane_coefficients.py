@@ -1,0 +1,119 @@
+"""Drift and diffusivity of a process of two components, read at points and refused where they make no generator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fpsde.errors import InvalidInput
+from fpsde.fokker_planck.generator import HALF_NODES, HALF_WEIGHTS
+from fpsde.fokker_planck.sides import Sides, sides_of
+from fpsde.grid import Grid
+
+#: A determinant of D above minus this part of D_11 D_22 is zero but for round-off.
+ROUND_OFF = 1e-12
+#: Nodes and weights on (0, 1) for a whole edge: those of its two halves.
+NODES = np.concatenate([0.5 * HALF_NODES, 0.5 + 0.5 * HALF_NODES])
+WEIGHTS = np.concatenate([0.5 * HALF_WEIGHTS, 0.5 * HALF_WEIGHTS])
+
+
+def plane_sides(process: Any, grid: Grid) -> tuple[Sides, Sides]:
+    """Return what the ends of each axis of ``grid`` are in the domain of ``process``."""
+    first, second = (
+        sides_of(interval, Grid((faces,))) for interval, faces in zip(process.intervals, grid.axes, strict=True)
+    )
+    return first, second
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """Itô drift mu ``(2, n)`` and diffusivity D ``(2, 2, n)`` at a time, at points ``(2, n)``.
+
+    Points beyond the seam of a periodic axis are read where they are on the circle.
+    """
+
+    process: Any
+    grid: Grid
+    t: float
+    sides: tuple[Sides, Sides]
+
+    def drift(self, x: np.ndarray) -> np.ndarray:
+        mu = np.asarray(self.process.ito_drift(self._wrapped(x), self.t), dtype=float)
+        self._refuse_where(~np.isfinite(mu).all(axis=0), x, mu, "drift", "be finite")
+        return mu
+
+    def diffusivity(self, x: np.ndarray) -> np.ndarray:
+        """Return D; InvalidInput where it is not finite or not positive semi-definite, saying where."""
+        d = np.asarray(self.process.diffusivity(self._wrapped(x), self.t), dtype=float)
+        self._refuse_where(~np.isfinite(d).all(axis=(0, 1)), x, d, "diffusivity", "be finite")
+        product = d[0, 0] * d[1, 1]
+        bad = (d[0, 0] < 0) | (d[1, 1] < 0) | (product - d[0, 1] * d[1, 0] < -ROUND_OFF * product)
+        self._refuse_where(bad, x, d, "diffusivity", "be positive semi-definite")
+        return d
+
+    def along(self, x: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return points on the edges from ``x`` to ``x + steps`` ``(2, 8 n)``, and mu and D there, for :meth:`mean`."""
+        points = (x[:, None, :] + NODES[:, None] * steps[:, None, :]).reshape(2, -1)
+        return points, self.drift(points), self.diffusivity(points)
+
+    def axis_exponents(self, axis: int, x: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """Return the integrals of mu/D along edges parallel to ``axis``, by their signed lengths ``steps`` (n,)."""
+        points, mu, d = self.along(x, _parallel(axis, steps))
+        self.refuse_silent(axis, points, d)
+        return steps * _mean(mu[axis] / d[axis, axis])
+
+    def axis_drifts(self, axis: int, x: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """Return the mean of mu along edges parallel to ``axis``, ``(n,)``."""
+        return _mean(
+            self.drift((x[:, None, :] + NODES[:, None] * _parallel(axis, steps)[:, None, :]).reshape(2, -1))[axis]
+        )
+
+    def exponents(self, x: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """Return the integrals of (D^-1 mu).dx along straight edges, ``(n,)``, of a D that has an inverse."""
+        points, mu, d = self.along(x, steps)
+        product, squared = d[0, 0] * d[1, 1], d[0, 1] * d[1, 0]
+        self._refuse_where(
+            ~(product - squared > ROUND_OFF * product),
+            points,
+            d,
+            "diffusivity",
+            "have an inverse where noise is correlated (turn the coordinates so that the direction without noise is "
+            "an axis)",
+        )
+        a, b = d[1, 1] * mu[0] - d[0, 1] * mu[1], d[0, 0] * mu[1] - d[1, 0] * mu[0]
+        first, second = (_mean(part / (product - squared)) for part in (a, b))
+        return steps[0] * first + steps[1] * second
+
+    def refuse_silent(self, axis: int, x: np.ndarray, d: np.ndarray) -> None:
+        """Refuse noise along ``axis`` that vanishes at some of the points ``x`` but not at all of the cells."""
+        self._refuse_where(
+            ~(d[axis, axis] > 0), x, d, "diffusivity", f"have D_{axis + 1}{axis + 1} > 0 everywhere, or nowhere"
+        )
+
+    def _wrapped(self, x: np.ndarray) -> np.ndarray:
+        x = np.array(x)
+        for axis, sides in enumerate(self.sides):
+            if sides.periodic:
+                low, high = self.grid.axes[axis][[0, -1]]
+                x[axis] = low + np.mod(x[axis] - low, high - low)
+        return x
+
+    def _refuse_where(self, bad: np.ndarray, x: np.ndarray, values: np.ndarray, what: str, must: str) -> None:
+        if bad.any():
+            i = int(np.argmax(bad))
+            raise InvalidInput(
+                f"the {what} of {self.process.name} is {values[..., i].tolist()} at x={tuple(x[:, i].tolist())}, "
+                f"t={self.t} ({np.count_nonzero(bad)} of {len(bad)} points); inside the grid it must {must}"
+            )
+
+
+def _parallel(axis: int, steps: np.ndarray) -> np.ndarray:
+    out = np.zeros((2, len(steps)))
+    out[axis] = steps
+    return out
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    return WEIGHTS @ values.reshape(len(WEIGHTS), -1)

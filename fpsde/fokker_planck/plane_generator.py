@@ -1,0 +1,162 @@
+"""A Markov generator on the cells of a two-dimensional grid: a list of edges, each with a rate both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from fpsde.errors import InvalidInput
+from fpsde.grid import Grid
+
+
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """Edges between cells that lie apart by the same ``offset`` (in cells; across a seam, modulo their number).
+
+    ``tails`` and ``heads`` (m,) are flat indices of cells, ``up`` and ``down`` (m,) the rates (1/time) from tail to
+    head and from head to tail. ``exponents`` (m,) are w: |w| is the Peclet number of an edge. They are zero where there
+    is no noise along the edge and mass moves upwind.
+    """
+
+    offset: tuple[int, int]
+    tails: np.ndarray
+    heads: np.ndarray
+    up: np.ndarray
+    down: np.ndarray
+    exponents: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneGenerator:
+    """A Markov generator Q: dm/dt = Q m for the cell masses m, flat ``(n,)`` in C order of ``grid.shape``.
+
+    Off-diagonals are not negative and columns sum to zero but for ``exits`` (4, n): the rates out of each cell through
+    the absorbing walls at the low and high end of the first axis, and of the second.
+    """
+
+    grid: Grid
+    families: Sequence[Edges]
+    exits: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name, cells, rates in (("rate", self.tails, self.up), ("rate", self.heads, self.down)):
+            self._refuse(name, cells, rates)
+        for exits in self.exits:
+            self._refuse("exit rate", np.arange(self.size), exits)
+
+    def _refuse(self, name: str, cells: np.ndarray, rates: np.ndarray) -> None:
+        fine = (rates >= 0) & np.isfinite(rates)
+        if not fine.all():
+            i = int(np.argmin(fine))
+            at = tuple(float(x) for x in centres(self.grid)[:, cells[i]])
+            raise InvalidInput(f"a {name} out of the cell at x={at} is {rates[i]}; it must be finite and not negative")
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.grid.shape))
+
+    @cached_property
+    def tails(self) -> np.ndarray:
+        return np.concatenate([edges.tails for edges in self.families])
+
+    @cached_property
+    def heads(self) -> np.ndarray:
+        return np.concatenate([edges.heads for edges in self.families])
+
+    @cached_property
+    def up(self) -> np.ndarray:
+        return np.concatenate([edges.up for edges in self.families])
+
+    @cached_property
+    def down(self) -> np.ndarray:
+        return np.concatenate([edges.down for edges in self.families])
+
+    @cached_property
+    def exponents(self) -> np.ndarray:
+        return np.concatenate([edges.exponents for edges in self.families])
+
+    @cached_property
+    def out_rates(self) -> np.ndarray:
+        """The total rate out of each cell, -Q_ii, ``(n,)``."""
+        out = np.bincount(self.tails, self.up, self.size) + np.bincount(self.heads, self.down, self.size)
+        return out + self.exits.sum(axis=0)
+
+    @property
+    def max_rate(self) -> float:
+        """The largest total rate out of a cell, max |Q_ii|, 1/time."""
+        return float(self.out_rates.max())
+
+    @cached_property
+    def matrix(self) -> sparse.csc_array:
+        """Q ``(n, n)``: Q[j, i] is the rate from cell i to cell j."""
+        diagonal = np.arange(self.size)
+        rows = np.concatenate([self.heads, self.tails, diagonal])
+        columns = np.concatenate([self.tails, self.heads, diagonal])
+        values = np.concatenate([self.up, self.down, -self.out_rates])
+        return sparse.csc_array(sparse.coo_array((values, (rows, columns)), shape=(self.size, self.size)))
+
+    @cached_property
+    def _divergence(self) -> sparse.csr_array:
+        """What currents along the edges change in the cells, ``(n, m)``: -1 at the tail, 1 at the head."""
+        m = len(self.tails)
+        rows, columns = np.concatenate([self.tails, self.heads]), np.tile(np.arange(m), 2)
+        return sparse.csr_array((np.repeat([-1.0, 1.0], m), (rows, columns)), shape=(self.size, m))
+
+    def currents(self, masses: np.ndarray) -> np.ndarray:
+        """Return the net mass per time from tail to head of each edge, ``(m,)``."""
+        return self.up * masses[self.tails] - self.down * masses[self.heads]
+
+    def apply(self, masses: np.ndarray) -> np.ndarray:
+        """Return Q m as differences of edge currents, ``(n,)``.
+
+        What a current takes from one cell it gives to another, so that mass is kept better than by the matrix.
+        """
+        return self._divergence @ self.currents(masses) - self.exits.sum(axis=0) * masses
+
+    @property
+    def along_axes(self) -> bool:
+        """Whether every edge joins neighbours along an axis, so that Q is a sum of two operators on lines."""
+        return all(edges.offset in ((1, 0), (0, 1)) for edges in self.families)
+
+    def lines(self, axis: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return rates to the left and right along ``axis``, ``(2, n_axis, n_other)``, and exits ``(2, n_other)``.
+
+        As in the generator of one dimension, the first to the left and the last to the right lead across the seam.
+        """
+        rates = np.zeros((2, self.size))
+        for edges in self.families:
+            if edges.offset == (1 - axis, axis):
+                rates[0] += np.bincount(edges.heads, edges.down, self.size)
+                rates[1] += np.bincount(edges.tails, edges.up, self.size)
+        shape = self.grid.shape
+        along = np.moveaxis(rates.reshape(2, *shape), 1 + axis, 1)
+        low, high = (np.moveaxis(self.exits[2 * axis + side].reshape(shape), axis, 0)[-side] for side in (0, 1))
+        return np.ascontiguousarray(along), np.stack([low, high])
+
+
+def centres(grid: Grid) -> np.ndarray:
+    """Return the centres of all cells of a two-dimensional grid, flat, component first ``(2, n)``."""
+    middles = [0.5 * (faces[1:] + faces[:-1]) for faces in grid.axes]
+    return np.stack([x.ravel() for x in np.meshgrid(*middles, indexing="ij")])
+
+
+def volumes(grid: Grid) -> np.ndarray:
+    """Return the volumes of all cells of a two-dimensional grid, flat ``(n,)``."""
+    return np.multiply.outer(*(np.diff(faces) for faces in grid.axes)).ravel()
+
+
+def neighbours(grid: Grid, axis: int, *, periodic: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return tails, heads (m,) of the edges along an axis, the distance of their centres, and all widths (n,)."""
+    ids = np.arange(np.prod(grid.shape)).reshape(grid.shape)
+    h = np.diff(grid.axes[axis])
+    widths = np.broadcast_to(h if axis else h[:, None], grid.shape).ravel()
+    heads = np.roll(ids, -1, axis)
+    if not periodic:
+        inner = slice(-1) if axis == 0 else (slice(None), slice(-1))
+        ids, heads = ids[inner], heads[inner]
+    tails, heads = ids.ravel(), heads.ravel()
+    return tails, heads, 0.5 * (widths[tails] + widths[heads]), widths
