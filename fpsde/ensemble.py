@@ -132,7 +132,7 @@ class Ensemble:
     values: Mapping[str, np.ndarray]  #: by name, (n,) or (d, n): what was tracked, and the scheme's auxiliary state
     observers: tuple[Any, ...]
     results: tuple[Any, ...]  #: of each of ``observers``
-    not_finite: int  #: particles whose position became NaN or infinite
+    not_finite: int  #: particles whose position became NaN or infinite for good
     first_not_finite: tuple[int, int] | None  #: (step, particle) where that happened first; steps count from 1
     failed: int  #: particles for which the scheme raised its failure flag
     absorbed: tuple[tuple[int, int], ...]  #: particles on the low and the high absorbing wall, for each component

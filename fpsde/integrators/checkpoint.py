@@ -89,7 +89,11 @@ def _damaged(path: Path, why: str) -> InvalidInput:
 
 
 def opened(folder: Path | str, plan: Plan, start: StartState, *, first: int, n: int, shard_size: int) -> Checkpoint:
-    """Return the checkpoint of a run in a folder, begun if there is none; one of another run is refused."""
+    """Return the checkpoint of a run in a folder, begun if there is none.
+
+    InvalidInput if it is one of another run; the starting points of runs of more than 2**20 particles are compared for
+    2**20 of them, spread over the run.
+    """
     if not isinstance(folder, (str, os.PathLike)):
         raise InvalidInput(f"checkpoint={folder!r}; give the path of a folder")
     folder = made_folder(Path(folder))

@@ -225,6 +225,8 @@ class JointHistogram(Observer):
             )
         for low, high, bins in zip(self.low, self.high, self.bins, strict=True):
             refuse_empty("JointHistogram", low, high, bins)
+        if int(self.bins[0]) * int(self.bins[1]) > MOST_BINS:
+            raise InvalidInput(f"bins={self.bins} of JointHistogram; at most {MOST_BINS} cells in all")
 
     def _pairs(self) -> tuple[Any, ...]:
         return self.low, self.high, self.bins, self.of

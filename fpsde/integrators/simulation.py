@@ -90,7 +90,7 @@ def simulate(
     ------
     InvalidInput          if an argument is outside of what is said here, or the run does not fit in memory; if the
                           checkpoint is one of another run, or damaged
-    BackendUnavailable    if no compiled kernel, or no checkpoint, can be written to disk
+    BackendUnavailable    if no compiled kernel, or no checkpoint, can be written to disk, or the executor loses a shard
     """
     if not isinstance(process, Process | BlackBox) or not isinstance(scheme, Scheme):
         raise InvalidInput(

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,15 @@ def test_a_run_without_much_to_keep_is_kept(tmp_path, changes):
     whole = bits_of(watched(**changes))
     for _ in range(2):
         assert bits_of(watched(checkpoint=str(tmp_path), shard_size=1024, **changes)) == whole
+
+
+def test_two_runs_at_once_in_one_folder_do_no_harm(tmp_path):
+    arguments = dict(checkpoint=tmp_path, shard_size=512, threads=1, t_end=200.0, observers=[Moments(), Moments([1.0])])
+    with ThreadPoolExecutor(2) as both:
+        runs = [both.submit(watched, **arguments) for _ in range(2)]
+        said = [bits_of(run.result()) for run in runs]
+    assert said[0] == said[1] == bits_of(watched(**arguments | {"checkpoint": None}))
+    assert kept(tmp_path) == list(range(0, N, 512)) and not list(tmp_path.glob("*.tmp"))
 
 
 LONG = """

@@ -375,6 +375,10 @@ def test_bad_observers_are_refused_with_their_values(name):
         (lambda: FirstPassage(lambda x: x > 0, bins=0), r"bins=0 must be at least 1"),
         (lambda: JointHistogram(0.0, 1.0), r"low=0\.0, high=1\.0, bins=\(64, 64\), of=\(0, 1\) .*two of each"),
         (lambda: JointHistogram((0.0, 1.0), (1.0, 1.0)), r"JointHistogram\(1\.0, 1\.0\) is empty"),
+        (
+            lambda: JointHistogram((0, 0), (1, 1), (10**6, 10**6)),
+            r"bins=\(1000000, 1000000\) .*at most 2147483644 cells",
+        ),
         (lambda: Histogram(0.0, 1.0, 2**31), r"bins=2147483648 of Histogram; at most 2147483644"),
         (lambda: Paths([]), r"particles=\[\] of Paths; give different ids, one at least"),
         (lambda: Paths([3, 3]), r"particles=\[3, 3\] of Paths; give different ids"),
@@ -414,5 +418,6 @@ def test_what_would_not_fit_in_memory_says_its_size_first():
     moments = Moments(np.arange(1, 10**6 + 1) * 1e-6)
     with pytest.raises(InvalidInput, match=message):
         simulate(ou(), euler_maruyama, observers=[moments], threads=1000, **big)
+    fine = JointHistogram((0, 0), (1, 1), (40_000, 40_000), times=np.arange(1, 101) * 0.01)
     with pytest.raises(InvalidInput, match=message):
-        simulate(two_dimensional(), euler_maruyama, observers=[JointHistogram((0, 0), (1, 1), (10**6, 10**6))], **big)
+        simulate(two_dimensional(), euler_maruyama, observers=[fine], **big)
