@@ -104,12 +104,12 @@ def _elsewhere(
         def submitted(pair: tuple[int, int]) -> Future:
             first, count = pair
             start = given_start(work.start, first, count)
-            with _explained(work.plan, first, count, lost=RuntimeError):  # what a broken or a closed one raises
+            with _explained(first, count, lost=RuntimeError):  # what a broken or a closed one raises
                 there = executor.submit(shard, work.plan, start, first=first, count=count)
             sent.add(there)
 
             def collected() -> None:
-                with _explained(work.plan, first, count, lost=(BrokenExecutor, CancelledError)):
+                with _explained(first, count, lost=(BrokenExecutor, CancelledError)):
                     part = there.result()
                 keep(part)
                 sent.discard(there)
@@ -126,7 +126,7 @@ def _elsewhere(
 
 
 @contextmanager
-def _explained(plan: Plan, first: int, count: int, *, lost: Any) -> Iterator[None]:
+def _explained(first: int, count: int, *, lost: Any) -> Iterator[None]:
     """Say in words what it means where an executor does not take a shard, or does not give it back."""
     shard_of = f"the shard of particles {first} .. {first + count - 1}"
     try:
@@ -136,15 +136,13 @@ def _explained(plan: Plan, first: int, count: int, *, lost: Any) -> Iterator[Non
             f"the executor lost {shard_of} ({error!r}); a checkpoint keeps those that are finished: run it again, with "
             "workers that have more memory, or without an executor"
         ) from error
-    except Exception as error:
-        try:
-            pickle.dumps(plan.machine)
-        except Exception as reason:
-            raise InvalidInput(
-                f"{shard_of} cannot be sent to another process ({reason}); take threads, or an executor that "
-                "sends functions by value, as that of Dask does"
-            ) from error
-        raise
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        if "pickle" not in str(error):  # an error of the shard itself
+            raise
+        raise InvalidInput(
+            f"{shard_of} cannot be sent to another process ({error}); take threads, or an executor that sends "
+            "functions by value, as that of Dask does"
+        ) from error
 
 
 def _all_of(

@@ -99,9 +99,12 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path, monkeypatch):
         patch.setattr(execution, "collected", interrupted)
         patch.setattr(execution, "AHEAD", 1)
         part = watched(checkpoint=tmp_path, shard_size=512, threads=1)
-    assert part.interrupted and part.n_particles == sum(min(512, N - first) for first in kept(tmp_path)) > 0
+    kept_then = kept(tmp_path)
+    assert part.interrupted and part.n_particles == sum(min(512, N - first) for first in kept_then) > 0
     assert checkpoint.particles_in(tmp_path) == part.n_particles
-    whole = watched(checkpoint=tmp_path)
+    paths, whole = part.results[-2], watched(checkpoint=tmp_path)
+    finished = [k for k, one in enumerate((700, 3, 1029)) if one // 512 * 512 in kept_then]
+    np.testing.assert_array_equal(paths.x, whole.results[-2].x[finished])
     assert not whole.interrupted and bits_of(whole) == WHOLE
 
 

@@ -145,6 +145,18 @@ def test_an_error_in_a_worker_is_raised_as_it_is(tmp_path):
     assert kept(tmp_path) == [0, 512]
 
 
+def broken(x, t):
+    if t > 0.5:
+        raise TypeError("in a network")
+    return -x
+
+
+def test_an_error_of_a_black_box_is_not_taken_for_one_of_the_executor():
+    box = fpsde.BlackBox(drift=broken, sigma=1.0, dim=1)
+    with ThreadPoolExecutor(1) as executor, pytest.raises(TypeError, match="in a network"):
+        simulate(box, euler_maruyama, x0=0.0, t_end=1.0, dt=0.25, n_particles=9, seed=1, executor=executor)
+
+
 def test_an_executor_that_is_shut_down_is_said():
     executor = ThreadPoolExecutor(1)
     executor.shutdown()
