@@ -14,19 +14,17 @@ from functools import lru_cache
 
 import numpy as np
 
-from fpsde.errors import UnstableStep
 from fpsde.fokker_planck.generator import Generator
 from fpsde.fokker_planck.initial import Start
+from fpsde.fokker_planck.stepper import MAX_HALVINGS, Stepper
 from fpsde.fokker_planck.tridiagonal import GAMMA, STAGE, backward_euler, factorise, march
 
-#: A refused step is halved at most so often: dt / 2^40 is below any positivity limit worth waiting for.
-MAX_HALVINGS = 40
 #: Cell-steps in one call of a kernel, about a tenth of a second, so that Ctrl-C is answered.
 CHUNK = 10**7
 
 
-class Propagator:
-    """Masses and absorbed mass, moved in place; no mass ever falls below the negative round-off that it began with.
+class Propagator(Stepper):
+    """The cells of a line or a ring in time.
 
     ``generator`` gives Q at a time; where it is ``constant`` it is asked once. ``fringe`` is the number of outermost
     cells at each end whose mass is watched; ``extremes`` holds the smallest mass met and the largest in each fringe.
@@ -35,39 +33,11 @@ class Propagator:
     def __init__(
         self, generator: Callable[[float], Generator], start: Start, *, constant: bool, fringe: tuple[int, int]
     ):
-        self.masses, self.absorbed = start.masses.copy(), start.absorbed.copy()
-        self.extremes = np.array([self.masses.min(), 0.0, 0.0])
-        self.n_steps, self.n_refused = 0, 0
+        super().__init__(start)
         self._constant = constant
         self._fringe = np.array(fringe)
-        self._floor = float(np.minimum(self.masses, 0.0).sum())
         self._generator = lru_cache(maxsize=4)(generator)
         self._factors = lru_cache(maxsize=MAX_HALVINGS)(self._factorise)
-
-    def start(self, t: float, dt: float) -> None:
-        """Take the damped first step from ``t``."""
-        self._backward_euler(t + dt / 4, dt / 4)
-        self._backward_euler(t + dt / 2, dt / 4)
-        self.advance(t + dt / 2, dt / 2, 1)
-
-    def advance(self, t: float, dt: float, n_steps: int, halvings: int = 0) -> None:
-        """Take ``n_steps`` steps of ``dt`` from ``t``; those that are refused, in halves."""
-        done = 0
-        while done < n_steps:
-            taken, tried, least = self._march(t, dt, done, n_steps)
-            done += taken
-            if taken < tried:
-                self._halve(t + done * dt, dt, halvings, least)
-                done += 1
-
-    def _halve(self, t: float, dt: float, halvings: int, least: float) -> None:
-        if halvings == MAX_HALVINGS or not np.isfinite(least):
-            raise UnstableStep(
-                f"the step of {dt:.3g} from t={t:.6g} leaves a cell with the mass {least:.3g} after {halvings} "
-                f"halvings; max|Q_ii|={self._at(t).max_rate:.3g} is out of range: use wider cells or a smaller box"
-            )
-        self.n_refused += 1
-        self.advance(t, dt / 2, 2, halvings + 1)
 
     def _march(self, t: float, dt: float, done: int, n_steps: int) -> tuple[int, int, float]:
         """March from step ``done``, one step if Q depends on time; return (steps taken, steps tried, smallest mass)."""
@@ -94,6 +64,9 @@ class Propagator:
     def _backward_euler(self, t: float, dt: float) -> None:
         backward_euler(np.array(self._at(t).exits), dt, self._factors_at(t, dt), self.masses, self.absorbed)
         self.n_steps += 1
+
+    def _max_rate(self, t: float) -> float:
+        return self._at(t).max_rate
 
     def _at(self, t: float) -> Generator:
         return self._generator(0.0 if self._constant else t)

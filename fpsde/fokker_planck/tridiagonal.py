@@ -5,6 +5,9 @@ each pivot is rebuilt from the known column sum (1, plus what leaves through an 
 number is ever subtracted, so every entry of (I - aQ)^-1 b with b >= 0 keeps its relative accuracy, far tails included,
 and nothing needs pivoting. The last cell is kept to the end: it collects the fill of the two corners of a ring, which
 is zero on a line.
+
+Every array over cells ``(n,)`` may as well be ``(n, lines)``, for many lines or rings side by side: rows take the place
+of numbers, and what there is one of for an end becomes ``(lines,)``.
 """
 
 from __future__ import annotations
@@ -25,9 +28,8 @@ def factorise(left, right, low_exit, high_exit, a):
 
     A pivot that is not positive (only where an exit rate is negative) leaves a negative or infinite 1/pivot.
     """
-    n = len(left)
-    last = n - 1
-    factors = np.empty((5, n))
+    last = len(left) - 1
+    factors = np.zeros((5, *left.shape))
     kept = 1.0 + a * low_exit  # column sum of the matrix that is left
     to_last = a * left[0]  # fill in the last row
     from_last = a * right[last]  # fill in the last column
@@ -36,12 +38,13 @@ def factorise(left, right, low_exit, high_exit, a):
         to_next = a * right[i]
         if i == last - 1:
             to_last += to_next
-            to_next = 0.0
+            to_next = 0.0 * to_next
             from_last += a * left[last]
         inverse = 1.0 / (kept + to_next + to_last)
         factors[0, i] = to_next * inverse
         factors[1, i] = inverse
-        factors[2, i] = a * left[i + 1] * inverse if i < last - 1 else 0.0
+        if i < last - 1:
+            factors[2, i] = a * left[i + 1] * inverse
         factors[3, i] = to_last * inverse
         factors[4, i] = from_last * inverse
         kept_last += from_last * kept * inverse
@@ -49,7 +52,6 @@ def factorise(left, right, low_exit, high_exit, a):
         step_back = a * left[i + 1] * inverse
         to_last *= step_back
         kept = 1.0 + step_back * kept
-    factors[:, last] = 0.0
     factors[1, last] = 1.0 / kept_last
     return factors
 
@@ -67,23 +69,42 @@ def solve(factors, b):
         collected += to_last[i] * y
     end = (b[last] + collected) * inverse[last]
     b[last] = end
-    u = 0.0
+    u = 0.0 * end  # nothing comes from beyond the end
     for i in range(last - 1, -1, -1):
         u = (inverse[i] * b[i] + from_last[i] * end) + pass_left[i] * u
         b[i] = u
 
 
 @kernel()
-def march(rates, exits, a, middle, end, masses, absorbed, n_steps, floor, fringe, extremes):
-    """Take up to ``n_steps`` steps of TR-BDF2 in place; return (steps taken, smallest mass after the last one tried).
+def tr_bdf2(rates, exits, a, middle, end, masses, new, current, lost):
+    """Write to ``new`` (n,) the masses after a step of TR-BDF2, to ``lost`` (2,) what entered the low and high wall.
 
-    With Q_0, Q_1, Q_2 the generators at the start, after GAMMA dt and at the end of a step, and a = STAGE dt,
+    With Q_0, Q_1, Q_2 the generators at the start, after GAMMA dt and at the end of the step, and a = STAGE dt,
 
         u = m + a (Q_0 m + Q_1 u),      m_new = m + a (WEIGHT (Q_0 m + Q_1 u) + Q_2 m_new).
 
     Both are solved with the factors of I - a Q_1 and I - a Q_2 (``middle``, ``end``). Then m_new is written once more
     as its equation says, in differences of edge currents: round-off in the solves repeats itself in every step of
-    a long run, and would let the mass drift.
+    a long run, and would let the mass drift. ``rates`` are those to the left and to the right (2, n) at the three
+    times, ``exits`` (2,) those into the low and the high wall; ``current`` (n + 1,) is room to work in.
+    """
+    current[:] = 0.0
+    lost[:] = 0.0
+    add_currents(rates[0], exits[0], a, masses, current, lost)
+    move(masses, current, lost, new)
+    solve(middle, new)
+    add_currents(rates[1], exits[1], a, new, current, lost)
+    current *= WEIGHT
+    lost *= WEIGHT
+    move(masses, current, lost, new)
+    solve(end, new)
+    add_currents(rates[2], exits[2], a, new, current, lost)
+    move(masses, current, lost, new)
+
+
+@kernel()
+def march(rates, exits, a, middle, end, masses, absorbed, n_steps, floor, fringe, extremes):
+    """Take up to ``n_steps`` steps of TR-BDF2 in place; return (steps taken, smallest mass after the last one tried).
 
     ``rates`` (3, 2, n) are those to the left and to the right at the three times, ``exits`` (3, 2) those into the low
     and the high wall. A step that would leave a mass below ``floor``, or a NaN, is not taken and ends the march.
@@ -91,22 +112,10 @@ def march(rates, exits, a, middle, end, masses, absorbed, n_steps, floor, fringe
     either end ever held.
     """
     n = len(masses)
-    u, new = np.empty(n), np.empty(n)
-    current, lost = np.empty(n + 1), np.empty(2)
+    new, current, lost = np.empty(n), np.empty(n + 1), np.empty(2)
     least = np.inf
     for done in range(n_steps):
-        current[:] = 0.0
-        lost[:] = 0.0
-        add_currents(rates[0], exits[0], a, masses, current, lost)
-        move(masses, current, lost, u)
-        solve(middle, u)
-        add_currents(rates[1], exits[1], a, u, current, lost)
-        current *= WEIGHT
-        lost *= WEIGHT
-        move(masses, current, lost, new)
-        solve(end, new)
-        add_currents(rates[2], exits[2], a, new, current, lost)
-        move(masses, current, lost, new)
+        tr_bdf2(rates, exits, a, middle, end, masses, new, current, lost)
         least = smallest(new)
         if not least >= floor:  # a NaN fills every cell, and is not >= anything
             return done, least
