@@ -200,6 +200,22 @@ class Chain:
         self.z, self.w = noise_rule(self.step, nodes)
         self.uniform = _row_of_uniform(self.step)
         self.x = grid(axes)
+        self._refuse_memory()
+
+    def _refuse_memory(self) -> None:
+        """AssertionError unless positions alone are a chain: what a step keeps follows from where it ends."""
+        d, dt = self.step.dim, 0.1
+        (constants,) = constant_rows(self.step, self.process, np.array([0.0, dt]))
+        z = np.repeat(self.z[:, :1], self.x.shape[1], axis=1)
+        state = self._state(self.x, 0.0)
+        after = self.advance(state, z, constants)
+        if self.scheme.start is None:
+            state[d:] += 7.0
+            kept, follows = self.advance(state, z, constants)[:d], after[:d]
+        else:
+            rows = slice(d, d + d * len(self.scheme.auxiliary))
+            kept, follows = after[rows], self._state(after[:d], dt)[rows]
+        assert np.allclose(kept, follows, rtol=1e-12, atol=1e-12), f"{self.scheme.name} remembers more than positions"
 
     def matrix(self, t: float, dt: float, *, seen: bool = False) -> np.ndarray:
         """Return P with (P u)_j = E u(x') from node j; ``seen``: of what observers see after the step instead of x'."""

@@ -12,6 +12,7 @@ from order_problems import WEAK
 
 from fpsde.processes.process import Process
 from fpsde.schemes import SCHEMES
+from fpsde.schemes.advance import Advance
 
 MU, SIGMA, H, STEPS = 0.3, 0.5, 0.25, 6
 GEOMETRIC = Process(drift=lambda x: MU * x, sigma=lambda x: SIGMA * x)
@@ -81,3 +82,15 @@ def test_more_nodes_change_nothing_that_an_order_sees(name: str) -> None:
         exact = exact_expectation(p.process, p.axes, p.observable, p.x0, t_end=p.t_end)
         found.append(chain.expectation(p.observable, p.x0, t_end=p.t_end, n_steps=8) - exact)
     assert found[0] == pytest.approx(found[1], rel=1e-3)
+
+
+@pytest.mark.parametrize("start", [None, lambda model, x, t: {"before": 0.0 * x}])
+def test_a_scheme_with_a_memory_is_no_chain_of_positions(start: Any) -> None:
+    def step(model: Any, x: Any, t: Any, dt: Any, noise: Any, aux: Any) -> Advance:
+        """Adams & Bashforth's drift: it remembers the last one."""
+        drift = model.drift(x, t)
+        return Advance(x + (1.5 * drift - 0.5 * aux["before"]) * dt + noise.dw, aux={"before": drift})
+
+    scheme = replace(SCHEMES["euler_maruyama"], step=step, auxiliary=("before",), start=start)
+    with pytest.raises(AssertionError, match="remembers more than positions"):
+        Chain(scheme, GEOMETRIC, (line(),))
