@@ -1,8 +1,18 @@
 """Fokker-Planck equations as Markov generators on cells."""
 
 from fpsde.fokker_planck.generator import Generator, assemble
+from fpsde.fokker_planck.natural_scale import scale_speed
 from fpsde.fokker_planck.refinement import Refined, evolve_refined
 from fpsde.fokker_planck.results import Evolution, Stationary
 from fpsde.fokker_planck.solver import FokkerPlanck
 
-__all__ = ["Evolution", "FokkerPlanck", "Generator", "Refined", "Stationary", "assemble", "evolve_refined"]
+__all__ = [
+    "Evolution",
+    "FokkerPlanck",
+    "Generator",
+    "Refined",
+    "Stationary",
+    "assemble",
+    "evolve_refined",
+    "scale_speed",
+]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from fpsde.errors import NotConverged
-from fpsde.fokker_planck.propagator import Propagator
+from fpsde.errors import InvalidInput, NotConverged
+from fpsde.fokker_planck.stepper import Stepper
+from fpsde.validation import finite, increasing, whole_steps
 
 #: Steps to the last time at the coarsest level of an automatic run, and the least between two times.
 COARSEST, FEWEST = 16, 4
@@ -17,43 +19,65 @@ COARSEST, FEWEST = 16, 4
 MOST_STEPS = 2**20
 
 
+def stops(t_start: Any, t_end: Any, times: Any) -> np.ndarray:
+    """Return the start, the times asked for and the end, ``(n_times + 1,)``."""
+    begin, end = finite("t_start", t_start), finite("t_end", t_end)
+    if not begin < end:
+        raise InvalidInput(f"t_end={end} must come after t_start={begin}")
+    between = np.empty(0) if times is None else increasing("times", times)
+    if len(between) and not begin < between[0] <= between[-1] <= end:
+        raise InvalidInput(f"times run from {between[0]} to {between[-1]}; they must lie in ({begin}, {end}]")
+    return np.unique(np.concatenate([[begin], between, [end]]))
+
+
+def steps_between(begin: float, end: float, dt: float) -> int:
+    """Return the whole number of steps of ``dt`` between two times."""
+    try:
+        return whole_steps(end - begin, dt)
+    except InvalidInput as error:
+        raise InvalidInput(f"from t={begin} to t={end}: {error}") from None
+
+
 @dataclass(frozen=True)
 class Trace:
-    """Masses ``(n_times, n)`` and absorbed mass ``(n_times, 2)`` at the times asked for, and what the monitors saw."""
+    """Masses ``(n_times, n)`` and absorbed mass at the times asked for, and what the monitors saw.
+
+    ``absorbed`` ``(n_times, n_ends)`` and ``edge`` have one entry for each end of the grid, low and high, axis by axis.
+    """
 
     masses: np.ndarray
     absorbed: np.ndarray
     minimum: float
-    edge: tuple[float, float]
+    edge: tuple[float, ...]
     dt: float
     n_steps: int
     n_refused: int
     time_error: float | None = None
 
 
-def trace(propagator: Propagator, times: np.ndarray, steps: np.ndarray) -> Trace:
+def trace(propagator: Stepper, times: np.ndarray, steps: np.ndarray) -> Trace:
     """Return the masses at ``times[1:]``, reached from ``times[0]`` in ``steps`` equal steps on each interval."""
     dts = np.diff(times) / steps
-    masses, absorbed = np.empty((len(dts), len(propagator.masses))), np.empty((len(dts), 2))
+    masses, absorbed = np.empty((len(dts), len(propagator.masses))), np.empty((len(dts), len(propagator.absorbed)))
     propagator.start(times[0], dts[0])
     propagator.advance(times[0] + dts[0], dts[0], int(steps[0]) - 1)
     for k, dt in enumerate(dts):
         if k > 0:
             propagator.advance(times[k], dt, int(steps[k]))
         masses[k], absorbed[k] = propagator.masses, propagator.absorbed
-    minimum, low, high = (float(value) for value in propagator.extremes)
+    minimum, *edge = (float(value) for value in propagator.extremes)
     return Trace(
         masses=masses,
         absorbed=absorbed,
         minimum=minimum,
-        edge=(low, high),
+        edge=tuple(edge),
         dt=float(dts[-1]),
         n_steps=propagator.n_steps,
         n_refused=propagator.n_refused,
     )
 
 
-def trace_to_tolerance(propagator: Callable[[], Propagator], times: np.ndarray, tolerance: float) -> Trace:
+def trace_to_tolerance(propagator: Callable[[], Stepper], times: np.ndarray, tolerance: float) -> Trace:
     """Return the trace of the first number of steps at which halving dt moves less than ``tolerance`` of the mass.
 
     The measure is the total variation distance, the largest over the times: it bounds the change of the probability of

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from fpsde.errors import InvalidInput
+from fpsde.fokker_planck.coefficients import diffusivity_at, half_cell_coefficients
 from fpsde.fokker_planck.sides import sides_of
 from fpsde.grid import Grid
 from fpsde.validation import finite
@@ -46,7 +47,7 @@ class Generator:
     ``left`` and ``right`` (n,) are the rates (1/time) from each cell to its neighbours; ``left[0]`` and ``right[-1]``
     lead across the seam of a periodic grid and are zero on all others. ``exits`` are the rates out of the first and
     the last cell through an absorbing wall. ``exponents`` are w on the n - 1 inner edges, and on the seam where there
-    is one: |w| is the Peclet number of the edge.
+    is one: |w| is the Peclet number of the edge. ``flux`` names the discretisation, for provenance.
     """
 
     grid: Grid
@@ -55,6 +56,7 @@ class Generator:
     exits: tuple[float, float]
     exponents: np.ndarray
     periodic: bool = False
+    flux: str = "Scharfetter-Gummel"
 
     def __post_init__(self) -> None:
         for name, rates in (("left", self.left), ("right", self.right)):
@@ -85,6 +87,13 @@ class Generator:
         return -out
 
     @property
+    def open_rates(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rates to the left and to the right on a line, each ``(n,)``, those into absorbing walls included."""
+        left, right = self.left.copy(), self.right.copy()
+        left[0], right[-1] = self.exits
+        return left, right
+
+    @property
     def max_rate(self) -> float:
         """The largest total rate out of a cell, max |Q_ii|, 1/time."""
         return float(np.max(-self.diag))
@@ -99,6 +108,13 @@ class Generator:
         change = np.roll(current, 1) - current
         change[0] -= self.exits[0] * masses[0]
         change[-1] -= self.exits[1] * masses[-1]
+        return change
+
+    def apply_transposed(self, u: np.ndarray) -> np.ndarray:
+        """Return Q^T u, ``(n,)``, in differences of u: the rate of change of a mean, going back in time."""
+        change = self.right * (np.roll(u, -1) - u) + self.left * (np.roll(u, 1) - u)
+        change[0] -= self.exits[0] * u[0]
+        change[-1] -= self.exits[1] * u[-1]
         return change
 
     def dense(self) -> np.ndarray:
@@ -129,7 +145,7 @@ def assemble(process: Any, grid: Grid, t: float = 0.0) -> Generator:
     sides = sides_of(process.domain, grid)
     t = finite("t", t)
     half = 0.5 * grid.widths
-    q = _diffusivity(process, grid.centres, t) / grid.widths  # q_i = D_i p_i for a unit of mass in cell i
+    q = diffusivity_at(process, grid.centres, t) / grid.widths  # q_i = D_i p_i for a unit of mass in cell i
     to_low, to_high = _half_cell_exponents(process, grid, t)
     w = to_high + np.roll(to_low, -1)  # (n,): edge i joins cell i to i + 1, the last edge is the seam
     length = half + np.roll(half, -1)
@@ -144,29 +160,5 @@ def assemble(process: Any, grid: Grid, t: float = 0.0) -> Generator:
 
 def _half_cell_exponents(process: Any, grid: Grid, t: float) -> np.ndarray:
     """Return the integrals of mu/D over the lower and the upper half of each cell, ``(2, n)``."""
-    half = 0.5 * grid.widths
-    steps = HALF_NODES[:, None] * half
-    x = np.stack([grid.centres - steps, grid.centres + steps]).ravel()  # (2 * nodes * n,)
-    ratio = _drift(process, x, t) / _diffusivity(process, x, t)
-    return half * np.einsum("k,skn->sn", HALF_WEIGHTS, ratio.reshape(2, len(HALF_NODES), -1))
-
-
-def _drift(process: Any, x: np.ndarray, t: float) -> np.ndarray:
-    mu = np.broadcast_to(np.asarray(process.ito_drift(x, t), dtype=float), x.shape)
-    _refuse_where(~np.isfinite(mu), x, t, f"the drift of {process.name}", mu, "be finite")
-    return mu
-
-
-def _diffusivity(process: Any, x: np.ndarray, t: float) -> np.ndarray:
-    d = np.broadcast_to(np.asarray(process.diffusivity(x, t), dtype=float), x.shape)
-    _refuse_where(~(np.isfinite(d) & (d > 0)), x, t, f"the diffusivity of {process.name}", d, "be finite and positive")
-    return d
-
-
-def _refuse_where(bad: np.ndarray, x: np.ndarray, t: float, what: str, values: np.ndarray, must: str) -> None:
-    if bad.any():
-        worst = int(np.argmax(bad))
-        raise InvalidInput(
-            f"{what} is {values[worst]} at x={x[worst]}, t={t} ({np.count_nonzero(bad)} of {len(x)} points); "
-            f"inside the grid it must {must}"
-        )
+    mu, d = half_cell_coefficients(process, grid, t, HALF_NODES)
+    return 0.5 * grid.widths * np.einsum("k,skn->sn", HALF_WEIGHTS, mu / d)

@@ -47,7 +47,7 @@ class Evolution:
     minimum: float
     time_error: float | None
     outside: float
-    edge: tuple[float, float]
+    edge: tuple[float, ...]
     peclet: float
     dt: float
     n_steps: int

@@ -10,6 +10,8 @@ from fpsde.grid import Grid
 
 #: A grid end within this fraction of the grid's length of a domain end is that end.
 SAME_POINT = 1e-12
+#: One cell in so many, at each cut end, is watched: what lies there is about what would lie beyond.
+FRINGE = 50
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,11 @@ class Sides:
     @property
     def absorbing(self) -> tuple[bool, bool]:
         return self.walls[0] is Wall.ABSORBING, self.walls[1] is Wall.ABSORBING
+
+    def fringe(self, cells: int) -> tuple[int, int]:
+        """Return how many of the outermost of ``cells`` are watched at each end: none at an end of the domain."""
+        watched = max(1, cells // FRINGE)
+        return watched * self.cut[0], watched * self.cut[1]
 
 
 def sides_of(domain: Interval, grid: Grid) -> Sides:

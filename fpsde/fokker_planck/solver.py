@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -10,20 +11,44 @@ import numpy as np
 
 from fpsde.density import CellLaw, Law
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck.evolution import Trace, trace, trace_to_tolerance
+from fpsde.fokker_planck.backward import (
+    BackwardPropagator,
+    Expectation,
+    carried_back,
+    carried_back_to_tolerance,
+    final_values,
+)
+from fpsde.fokker_planck.evolution import Trace, steps_between, stops, trace, trace_to_tolerance
+from fpsde.fokker_planck.exact_in_time import trace_by_modes, trace_by_uniformisation
 from fpsde.fokker_planck.generator import Assemble, Generator, assemble
 from fpsde.fokker_planck.initial import HELD, Start, starting_masses
+from fpsde.fokker_planck.passage import (
+    PassageLaw,
+    PassageTime,
+    Splitting,
+    hitting_probability,
+    law_of_passage,
+    mean_passage,
+    piece_with,
+    pieces_to,
+    refuse_other_walls,
+    time_at_cut_ends,
+)
 from fpsde.fokker_planck.propagator import Propagator
 from fpsde.fokker_planck.results import Evolution, Stationary, peclet_number, provenance
 from fpsde.fokker_planck.sides import Sides, sides_of
+from fpsde.fokker_planck.spectrum import Modes, residuals, spectrum
+from fpsde.fokker_planck.start_function import StartFunction
 from fpsde.fokker_planck.stationary_law import stationary_masses
+from fpsde.fokker_planck.stopping import pieces, stop
+from fpsde.fokker_planck.thermodynamics import Thermodynamics, thermodynamics
 from fpsde.grid import Grid
-from fpsde.validation import finite, increasing, positive, whole_steps
+from fpsde.validation import finite, increasing, positive
 
 #: Where neither dt nor tolerance is given, halving dt may move this fraction of the mass.
 TOLERANCE = 1e-6
-#: One cell in so many, at each cut end, is watched: what lies there is about what would lie beyond.
-FRINGE = 50
+#: A range of f below it counts as this, where the tolerance is a part of the range.
+TINY = 1e-300
 
 
 @dataclass(frozen=True)
@@ -86,11 +111,40 @@ class FokkerPlanck:
         NotConverged
             a tolerance that is not reached
         """
-        stops = _stops(t_start, t_end, times)
+        when = stops(t_start, t_end, times)
         start = starting_masses(x0, self.grid, self._sides)
-        found = self._trace(start, stops, dt, tolerance)
+        found = self._trace(start, when, dt, tolerance)
         self._refuse_at_ends(found.edge)
-        return self._evolution(found, start, stops)
+        return self._evolution(found, start, when, "TR-BDF2")
+
+    def evolve_by_modes(self, x0: float | Law, *, t_end: float, t_start: float = 0.0, times: Any = None) -> Evolution:
+        """Return what :meth:`evolve` returns, exact in time, from all modes of a line (absorbing walls included).
+
+        ``time_error`` bounds what round-off makes of a mass; masses may be negative by as much. The cost grows as n^2
+        to n^3 with the cells, and not at all with time. ``edge`` is read at the times asked for.
+
+        Raises
+        ------
+        InvalidInput
+            as :meth:`evolve`; if coefficients depend on time; on a ring; or if the start lies so deep in the tails of
+            the stationary law that round-off could exceed 1e-10.
+        """
+        return self._at_once(trace_by_modes, "all modes", x0, stops(t_start, t_end, times))
+
+    def evolve_by_uniformisation(
+        self, x0: float | Law, *, t_end: float, t_start: float = 0.0, times: Any = None
+    ) -> Evolution:
+        """Return what :meth:`evolve` returns, exact in time, as a sum of non-negative terms over numbers of jumps.
+
+        Positive by construction, on lines and rings; the cost is about t_end max|Q_ii| products with Q (``n_steps``),
+        which grows as 1/h^2. ``edge`` is read at the times asked for.
+
+        Raises
+        ------
+        InvalidInput
+            as :meth:`evolve`; if coefficients depend on time; or for more than 2e8 products.
+        """
+        return self._at_once(trace_by_uniformisation, "uniformisation", x0, stops(t_start, t_end, times))
 
     def stationary(self) -> Stationary:
         """Return the stationary law: products of rate ratios on a line, the cyclic formula on a ring, driven or not.
@@ -101,15 +155,12 @@ class FokkerPlanck:
             if the process depends on time, a wall absorbs, the law reaches a cut end of the grid (as it does where
             a process has no stationary law), or a rate underflows.
         """
-        name = self.process.name
-        if self.process.time_dependent:
-            raise InvalidInput(f"{name} depends on time and has no stationary law; use evolve")
+        self._refuse_time_dependence("has no stationary law; use evolve")
         if any(self._sides.absorbing):
-            raise InvalidInput(f"{name} is absorbed at a wall and leaves no stationary law; use evolve")
+            raise InvalidInput(f"{self.process.name} is absorbed at a wall and leaves no stationary law; use evolve")
         q = self.generator()
         masses = stationary_masses(q)
-        low, high = self._fringe
-        edge = float(masses[:low].sum()), float(masses[len(masses) - high :].sum())
+        edge = self._at_ends(masses)
         self._refuse_at_ends(edge)
         return Stationary(
             law=CellLaw(self.grid, masses),
@@ -117,8 +168,209 @@ class FokkerPlanck:
             current=float(q.currents(masses)[: len(q.exponents)].mean()),
             edge=edge,
             peclet=peclet_number(q, masses),
-            provenance=provenance(self.process, q, "Scharfetter-Gummel, cells censored one by one"),
+            provenance=provenance(self.process, q, f"{q.flux}, cells censored one by one"),
         )
+
+    def modes(self, count: int) -> Modes:
+        """Return the ``count`` slowest modes: rates of decay, left and right eigenfunctions.
+
+            Q r = -lambda r,    Q^T l = -lambda l
+
+        On a line each rate is found to its own last digits, however small it is against the others (bisection on the
+        rates of the generator), in a time that grows as count * cells. Rings are solved as dense matrices: real rates
+        where detailed balance holds, complex ones where the ring is driven (one mode more where the last is half of a
+        pair). A stationary law is not counted as a mode; where a wall absorbs, the first mode is quasi-stationary.
+
+        Raises
+        ------
+        InvalidInput
+            if coefficients depend on time; for more modes than cells; a ring of more than 2000 cells; a rate that
+            underflows; a stationary law (where a wall absorbs, a first mode) that reaches a cut end of the grid.
+        """
+        self._refuse_time_dependence("has no modes")
+        q = self.generator()
+        found = spectrum(q, count)
+        shapes = [r / r.sum() for r in np.abs(found.right)]
+        self._refuse_at_ends(self._at_ends(shapes[0] if found.stationary is None else found.stationary))
+        return Modes(
+            grid=self.grid,
+            eigenvalues=found.eigenvalues,
+            left=found.left,
+            right=found.right,
+            stationary=found.stationary,
+            residual=residuals(q, found),
+            edge=np.array([max(self._at_ends(r)) for r in shapes]),
+            peclet=np.array([peclet_number(q, r) for r in shapes]),
+            provenance=provenance(self.process, q, f"{q.flux}, {found.method}"),
+        )
+
+    def expectation(
+        self,
+        f: Callable[[np.ndarray], np.ndarray],
+        *,
+        t_end: float,
+        t_start: float = 0.0,
+        dt: float | None = None,
+        tolerance: float | None = None,
+    ) -> Expectation:
+        """Return u(x) = E[f(X_(t_end)) | X_(t_start) = x] for the starting points x of all cells at once.
+
+        The backward equation -du/dt = Q^T u, u = f at t_end, by TR-BDF2 with a damped start. Particles that a wall has
+        absorbed count with f there. ``f`` takes and returns arrays. With ``dt`` (which must divide the time) steps are
+        of that length; without it dt is halved until that moves no value by more than ``tolerance`` (1e-6 of the range
+        of f, if not given). Near a cut end of the grid the result is that of a reflecting wall there.
+
+        Raises
+        ------
+        InvalidInput
+            bad times; dt together with tolerance; an f that is not finite on the grid
+        UnstableStep, NotConverged
+            as :meth:`evolve`
+        """
+        begin, end = stops(t_start, t_end, None).tolist()
+        values = final_values(f, self.grid.centres)
+        absorbing = np.array(self._sides.absorbing)
+        at_walls = np.where(
+            absorbing, final_values(f, np.where(absorbing, self.grid.faces[[0, -1]], values[[0, -1]])), 0
+        )
+
+        def propagator() -> BackwardPropagator:
+            return BackwardPropagator(self._generators(begin), values, at_walls)
+
+        moved = None
+        if dt is not None and tolerance is not None:
+            raise InvalidInput(f"dt={dt} and tolerance={tolerance} were both given; give one of them")
+        if dt is not None:
+            n_steps = steps_between(begin, end, dt)
+            found = carried_back(propagator, begin, end, n_steps)
+        else:
+            wanted = TOLERANCE * max(float(np.ptp(values)), TINY) if tolerance is None else tolerance
+            found, n_steps, moved = carried_back_to_tolerance(propagator, begin, end, positive("tolerance", wanted))
+        q = self.generator(begin)
+        points = [(self.grid.faces[[0, -1]][absorbing], at_walls[absorbing]), (self.grid.centres, found.u)]
+        return Expectation(
+            function=StartFunction.of(points, self._turn),
+            values=found.u,
+            time_error=moved,
+            dt=(end - begin) / n_steps,
+            n_steps=found.n_steps,
+            n_refused=found.n_refused,
+            provenance=provenance(self.process, q, f"{q.flux}, TR-BDF2 backward"),
+        )
+
+    def passage_time(self, x0: float, target: Any = None) -> PassageTime:
+        """Return mean and variance of the first time at ``target``, from ``x0`` and as functions of the start.
+
+            -Q^T tau = 1,    -Q^T tau_2 = 2 tau        (0 at the target)
+
+        ``target`` is a level, an interval (low, high), or None: the absorbing walls of the process. The grid is cut at
+        the target, which becomes an absorbing wall at a face (cells keep their widths), so that the order in the cell
+        width is 2 wherever it lies. Nothing is subtracted: passages over barriers of hundreds of kT keep their digits.
+
+        Raises
+        ------
+        InvalidInput
+            if coefficients depend on time; a target or a start off the grid; a start in the target; a wall that absorbs
+            before the target is reached; more than 1e-6 of the time spent at a cut end of the grid.
+        """
+        self._refuse_time_dependence("has passage times that depend on when it starts; use passage_law")
+        found = pieces_to(self.process, self.grid, None if target is None else stop("target", target, self.grid))
+        here, at = piece_with(found, x0, self.grid)
+        refuse_other_walls(here)
+        means, seconds, q = mean_passage(found, here, self.assemble)
+        edge = time_at_cut_ends(q, here, at)
+        mean = float(means(at))
+        return PassageTime(
+            mean=mean,
+            variance=float(seconds(at)) - mean**2,
+            x0=float(x0),
+            means=means,
+            second_moments=seconds,
+            edge=edge,
+            provenance=provenance(here.process, q, f"{q.flux}, backward equation"),
+        )
+
+    def passage_law(
+        self, x0: float, target: Any = None, *, times: Any, t_start: float = 0.0, tolerance: float | None = None
+    ) -> PassageLaw:
+        """Return the law of the first time at ``target`` from ``x0``: survival P(T > t) and density at ``times``.
+
+        ``times`` are counted from ``t_start``, as the time T is. ``target`` as of :meth:`passage_time`. The law is
+        evolved with the target as an absorbing wall, to ``tolerance`` as in :meth:`evolve`; a process with an absorbing
+        wall of its own may never arrive, and keeps that part of its probability out of ``arrived``.
+
+        Raises
+        ------
+        InvalidInput
+            bad times; a target or a start off the grid; a start in the target; as :meth:`evolve`
+        """
+        after = increasing("times", times)
+        if after[0] <= 0:
+            raise InvalidInput(f"times begin at {after[0]}; a passage takes a positive time, counted from t_start")
+        found = pieces_to(self.process, self.grid, None if target is None else stop("target", target, self.grid))
+        here, at = piece_with(found, x0, self.grid)
+        solver = replace(self, process=here.process, grid=here.grid)
+        begin = finite("t_start", t_start)
+        run = solver.evolve(at, t_start=begin, t_end=begin + after[-1], times=begin + after, tolerance=tolerance)
+        return law_of_passage(here, solver.generator, run, after)
+
+    def committor(self, a: Any, b: Any) -> StartFunction:
+        """Return q(x), the probability to reach ``b`` before ``a`` from x: 0 on a, 1 on b.
+
+            -Q^T q = 0
+
+        ``a`` and ``b`` are levels or intervals (low, high) that do not meet; a particle that an absorbing wall takes
+        first reaches neither. In natural scale (``assemble=scale_speed``) it is exact at the centres of the cells.
+
+        Raises
+        ------
+        InvalidInput
+            if coefficients depend on time; sets off the grid, or that meet.
+        """
+        self._refuse_time_dependence("has committors that depend on when it starts")
+        sets = {name: stop(name, where, self.grid) for name, where in (("a", a), ("b", b))}
+        order = sorted(sets, key=lambda name: sets[name])
+        first, second = (sets[name] for name in order)
+        if first[1] >= second[0]:
+            raise InvalidInput(f"a={sets['a']} and b={sets['b']} meet; give two sets with a gap between them")
+        found = pieces(self.process, self.grid, [first, second])
+        return hitting_probability(found, [float(name == "b") for name in order], self.assemble)
+
+    def splitting(self, x0: float) -> Splitting:
+        """Return the probabilities to end at the low and at the high of two absorbing walls, from ``x0``.
+
+        Raises
+        ------
+        InvalidInput
+            unless both walls absorb and x0 lies between them; if coefficients depend on time.
+        """
+        self._refuse_time_dependence("has splitting probabilities that depend on when it starts; use evolve")
+        if self._sides.absorbing != (True, True):
+            raise InvalidInput(
+                f"{self.process.name} is not absorbed at both ends of the grid; use committor for two sets inside it"
+            )
+        ends = self.grid.faces[[0, -1]].tolist()
+        found = pieces(self.process, self.grid, [(end, end) for end in ends])
+        _, at = piece_with(found, x0, self.grid)
+        to_high, to_low = (hitting_probability(found, values, self.assemble) for values in ((0.0, 1.0), (1.0, 0.0)))
+        return Splitting(float(to_low(at)), float(to_high(at)), to_high)
+
+    def thermodynamics(self, law: CellLaw, *, t: float = 0.0) -> Thermodynamics:
+        """Return the currents of a law at time ``t``, its entropy production and its free energy.
+
+        ``law`` lies on the grid of this solver, as those of :meth:`evolve` and :meth:`stationary` do.
+
+        Raises
+        ------
+        InvalidInput
+            if it does not.
+        """
+        if not isinstance(law, CellLaw) or not np.array_equal(law.grid.faces, self.grid.faces):
+            raise InvalidInput(
+                f"thermodynamics needs a law on the cells of this solver's grid, not {type(law).__name__}; "
+                "give one of evolve or stationary"
+            )
+        return thermodynamics(self.generator(t), law.masses)
 
     @property
     def _sides(self) -> Sides:
@@ -126,27 +378,49 @@ class FokkerPlanck:
 
     @property
     def _fringe(self) -> tuple[int, int]:
-        """The number of outermost cells that are watched at each end: none where the end is that of the domain."""
-        cells = max(1, self.grid.shape[0] // FRINGE)
-        low, high = self._sides.cut
-        return cells * low, cells * high
+        return self._sides.fringe(self.grid.shape[0])
 
-    def _trace(self, start: Start, stops: np.ndarray, dt: float | None, tolerance: float | None) -> Trace:
+    @property
+    def _turn(self) -> float | None:
+        return self.process.domain.length if self._sides.periodic else None
+
+    def _at_ends(self, masses: np.ndarray) -> tuple[float, float]:
+        """Return the mass in the cells that are watched at each end."""
+        low, high = self._fringe
+        return float(masses[:low].sum()), float(masses[len(masses) - high :].sum())
+
+    def _refuse_time_dependence(self, what: str) -> None:
+        if self.process.time_dependent:
+            raise InvalidInput(f"{self.process.name} depends on time and {what}")
+
+    def _generators(self, t_start: float) -> Callable[[float], Generator]:
+        """Return Q as a function of time; one and the same where coefficients do not depend on it."""
+        if self.process.time_dependent:
+            return self.generator
+        q = self.generator(t_start)
+        return lambda _: q
+
+    def _at_once(self, method: Callable[..., Trace], name: str, x0: float | Law, when: np.ndarray) -> Evolution:
+        self._refuse_time_dependence("is not carried exactly in time; use evolve")
+        start = starting_masses(x0, self.grid, self._sides)
+        found = method(self.generator(when[0]), start, when, self._fringe)
+        self._refuse_at_ends(found.edge)
+        return self._evolution(found, start, when, name)
+
+    def _trace(self, start: Start, when: np.ndarray, dt: float | None, tolerance: float | None) -> Trace:
         if dt is None:
             wanted = positive("tolerance", TOLERANCE if tolerance is None else tolerance)
-            return trace_to_tolerance(lambda: self._propagator(start, stops), stops, wanted)
+            return trace_to_tolerance(lambda: self._propagator(start, when), when, wanted)
         if tolerance is not None:
             raise InvalidInput(f"dt={dt} and tolerance={tolerance} were both given; give one of them")
-        steps = np.array([_steps_between(*interval, dt) for interval in pairwise(stops.tolist())])
-        return trace(self._propagator(start, stops), stops, steps)
+        steps = np.array([steps_between(*interval, dt) for interval in pairwise(when.tolist())])
+        return trace(self._propagator(start, when), when, steps)
 
-    def _propagator(self, start: Start, stops: np.ndarray) -> Propagator:
-        if self.process.time_dependent:
-            return Propagator(self.generator, start, constant=False, fringe=self._fringe)
-        q = self.generator(stops[0])
-        return Propagator(lambda _: q, start, constant=True, fringe=self._fringe)
+    def _propagator(self, start: Start, when: np.ndarray) -> Propagator:
+        generators = self._generators(when[0])
+        return Propagator(generators, start, constant=not self.process.time_dependent, fringe=self._fringe)
 
-    def _refuse_at_ends(self, edge: tuple[float, float]) -> None:
+    def _refuse_at_ends(self, edge: tuple[float, ...]) -> None:
         faces = self.grid.faces
         for end, mass, cells in zip(("low", "high"), edge, self._fringe, strict=True):
             if mass > HELD:
@@ -155,15 +429,15 @@ class FokkerPlanck:
                     f"in the {cells} outermost cell(s) at its {end} end, where at most {HELD:g} may; extend the grid"
                 )
 
-    def _evolution(self, found: Trace, start: Start, stops: np.ndarray) -> Evolution:
+    def _evolution(self, found: Trace, start: Start, when: np.ndarray, method: str) -> Evolution:
         absorbed = found.absorbed * self._sides.absorbing  # what leaves through a wall of another kind is lost
         totals = found.masses.sum(axis=1) + absorbed.sum(axis=1)
         laws = tuple(self._law(m, a) for m, a in zip(found.masses, absorbed, strict=True))
-        q = self.generator(stops[-1])
+        q = self.generator(when[-1])
         return Evolution(
             law=laws[-1],
             laws=laws,
-            times=tuple(stops[1:].tolist()),
+            times=tuple(when[1:].tolist()),
             absorbed=(float(absorbed[-1, 0]), float(absorbed[-1, 1])),
             mass_error=float(np.abs(totals - start.total).max()),
             minimum=found.minimum,
@@ -174,27 +448,9 @@ class FokkerPlanck:
             dt=found.dt,
             n_steps=found.n_steps,
             n_refused=found.n_refused,
-            provenance=provenance(self.process, q, "Scharfetter-Gummel, TR-BDF2"),
+            provenance=provenance(self.process, q, f"{q.flux}, {method}"),
         )
 
     def _law(self, masses: np.ndarray, absorbed: np.ndarray) -> CellLaw:
         ends = zip(self.grid.faces[[0, -1]].tolist(), absorbed.tolist(), self._sides.absorbing, strict=True)
         return CellLaw(self.grid, masses, tuple((x, mass) for x, mass, absorbs in ends if absorbs))
-
-
-def _stops(t_start: Any, t_end: Any, times: Any) -> np.ndarray:
-    """Return the start, the times asked for and the end, ``(n_times + 1,)``."""
-    begin, end = finite("t_start", t_start), finite("t_end", t_end)
-    if not begin < end:
-        raise InvalidInput(f"t_end={end} must come after t_start={begin}")
-    between = np.empty(0) if times is None else increasing("times", times)
-    if len(between) and not begin < between[0] <= between[-1] <= end:
-        raise InvalidInput(f"times run from {between[0]} to {between[-1]}; they must lie in ({begin}, {end}]")
-    return np.unique(np.concatenate([[begin], between, [end]]))
-
-
-def _steps_between(begin: float, end: float, dt: float) -> int:
-    try:
-        return whole_steps(end - begin, dt)
-    except InvalidInput as error:
-        raise InvalidInput(f"from t={begin} to t={end}: {error}") from None

@@ -38,6 +38,11 @@ def stationary_masses(generator: Generator) -> np.ndarray:
     return masses / masses.sum()
 
 
+def reversible_logs(generator: Generator) -> np.ndarray:
+    """Return logarithms of the unnormalised masses ``(n,)`` in detailed balance on a line: sums of rate ratios."""
+    return np.concatenate([[0.0], np.cumsum(np.log(generator.lower) - np.log(generator.upper))])
+
+
 @kernel()
 def log_stationary(left, right):
     """Return logarithms of unnormalised stationary masses ``(n,)``, given those of the rates to the left and right."""

@@ -1,0 +1,146 @@
+"""Masses at later times without steps of time: two oracles for the step method, and for each other.
+
+*By modes*: m(t) = sqrt(m_s) V e^(-lambda t) V^T (m(0)/sqrt(m_s)), with all eigenvectors V of the symmetrised generator.
+It needs detailed balance (a line, absorbing walls included), and loses digits where m(0) lies at small m_s.
+
+*By uniformisation* (Jensen 1953): exp(tQ) m = sum_k Poisson(k; L t) (1 + Q/L)^k m with L = max|Q_ii|. Nothing is ever
+subtracted: every mass keeps its relative accuracy, and what is missing of the total is the truncation error. The cost
+is about L t products with Q.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import linalg
+
+from fpsde.errors import InvalidInput
+from fpsde.fokker_planck.evolution import Trace
+from fpsde.fokker_planck.generator import Generator
+from fpsde.fokker_planck.initial import Start
+from fpsde.fokker_planck.stationary_law import reversible_logs
+from fpsde.jit import kernel
+
+#: Largest error that round-off may make of a mass in an expansion in modes.
+ROUND_OFF = 1e-10
+#: Jumps L t in one sum; its Poisson weights begin at e^-256 and are cut where they fall below 1e-20.
+JUMPS, NEGLIGIBLE = 256.0, 1e-20
+#: A run of more jumps than this is refused: some minutes on a few hundred cells.
+MOST_JUMPS = 2e8
+
+
+def trace_by_modes(generator: Generator, start: Start, times: np.ndarray, fringe: tuple[int, int]) -> Trace:
+    """Return the masses at ``times[1:]``, counted from ``times[0]``, by all modes of a line.
+
+    Raises InvalidInput on a ring, and where the start lies so far below the peak of the stationary law that round-off
+    could exceed ``ROUND_OFF``.
+    """
+    if generator.periodic:
+        raise InvalidInput("a ring may be driven and is not expanded in modes here; use evolve_by_uniformisation")
+    logs = reversible_logs(generator)
+    root = np.exp(0.5 * (logs - logs.max()))
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        scaled = np.where(start.masses == 0, 0.0, start.masses / root)
+        error = float(np.finfo(float).eps * np.sqrt(scaled @ scaled))
+    if not error < ROUND_OFF:
+        i = int(np.argmax(np.abs(scaled)))
+        raise InvalidInput(
+            f"the start has mass at x={generator.grid.centres[i]:.6g}, where the stationary law is "
+            f"{np.exp(logs[i] - logs.max()):.3g} of its largest: an expansion in modes would be off by {error:.3g}; "
+            "use evolve, or evolve_by_uniformisation"
+        )
+    rates, vectors = linalg.eigh_tridiagonal(-generator.diag, -np.sqrt(generator.lower * generator.upper))
+    rates[0] = max(rates[0], 0.0) if max(generator.exits) > 0 else 0.0
+    weights = vectors.T @ scaled
+    elapsed = (times[1:] - times[0])[:, None]
+    masses = (np.exp(-rates * elapsed) * weights) @ vectors.T * root
+    spent = np.where(rates * elapsed < 1e-8, elapsed, -np.expm1(-rates * elapsed) / np.where(rates > 0, rates, 1.0))
+    stays = (spent * weights) @ vectors.T * root  # the time spent in each cell
+    absorbed = start.absorbed + stays[:, [0, -1]] * np.array(generator.exits)
+    return _seen(masses, absorbed, start, times, fringe, n_steps=1, time_error=error)
+
+
+def trace_by_uniformisation(generator: Generator, start: Start, times: np.ndarray, fringe: tuple[int, int]) -> Trace:
+    """Return the masses at ``times[1:]``, counted from ``times[0]``, as sums of non-negative terms.
+
+    Raises InvalidInput for more than ``MOST_JUMPS`` jumps of a particle in the fastest cell.
+    """
+    rate = generator.max_rate
+    jumps = rate * (times[-1] - times[0])
+    if not jumps < MOST_JUMPS:
+        raise InvalidInput(
+            f"max|Q_ii|={rate:.3g} makes {jumps:.3g} jumps up to t={times[-1]}, more than {MOST_JUMPS:.3g}; "
+            "use evolve, or wider cells"
+        )
+    masses, absorbed = start.masses.copy(), start.absorbed.copy()
+    rows, walls, products = [], [], 0
+    for dt in np.diff(times):
+        pieces = int(np.ceil(rate * dt / JUMPS))
+        products += uniformise(
+            generator.left, generator.right, np.array(generator.exits), rate, dt / pieces, pieces, masses, absorbed
+        )
+        rows.append(masses.copy())
+        walls.append(absorbed.copy())
+    return _seen(
+        np.array(rows), np.array(walls), start, times, fringe, n_steps=products, time_error=NEGLIGIBLE * products
+    )
+
+
+def _seen(
+    masses: np.ndarray,
+    absorbed: np.ndarray,
+    start: Start,
+    times: np.ndarray,
+    fringe: tuple[int, int],
+    *,
+    n_steps: int,
+    time_error: float,
+) -> Trace:
+    low, high = fringe
+    n = masses.shape[1]
+    return Trace(
+        masses=masses,
+        absorbed=absorbed,
+        minimum=float(min(start.masses.min(), masses.min())),
+        edge=(float(masses[:, :low].sum(axis=1).max()), float(masses[:, n - high :].sum(axis=1).max())),
+        dt=float(times[-1] - times[-2]),
+        n_steps=n_steps,
+        n_refused=0,
+        time_error=time_error,
+    )
+
+
+@kernel()
+def uniformise(left, right, exits, rate, dt, pieces, masses, absorbed):
+    """Replace masses and absorbed mass by those after ``pieces`` times ``dt``; return the number of products."""
+    n = len(masses)
+    jumps = rate * dt
+    stay = 1.0 - (left + right) / rate
+    stay[0] -= exits[0] / rate
+    stay[n - 1] -= exits[1] / rate
+    for i in range(n):
+        stay[i] = max(stay[i], 0.0)  # of the fastest cell: zero, but for round-off
+    to_left, to_right = left / rate, right / rate
+    term, new = np.empty(n), np.empty(n)
+    products = 0
+    for _ in range(pieces):
+        term[:] = masses
+        low, high = 0.0, 0.0  # absorbed by the first k jumps
+        weight = np.exp(-jumps)
+        masses *= weight
+        k = 0
+        while k <= jumps or weight > NEGLIGIBLE:
+            low += exits[0] / rate * term[0]
+            high += exits[1] / rate * term[n - 1]
+            for i in range(1, n - 1):
+                new[i] = stay[i] * term[i] + to_right[i - 1] * term[i - 1] + to_left[i + 1] * term[i + 1]
+            new[0] = stay[0] * term[0] + to_right[n - 1] * term[n - 1] + to_left[1] * term[1]
+            new[n - 1] = stay[n - 1] * term[n - 1] + to_right[n - 2] * term[n - 2] + to_left[0] * term[0]
+            term, new = new, term
+            k += 1
+            weight *= jumps / k
+            for i in range(n):
+                masses[i] += weight * term[i]
+            absorbed[0] += weight * low
+            absorbed[1] += weight * high
+            products += 1
+    return products

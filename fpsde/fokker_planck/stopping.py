@@ -1,0 +1,109 @@
+"""A process that is stopped at levels or intervals: the pieces of the line or ring between them, each with its grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from fpsde.domain import Interval, Wall
+from fpsde.errors import InvalidInput
+from fpsde.grid import Grid
+from fpsde.validation import finite, increasing
+
+#: What is shorter than this fraction of the grid has no length.
+NOTHING = 1e-12
+#: A piece gets at least so many cells, however short it is.
+FEWEST = 3
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """``process`` on ``domain``, a part of its own: where the process has no end, it is stopped (an absorbing wall)."""
+
+    process: Any
+    domain: Interval
+    dim: int = 1
+
+    @property
+    def name(self) -> str:
+        return self.process.name
+
+    @property
+    def time_dependent(self) -> bool:
+        return self.process.time_dependent
+
+    def ito_drift(self, x: np.ndarray, t: float) -> np.ndarray:
+        return self.process.ito_drift(self._at_home(x), t)
+
+    def diffusivity(self, x: np.ndarray, t: float) -> np.ndarray:
+        return self.process.diffusivity(self._at_home(x), t)
+
+    def _at_home(self, x: np.ndarray) -> np.ndarray:
+        """Return x, turned back into the domain of a ring."""
+        own = self.process.domain
+        return own.low + (x - own.low) % own.length if own.periodic else x
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The process between two stops, or a stop and an end of the grid; ``stops`` are their numbers, None for an end."""
+
+    process: Stopped
+    grid: Grid
+    stops: tuple[int | None, int | None]
+
+
+def stop(name: str, where: Any, grid: Grid) -> tuple[float, float]:
+    """Return a level or an interval (low, high) as an interval; InvalidInput unless it lies on the grid."""
+    low, high = (where, where) if np.ndim(where) == 0 else tuple(increasing(name, where)[[0, -1]])
+    if np.ndim(where) != 0 and len(where) != 2:
+        raise InvalidInput(f"{name}={where!r} has {len(where)} numbers; give a level, or an interval (low, high)")
+    low, high = finite(name, low), finite(name, high)
+    first, last = float(grid.faces[0]), float(grid.faces[-1])
+    if not first <= low <= high <= last:
+        given = f"{low}" if low == high else f"({low}, {high})"
+        raise InvalidInput(
+            f"{name}={given} does not lie on the grid [{first}, {last}]; extend the grid, or move {name}"
+        )
+    return low, high
+
+
+def pieces(process: Any, grid: Grid, stops: Sequence[tuple[float, float]]) -> list[Piece]:
+    """Return the pieces of the grid outside of the ``stops``, which are disjoint, at least one, and sorted.
+
+    Each has the widths of the grid's own cells, moved so that the stop is at a face: the last cell is as wide as its
+    neighbours, and errors shrink regularly when the grid is refined.
+    """
+    domain, faces = process.domain, grid.faces
+    numbers: list[int | None] = list(range(len(stops)))
+    if domain.periodic:
+        turned = (stops[0][0] + domain.length, stops[0][1] + domain.length)
+        faces = np.concatenate([faces, faces[1:] + domain.length])
+        around, marks = [*stops, turned], [*numbers, 0]
+    else:
+        around = [(-np.inf, float(faces[0])), *stops, (float(faces[-1]), np.inf)]
+        marks = [None, *numbers, None]
+    found = []
+    for ((_, low), (high, _)), ends in zip(pairwise(around), pairwise(marks), strict=True):
+        if high - low > NOTHING * (faces[-1] - faces[0]):
+            own = Interval(
+                domain.low if ends[0] is None else low,
+                domain.high if ends[1] is None else high,
+                domain.low_wall if ends[0] is None else Wall.ABSORBING,
+                domain.high_wall if ends[1] is None else Wall.ABSORBING,
+            )
+            found.append(Piece(Stopped(process, own), _cells_between(faces, low, high), ends))
+    return found
+
+
+def _cells_between(faces: np.ndarray, low: float, high: float) -> Grid:
+    number = np.arange(len(faces))
+    first, last = np.interp([low, high], faces, number)
+    cells = max(FEWEST, round(last - first))
+    own = np.interp(np.linspace(first, last, cells + 1), number, faces)
+    own[[0, -1]] = low, high
+    return Grid((own,))

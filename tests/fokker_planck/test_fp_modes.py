@@ -1,0 +1,206 @@
+"""Modes against closed forms and an independent spectral solution; deep barriers; rings; absorbing walls."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import linalg
+from scipy.integrate import quad
+
+from fpsde.domain import Interval, Wall
+from fpsde.errors import InvalidInput
+from fpsde.fokker_planck import FokkerPlanck, assemble, scale_speed
+from fpsde.fokker_planck.initial import starting_masses
+from fpsde.grid import Grid
+
+
+def sinc_rates(slope, curvature, d, box, points, count):
+    """Return the lowest eigenvalues of -D d^2 + U'^2/4D - U''/2, the symmetrised operator, by a sinc basis."""
+    h = 2 * box / (points - 1)
+    x = np.linspace(-box, box, points)
+    i = np.arange(points)
+    distance = i[:, None] - i
+    with np.errstate(divide="ignore"):
+        second = np.where(distance == 0, np.pi**2 / 3, 2.0 * (-1.0) ** distance / distance**2) / h**2
+    potential = slope(x) ** 2 / (4 * d) - curvature(x) / 2
+    return linalg.eigvalsh(d * second + np.diag(potential), subset_by_index=(1, count))
+
+
+def gradient(stand_in, slope, d):
+    return stand_in(lambda x, t: -slope(x), lambda x, t: d)
+
+
+WELLS = [
+    # U', U'', D, the box of the grid, lambda_1 ... lambda_3 of the reference
+    ("(x^2-1)^2", 1.0, 3.0, (0.7486816723, 6.004113671, 11.66069556)),
+    ("(x^2-1)^2", 0.5, 2.7, (0.2272733010, 4.078279892, 7.604028342)),
+    ("(x^2-1)^2", 0.25, 2.4, (0.02977959331, 3.310394064, 5.512240298)),
+    ("(x^2-1)^2", 0.2, 2.4, (0.01110456255, 3.288988498, 5.256621275)),
+    ("x^4/4-x^2/2", 0.1, 2.6, (0.03354528731, 0.9273721026, 1.680263767)),
+    ("x^4/4-x^2/2", 0.05, 2.3, (0.002776140638, 0.8222471245, 1.314155319)),
+    ("x^4/4-x^2/2+0.1x", 0.1, 2.6, (0.04501775347, 0.9540249011, 1.708431017)),
+]
+SLOPES = {
+    "(x^2-1)^2": (lambda x: 4 * x * (x**2 - 1), lambda x: 12 * x**2 - 4),
+    "x^4/4-x^2/2": (lambda x: x**3 - x, lambda x: 3 * x**2 - 1),
+    "x^4/4-x^2/2+0.1x": (lambda x: x**3 - x + 0.1, lambda x: 3 * x**2 - 1),
+}
+
+
+@pytest.mark.parametrize(("potential", "d", "box", "reference"), WELLS)
+def test_rates_of_wells_are_those_of_a_spectral_solution(stand_in, potential, d, box, reference):
+    slope, curvature = SLOPES[potential]
+    exact = sinc_rates(slope, curvature, d, box, 240, 3)
+    np.testing.assert_allclose(exact, reference, rtol=2e-8)
+    found = [
+        FokkerPlanck(gradient(stand_in, slope, d), Grid.uniform((-box, box), cells=cells)).modes(3).eigenvalues
+        for cells in (200, 400)
+    ]
+    errors = [rates / exact - 1 for rates in found]
+    assert np.all(np.abs(np.log2(errors[0] / errors[1]) - 2) < 0.06)
+    np.testing.assert_allclose((4 * found[1] - found[0]) / 3, exact, rtol=3e-6)
+    doubled = FokkerPlanck(gradient(stand_in, slope, 2 * d), Grid.uniform((-2 * box, 2 * box), cells=400)).modes(1)
+    assert abs(doubled.gap / exact[0] - 1) > 0.1
+
+
+CLOSED = {
+    "OU": (lambda x, t: -x, lambda x, t: 1.0, Interval(), (-8, 8), [1, 2, 3]),
+    "reflecting": (
+        lambda x, t: 0.0, lambda x, t: 0.5, Interval.between(0, 1, Wall.REFLECTING), (0, 1),
+        0.5 * np.pi**2 * np.array([1, 4, 9]),
+    ),
+    "absorbing": (
+        lambda x, t: 0.0, lambda x, t: 0.5, Interval.between(0, 1, Wall.ABSORBING), (0, 1),
+        0.5 * np.pi**2 * np.array([1, 4, 9]),
+    ),
+    "half absorbing": (
+        lambda x, t: 0.0, lambda x, t: 0.5, Interval(0, 1, Wall.REFLECTING, Wall.ABSORBING), (0, 1),
+        0.5 * np.pi**2 * np.array([0.25, 2.25, 6.25]),
+    ),
+    "tangent": (
+        lambda x, t: -3 * np.tan(x), lambda x, t: 1.0, Interval(-np.pi / 2, np.pi / 2), (-np.pi / 2, np.pi / 2),
+        [4, 10, 18],
+    ),
+    "CIR": (lambda x, t: 1 - x, lambda x, t: 0.125 * x, Interval(0.0), (0, 8), [1, 2, 3]),
+    "Poeschl-Teller": (lambda x, t: -5 * np.tanh(x), lambda x, t: 1.0, Interval(), (-10, 10), [4, 6]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("generator", [assemble, scale_speed], ids=["Scharfetter-Gummel", "natural scale"])
+@pytest.mark.parametrize("name", CLOSED)
+def test_rates_known_in_closed_form_are_met_at_order_two(stand_in, name, generator):
+    drift, d, domain, box, exact = CLOSED[name]
+    if (name, generator) == ("CIR", scale_speed):
+        pytest.skip("Phi changes by 9 over the cell at 0 however narrow it is: test_fp_natural_scale.py")
+    errors = []
+    for cells in (150, 300, 600):
+        solver = FokkerPlanck(stand_in(drift, d, domain), Grid.uniform(box, cells=cells), assemble=generator)
+        found = solver.modes(len(exact))
+        errors.append(np.abs(found.eigenvalues / exact - 1).max())
+        assert found.residual.max() < 1e-13
+        assert np.abs(found.left @ found.right.T - np.eye(len(exact))).max() < 1e-12
+    assert np.all(np.abs(np.log2(np.array(errors[:-1]) / errors[1:]) - 2) < 0.1), errors
+    assert errors[-1] < 3e-3
+
+
+def test_the_eigenfunctions_of_ou_are_hermite_polynomials(stand_in):
+    solver = FokkerPlanck(stand_in(lambda x, t: -x, lambda x, t: 1.0), Grid.uniform((-8, 8), cells=800))
+    found, x = solver.modes(3), solver.grid.centres
+    near = np.abs(x) < 4
+    for left, hermite in zip(found.left, (x, (x**2 - 1) / np.sqrt(2), (x**3 - 3 * x) / np.sqrt(6)), strict=True):
+        np.testing.assert_allclose(left[near], hermite[near], atol=2e-3)
+    np.testing.assert_allclose(found.right, found.left * found.stationary, rtol=1e-14)
+    json.dumps(found.provenance)
+
+
+@pytest.mark.parametrize("d", [0.04, 0.01, 0.004])
+def test_rates_over_barriers_of_hundreds_of_kt_keep_their_digits(stand_in, d):
+    """lambda_1 tends to 2/(tau from -1 to 1), by quadrature, with a correction of the size of lambda_1 itself."""
+    top = quad(lambda y: np.exp(((y**2 - 1) ** 2 - 1) / d), -1, 1, points=[0], epsrel=1e-12)[0]
+    below = quad(lambda y: np.exp(-((y**2 - 1) ** 2) / d), -2.5, 0, points=[-1], epsrel=1e-12)[0]
+    rate = 2 * d / (top * below) * np.exp(-1 / d)  # the barrier is crossed one way or the other
+    process = gradient(stand_in, SLOPES["(x^2-1)^2"][0], d)
+    found = FokkerPlanck(process, Grid.uniform((-1.9, 1.9), cells=1600), assemble=scale_speed).modes(1)
+    assert found.gap == pytest.approx(rate, rel=2e-4)
+    assert found.residual.max() < 1e-12
+    np.testing.assert_allclose(found.left[0][[400, 1200]], [-1, 1], atol=1e-3)
+    if d < 0.02:  # a solver of the matrix itself returns its round-off
+        q = assemble(process, Grid.uniform((-1.9, 1.9), cells=1600))
+        lost = linalg.eigh_tridiagonal(-q.diag, -np.sqrt(q.lower * q.upper), True, select="i", select_range=(1, 1))
+        assert abs(lost[0] / rate - 1) > 1
+
+
+def ring(stand_in, tilt):
+    domain = Interval.between(0, 2 * np.pi, Wall.PERIODIC)
+    return stand_in(lambda x, t: tilt - np.sin(x), lambda x, t: 0.4, domain)
+
+
+def fourier_rates(tilt, d, waves, count):
+    """Return the slowest rates of p_t = -((tilt - sin x) p)_x + d p_xx on the ring, in a Fourier basis."""
+    k = np.arange(-waves, waves + 1)
+    identity = np.eye(len(k))
+    up, down = np.roll(identity, 1, axis=0), np.roll(identity, -1, axis=0)  # times e^ix, e^-ix
+    up[0], down[-1] = 0, 0
+    operator = -1j * k[:, None] * (tilt * identity - (up - down) / 2j) - np.diag(d * k**2.0)
+    rates = -linalg.eigvals(operator)
+    return rates[np.argsort(rates.real)][1 : count + 1]
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.5, 2.0])
+def test_rings_have_the_rates_of_a_fourier_basis(stand_in, tilt):
+    exact = fourier_rates(tilt, 0.4, 30, 4)
+    found = [FokkerPlanck(ring(stand_in, tilt), Grid.uniform((0, 2 * np.pi), cells=n)).modes(4) for n in (80, 160)]
+    values = [np.sort_complex(modes.eigenvalues) for modes in found]
+    errors = [np.abs(rates - np.sort_complex(exact)).max() for rates in values]
+    assert abs(np.log2(errors[0] / errors[1]) - 2) < 0.1
+    for modes in found:
+        assert modes.residual.max() < 1e-12
+        assert np.abs(modes.left @ modes.right.T - np.eye(4)).max() < 1e-9
+        assert np.isrealobj(modes.eigenvalues) == (tilt == 0)
+    if tilt:
+        assert np.abs(found[0].eigenvalues.imag).min() > 0.1
+        odd = FokkerPlanck(ring(stand_in, tilt), Grid.uniform((0, 2 * np.pi), cells=80)).modes(1)
+        assert len(odd.eigenvalues) == 2  # with the other half of the pair
+
+
+@pytest.mark.parametrize("tilt", [None, 0.5])
+def test_all_modes_together_are_the_evolution(stand_in, tilt):
+    if tilt is None:
+        solver = FokkerPlanck(
+            stand_in(lambda x, t: -x, lambda x, t: 1 + 0.3 * np.sin(x)), Grid.uniform((-7, 7), cells=60)
+        )
+    else:
+        solver = FokkerPlanck(ring(stand_in, tilt), Grid.uniform((0, 2 * np.pi), cells=60))
+    modes = solver.modes(59)
+    start = starting_masses(1.0, solver.grid, solver._sides).masses
+    times = [0.01, 0.3, 2.0]
+    exact = [np.cos(solver.grid.centres) @ linalg.expm(t * solver.generator().dense()) @ start for t in times]
+    np.testing.assert_allclose(modes.relaxation(np.cos, start, times), exact, rtol=1e-9)
+    few = solver.modes(4).relaxation(np.cos, start, times)
+    assert abs(few[0] - exact[0]) > 1e-4 and few[2] == pytest.approx(exact[2], rel=1e-4)
+    m = modes.stationary
+    f = np.cos(solver.grid.centres)
+    assert modes.autocorrelation(np.cos, 0.0) == pytest.approx(m @ f**2 - (m @ f) ** 2, rel=1e-9)
+
+
+def test_modes_that_cannot_be_had_are_refused(stand_in):
+    ou = stand_in(lambda x, t: -x, lambda x, t: 1.0, name="OU")
+    solver = FokkerPlanck(ou, Grid.uniform((-8, 8), cells=50))
+    for count, message in ((0, "count=0 must be at least 1"), (50, r"count=50 modes were asked for; 50 cells have 49")):
+        with pytest.raises(InvalidInput, match=message):
+            solver.modes(count)
+    with pytest.raises(InvalidInput, match="OU depends on time and has no modes"):
+        FokkerPlanck(replace(ou, time_dependent=True), solver.grid).modes(1)
+    with pytest.raises(InvalidInput, match=r"grid \[-3\.0, 3\.0\] does not hold OU"):
+        FokkerPlanck(ou, Grid.uniform((-3, 3), cells=50)).modes(1)
+    with pytest.raises(InvalidInput, match="at most 2000 cells; the grid has 2001"):
+        FokkerPlanck(ring(stand_in, 0.5), Grid.uniform((0, 2 * np.pi), cells=2001)).modes(1)
+    with pytest.raises(InvalidInput, match=r"masses have shape \(3,\), the grid \(50,\)"):
+        solver.modes(1).relaxation(np.cos, [1, 0, 0], 1.0)
+    absorbing = replace(ou, domain=Interval.between(-1, 1, Wall.ABSORBING))
+    modes = FokkerPlanck(absorbing, Grid.uniform((-1, 1), cells=50)).modes(1)
+    with pytest.raises(InvalidInput, match="no stationary law to correlate in"):
+        modes.autocorrelation(np.cos, 1.0)
