@@ -12,7 +12,11 @@ from coupled_paths import StrongProblem
 from exact_moments import Axis, gaussian_line, line, ring
 
 from fpsde.processes.process import STRATONOVICH, Process
+from fpsde.schemes import SCHEMES, drift_implicit, sgld
 from fpsde.symbolic import components
+
+#: The schemes whose weak orders and biases are measured: with one of each factory that has a parameter.
+MEASURED = {**SCHEMES, "drift_implicit_0.75": drift_implicit(0.75), "sgld": sgld(lambda x: 0.6)}
 
 
 @dataclass(frozen=True)

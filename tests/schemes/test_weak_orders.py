@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from exact_moments import Chain, exact_expectation
-from order_problems import WEAK, altered
+from order_problems import MEASURED, WEAK, altered
 
 from fpsde import checks
 from fpsde.checks import OrderResult, Verdict
-from fpsde.schemes import SCHEMES
 
 ADDITIVE = ("circle, additive", "torus, additive", "pendulum", "oscillator", "variance preserving")
 DIAGONAL = ("circle, multiplicative", "circle, Stratonovich", "torus, diagonal")
@@ -38,6 +37,8 @@ PROBLEMS: dict[str, tuple[str, ...]] = {
     "implicit_euler": (*GENERAL, *ADDITIVE),
     "trapezoidal": (*ADDITIVE, *GENERAL),
     "split_step_backward_euler": (*GENERAL, *ADDITIVE),
+    "drift_implicit_0.75": ("linear, general", "torus, general", "variance preserving"),
+    "sgld": ("variance preserving", "circle, gradient", "circle, multiplicative"),
     "leimkuhler_matthews": ADDITIVE,
     "baoab": UNDERDAMPED,
     "aboba": UNDERDAMPED,
@@ -80,7 +81,7 @@ LARGE = ("circle, additive", "torus, additive", "pendulum", "torus, general", *D
 
 
 def is_slow(name: str, problem: str) -> bool:
-    return problem in LARGE and any(kind.support is None for kind in SCHEMES[name].inputs)
+    return problem in LARGE and any(kind.support is None for kind in MEASURED[name].inputs)
 
 
 CASES = [
@@ -91,13 +92,13 @@ CASES = [
 
 
 def test_every_scheme_is_measured() -> None:
-    assert PROBLEMS.keys() | EXACT.keys() == SCHEMES.keys()
+    assert PROBLEMS.keys() | EXACT.keys() == MEASURED.keys()
     assert not PROBLEMS.keys() & EXACT.keys()
 
 
 @pytest.mark.parametrize(("name", "problem"), CASES)
 def test_the_weak_order_is_the_one_that_is_claimed(name: str, problem: str, table: Callable) -> None:
-    scheme = SCHEMES[name]
+    scheme = MEASURED[name]
     claimed = scheme.weak_order(WEAK[problem].process)
     found = errors(scheme, problem)
     result = judged(found, problem, claimed)
@@ -119,9 +120,9 @@ def test_the_weak_order_is_the_one_that_is_claimed(name: str, problem: str, tabl
 
 @pytest.mark.parametrize(("name", "problem"), EXACT.items())
 def test_an_exact_scheme_has_no_error(name: str, problem: str) -> None:
-    assert SCHEMES[name].weak_order(WEAK[problem].process) == np.inf
-    assert np.max(np.abs(errors(SCHEMES[name], problem))) < FLOOR
-    assert np.min(np.abs(errors(altered(SCHEMES[name], lambda value: 1.01 * value), problem))) > 1e-3
+    assert MEASURED[name].weak_order(WEAK[problem].process) == np.inf
+    assert np.max(np.abs(errors(MEASURED[name], problem))) < FLOOR
+    assert np.min(np.abs(errors(altered(MEASURED[name], lambda value: 1.01 * value), problem))) > 1e-3
 
 
 # --- what the measurement sees
@@ -140,8 +141,8 @@ def test_an_exact_scheme_has_no_error(name: str, problem: str) -> None:
     ],
 )
 def test_noise_wrong_by_one_per_cent_is_seen(name: str, problem: str) -> None:
-    scheme = altered(SCHEMES[name], lambda value: 1.01 * value)
-    result = judged(errors(scheme, problem), problem, SCHEMES[name].weak_order(WEAK[problem].process))
+    scheme = altered(MEASURED[name], lambda value: 1.01 * value)
+    result = judged(errors(scheme, problem), problem, MEASURED[name].weak_order(WEAK[problem].process))
     assert result.verdict is Verdict.FAIL
     assert "biased at order 0" in result.detail
 
@@ -149,7 +150,7 @@ def test_noise_wrong_by_one_per_cent_is_seen(name: str, problem: str) -> None:
 @pytest.mark.parametrize("name", ["platen_weak2", "ri1"])
 def test_channels_that_do_not_commute_need_the_variable_of_each_pair(name: str) -> None:
     """Without it second moments are of order one, while a single channel does not miss it."""
-    scheme = SCHEMES[name]
+    scheme = MEASURED[name]
     increments, pairs = scheme.inputs
     nothing = replace(pairs, form=lambda z, sqrt_dt, dt: 0.0 * z[0], support=((0.0, 1.0),))
     blind = replace(scheme, inputs=(increments, nothing))
@@ -160,7 +161,7 @@ def test_channels_that_do_not_commute_need_the_variable_of_each_pair(name: str) 
 
 
 def test_an_order_that_is_claimed_too_high_is_seen() -> None:
-    found = errors(SCHEMES["sriw1"], "oscillator")
+    found = errors(MEASURED["sriw1"], "oscillator")
     assert [judged(found, "oscillator", p).verdict is Verdict.PASS for p in (1.0, 1.5, 2.0, 2.5, 3.0)] == [
         False,
         False,
