@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from fpsde.errors import InvalidInput, NotConverged, UnstableStep
-from fpsde.fokker_planck.evolution import COARSEST, MOST_STEPS
+from fpsde.fokker_planck.evolution import COARSEST
 from fpsde.fokker_planck.generator import Generator
 from fpsde.fokker_planck.start_function import StartFunction
 from fpsde.fokker_planck.stepper import MAX_HALVINGS
@@ -26,6 +26,8 @@ from fpsde.fokker_planck.tridiagonal import GAMMA, STAGE, WEIGHT, factorise, sol
 
 #: Rows of the factors of I - aQ, in the order in which they are those of its transpose.
 TRANSPOSED = [2, 1, 0, 4, 3]
+#: An automatic run gives up above this number of steps, some seconds.
+MOST_STEPS = 2**16
 #: What round-off may add to the range of f, as a part of it.
 ROUND_OFF = 1e-12
 

@@ -4,8 +4,8 @@
 It needs detailed balance (a line, absorbing walls included), and loses digits where m(0) lies at small m_s.
 
 *By uniformisation* (Jensen 1953): exp(tQ) m = sum_k Poisson(k; L t) (1 + Q/L)^k m with L = max|Q_ii|. Nothing is ever
-subtracted: every mass keeps its relative accuracy, and what is missing of the total is the truncation error. The cost
-is about L t products with Q.
+subtracted: a mass keeps its relative accuracy down to where the sum is cut, and what is missing of the total is the
+truncation error. The cost is about L t products with Q.
 """
 
 from __future__ import annotations

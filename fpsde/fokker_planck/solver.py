@@ -47,8 +47,6 @@ from fpsde.validation import finite, increasing, positive
 
 #: Where neither dt nor tolerance is given, halving dt may move this fraction of the mass.
 TOLERANCE = 1e-6
-#: A range of f below it counts as this, where the tolerance is a part of the range.
-TINY = 1e-300
 
 
 @dataclass(frozen=True)
@@ -244,7 +242,9 @@ class FokkerPlanck:
             n_steps = steps_between(begin, end, dt)
             found = carried_back(propagator, begin, end, n_steps)
         else:
-            wanted = TOLERANCE * max(float(np.ptp(values)), TINY) if tolerance is None else tolerance
+            seen = np.concatenate([values, at_walls])
+            scale = float(np.ptp(seen)) or float(np.abs(seen).max()) or 1.0
+            wanted = TOLERANCE * scale if tolerance is None else tolerance
             found, n_steps, moved = carried_back_to_tolerance(propagator, begin, end, positive("tolerance", wanted))
         q = self.generator(begin)
         points = [(self.grid.faces[[0, -1]][absorbing], at_walls[absorbing]), (self.grid.centres, found.u)]

@@ -89,12 +89,12 @@ CLOSED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("generator", [assemble, scale_speed], ids=["Scharfetter-Gummel", "natural scale"])
-@pytest.mark.parametrize("name", CLOSED)
+@pytest.mark.parametrize(  # at the end of CIR Phi changes by 9 over a cell however narrow: not in natural scale
+    ("name", "generator"),
+    [(name, f) for name in CLOSED for f in (assemble, scale_speed) if (name, f) != ("CIR", scale_speed)],
+)
 def test_rates_known_in_closed_form_are_met_at_order_two(stand_in, name, generator):
     drift, d, domain, box, exact = CLOSED[name]
-    if (name, generator) == ("CIR", scale_speed):
-        pytest.skip("Phi changes by 9 over the cell at 0 however narrow it is: test_fp_natural_scale.py")
     errors = []
     for cells in (150, 300, 600):
         solver = FokkerPlanck(stand_in(drift, d, domain), Grid.uniform(box, cells=cells), assemble=generator)
