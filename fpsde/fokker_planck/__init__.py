@@ -2,6 +2,10 @@
 
 from fpsde.fokker_planck.generator import Generator, assemble
 from fpsde.fokker_planck.natural_scale import scale_speed
+from fpsde.fokker_planck.plane_assembly import assemble_plane
+from fpsde.fokker_planck.plane_generator import PlaneGenerator
+from fpsde.fokker_planck.plane_results import PlaneEvolution, PlaneStationary
+from fpsde.fokker_planck.plane_solver import PlaneFokkerPlanck, Stepping
 from fpsde.fokker_planck.refinement import Refined, evolve_refined
 from fpsde.fokker_planck.results import Evolution, Stationary
 from fpsde.fokker_planck.solver import FokkerPlanck
@@ -10,9 +14,15 @@ __all__ = [
     "Evolution",
     "FokkerPlanck",
     "Generator",
+    "PlaneEvolution",
+    "PlaneFokkerPlanck",
+    "PlaneGenerator",
+    "PlaneStationary",
     "Refined",
     "Stationary",
+    "Stepping",
     "assemble",
+    "assemble_plane",
     "evolve_refined",
     "scale_speed",
 ]

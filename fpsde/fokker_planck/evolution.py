@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.fokker_planck.stepper import Stepper
-from fpsde.validation import finite, increasing, whole_steps
+from fpsde.validation import finite, increasing, positive, whole_steps
 
+#: Where neither dt nor tolerance is given, halving dt may move this fraction of the mass.
+TOLERANCE = 1e-6
 #: Steps to the last time at the coarsest level of an automatic run, and the least between two times.
 COARSEST, FEWEST = 16, 4
 #: An automatic run gives up above this number of steps.
@@ -53,6 +56,22 @@ class Trace:
     n_steps: int
     n_refused: int
     time_error: float | None = None
+
+
+def trace_as_asked(
+    propagator: Callable[[], Stepper], times: np.ndarray, *, dt: float | None, tolerance: float | None
+) -> Trace:
+    """Return the trace in steps of ``dt``, or else to ``tolerance``; every run is made by a fresh ``propagator()``.
+
+    Raises InvalidInput if both are given or ``dt`` does not divide an interval, else as :func:`trace_to_tolerance`.
+    """
+    if dt is None:
+        wanted = positive("tolerance", TOLERANCE if tolerance is None else tolerance)
+        return trace_to_tolerance(propagator, times, wanted)
+    if tolerance is not None:
+        raise InvalidInput(f"dt={dt} and tolerance={tolerance} were both given; give one of them")
+    steps = np.array([steps_between(*interval, dt) for interval in pairwise(times.tolist())])
+    return trace(propagator(), times, steps)
 
 
 def trace(propagator: Stepper, times: np.ndarray, steps: np.ndarray) -> Trace:

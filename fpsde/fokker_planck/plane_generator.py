@@ -117,10 +117,30 @@ class PlaneGenerator:
         """
         return self._divergence @ self.currents(masses) - self.exits.sum(axis=0) * masses
 
+    def current_density(self, masses: np.ndarray) -> np.ndarray:
+        """Return the mean current density in each cell, ``(2, n_1, n_2)``, in 1/(length time).
+
+        The current of an edge, times the way between its cells, is shared by the two: the mean over the plane is exact.
+        """
+        out = np.zeros((2, self.size))
+        widths = [np.broadcast_to(w, self.grid.shape).ravel() for w in np.ix_(*map(np.diff, self.grid.axes))]
+        for edges in self.families:
+            current = edges.up * masses[edges.tails] - edges.down * masses[edges.heads]
+            for axis in (0, 1):
+                length = edges.offset[axis] * 0.5 * (widths[axis][edges.tails] + widths[axis][edges.heads])
+                for cells in (edges.tails, edges.heads):
+                    out[axis] += np.bincount(cells, 0.5 * current * length, self.size)
+        return (out / volumes(self.grid)).reshape(2, *self.grid.shape)
+
     @property
     def along_axes(self) -> bool:
         """Whether every edge joins neighbours along an axis, so that Q is a sum of two operators on lines."""
         return all(edges.offset in ((1, 0), (0, 1)) for edges in self.families)
+
+    @property
+    def reversible_lines(self) -> bool:
+        """Whether also every edge is open both ways, as it is where there is noise along both axes."""
+        return self.along_axes and bool(min(self.up.min(), self.down.min()) > 0)
 
     def lines(self, axis: int) -> tuple[np.ndarray, np.ndarray]:
         """Return rates to the left and right along ``axis``, ``(2, n_axis, n_other)``, and exits ``(2, n_other)``.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from fpsde.fokker_planck.backward import (
     carried_back_to_tolerance,
     final_values,
 )
-from fpsde.fokker_planck.evolution import Trace, steps_between, stops, trace, trace_to_tolerance
+from fpsde.fokker_planck.evolution import TOLERANCE, Trace, steps_between, stops, trace_as_asked
 from fpsde.fokker_planck.exact_in_time import trace_by_modes, trace_by_uniformisation
 from fpsde.fokker_planck.generator import Assemble, Generator, assemble
 from fpsde.fokker_planck.initial import HELD, Start, starting_masses
@@ -34,6 +33,7 @@ from fpsde.fokker_planck.passage import (
     refuse_other_walls,
     time_at_cut_ends,
 )
+from fpsde.fokker_planck.plane_solver import PlaneFokkerPlanck
 from fpsde.fokker_planck.propagator import Propagator
 from fpsde.fokker_planck.results import Evolution, Stationary, peclet_number, provenance
 from fpsde.fokker_planck.sides import Sides, sides_of
@@ -45,13 +45,12 @@ from fpsde.fokker_planck.thermodynamics import Thermodynamics, thermodynamics
 from fpsde.grid import Grid
 from fpsde.validation import finite, increasing, positive
 
-#: Where neither dt nor tolerance is given, halving dt may move this fraction of the mass.
-TOLERANCE = 1e-6
-
 
 @dataclass(frozen=True)
 class FokkerPlanck:
     """The equation dp/dt = -(mu p)' + (D p)'' of a process of one component, on the cells of a grid.
+
+    For a process of two components ``FokkerPlanck(process, grid)`` is a :class:`PlaneFokkerPlanck`.
 
     ``process`` has ``ito_drift(x, t)``, ``diffusivity(x, t)``, ``domain``, ``dim``, ``time_dependent`` and ``name``.
     Where the grid ends at an end of the domain, the wall there holds (reflecting: zero total flux; absorbing;
@@ -67,6 +66,12 @@ class FokkerPlanck:
     process: Any
     grid: Grid
     assemble: Assemble = field(default=assemble, kw_only=True)
+
+    def __new__(cls, process: Any = None, *grid: Any, **options: Any) -> Any:
+        """Return the solver of one component, or for a process of two that of two."""
+        if getattr(process, "dim", 1) == 2:
+            return PlaneFokkerPlanck(process, *grid, **options)
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         if not isinstance(self.grid, Grid) or not hasattr(self.process, "ito_drift"):
@@ -111,7 +116,7 @@ class FokkerPlanck:
         """
         when = stops(t_start, t_end, times)
         start = starting_masses(x0, self.grid, self._sides)
-        found = self._trace(start, when, dt, tolerance)
+        found = trace_as_asked(lambda: self._propagator(start, when), when, dt=dt, tolerance=tolerance)
         self._refuse_at_ends(found.edge)
         return self._evolution(found, start, when, "TR-BDF2")
 
@@ -406,15 +411,6 @@ class FokkerPlanck:
         found = method(self.generator(when[0]), start, when, self._fringe)
         self._refuse_at_ends(found.edge)
         return self._evolution(found, start, when, name)
-
-    def _trace(self, start: Start, when: np.ndarray, dt: float | None, tolerance: float | None) -> Trace:
-        if dt is None:
-            wanted = positive("tolerance", TOLERANCE if tolerance is None else tolerance)
-            return trace_to_tolerance(lambda: self._propagator(start, when), when, wanted)
-        if tolerance is not None:
-            raise InvalidInput(f"dt={dt} and tolerance={tolerance} were both given; give one of them")
-        steps = np.array([steps_between(*interval, dt) for interval in pairwise(when.tolist())])
-        return trace(self._propagator(start, when), when, steps)
 
     def _propagator(self, start: Start, when: np.ndarray) -> Propagator:
         generators = self._generators(when[0])

@@ -1,0 +1,66 @@
+"""Masses of a plane at later times without steps of time, as sums of terms that are not negative (uniformisation).
+
+exp(tQ) m = sum_k Poisson(k; L t) (1 + Q/L)^k m,      L = max|Q_ii|                 (Jensen 1953)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from fpsde.errors import InvalidInput
+from fpsde.fokker_planck.evolution import Trace
+from fpsde.fokker_planck.exact_in_time import JUMPS, NEGLIGIBLE
+from fpsde.fokker_planck.initial import Start
+from fpsde.fokker_planck.plane_generator import PlaneGenerator
+
+#: A run of more products than this is refused: some minutes on ten thousand cells.
+MOST_PRODUCTS = 2e6
+
+
+def trace_by_sums(q: PlaneGenerator, start: Start, times: np.ndarray, fringe: np.ndarray) -> Trace:
+    """Return the masses at ``times[1:]``, counted from ``times[0]``; InvalidInput for more than ``MOST_PRODUCTS``."""
+    rate = q.max_rate
+    if not rate * (times[-1] - times[0]) < MOST_PRODUCTS:
+        raise InvalidInput(
+            f"max|Q_ii|={rate:.3g} makes {rate * (times[-1] - times[0]):.3g} products with Q up to t={times[-1]}, more "
+            f"than {MOST_PRODUCTS:.3g}; use evolve, or wider cells"
+        )
+    jump = sparse.csr_array(sparse.eye_array(q.size) + q.matrix / rate)
+    leave = q.exits / rate
+    masses, absorbed, products = start.masses, start.absorbed, 0
+    rows, walls = [], []
+    for dt in np.diff(times):
+        pieces = int(np.ceil(rate * dt / JUMPS))
+        for _ in range(pieces):
+            masses, absorbed, used = _carried(jump, leave, rate * dt / pieces, masses, absorbed)
+            products += used
+        rows.append(masses)
+        walls.append(absorbed)
+    found = np.array(rows)
+    return Trace(
+        masses=found,
+        absorbed=np.array(walls),
+        minimum=float(min(start.masses.min(), found.min())),
+        edge=tuple((fringe @ found.T).max(axis=1).tolist()),
+        dt=float(times[-1] - times[-2]),
+        n_steps=products,
+        n_refused=0,
+        time_error=NEGLIGIBLE * products,
+    )
+
+
+def _carried(
+    jump: sparse.csr_array, leave: np.ndarray, jumps: float, masses: np.ndarray, absorbed: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return masses and absorbed mass after a Poisson number of jumps, of this mean, and the number of products."""
+    term, lost, weight, k = masses, np.zeros_like(absorbed), np.exp(-jumps), 0
+    out, walls = weight * masses, absorbed.copy()
+    while k <= jumps or weight > NEGLIGIBLE:
+        lost = lost + leave @ term
+        term = jump @ term
+        k += 1
+        weight *= jumps / k
+        out = out + weight * term
+        walls += weight * lost
+    return out, walls, k

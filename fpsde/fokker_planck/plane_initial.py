@@ -1,0 +1,55 @@
+"""The masses of the cells of a plane at the start of an evolution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fpsde.density import Law
+from fpsde.errors import InvalidInput
+from fpsde.fokker_planck.initial import HELD, Start, starting_masses
+from fpsde.fokker_planck.sides import Sides
+from fpsde.grid import Grid
+from fpsde.joint_law import JointCellLaw
+from fpsde.validation import finite_array
+
+
+def plane_start(initial: Any, grid: Grid, sides: tuple[Sides, Sides]) -> Start:
+    """Return flat masses ``(n,)`` and the mass on the four walls ``(4,)`` for a start of two components.
+
+    ``initial`` is a pair of points or laws, of independent components (points are spread over three cells of each axis,
+    as in one dimension), or masses ``(n_1, n_2)``, an array or a law on this grid. Mass that starts on walls of both
+    axes is counted on that of the first.
+
+    Raises InvalidInput for anything else, and if more than ``HELD`` of the mass is off the grid.
+    """
+    if isinstance(initial, JointCellLaw):
+        return _given(initial.masses, grid)
+    if np.ndim(initial) == 2:
+        return _given(finite_array("x0", initial, ndim=2), grid)
+    if isinstance(initial, Law) or np.ndim(initial) != 1 or len(initial) != 2:
+        raise InvalidInput(
+            f"x0={initial!r} is no start of two components; give a pair of points or laws, or an array of masses "
+            f"{grid.shape}"
+        )
+    parts = [
+        starting_masses(part if isinstance(part, Law) else float(part), Grid((faces,)), side)
+        for part, faces, side in zip(initial, grid.axes, sides, strict=True)
+    ]
+    first, second = parts
+    absorbed = np.concatenate([first.absorbed * second.total, second.absorbed * first.masses.sum()])
+    masses = np.multiply.outer(first.masses, second.masses).ravel()
+    return Start(masses, absorbed, 1.0 - float(masses.sum() + absorbed.sum()))
+
+
+def _given(masses: np.ndarray, grid: Grid) -> Start:
+    if masses.shape != grid.shape:
+        raise InvalidInput(f"x0 has shape {masses.shape}, the grid {grid.shape}; give the mass of each of its cells")
+    if masses.min() < 0:
+        cell = tuple(int(i) for i in np.unravel_index(np.argmin(masses), grid.shape))
+        raise InvalidInput(f"x0 gives the cell {cell} the mass {masses.min():.3g}; masses must not be negative")
+    outside = 1.0 - float(masses.sum())
+    if not abs(outside) <= HELD:
+        raise InvalidInput(f"the masses x0 sum to {1 - outside:.9g}; they must sum to 1 within {HELD:g}")
+    return Start(masses.ravel().copy(), np.zeros(4), outside)

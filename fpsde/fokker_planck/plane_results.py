@@ -1,0 +1,93 @@
+"""What the Fokker-Planck solver of two components returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fpsde.fokker_planck.plane_generator import PlaneGenerator
+from fpsde.fokker_planck.results import BULK
+from fpsde.joint_law import JointCellLaw
+from fpsde.provenance import environment
+
+
+@dataclass(frozen=True)
+class PlaneEvolution:
+    """The law at ``times``, and how well it was computed.
+
+    law, laws
+        at the last time; at every time (where walls absorb, what is still inside)
+    absorbed
+        mass on the walls at the low and high end of the first axis, and of the second, ``(n_times, 4)``
+    mass_error
+        largest departure, over the times, of the total mass (absorbing walls included) from that of the start
+    minimum
+        smallest mass that a cell ever held
+    time_error
+        mass moved by the last halving of dt, about three times the error of ``laws``; None where dt was given
+    outside
+        mass of the initial law that the grid does not hold
+    edge
+        largest mass that ever lay in the outermost cells at each end, as in ``absorbed``, that cuts the domain (else 0)
+    peclet
+        largest |integral of D^-1 mu| along an edge where the last law is; far above 1 the order in the cell width is 1
+    dt, n_steps, n_refused
+        last step length; steps taken; steps taken in halves because a mass would have been negative
+    """
+
+    law: JointCellLaw
+    laws: tuple[JointCellLaw, ...]
+    times: tuple[float, ...]
+    absorbed: np.ndarray
+    mass_error: float
+    minimum: float
+    time_error: float | None
+    outside: float
+    edge: tuple[float, ...]
+    peclet: float
+    dt: float
+    n_steps: int
+    n_refused: int
+    provenance: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class PlaneStationary:
+    """The stationary law, how well it is one, and the current that it carries.
+
+    residual
+        sum over cells of |Q m|, divided by the rate at which all of the mass jumps: about 1e-16 for an exact one
+    current
+        mean current density in each cell, ``(2, n_1, n_2)``; zero but for round-off under detailed balance
+    edge, peclet
+        as in :class:`PlaneEvolution`
+    """
+
+    law: JointCellLaw
+    residual: float
+    current: np.ndarray
+    edge: tuple[float, ...]
+    peclet: float
+    provenance: dict[str, Any]
+
+
+def plane_peclet(generator: PlaneGenerator, masses: np.ndarray) -> float:
+    """Return the largest |w| over the edges with more than ``BULK`` of the largest mass at both ends."""
+    held = masses > BULK * masses.max()
+    both = held[generator.tails] & held[generator.heads]
+    return float(np.max(np.abs(generator.exponents), initial=0.0, where=both))
+
+
+def plane_provenance(process: Any, generator: PlaneGenerator, method: str) -> dict[str, Any]:
+    """Return what a result was computed from and with, ready for JSON."""
+    return {
+        "process": process.name,
+        "grid": [
+            {"low": float(faces[0]), "high": float(faces[-1]), "cells": len(faces) - 1} for faces in generator.grid.axes
+        ],
+        "method": method,
+        "dtype": "float64",
+        "environment": environment(),
+    }

@@ -1,0 +1,247 @@
+"""The Fokker-Planck equation of a process of two components on a grid: its law in time, and its stationary law."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fpsde.errors import InvalidInput
+from fpsde.fokker_planck.evolution import Trace, stops, trace_as_asked
+from fpsde.fokker_planck.initial import HELD, Start
+from fpsde.fokker_planck.plane_assembly import AssemblePlane, assemble_plane
+from fpsde.fokker_planck.plane_backward import Region, cells_in, stopped
+from fpsde.fokker_planck.plane_coefficients import plane_sides
+from fpsde.fokker_planck.plane_exact import trace_by_sums
+from fpsde.fokker_planck.plane_generator import PlaneGenerator
+from fpsde.fokker_planck.plane_initial import plane_start
+from fpsde.fokker_planck.plane_propagator import SplitPropagator, WholePropagator
+from fpsde.fokker_planck.plane_results import PlaneEvolution, PlaneStationary, plane_peclet, plane_provenance
+from fpsde.fokker_planck.plane_stationary import plane_stationary, residual
+from fpsde.fokker_planck.sides import Sides
+from fpsde.grid import Grid
+from fpsde.joint_law import JointCellLaw
+from fpsde.validation import finite
+
+
+class Stepping(enum.Enum):
+    """How steps in time are taken on a plane; both are of order 2 in dt."""
+
+    WHOLE = "TR-BDF2"  #: with sparse factors of all of Q
+    #: Where no noise is correlated; faster. Along an axis without noise it takes steps below a cell's crossing time.
+    SPLIT = "Strang splitting of TR-BDF2 on lines"
+
+
+@dataclass(frozen=True)
+class PlaneFokkerPlanck:
+    """The equation dp/dt = -d_i(mu_i p) + d_i d_j(D_ij p) of a process of two components, on the cells of a grid.
+
+    ``process`` has ``ito_drift(x, t)``, ``diffusivity(x, t)``, ``intervals``, ``dim``, ``time_dependent`` and ``name``.
+    Where the grid ends at an end of the domain, the wall there holds (reflecting: zero total flux, along the co-normal
+    where noise is correlated; absorbing; periodic). An end inside the domain has zero flux and must not be reached.
+    ``assemble`` builds the generator; another one solves another equation.
+
+    Raises
+    ------
+    InvalidInput
+        if the process or the grid is not of two dimensions, or the grid does not lie inside the domain.
+    """
+
+    process: Any
+    grid: Grid
+    assemble: AssemblePlane = field(default=assemble_plane, kw_only=True)
+
+    def __post_init__(self) -> None:
+        for name, dim in (("process", self.process.dim), ("grid", self.grid.dim)):
+            if dim != 2:
+                raise InvalidInput(
+                    f"the {name} has {dim} dimension(s), where two are needed: "
+                    "Grid.uniform((low, high), (low, high), cells=(100, 80)) makes a grid of two"
+                )
+        plane_sides(self.process, self.grid)
+
+    def generator(self, t: float = 0.0) -> PlaneGenerator:
+        """Return the generator Q at time ``t``."""
+        return self.assemble(self.process, self.grid, finite("t", t))
+
+    def evolve(
+        self,
+        x0: Any,
+        *,
+        t_end: float,
+        t_start: float = 0.0,
+        dt: float | None = None,
+        times: Any = None,
+        tolerance: float | None = None,
+        stepping: Stepping | None = None,
+    ) -> PlaneEvolution:
+        """Return the law at ``t_end``, and at ``times`` before it, from ``x0`` at ``t_start``.
+
+        ``x0`` is a pair of points or laws, one for each component, or an array or law of cell masses. Order 2 in
+        ``dt``, also where coefficients depend on time, and in the cell width (1 along an axis without noise). With
+        ``dt`` (which must divide every interval between times) steps are of that length; without it dt is halved until
+        that moves less than ``tolerance`` of the mass at every time (total variation; 1e-6 if not given). Steps are
+        split where there is noise along both axes that is not correlated, unless ``stepping`` says otherwise.
+
+        Raises
+        ------
+        InvalidInput
+            bad times; dt together with tolerance; a start that does not fit on the grid; mass that reaches a cut end of
+            it (more than 1e-6 in the outermost fiftieth of the cells); split steps for correlated noise
+        UnstableStep
+            a step that stays negative however often it is halved
+        NotConverged
+            a tolerance that is not reached
+        """
+        when = stops(t_start, t_end, times)
+        start = plane_start(x0, self.grid, self._sides)
+        generators = self._generators(when[0])
+        split = self._split(generators(when[0]), stepping)
+        kind = SplitPropagator if split else WholePropagator
+
+        def propagator() -> SplitPropagator | WholePropagator:
+            return kind(generators, start, constant=not self.process.time_dependent, fringe=self._fringe)
+
+        found = trace_as_asked(propagator, when, dt=dt, tolerance=tolerance)
+        return self._evolution(found, start, when, (Stepping.SPLIT if split else Stepping.WHOLE).value)
+
+    def evolve_by_uniformisation(
+        self, x0: Any, *, t_end: float, t_start: float = 0.0, times: Any = None
+    ) -> PlaneEvolution:
+        """Return what ``evolve`` does without steps of time, as a sum of terms that are not negative: an oracle.
+
+        exp(tQ) m = sum_k Poisson(k; L t) (1 + Q/L)^k m with L = max|Q_ii|, in about L t products. Raises InvalidInput
+        where coefficients depend on time, for more than 2e6 products, and as ``evolve``.
+        """
+        self._refuse_time_dependence("is not carried exactly in time; use evolve")
+        when = stops(t_start, t_end, times)
+        start = plane_start(x0, self.grid, self._sides)
+        found = trace_by_sums(self.generator(when[0]), start, when, self._fringe)
+        return self._evolution(found, start, when, "uniformisation")
+
+    def stationary(self) -> PlaneStationary:
+        """Return the stationary law: products of rate ratios under detailed balance, else by inverse iteration.
+
+        Raises
+        ------
+        InvalidInput
+            if the process depends on time, a wall absorbs, or the law reaches a cut end of the grid
+        NotConverged
+            if there is no one law that everything goes to
+        """
+        self._refuse_time_dependence("has no stationary law; use evolve")
+        if any(any(side.absorbing) for side in self._sides):
+            raise InvalidInput(f"{self.process.name} is absorbed at a wall and leaves no stationary law; use evolve")
+        q = self.generator()
+        masses, method = plane_stationary(q)
+        edge = tuple((self._fringe @ masses).tolist())
+        self._refuse_at_ends(edge)
+        return PlaneStationary(
+            law=self._law(masses),
+            residual=residual(q, masses),
+            current=q.current_density(masses),
+            edge=edge,
+            peclet=plane_peclet(q, masses),
+            provenance=plane_provenance(self.process, q, method),
+        )
+
+    def passage_time(self, target: Region) -> np.ndarray:
+        """Return the mean time to reach ``target`` from each cell, ``(n_1, n_2)``; 0 on it.
+
+        ``target`` is a function (x, y) -> bool of arrays, or an array of bool (n_1, n_2): whole cells, so that the edge
+        of the target is met to order 1 in the cell width. A wall that absorbs ends the time too.
+
+        Raises InvalidInput for a target that holds no cell or all, and where coefficients depend on time; NotConverged
+        where it cannot be reached from everywhere.
+        """
+        self._refuse_time_dependence("has no mean passage time from a place alone; use evolve")
+        stop = cells_in("target", target, self.grid)
+        u = stopped(self.generator(), stop, np.zeros(len(stop)), np.ones(len(stop)))
+        return u.reshape(self.grid.shape)
+
+    def committor(self, a: Region, b: Region) -> np.ndarray:
+        """Return the probability to reach ``b`` before ``a`` from each cell, ``(n_1, n_2)``: 0 on a, 1 on b.
+
+        Regions as in :meth:`passage_time`, which must not overlap; a wall that absorbs counts as neither. Raises as it.
+        """
+        self._refuse_time_dependence("has no committor of a place alone; use evolve")
+        first, second = cells_in("a", a, self.grid), cells_in("b", b, self.grid)
+        if (first & second).any():
+            raise InvalidInput(
+                f"a and b have {np.count_nonzero(first & second)} cells in common; they must not overlap"
+            )
+        u = stopped(self.generator(), first | second, second.astype(float), np.zeros(len(first)))
+        return u.reshape(self.grid.shape)
+
+    @property
+    def _sides(self) -> tuple[Sides, Sides]:
+        return plane_sides(self.process, self.grid)
+
+    @property
+    def _fringe(self) -> np.ndarray:
+        """Which cells are watched at each end, as zeros and ones ``(4, n)``: none at an end of the domain."""
+        watched = np.zeros((4, *self.grid.shape))
+        for axis, (side, n) in enumerate(zip(self._sides, self.grid.shape, strict=True)):
+            low, high = side.fringe(n)
+            along = np.moveaxis(watched, 1 + axis, 1)
+            along[2 * axis, :low] = 1.0
+            along[2 * axis + 1, n - high :] = 1.0
+        return watched.reshape(4, -1)
+
+    def _split(self, q: PlaneGenerator, stepping: Stepping | None) -> bool:
+        if stepping is Stepping.SPLIT and not q.along_axes:
+            raise InvalidInput(
+                f"the noise of {self.process.name} is correlated: mass moves along diagonals, which are no lines to "
+                "split steps into; use Stepping.WHOLE"
+            )
+        return q.reversible_lines if stepping is None else stepping is Stepping.SPLIT
+
+    def _generators(self, t_start: float) -> Callable[[float], PlaneGenerator]:
+        """Return Q as a function of time; one and the same where coefficients do not depend on it."""
+        if self.process.time_dependent:
+            return self.generator
+        q = self.generator(t_start)
+        return lambda _: q
+
+    def _refuse_time_dependence(self, what: str) -> None:
+        if self.process.time_dependent:
+            raise InvalidInput(f"{self.process.name} depends on time and {what}")
+
+    def _refuse_at_ends(self, edge: tuple[float, ...]) -> None:
+        for k, mass in enumerate(edge):
+            axis, end = divmod(k, 2)
+            if mass > HELD:
+                faces = self.grid.axes[axis]
+                raise InvalidInput(
+                    f"the grid [{faces[0]}, {faces[-1]}] along axis {axis} does not hold {self.process.name}: "
+                    f"{mass:.3g} of the mass lay in the outermost cells at its {('low', 'high')[end]} end, where at "
+                    f"most {HELD:g} may; extend the grid"
+                )
+
+    def _evolution(self, found: Trace, start: Start, when: np.ndarray, method: str) -> PlaneEvolution:
+        self._refuse_at_ends(found.edge)
+        totals = found.masses.sum(axis=1) + found.absorbed.sum(axis=1)
+        laws = tuple(self._law(masses) for masses in found.masses)
+        q = self.generator(when[-1])
+        return PlaneEvolution(
+            law=laws[-1],
+            laws=laws,
+            times=tuple(when[1:].tolist()),
+            absorbed=found.absorbed,
+            mass_error=float(np.abs(totals - start.total).max()),
+            minimum=found.minimum,
+            time_error=found.time_error,
+            outside=start.outside,
+            edge=found.edge,
+            peclet=plane_peclet(q, found.masses[-1]),
+            dt=found.dt,
+            n_steps=found.n_steps,
+            n_refused=found.n_refused,
+            provenance=plane_provenance(self.process, q, method),
+        )
+
+    def _law(self, masses: np.ndarray) -> JointCellLaw:
+        return JointCellLaw(self.grid, masses.reshape(self.grid.shape))

@@ -1,0 +1,74 @@
+"""Laws of two real random variables, held as the masses of the cells of a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fpsde.density import CellLaw
+from fpsde.errors import InvalidInput
+from fpsde.grid import Grid
+from fpsde.validation import integer
+
+
+@dataclass(frozen=True, eq=False)
+class JointCellLaw:
+    """Masses of the cells of a two-dimensional grid, as a Fokker-Planck solver returns them.
+
+    ``masses`` (n_1, n_2) are what they are: nothing is clipped or rescaled. Where a wall absorbs, they are the part of
+    the law that is still inside, and sum to less than one. Moments take the mass of a cell at its centre, and are those
+    of the law given that it is inside.
+    """
+
+    grid: Grid
+    masses: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.grid.dim != 2 or np.shape(self.masses) != self.grid.shape:
+            given = np.shape(self.masses)
+            raise InvalidInput(f"masses have shape {given}, the grid {self.grid.shape}; both must be (n_1, n_2)")
+
+    @property
+    def mass(self) -> float:
+        """The total mass."""
+        return float(np.sum(self.masses))
+
+    @property
+    def average_density(self) -> np.ndarray:
+        """The density averaged over each cell, ``(n_1, n_2)``, in 1/volume."""
+        return self.masses / np.multiply.outer(*(np.diff(faces) for faces in self.grid.axes))
+
+    @property
+    def centres(self) -> tuple[np.ndarray, np.ndarray]:
+        """The cell centres along the two axes, ``(n_1,)`` and ``(n_2,)``."""
+        first, second = (0.5 * (faces[1:] + faces[:-1]) for faces in self.grid.axes)
+        return first, second
+
+    def marginal(self, axis: int) -> CellLaw:
+        """Return the law of one component, ``axis`` 0 or 1, of what is inside."""
+        axis = integer("axis", axis, least=0)
+        if axis > 1:
+            raise InvalidInput(f"axis={axis}; a law of two components has axes 0 and 1")
+        return CellLaw(Grid((self.grid.axes[axis],)), self.masses.sum(axis=1 - axis))
+
+    def expectation(self, f: Callable[[Any, Any], Any]) -> float:
+        """Return E f(X, Y) given that (X, Y) is inside; ``f`` takes and returns arrays."""
+        x, y = np.meshgrid(*self.centres, indexing="ij")
+        return float(np.sum(self.masses * f(x, y)) / self.mass)
+
+    @cached_property
+    def mean(self) -> np.ndarray:
+        """E (X, Y), ``(2,)``."""
+        return np.array([self.expectation(lambda x, y: x), self.expectation(lambda x, y: y)])
+
+    @cached_property
+    def covariance(self) -> np.ndarray:
+        """The covariance matrix of (X, Y), ``(2, 2)``."""
+        a, b = self.mean
+        mixed = self.expectation(lambda x, y: (x - a) * (y - b))
+        first, second = self.expectation(lambda x, y: (x - a) ** 2), self.expectation(lambda x, y: (y - b) ** 2)
+        return np.array([[first, mixed], [mixed, second]])
