@@ -25,7 +25,7 @@ def sgld(gradient_noise: Callable) -> Scheme:
 
     The law is that of Euler-Maruyama with sigma^2 + s^2 dt in place of sigma^2 in each component: for constant s and a
     gradient drift, to first order in dt, the stationary law is hotter by dt s^2/2 (unit mobility). So the bias is of
-    order 1, as Euler's own, but paths come only within dt^(1/2) of those of the process.
+    order 1, as Euler's own; no strong order is claimed, since xi has no dt-refinement.
 
     Raises InvalidInput, when the scheme meets a process, for a function that does not give one number per component.
     Source: Welling & Teh, ICML (2011), eq. (4); Vollmer, Zygalakis & Teh, J. Mach. Learn. Res. 17 (2016) 159.
@@ -42,7 +42,7 @@ def sgld(gradient_noise: Callable) -> Scheme:
         step=step,
         inputs=(DW, replace(Z, name="gradient", per=Per.COMPONENT)),
         convention="Itô",
-        strong=Orders(additive=0.5, commutative=0.5, general=0.5),
+        strong=None,
         weak=Orders(additive=1.0, commutative=1.0, general=1.0),
         stationary=1.0,
         wall_order=None,
