@@ -243,7 +243,9 @@ def test_crossings_and_displacements_are_those_of_the_unwound_path(at):
 
 def test_crossings_and_displacements_on_a_line():
     crossings, displacement = Crossings(0.5, component=1), Displacement(1.0)
-    run, _, x = run_of([crossings, displacement], two_dimensional(), x0=(0.1, -0.3))
+    # it starts on the surface, which counts as above it
+    run, _, x = run_of([crossings, displacement], two_dimensional(), x0=(0.1, 0.5))
+    assert {*run.values["crossings"]} == {-1.0, 0.0}
     np.testing.assert_array_equal(run.values["crossings"], (x[:, 1, -1] >= 0.5).astype(float) - (x[:, 1, 0] >= 0.5))
     np.testing.assert_allclose(run.values["displacement"], x[:, 1, -1] - x[:, 1, 0], rtol=0, atol=1e-13)
 
@@ -266,13 +268,22 @@ def test_the_velocity_on_a_driven_ring_is_its_current(seed):
 
 @pytest.mark.parametrize("origin", [0.0, 1.0, 3.875])
 def test_an_autocorrelation_is_the_covariance_of_two_snapshots(origin):
-    observer = Autocorrelation(lambda x: np.cos(x), origin, [3.9375, 4.0])
-    run, _, x = run_of([observer], x0=Normal(0.1, 0.5), dt=0.0625)
-    a = np.cos(x[:, 0, int(origin * 16)])
+    observer = Autocorrelation(lambda x, t: np.cos(x + t), origin, [3.9375, 4.0])
+    run, times, x = run_of([observer], x0=Normal(0.1, 0.5), dt=0.0625)
+    a = np.cos(x[:, 0, int(origin * 16)] + origin)
     np.testing.assert_allclose(run.values["autocorrelation_origin"], a, rtol=1e-15, atol=1e-15)
     for sums, column in zip(run.result(observer), (63, 64), strict=True):
-        exact = np.cov(a, np.cos(x[:, 0, column]), bias=True)
+        exact = np.cov(a, np.cos(x[:, 0, column] + times[column]), bias=True)
         np.testing.assert_allclose(sums.covariance, exact, rtol=1e-11, atol=1e-15)
+
+
+@pytest.mark.parametrize("origin", [0.5, 2.0, 2.1])
+def test_the_origin_of_an_autocorrelation_on_an_uneven_grid(origin):
+    """Its longest step is fifteen times its shortest: half of another step would reach beyond the next time."""
+    grid = np.array([0.5, 2.0, 2.1, 2.3, 2.5])
+    observer = Autocorrelation(lambda x: x, origin, [2.5])
+    run, times, x = run_of([observer], times=grid, t_end=None, dt=None)
+    np.testing.assert_array_equal(run.values["autocorrelation_origin"], x[:, 0, list(times).index(origin)])
 
 
 def test_the_autocorrelation_of_a_stationary_chain_is_its_multiplier_to_the_power(seed):
@@ -397,6 +408,17 @@ def test_what_is_no_observer_is_refused_where_it_is_stated(make, message):
 def test_a_name_of_the_state_is_refused():
     with pytest.raises(InvalidInput, match="place names two tracked values"):
         run_of([Functional(lambda x: x, name="place")], scheme=leimkuhler_matthews)
+
+
+def test_a_surface_outside_of_the_domain_is_refused():
+    with pytest.raises(InvalidInput, match=r"at=4\.0 lies outside of the domain \(-3\.14"):
+        run_of([Crossings(4.0)], RING, x0=(0.2, 0.0))
+
+
+def test_passages_are_timed_from_zero_on():
+    """The time of those that have not arrived is -1."""
+    with pytest.raises(InvalidInput, match=r"the run begins at t=-1\.0; passages are timed from 0 on"):
+        run_of([FirstPassage(lambda x: x > 0)], times=np.array([-1.0, 0.0, 1.0]), t_end=None, dt=None)
 
 
 def test_times_that_float32_loses_are_refused():

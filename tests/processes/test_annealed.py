@@ -76,10 +76,10 @@ def test_two_components_have_a_score_each(seed):
 
 
 def test_parameters_change_what_follows_from_them():
-    changed = gaussian().with_params(mean=-1.0, step=0.1, steps_per_level=2)
+    changed = gaussian(name="my_data").with_params(mean=-1.0, step=0.1, steps_per_level=2)
     assert changed.params["mean"] == -1.0 and len(changed.tables["noise_level"]) == 6
     np.testing.assert_allclose(changed.tables["step_size"], np.repeat([1.6, 0.4, 0.1], 2))
-    assert changed.setting.t_end == 6.0 and changed.setting.x0.variance == 4.0
+    assert changed.name == "my_data" and changed.setting.t_end == 6.0 and changed.setting.x0.variance == 4.0
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,12 @@ def test_mobility_on_the_line_keeps_the_law_and_scales_time() -> None:
         (underdamped(coupled, [0.7, 0.8], **ONE), False),
         (overdamped(lambda x: np.sin(x[0]) * x[1] ** 2, dim=2, domain=(RING, Interval())), True),
         (overdamped(lambda x: np.cos(x[0] / 2) * x[1] ** 2, dim=2, domain=(RING, Interval())), False),
+        (overdamped(lambda x, t: (x[0] - np.sin(t)) ** 2 + x[1] ** 2, dim=2), False),
+        (
+            overdamped(lambda x: x[0] ** 2, dim=2, domain=(Interval(), Interval.between(0.0, 1.0, Wall.ABSORBING))),
+            False,
+        ),
+        (underdamped(lambda x, t: (x[0] - np.sin(t)) ** 2 + x[1] ** 2, dim=2), False),
     ],
 )
 def test_an_energy_is_stated_only_where_it_gives_the_stationary_law(process, states) -> None:

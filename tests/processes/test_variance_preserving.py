@@ -63,6 +63,15 @@ def test_parameters_of_the_schedule_are_parameters_of_the_process() -> None:
         process.with_params(beta_mx=1.0)
 
 
+def test_a_changed_rate_keeps_the_end_of_its_schedule() -> None:
+    """The rate rises over t_end, so with another end it would be another rate."""
+    changed = variance_preserving(linear_beta(0.1, 20.0, t_end=2.0)).with_params(beta_max=5.0)
+    assert changed.setting.t_end == 2.0
+    assert changed.diffusivity(np.zeros(1), 1.0) == pytest.approx([(0.1 + 4.9 / 2) / 2])
+    assert changed.exact.mean(1.0, 2.0) == pytest.approx(np.exp(-(0.1 * 2 + 4.9) / 2))
+    assert variance_preserving(constant_beta(1.3, t_end=0.7)).with_params(beta=2.0).setting.t_end == 0.7
+
+
 def test_the_seeds_own_case() -> None:
     """1000 steps, beta = linspace(1e-4, 0.02, 1000), from U(0, 1): each step reads its own beta."""
     process = ddpm_chain()

@@ -139,6 +139,14 @@ def test_a_residual_that_is_not_small_fails_and_a_small_one_does_not(dtype, seed
             assert np.all(found[1] == failed)
 
 
+def test_a_solution_beside_zero_is_found():
+    """The residual is small beside its terms: beside a solution that is itself rounding it never would be."""
+    process = Process(drift=lambda x: 0.7 - x, sigma=lambda x: 1.0)
+    x = -0.07 + np.spacing(0.07) * np.arange(-LANES // 2, LANES // 2)
+    found = one_step(implicit_euler, process, np.array([x, np.zeros(LANES)]), np.zeros((1, LANES)), times=[0.0, 0.1])
+    assert np.max(np.abs(found[0])) < 1e-14 and not found[1].any()
+
+
 def test_a_step_that_is_not_a_number_fails(seed):
     singular = Process(drift=lambda x, p: p.k * x, sigma=lambda x: 1.0, params={"k": 4.0})
     found = one_step(implicit_euler, singular, [[1.0], [0.0]], np.zeros((1, LANES)), times=[0.0, 0.25])

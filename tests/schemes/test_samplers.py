@@ -33,8 +33,11 @@ def test_leimkuhler_matthews_has_the_exact_variance_on_a_harmonic_well(a):
 
 def test_what_is_seen_is_the_euler_chain_with_the_noise_of_two_steps_averaged(seed):
     """X' = X + mu(X) dt + sigma (dW + dW')/2, in the two-dimensional form with correlated noise."""
-    sigma = np.array([[0.5, 0.3, 0.0], [0.1, -0.2, 0.4]])
-    process = Process(drift=lambda x, t: (-np.sin(x[0]) + t, x[0] - x[1] ** 3), sigma=lambda x: sigma, dim=2)
+
+    def sigma(t):
+        return [[0.5, 0.3 - t, 0.0], [0.1, -0.2, 0.4 + 2 * t]]
+
+    process = Process(drift=lambda x, t: (-np.sin(x[0]) + t, x[0] - x[1] ** 3), sigma=lambda x, t: sigma(t), dim=2)
     rng = np.random.default_rng(seed)
     state, z = np.zeros((6, LANES)), rng.normal(size=(2, 3, LANES))
     state[:2] = rng.normal(size=(2, LANES))
@@ -42,7 +45,7 @@ def test_what_is_seen_is_the_euler_chain_with_the_noise_of_two_steps_averaged(se
     second = one_step(leimkuhler_matthews, process, first, z[1], times=[0.0, 0.2, 0.4], s=1)
     x = first[4:]
     drift = np.array([-np.sin(x[0]), x[0] - x[1] ** 3])
-    noise = np.sqrt(0.2) * np.einsum("ij,kjn->in", sigma, z) / 2
+    noise = np.sqrt(0.2) * np.einsum("kij,kjn->in", [sigma(0.0), sigma(0.2)], z) / 2
     np.testing.assert_allclose(second[4:], x + drift * 0.2 + noise, rtol=1e-13, atol=1e-14)
 
 
@@ -100,7 +103,7 @@ def test_leimkuhler_matthews_takes_additive_noise_alone():
 def test_the_minibatch_step_is_the_formula(seed):
     process = Process(
         drift=lambda x, t, p: (-p.k * x[0] + t, x[0] - x[1]),
-        sigma=lambda x: ((0.5, 0.1 * x[1], 0.0), (0.0, 0.3, 0.2)),
+        sigma=lambda x, t: ((0.5, 0.1 * x[1], 0.0), (0.0, 0.3, t)),
         dim=2,
         params={"k": 1.4},
     )
@@ -112,7 +115,7 @@ def test_the_minibatch_step_is_the_formula(seed):
     exact = np.array(
         [
             x[0] + (-1.4 * x[0] + t + (1.4 + x[1] ** 2) * z[3]) * dt + 0.5 * dw[0] + 0.1 * x[1] * dw[1],
-            x[1] + (x[0] - x[1] + 0.3 * t * z[4]) * dt + 0.3 * dw[1] + 0.2 * dw[2],
+            x[1] + (x[0] - x[1] + 0.3 * t * z[4]) * dt + 0.3 * dw[1] + t * dw[2],
         ]
     )
     np.testing.assert_allclose(one_step(scheme, process, x, z, times=[0.2, 0.3]), exact, rtol=1e-13, atol=1e-14)

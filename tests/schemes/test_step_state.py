@@ -112,7 +112,7 @@ def test_observers_see_the_observed_components_and_the_result_holds_them(seed):
         dt=0.5,
         n_particles=700,
         seed=seed,
-        observers=[Snapshots([0.5, 1.0])],
+        observers=[Snapshots([0.5, 1.0]), Snapshots([1.0], of=0)],
         normals=Normals.FLOAT64,
     )
     z = np.concatenate([rows_of(Normals.FLOAT64, range(2), seed=seed, first=512 * k) for k in range(2)], axis=1)[
@@ -124,6 +124,7 @@ def test_observers_see_the_observed_components_and_the_result_holds_them(seed):
         np.testing.assert_allclose(run.snapshot(time)[0], place, rtol=1e-14, atol=1e-15)
         y = y - place * 0.5 + root * z[k]
     np.testing.assert_array_equal(run.x, run.snapshot(1.0))
+    np.testing.assert_array_equal(run.x, run.results[1][0][1])
 
 
 def test_a_start_gives_the_auxiliary_state_of_each_particle(seed):
