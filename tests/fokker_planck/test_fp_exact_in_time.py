@@ -113,6 +113,6 @@ def test_what_cannot_be_carried_exactly_is_refused(stand_in, monkeypatch):
     ):
         deep.evolve_by_modes(Normal(6.0, 0.3), t_end=1.0)
     assert deep.evolve_by_uniformisation(Normal(6.0, 0.3), t_end=1.0).minimum >= 0
-    monkeypatch.setattr(exact_in_time, "MOST_JUMPS", 100)
-    with pytest.raises(InvalidInput, match=r"max\|Q_ii\|=\S+ makes \S+ jumps up to t=1\.0, more than 100"):
+    monkeypatch.setattr(exact_in_time, "MOST_JUMPS", 50)
+    with pytest.raises(InvalidInput, match=r"max\|Q_ii\|=\S+ makes \S+ jumps up to t=1\.0, more than 50"):
         solver.evolve_by_uniformisation(0.0, t_end=1.0)
