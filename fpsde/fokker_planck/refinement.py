@@ -118,14 +118,15 @@ class Estimate:
     order: np.ndarray
 
 
-def estimate_refined(solver: FokkerPlanck, quantity: Callable[[FokkerPlanck], Any]) -> Estimate:
+def estimate_refined(solver: FokkerPlanck, quantity: Callable[[FokkerPlanck], Any], *, scale: float = 0.0) -> Estimate:
     """Return ``quantity(solver)``, numbers of any shape, with bounds on the errors that the grid makes.
 
         estimate_refined(solver, lambda fp: fp.modes(4).eigenvalues)
 
     ``quantity`` is asked on the solver's grid and on that cut into halves and into quarters; the numbers must be smooth
     in the cell width (rates, moments, passage times, committors are). An error in dt is seen if dt is refined with h.
-    A number that all three grids give to 1e-12 of its size has that as its error.
+    A number that all three grids give to 1e-12 of its size, or of ``scale`` where that is larger (for a mean that may
+    be zero, the standard deviation), has that as its error.
 
     Raises
     ------
@@ -139,13 +140,15 @@ def estimate_refined(solver: FokkerPlanck, quantity: Callable[[FokkerPlanck], An
     if len({values.shape for values in found}) != 1 or not np.isfinite(found).all():
         shapes = ", ".join(str(values.shape) for values in found)
         raise InvalidInput(f"the quantity has shapes {shapes} on the three grids; give finite numbers, as many on each")
-    one = [_estimate(i, *(float(values[i]) for values in found)) for i in np.ndindex(found[0].shape)]
+    one = [_estimate(i, scale, *(float(values[i]) for values in found)) for i in np.ndindex(found[0].shape)]
     value, error, order = (np.reshape(numbers, found[0].shape) for numbers in zip(*one, strict=True))
     return Estimate(value, error, order)
 
 
-def _estimate(index: tuple[int, ...], coarse: float, middle: float, fine: float) -> tuple[float, float, float]:
-    floor = ROUND_OFF * max(abs(coarse), abs(middle), abs(fine))
+def _estimate(
+    index: tuple[int, ...], scale: float, coarse: float, middle: float, fine: float
+) -> tuple[float, float, float]:
+    floor = ROUND_OFF * max(abs(coarse), abs(middle), abs(fine), scale)
     first, last = abs(coarse - middle), abs(middle - fine)
     order = _observed_order(first, last, floor, "number " + ", ".join(map(str, index)) if index else "the number")
     safety, p = _safety(order)

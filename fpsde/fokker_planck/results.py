@@ -13,6 +13,8 @@ from fpsde.provenance import environment
 
 #: The Peclet number is read where at least this fraction of the mass lies on either side.
 BULK = 1e-6
+#: A Peclet number above it, and fewer cells than this for a correlation length, are worth a word.
+LARGE_PECLET, FEW_CELLS = 2.0, 3.0
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,9 @@ class Evolution:
         largest mass that ever lay in the outermost cells at the low and high end, where they cut the domain (else 0)
     peclet
         largest |integral of mu/D| over an edge where the last law is; far above 1 the order in the cell width is 1
+    cells_per_length
+        cells in the shortest correlation length, |d(mu/D)/dx|^(-1/2), where the last law is (the standard deviation of
+        an Ornstein-Uhlenbeck process)
     dt, n_steps, n_refused
         last step length; steps taken; steps taken in halves because a mass would have been negative
     """
@@ -49,10 +54,16 @@ class Evolution:
     outside: float
     edge: tuple[float, ...]
     peclet: float
+    cells_per_length: float
     dt: float
     n_steps: int
     n_refused: int
     provenance: dict[str, Any]
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What is wrong with the grid, in words and numbers; empty where nothing is."""
+        return doubts_about(self.peclet, self.cells_per_length)
 
 
 @dataclass(frozen=True)
@@ -63,7 +74,7 @@ class Stationary:
         sum over cells of |Q m|, divided by the rate at which all of the mass jumps: about 1e-16 for an exact one
     current
         net mass that passes to the right per time, mean over the edges; zero but for round-off unless a ring is driven
-    edge, peclet
+    edge, peclet, cells_per_length, doubts
         as in :class:`Evolution`
     """
 
@@ -72,7 +83,12 @@ class Stationary:
     current: float
     edge: tuple[float, float]
     peclet: float
+    cells_per_length: float
     provenance: dict[str, Any]
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        return doubts_about(self.peclet, self.cells_per_length)
 
 
 def peclet_number(generator: Generator, masses: np.ndarray) -> float:
@@ -82,6 +98,41 @@ def peclet_number(generator: Generator, masses: np.ndarray) -> float:
         return float(w.max())
     below = np.cumsum(masses)[:-1]
     return float(np.max(w, initial=0.0, where=(below > BULK) & (masses.sum() - below > BULK)))
+
+
+def cells_per_length(generator: Generator, masses: np.ndarray) -> float:
+    """Return the smallest number of cells in a correlation length, over the cells with more than ``BULK`` on each side.
+
+    With w the integral of mu/D from centre to centre, at the distance d, the length at a cell of width h is
+    l = |difference of w/d on its two sides / h|^(-1/2).
+    """
+    h = generator.grid.widths
+    slopes = generator.exponents / (0.5 * (h + np.roll(h, -1)))[: len(generator.exponents)]
+    if generator.periodic:
+        change, cells = slopes - np.roll(slopes, 1), h
+        there = np.ones(len(h), dtype=bool)
+    else:
+        change, cells = np.diff(slopes), h[1:-1]
+        below = np.cumsum(masses)[1:-1]
+        there = (below > BULK) & (masses.sum() - below > BULK)
+    steepest = np.max(np.abs(change) * cells, initial=0.0, where=there)  # h^2 / l^2
+    return float(1 / np.sqrt(steepest)) if steepest > 0 else np.inf
+
+
+def doubts_about(peclet: float, cells: float) -> tuple[str, ...]:
+    """Return sentences on a Peclet number that is too large, and on too few cells for a correlation length."""
+    found = []
+    if peclet > LARGE_PECLET:
+        found.append(
+            f"the Peclet number reaches {peclet:.3g} (above {LARGE_PECLET:g}: the order in the cell width falls to 1); "
+            f"take {np.ceil(peclet / LARGE_PECLET):.0f} times the cells"
+        )
+    if cells < FEW_CELLS:
+        found.append(
+            f"the shortest correlation length has {cells:.3g} cells (fewer than {FEW_CELLS:g}); "
+            f"take {np.ceil(FEW_CELLS / cells):.0f} times the cells"
+        )
+    return tuple(found)
 
 
 def provenance(process: Any, generator: Generator, method: str) -> dict[str, Any]:

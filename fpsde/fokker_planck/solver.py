@@ -35,7 +35,7 @@ from fpsde.fokker_planck.passage import (
 )
 from fpsde.fokker_planck.plane_solver import PlaneFokkerPlanck
 from fpsde.fokker_planck.propagator import Propagator
-from fpsde.fokker_planck.results import Evolution, Stationary, peclet_number, provenance
+from fpsde.fokker_planck.results import Evolution, Stationary, cells_per_length, peclet_number, provenance
 from fpsde.fokker_planck.sides import Sides, sides_of
 from fpsde.fokker_planck.spectrum import Modes, residuals, spectrum
 from fpsde.fokker_planck.start_function import StartFunction
@@ -171,6 +171,7 @@ class FokkerPlanck:
             current=float(q.currents(masses)[: len(q.exponents)].mean()),
             edge=edge,
             peclet=peclet_number(q, masses),
+            cells_per_length=cells_per_length(q, masses),
             provenance=provenance(self.process, q, f"{q.flux}, cells censored one by one"),
         )
 
@@ -441,6 +442,7 @@ class FokkerPlanck:
             outside=start.outside,
             edge=found.edge,
             peclet=peclet_number(q, found.masses[-1]),
+            cells_per_length=cells_per_length(q, found.masses[-1]),
             dt=found.dt,
             n_steps=found.n_steps,
             n_refused=found.n_refused,

@@ -59,6 +59,12 @@ def test_what_does_not_depend_on_the_grid_has_an_error_of_round_off(well):
     assert found.value.shape == (1, 2) and np.all(found.error <= 2e-12) and np.all(found.order == 2)
 
 
+def test_a_mean_that_is_zero_needs_a_scale(well):
+    solver = FokkerPlanck(well, Grid.uniform((-2.4, 2.4), cells=100))
+    found = estimate_refined(solver, lambda fp: fp.stationary().law.mean, scale=1.0)
+    assert abs(found.value) <= found.error < 2e-12
+
+
 def test_numbers_without_convergence_are_refused(well):
     solver = FokkerPlanck(well, Grid.uniform((-2.4, 2.4), cells=100))
     with pytest.raises(NotConverged, match=r"number 1 moved by 0\.1 when the cells were halved, and by 0\.3"):

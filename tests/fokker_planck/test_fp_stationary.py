@@ -138,3 +138,29 @@ def test_processes_without_a_stationary_law_are_refused(stand_in):
     for process, message in cases:
         with pytest.raises(InvalidInput, match=message):
             FokkerPlanck(process, Grid.uniform((-3, 3), cells=60)).stationary()
+
+
+@pytest.mark.parametrize("stretched", [False, True])
+def test_a_grid_too_coarse_for_the_law_is_reported_with_numbers(stand_in, stretched):
+    """OU with theta = 4, D = 1: the correlation length is 1/2, and mu/D reaches 4 x where the law is."""
+    for cells in (16, 32, 128):
+        faces = 4 * np.linspace(-1, 1, cells + 1)
+        faces = faces + (0.3 * np.sin(np.pi * faces / 4) if stretched else 0)
+        process = stand_in(lambda x, t: -4 * x, lambda x, t: 1.0)
+        found = FokkerPlanck(process, Grid((faces,))).stationary()
+        if not stretched:
+            assert found.cells_per_length == pytest.approx(0.5 / (8 / cells), rel=1e-9)
+        assert ("correlation length has" in " ".join(found.doubts)) == (found.cells_per_length < 3) == (cells < 48)
+        assert ("Peclet number reaches" in " ".join(found.doubts)) == (found.peclet > 2)
+        assert bool(found.doubts) == (cells < 128)
+    moved = FokkerPlanck(process, Grid.uniform((-4, 4), cells=32)).evolve(0.5, t_end=1.0, dt=0.1)
+    assert len(moved.doubts) == 2 and "2 times the cells" in moved.doubts[1]
+
+
+def test_a_ring_is_looked_at_all_round(stand_in):
+    found = FokkerPlanck(washboard(stand_in, 1.5), Grid.uniform((0, 2 * np.pi), cells=12)).stationary()
+    slope = (
+        np.abs(np.diff([(1.5 + 2 * np.sin(x)) / (0.3 + 0.15 * np.cos(x)) for x in np.linspace(0, 7, 7001)])).max()
+        / 1e-3
+    )
+    assert found.cells_per_length == pytest.approx(slope**-0.5 / (2 * np.pi / 12), rel=0.15)
