@@ -5,6 +5,8 @@ from pathlib import Path
 
 import matplotlib
 
+import fpsde
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -19,11 +21,16 @@ def test_the_ten_line_example_runs_as_printed(tmp_path, monkeypatch, capsys) -> 
     assert (tmp_path / "own.png").stat().st_size > 10_000
 
 
-def test_the_example_of_particles_runs_as_printed(capsys) -> None:
-    _, code = re.findall(r"<!-- example -->\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    exec(code, {})
-    out = capsys.readouterr().out
-    assert "have not by t = 10.0" in out and out.endswith("True\n")
+def test_the_examples_of_particles_run_as_printed(capsys) -> None:
+    blocks = re.findall(r"(<!-- example -->\n)?```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    (_, particles), (_, statements), (_, strong) = blocks[1:]
+    exec(particles, {})
+    assert "have not by t = 10.0" in capsys.readouterr().out
+    names: dict = {"fpsde": fpsde}
+    exec(statements, names)
+    assert names["oscillator"].channels == 1 and names["coupled"].dim == 4
+    exec(strong, {})
+    assert capsys.readouterr().out == "euler_maruyama: strong order 0.5\nmilstein: strong order 1.0\n"
 
 
 def test_every_link_of_the_readme_leads_somewhere() -> None:
