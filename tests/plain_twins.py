@@ -103,6 +103,14 @@ GENERAL = Twin(
     b=lambda x, t: _stacked([[0.3 * x[1], np.sin(x[0]), 0.2 * t], [0.6 * x[0], 0.2 * x[1], np.cos(x[0])]], x),
 )
 
+#: the second channel moves what the first one reads, and reads nothing that the first one moves
+ONE_WAY = Twin(
+    Process(drift=_drift, sigma=lambda x, t: ((0.0, 0.5 + 0.2 * t), (np.cos(x[0]), 0.0)), dim=2),
+    a=_a,
+    f=_a,
+    b=lambda x, t: _stacked([[0.0, 0.5 + 0.2 * t], [np.cos(x[0]), 0.0]], x),
+)
+
 TWINS = {
     "additive": ADDITIVE,
     "separate": SEPARATE,

@@ -283,12 +283,13 @@ def test_the_checkpoint_of_another_run_is_refused_by_what_differs(name, plain):
     assert {path: path.read_bytes() for path in plain.iterdir()} == before
 
 
-def test_one_other_starting_point_among_many_is_found(tmp_path):
-    x0 = np.zeros((2, N))
-    watched(checkpoint=tmp_path, x0=x0, observers=[])
-    x0[1, 1777] = 1e-9
+@pytest.mark.parametrize(("n", "k"), [(N, 1777), (4 * 512 + 1, 4 * 512)], ids=["in the middle", "the last"])
+def test_one_other_starting_point_among_many_is_found(n, k, tmp_path):
+    x0 = np.zeros((2, n))
+    watched(checkpoint=tmp_path, x0=x0, observers=[], n_particles=n)
+    x0[1, k] = 1e-9
     with pytest.raises(InvalidInput, match="differs in x0; "):
-        watched(checkpoint=tmp_path, x0=x0, observers=[])
+        watched(checkpoint=tmp_path, x0=x0, observers=[], n_particles=n)
 
 
 def test_slightly_other_weights_of_an_initial_law_are_found(tmp_path):

@@ -74,8 +74,16 @@ def test_it_ran_elsewhere(pool, monkeypatch):
 def test_starting_points_are_brought_along(pool):
     x0 = [Normal(0.1, 0.2), Normal(0.3, 0.2)]
     positions = np.stack([np.linspace(-1, 1, N), np.linspace(0, 0.5, N)])
-    for place in (x0, positions):
+    for place in (x0, (0.1, x0[1]), positions):
         assert bits_of(watched(executor=pool, shard_size=1024, x0=place)) == bits_of(watched(x0=place))
+
+
+def test_a_shard_of_several_chunks_brings_the_starting_points_of_each(monkeypatch):
+    place = [Normal(0.1, 0.2), Normal(0.3, 0.2)]
+    whole = bits_of(watched(x0=place))
+    monkeypatch.setattr("fpsde.integrators.shards.CHUNK_BLOCKS", 1)
+    with ThreadPoolExecutor(1) as executor:
+        assert bits_of(watched(executor=executor, shard_size=1024, x0=place)) == whole
 
 
 def test_threads_of_an_executor_and_a_checkpoint_give_the_same_bits(tmp_path):

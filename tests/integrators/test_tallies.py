@@ -97,6 +97,12 @@ def test_no_explosion_is_none():
     assert (parts[0] + parts[1] + parts[2]).first_exploded is None
 
 
+@pytest.mark.parametrize(("n", "first"), [(1, 0), (1, 1), (7, 3)])
+def test_a_range_keeps_no_more_than_its_nodes_in_memory(n, first):
+    values = values_of(n)
+    assert not any(np.shares_memory(node, values) for node in tree_nodes(values, first).values())
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 64])
 def test_a_range_is_few_nodes(n):
     assert len(tree_nodes(values_of(n), 5)) <= 2 * np.log2(n) + 1

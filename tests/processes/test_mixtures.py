@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy import integrate
+from scipy import integrate, stats
 
 from fpsde.density import Normal
 from fpsde.errors import InvalidInput
@@ -36,6 +36,14 @@ def test_a_component_is_the_density_integrated_over_the_other() -> None:
         assert DATA.component(i).variance == pytest.approx(DATA.covariance[i, i], abs=1e-14)
     apart = 0.25 * 0.75 * (-1.8) * 0.8
     assert DATA.covariance[0, 1] == pytest.approx(apart)
+
+
+def test_the_density_in_three_dimensions_is_that_of_scipy() -> None:
+    means, stds = np.array([[-1.0, 0.5, 0.2], [0.8, -0.3, 0.4]]), (0.3, 0.6)
+    mixture = NormalMixture([0.25, 0.75], means, stds)
+    x = np.random.default_rng(5).uniform(-1.0, 1.0, (3, 9))
+    parts = [stats.multivariate_normal(m, s**2).pdf(x.T) for m, s in zip(means, stds, strict=True)]
+    assert mixture.pdf(x) == pytest.approx(0.25 * parts[0] + 0.75 * parts[1], rel=1e-12)
 
 
 @pytest.mark.parametrize("schedule", [constant_beta(1.3), linear_beta(0.2, 3.0)])

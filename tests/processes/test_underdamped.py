@@ -231,6 +231,7 @@ def test_the_twin_of_duffings_well_is_duffings_oscillator() -> None:
             lambda: underdamped(coupled, mass=[[1, 1], [1, 1]], **ONE),
             r"mass is singular: its eigenvalues go from 0 to 2",
         ),
+        (lambda: underdamped(coupled, mass=[[1, 0], [0, 1e-15]], **ONE), r"mass is singular: .* from 1e-15 to 1"),
         (
             lambda: underdamped(coupled, mass=[[1, 0], [0, -1]], **ONE),
             r"mass is not positive definite: .* from -1 to 1",

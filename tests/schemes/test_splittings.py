@@ -119,6 +119,36 @@ def test_a_step_is_its_letters_one_after_the_other(word, noise, run, seed):
         np.testing.assert_allclose(found[4:6], force(*x, TIMES[1]), rtol=1e-13, atol=1e-14)
 
 
+def driven(t):
+    """Return friction and noise of an oscillator whose bath changes in time."""
+    return 0.4 + t, 0.7 - t
+
+
+DRIVEN = Process(
+    drift=lambda x, t: (x[1], -np.sin(x[0]) - t - driven(t)[0] * x[1]),
+    sigma=lambda x, t: ((0.0,), (driven(t)[1],)),
+    dim=2,
+    energy=lambda x, t: 0.5 * x[1] ** 2 - np.cos(x[0]) + t * x[0],
+)
+
+
+def test_friction_and_noise_are_those_of_the_time_of_their_letter(seed):
+    """The first O comes before A has moved time, the second one after."""
+    x, v, *z = np.random.default_rng(seed).normal(size=(4, LANES))
+    found = one_step(splitting("OABAO"), DRIVEN, np.array([x, v]), np.array(z), times=TIMES)
+
+    def bath(v, z, now):
+        friction, sigma = driven(now)
+        c = np.exp(-friction * 0.125)
+        return c * v + np.sqrt((1 - c**2) / (2 * friction)) * sigma * z
+
+    v = bath(v, z[0], 0.3)
+    x = x + 0.125 * v
+    v = v - 0.25 * (np.sin(x) + 0.425)
+    x = x + 0.125 * v
+    np.testing.assert_allclose(found, [x, bath(v, z[1], 0.55)], rtol=1e-13, atol=1e-14)
+
+
 @pytest.mark.parametrize("word", WORDS)
 def test_the_force_is_evaluated_as_often_as_is_said(word):
     text = "\n".join(body_lines(traced_step(splitting(word), DIAGONAL)))
@@ -312,6 +342,23 @@ def test_the_heat_is_the_energy_that_the_bath_gives(seed):
     v = state[2:4] + 0.2 * np.array([-np.sin(x) - 0.5 * y, (-0.5 * x - y**3) / 2.5])
     mass = np.array([1.0, 2.5])[:, None]
     np.testing.assert_allclose(found[4], np.sum(mass * (found[2:4] ** 2 - v**2) / 2, axis=0), rtol=1e-12, atol=1e-13)
+
+
+def test_the_work_of_a_driven_system_is_that_of_its_driving_too(seed):
+    """The energy is that of the time that has passed with A; O takes no time."""
+    x, v, z = np.random.default_rng(seed).normal(size=(3, LANES))
+    state = np.array([x, v, np.zeros(LANES), np.zeros(LANES)])
+    found = one_step(splitting("AOB", track_work=True), DRIVEN, state, z[None], times=TIMES)
+
+    def energy(x, v, t):
+        return 0.5 * v**2 - np.cos(x) + t * x
+
+    after = x + 0.25 * v
+    bathed = found[1] + 0.25 * (np.sin(after) + 0.55)  # before B
+    np.testing.assert_allclose(found[0], after, rtol=1e-14, atol=1e-15)
+    np.testing.assert_allclose(found[2], (bathed**2 - v**2) / 2, rtol=1e-12, atol=1e-13)
+    gained = energy(*found[:2], 0.55) - energy(x, v, 0.3)
+    np.testing.assert_allclose(found[2] + found[3], gained, rtol=1e-12, atol=1e-13)
 
 
 def test_observers_see_heat_and_work_by_name(seed):

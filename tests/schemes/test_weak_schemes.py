@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from bare_steps import both_steps
 from local_expansion import coefficients, outcomes
-from plain_twins import TWINS
+from plain_twins import ONE_WAY, TWINS
 
 from fpsde.processes.process import Process
 from fpsde.schemes import platen_weak2, ri1, roessler
@@ -18,6 +18,7 @@ from fpsde.schemes.tracing import traced_step
 
 T, DT = 0.2, 0.1
 ROOT = np.sqrt(DT)
+ALL = {**TWINS, "one way": ONE_WAY}
 
 
 def discrete(z, m):
@@ -75,13 +76,13 @@ def ri1_by_hand(twin, x, z):
     return out
 
 
-@pytest.mark.parametrize("name", ["general", "diagonal", "scalar"])
+@pytest.mark.parametrize("name", ["general", "diagonal", "scalar", "one way"])
 @pytest.mark.parametrize(
     ("scheme", "formula"), [(platen_weak2, platen_by_hand), (ri1, ri1_by_hand)], ids=["platen_weak2", "ri1"]
 )
 def test_the_step_is_the_formula(scheme, formula, name, seed):
     """With separate channels too, where the step leaves out the terms that vanish."""
-    twin = TWINS[name]
+    twin = ALL[name]
     x, z, compiled, arrays = both_steps(scheme, twin.process, seed, t=T, dt=DT)
     exact = formula(twin, x, z)
     np.testing.assert_allclose(compiled, exact, rtol=1e-14, atol=2e-14)
@@ -89,8 +90,10 @@ def test_the_step_is_the_formula(scheme, formula, name, seed):
 
 
 def test_only_channels_that_meet_take_a_two_point_variable():
-    normals = {name: len(traced_step(platen_weak2, TWINS[name].process).normals) for name in TWINS}
-    assert normals == {"additive": 3, "separate": 2, "diagonal": 2, "scalar": 1, "commuting": 3, "general": 6}
+    normals = {name: len(traced_step(platen_weak2, ALL[name].process).normals) for name in ALL}
+    assert normals == {
+        "additive": 3, "separate": 2, "diagonal": 2, "scalar": 1, "commuting": 3, "general": 6, "one way": 3,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("mu", [-0.7, 0.4])
