@@ -6,7 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from fpsde.commands import kernel_command, schemes_command, simulate_command, verify_command
+from fpsde.commands import (
+    fokker_planck_command,
+    kernel_command,
+    schemes_command,
+    simulate_command,
+    verify_command,
+)
 from fpsde.errors import FpsdeError
 
 
@@ -29,6 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fpsde", description="Find out whether a stochastic simulator is right.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (verify_command, simulate_command, schemes_command, kernel_command):
+    for command in (verify_command, simulate_command, fokker_planck_command, schemes_command, kernel_command):
         command.add(commands)
     return parser

@@ -19,6 +19,8 @@ from scipy import linalg
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.birth_death import decay_rates, left_eigenvector
 from fpsde.fokker_planck.generator import Generator
+from fpsde.fokker_planck.initial import HELD
+from fpsde.fokker_planck.results import doubts_about
 from fpsde.fokker_planck.stationary_law import stationary_masses
 from fpsde.grid import Grid
 from fpsde.validation import finite_array, integer
@@ -64,6 +66,18 @@ class Modes:
     def gap(self) -> float:
         """The spectral gap: the rate of the slowest decay, Re lambda_1, 1/time."""
         return float(self.eigenvalues[0].real)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What is wrong with the grid, in words and numbers; empty where nothing is."""
+        found = [
+            f"mode {k + 1} has {edge:.2g} of its weight at a cut end of the grid (above {HELD:g}: it is one of the box)"
+            "; extend the grid"
+            for k, edge in enumerate(self.edge)
+            if edge > HELD
+        ]
+        worst = int(np.argmax(self.peclet))
+        return (*found, *(f"mode {worst + 1}: {doubt}" for doubt in doubts_about(float(self.peclet[worst]), np.inf)))
 
     @property
     def timescales(self) -> np.ndarray:
@@ -155,7 +169,7 @@ def _of_balanced_ring(generator: Generator, count: int, weights: np.ndarray) -> 
 def _of_driven_ring(generator: Generator, count: int, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     values, left, right = linalg.eig(-generator.dense(), left=True, right=True)
     order = np.argsort(np.abs(values))[1:]  # all but the stationary law
-    order = order[np.argsort(values[order].real, kind="stable")]  # LAPACK returns pairs side by side
+    order = order[np.lexsort((-values[order].imag, values[order].real))]  # of a pair the positive frequency first
     if count < len(order) and values[order[count]] == values[order[count - 1]].conj():
         count += 1
     chosen = order[:count]

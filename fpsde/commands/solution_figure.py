@@ -1,0 +1,71 @@
+"""The picture of a solved Fokker-Planck equation: stationary density, modes, mean passage time by starting point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from fpsde.fokker_planck import FokkerPlanck
+from fpsde.plotting import BLACK, BLUE, VERMILION, style
+
+#: Modes that one panel shows at most: more lines cannot be told apart.
+SHOWN = 6
+
+
+def solution_figure(
+    solver: FokkerPlanck, *, stationary: bool, modes: int | None, passage: Sequence[float] | None
+) -> Figure:
+    """Return one panel for each thing that was asked for."""
+    wanted = [stationary, modes is not None, passage is not None]
+    with style():
+        figure = Figure(figsize=(7.2, 0.8 + 2.8 * sum(wanted)))
+        panels = iter(figure.subplots(sum(wanted), 1, squeeze=False)[:, 0])
+        if stationary:
+            _stationary(next(panels), solver)
+        if modes is not None:
+            _modes(next(panels), solver, modes)
+        if passage is not None:
+            _passage(next(panels), solver, *passage)
+        figure.suptitle(f"{solver.process.name}: {solver.process.equation}", fontsize=11)
+    return figure
+
+
+def _stationary(panel: Any, solver: FokkerPlanck) -> None:
+    law = solver.stationary().law
+    panel.stairs(law.average_density, law.grid.faces, color=BLUE, fill=True, alpha=0.25)
+    panel.stairs(law.average_density, law.grid.faces, color=BLUE, lw=1.6, baseline=None)
+    panel.set_title("stationary law")
+    _label(panel, "density [1/unit of x]")
+
+
+def _modes(panel: Any, solver: FokkerPlanck, count: int) -> None:
+    found = solver.modes(count)
+    for k, (rate, mode) in enumerate(zip(found.eigenvalues[:SHOWN], found.right, strict=False)):
+        size = f"{rate.real:.3g}" + (f" {'+' if rate.imag > 0 else '-'} {abs(rate.imag):.3g}i" if rate.imag else "")
+        panel.plot(
+            solver.grid.centres,
+            mode.real / solver.grid.widths,
+            ls=("-", "--", "-.", ":")[k % 4],
+            label=rf"$\lambda_{k + 1}$ = {size}",
+        )
+    panel.set_title("modes: how departures from the stationary law look while they decay")
+    panel.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9)
+    _label(panel, "density [1/unit of x]")
+
+
+def _passage(panel: Any, solver: FokkerPlanck, x0: float, target: float) -> None:
+    found = solver.passage_time(x0, target)
+    panel.plot(found.means.x, found.means.values, color=BLUE)
+    panel.plot([x0], [found.mean], "o", color=VERMILION, label=f"from {x0:g}: {found.mean:.3g}")
+    panel.axvline(target, color=BLACK, lw=1.0, ls="--", label=f"target {target:g}")
+    panel.set_ylim(bottom=0)
+    panel.set_title("mean time until the target is reached")
+    panel.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9)
+    _label(panel, "time", "starting point x [unit of x]")
+
+
+def _label(panel: Any, y: str, x: str = "x [unit of x]") -> None:
+    panel.set_xlabel(x)
+    panel.set_ylabel(y)

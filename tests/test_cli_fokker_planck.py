@@ -1,0 +1,97 @@
+"""``fpsde fokker-planck``: the numbers with bars that hold, JSON, the picture, and errors that help."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from matplotlib.image import imread
+
+from fpsde.cli import main
+
+
+def run(*arguments):
+    return main(["fokker-planck", *arguments])
+
+
+ISSUE = ["double_well", "--set", "temperature=0.25", "--stationary", "--modes", "4", "--passage", "-1", "0"]
+#: Of U = (x^2 - 1)^2 at kT = 1/4, each by another method in tests/fokker_planck.
+VARIANCE, RATES, TIME = 0.9176708607, [0.02977959331, 3.310394064, 5.512240298], 33.94574429
+
+
+def test_the_numbers_of_the_double_well_lie_within_their_error_bars(capsys) -> None:
+    assert run(*ISSUE, "--json", "-") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"stationary_moments", "eigenvalues", "passage_time", "errors"} <= found.keys()
+    bars = found["errors"]
+    assert abs(found["stationary_moments"]["variance"] - VARIANCE) <= bars["stationary_moments"]["variance"] < 1e-8
+    assert len(found["eigenvalues"]) == len(bars["eigenvalues"]) == 4
+    for rate, bar, exact in zip(found["eigenvalues"], bars["eigenvalues"], RATES, strict=False):
+        assert abs(rate - exact) <= bar + 1e-9 * exact and bar < 1e-7
+    assert abs(found["passage_time"] - TIME) <= bars["passage_time"] < 1e-4
+    assert found["parameters"] == {"temperature": 0.25} and found["doubts"] == []
+    assert found["provenance"]["grid"]["cells"] == 400
+
+
+def test_another_temperature_leaves_the_bars(capsys) -> None:
+    assert run(*ISSUE[:2], "temperature=0.251", *ISSUE[3:], "--json", "-") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert abs(found["passage_time"] - TIME) > 100 * found["errors"]["passage_time"]
+    assert abs(found["eigenvalues"][0] - RATES[0]) > 100 * found["errors"]["eigenvalues"][0]
+
+
+def test_the_table_shows_values_bars_and_orders(capsys) -> None:
+    assert run(*ISSUE) == 0
+    shown = capsys.readouterr().out
+    for text in ("stationary variance", "lambda_4 [1/time]", "mean passage time", "33.9457", "error bar", "2.00"):
+        assert text in shown
+    assert "grid:" not in shown
+
+
+def test_a_folder_gets_the_numbers_and_a_picture(tmp_path, capsys) -> None:
+    assert run(*ISSUE, "--cells", "100", "--out", str(tmp_path / "out")) == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"fokker_planck.json", "fokker_planck.png"}
+    picture = imread(tmp_path / "out" / "fokker_planck.png")
+    assert picture.shape[0] > 800 and picture[..., :3].std() > 0.05
+    assert json.loads((tmp_path / "out" / "fokker_planck.json").read_text())["eigenvalues"]
+    one = tmp_path / "one"
+    assert run("double_well", "--modes", "1", "--cells", "100", "--out", str(one)) == 0
+    assert imread(one / "fokker_planck.png").shape[0] < 500  # one panel for one thing
+
+
+def test_a_driven_ring_has_rates_with_two_parts(capsys) -> None:
+    assert run("washboard", "--modes", "1", "--cells", "40", "--json", "-") == 0
+    found = json.loads(capsys.readouterr().out)
+    (real, up), (same, down) = found["eigenvalues"]
+    assert real == same and up == -down > 0.3
+    assert run("washboard", "--modes", "1", "--cells", "40") == 0
+    assert "Im lambda_2 [1/time]" in capsys.readouterr().out
+
+
+def test_a_grid_that_is_too_coarse_is_said_to_be(capsys) -> None:
+    assert run("double_well", "--stationary", "--modes", "9", "--cells", "24") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "grid: the Peclet number reaches" in shown and "correlation length has" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["double_well"], "nothing was asked for; give --stationary, --modes N or --passage X0 TARGET"),
+        (["dubble_well", "--stationary"], "did you mean 'double_well'"),
+        (["double_well", "--set", "temprature=1", "--stationary"], "did you mean 'temperature'"),
+        (["duffing", "--stationary"], "duffing has 2 components"),
+        (["double_well", "--modes", "0"], "--modes=0 must be at least 1"),
+        (["double_well", "--passage", "-1", "7"], "target=7.0 does not lie on the grid"),
+        (["double_well", "--passage", "0", "0"], "x0=0.0 lies in the target"),
+        (["double_well", "--stationary", "--cells", "2"], "cells=2 must be at least 3"),
+        (["double_well", "--stationary", "--window", "-1", "1"], "does not hold double_well"),
+        (["variance_preserving", "--stationary"], "depends on time and has no stationary law"),
+        (["brownian_absorbing", "--stationary"], "is absorbed at a wall"),
+        (["brownian_absorbing", "--passage", "0.3", "1"], "may end at an absorbing wall"),
+        (["double_well", "--stationary", "--json", "/nonexistent/x.json"], "cannot be written"),
+    ],
+)
+def test_bad_input_exits_with_two_and_says_what_to_do(arguments, message, capsys) -> None:
+    assert run(*arguments) == 2
+    assert message in capsys.readouterr().err
