@@ -36,6 +36,24 @@ class Grid:
             raise InvalidInput(f"{len(bounds)} axes but {len(counts)} cell counts; give one count for each axis")
         return cls(tuple(_equal_cells(b, n) for b, n in zip(bounds, counts, strict=True)))
 
+    @classmethod
+    def graded(cls, bounds: tuple[float, float], *, cells: int, at: float, ratio: float) -> Grid:
+        """Return cells in one dimension that are narrowest at ``at`` and widen smoothly, to ``ratio`` times as wide.
+
+            x = at + c sinh(s),    equal steps of s,    c = (the longer of the two sides) / sqrt(ratio^2 - 1)
+
+        Widths change by O(h) from cell to cell, so that schemes of order 2 on equal cells keep it. ``at`` lies between
+        the ``bounds`` (low, high), ends included; ``ratio`` is above 1. Raises InvalidInput otherwise.
+        """
+        low, high = (float(end) for end in _equal_cells(bounds, cells)[[0, -1]])
+        centre, widest = finite("at", at), finite("ratio", ratio)
+        if not (low <= centre <= high and widest > 1):
+            raise InvalidInput(f"at={centre} must lie in [{low}, {high}] and ratio={widest} be above 1")
+        c = max(centre - low, high - centre) / np.sqrt(widest**2 - 1)
+        faces = centre + c * np.sinh(np.linspace(*np.arcsinh([(low - centre) / c, (high - centre) / c]), cells + 1))
+        faces[[0, -1]] = low, high
+        return cls((faces,))
+
     @property
     def dim(self) -> int:
         return len(self.axes)

@@ -81,3 +81,29 @@ def test_bounds_and_counts_that_make_no_grid_are_refused(bounds, cells, message)
 def test_one_dimensional_views_refuse_a_grid_of_two(name):
     with pytest.raises(InvalidInput, match="this needs a grid of one dimension; the grid has 2"):
         getattr(Grid.uniform((0, 1), (0, 1), cells=4), name)
+
+
+@pytest.mark.parametrize("at", [-1.0, 0.3, 2.0])
+def test_graded_cells_are_narrowest_where_asked_and_widen_to_the_ratio(at):
+    grid = Grid.graded((-1.0, 2.0), cells=200, at=at, ratio=8.0)
+    widths = grid.widths
+    assert (grid.faces[0], grid.faces[-1], grid.shape) == (-1.0, 2.0, (200,))
+    assert abs(grid.centres[np.argmin(widths)] - at) < 2 * widths.min()
+    assert widths.max() / widths.min() == pytest.approx(8.0, rel=0.02)
+    steps = np.abs(np.diff(widths)) / widths[:-1]
+    fine = Grid.graded((-1.0, 2.0), cells=400, at=at, ratio=8.0).widths
+    assert np.max(np.abs(np.diff(fine)) / fine[:-1]) == pytest.approx(steps.max() / 2, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"at": 3.0, "ratio": 2.0}, r"at=3\.0 must lie in \[-1\.0, 2\.0\]"),
+        ({"at": 0.0, "ratio": 1.0}, r"ratio=1\.0 be above 1"),
+        ({"at": np.nan, "ratio": 2.0}, r"at=nan is not finite"),
+        ({"at": 0.0, "ratio": 2.0, "cells": 2}, r"cells=2 must be at least 3"),
+    ],
+)
+def test_a_grading_that_cannot_be_is_refused(options, message):
+    with pytest.raises(InvalidInput, match=message):
+        Grid.graded((-1.0, 2.0), **{"cells": 10, **options})
