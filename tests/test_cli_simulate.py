@@ -516,6 +516,17 @@ def test_on_a_process_the_orders_are_those_for_its_noise(capsys):
     assert "sra1" in shown.split("Without a form on geometric_brownian")[1]
 
 
+def test_on_a_process_with_a_current_the_stationary_order_is_the_one_there(capsys):
+    for arguments, order in (([], "2/1"), (["double_well"], "2"), (["rotating_ou"], "1")):
+        assert main(["schemes", *arguments]) == 0
+        rows = [line.split() for line in capsys.readouterr().out.split("Orders by class")[0].splitlines()]
+        assert next(row[5] for row in rows if row[:1] == ["leimkuhler_matthews"]) == order
+    assert main(["schemes", "--json", "-"]) == 0
+    known = {one["name"]: one["stationary"] for one in json.loads(capsys.readouterr().out)["schemes"]}
+    assert known["leimkuhler_matthews"] == {"where": "reversible", "order": 2.0, "elsewhere": 1.0}
+    assert known["heun"] == 2.0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -14,7 +14,7 @@ from fpsde.noise_class import NoiseType
 from fpsde.processes.process import Process
 from fpsde.schemes import SCHEMES, Scheme
 from fpsde.schemes.noise_types import noise_types
-from fpsde.schemes.scheme import Orders
+from fpsde.schemes.scheme import Orders, StationaryOrder
 from fpsde.schemes.tracing import traced_step
 from fpsde.writing import put_json, refuse_unwritable
 
@@ -22,9 +22,10 @@ from fpsde.writing import put_json, refuse_unwritable
 EXACT, NONE = "exact", "-"
 _LEGEND = (
     f"Orders by class of noise, additive/commutative/general; one number where they are equal, {NONE} where none is "
-    "claimed. stationary: order of the bias of the stationary law, additive noise. wall: weak order at reflecting and "
-    f"absorbing walls, {NONE} where they are refused. evals: drift evaluations for each step. Every splitting of "
-    "underdamped dynamics goes by its letters A, B and O."
+    "claimed. stationary: order of the bias of the stationary law, additive noise; of two, the first is that of "
+    "processes in equilibrium (--json has the conditions), the second that of all others. wall: weak order at "
+    f"reflecting and absorbing walls, {NONE} where they are refused. evals: drift evaluations for each step. Every "
+    "splitting of underdamped dynamics goes by its letters A, B and O."
 )
 
 
@@ -46,7 +47,7 @@ def _schemes(options: argparse.Namespace) -> int:
     if options.json != "-":
         _show(suited, process, refused)
     if options.json:
-        put_json({"schemes": [as_dict(scheme) for scheme in suited], "refused": refused}, options.json)
+        put_json({"schemes": [as_dict(scheme, process) for scheme in suited], "refused": refused}, options.json)
     return 0
 
 
@@ -61,8 +62,12 @@ def refusals(process: Process) -> dict[str, str]:
     return out
 
 
-def as_dict(scheme: Scheme) -> dict[str, Any]:
-    """Return what a scheme says of itself, as JSON can hold it: an infinite order is the word ``exact``."""
+def as_dict(scheme: Scheme, process: Process | None = None) -> dict[str, Any]:
+    """Return what a scheme says of itself, as JSON can hold it: an infinite order is the word ``exact``.
+
+    The stationary order is that on the process, where one is given.
+    """
+    stationary = scheme.stationary if process is None else scheme.stationary_order(process)
     return {
         "name": scheme.name,
         "equation": scheme.equation,
@@ -70,7 +75,7 @@ def as_dict(scheme: Scheme) -> dict[str, Any]:
         "noise": noise_names(scheme.noise),
         "strong": _by_class(scheme.strong),
         "weak": _by_class(scheme.weak),
-        "stationary": _plain(scheme.stationary),
+        "stationary": _conditional(stationary) if isinstance(stationary, StationaryOrder) else _plain(stationary),
         "wall_order": _plain(scheme.wall_order),
         "evaluations": scheme.evaluations,
         "conditions": scheme.conditions,
@@ -90,6 +95,10 @@ def _by_class(orders: Orders | None) -> dict[str, float | str | None] | None:
     return {kind: _plain(order) for kind, order in claims.items()}
 
 
+def _conditional(order: StationaryOrder) -> dict[str, float | str | None]:
+    return {"where": order.where.__name__, "order": _plain(order.order), "elsewhere": _plain(order.elsewhere)}
+
+
 def _plain(order: float | None) -> float | str | None:
     return EXACT if order == math.inf else order
 
@@ -105,16 +114,18 @@ def _orders(orders: Orders | None) -> str:
     return "/".join(map(_order, claims)) if len(different) > 1 else _order(min(different, default=None))
 
 
-def _claimed(scheme: Scheme, process: Process | None) -> tuple[str, str]:
-    """Return the strong and the weak order: on a process, or by class of noise."""
+def _claimed(scheme: Scheme, process: Process | None) -> tuple[str, str, str]:
+    """Return the strong, the weak and the stationary order: on a process, or by class of noise and of process."""
     if process is None:
-        return _orders(scheme.strong), _orders(scheme.weak)
+        rest = scheme.stationary
+        both = (rest.order, rest.elsewhere) if isinstance(rest, StationaryOrder) else (rest,)
+        return _orders(scheme.strong), _orders(scheme.weak), "/".join(map(_order, both))
     strong = None if scheme.strong is None else scheme.strong.on(process)
     try:
         weak: float | None = scheme.weak_order(process)
     except InvalidInput:
         weak = None
-    return _order(strong), _order(weak)
+    return _order(strong), _order(weak), _order(scheme.stationary_order(process))
 
 
 def _show(schemes: list[Scheme], process: Process | None, refused: dict[str, str]) -> None:
@@ -130,7 +141,7 @@ def _show(schemes: list[Scheme], process: Process | None, refused: dict[str, str
     for column in ("strong", "weak", "stationary", "wall", "evals"):
         orders.add_column(column, justify="right")
     for scheme in schemes:
-        ends = _order(scheme.stationary), _order(scheme.wall_order), str(scheme.evaluations)
+        ends = _order(scheme.wall_order), str(scheme.evaluations)
         noise = ", ".join(noise_names(scheme.noise))
         orders.add_row(scheme.name, scheme.convention, noise, *_claimed(scheme, process), *ends)
     sources = Table(box=None, show_header=False, pad_edge=False)

@@ -3,9 +3,10 @@
 from typing import Any
 
 from fpsde.schemes.advance import Advance
+from fpsde.schemes.equilibrium import reversible
 from fpsde.schemes.inputs import DW
 from fpsde.schemes.noise_types import NoiseType
-from fpsde.schemes.scheme import Orders, Scheme
+from fpsde.schemes.scheme import Orders, Scheme, StationaryOrder
 
 
 def _step(model: Any, x: Any, t: Any, dt: Any, noise: Any, aux: Any) -> Any:
@@ -22,12 +23,13 @@ leimkuhler_matthews = Scheme(
     convention="Itô",
     strong=Orders(additive=0.5, commutative=None, general=None),
     weak=Orders(additive=1.0, commutative=None, general=None),
-    stationary=2.0,
+    stationary=StationaryOrder(reversible, order=2.0, elsewhere=1.0),
     wall_order=None,
     noise=frozenset({NoiseType.ADDITIVE}),
     conditions=(
         "drift Lipschitz; made for stationary laws: what is seen lacks half of its last increment, and the drift of "
-        "the step that follows it"
+        "the step that follows it; stationary order 2 for a drift -D grad U with D = sigma sigma^T/2 constant and not "
+        "singular, 1 for every other one (a current that does not vanish, underdamped dynamics)"
     ),
     evaluations=1,
     source="Leimkuhler & Matthews, Appl. Math. Res. Express (2013) 34, arXiv:1203.5428",

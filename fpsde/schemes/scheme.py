@@ -31,6 +31,15 @@ class Orders:
         return self.commutative if NoiseType.COMMUTATIVE in types else self.general
 
 
+@dataclass(frozen=True)
+class StationaryOrder:
+    """An order of the bias of the stationary law on the processes ``where`` a condition holds, and that elsewhere."""
+
+    where: Callable[[Any], bool]
+    order: float
+    elsewhere: float
+
+
 @dataclass(frozen=True, eq=False)
 class Scheme:
     """A one-step map  x' = step(model, x, t, dt, noise)  written with operators and NumPy ufuncs.
@@ -59,7 +68,7 @@ class Scheme:
     evaluations: int  #: drift evaluations for each step
     source: str
     noise: frozenset[NoiseType] = frozenset({NoiseType.GENERAL})  #: it takes noise that is of one of these classes
-    stationary: float | None = None  #: order in dt of the bias of the stationary law, additive noise
+    stationary: float | StationaryOrder | None = None  #: order in dt of the bias of the stationary law, additive noise
     auxiliary: tuple[str, ...] = ()
     scalars: tuple[str, ...] = ()
     start: Callable[..., Mapping[str, Any]] | None = None
@@ -92,6 +101,12 @@ class Scheme:
             kind = f"{_names(noise_types(process))} noise" + (" at a wall" if walled else "")
             raise InvalidInput(f"{self.name} claims no weak order for {kind}; its conditions: {self.conditions}")
         return order
+
+    def stationary_order(self, process: Any) -> float | None:
+        """Return the order in dt of the bias of the stationary law that is claimed on a process with additive noise."""
+        if isinstance(self.stationary, StationaryOrder):
+            return self.stationary.order if self.stationary.where(process) else self.stationary.elsewhere
+        return self.stationary
 
     def kernel_source(self, process: Any, *, cuda: bool = False, dtype: str = "float64") -> str:
         """Return the text of the step on a process as the CPU kernel has it, or as CUDA C++ (``cuda=True``)."""

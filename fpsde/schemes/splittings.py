@@ -18,11 +18,12 @@ import numpy as np
 
 from fpsde.errors import InvalidInput
 from fpsde.schemes.advance import Advance
+from fpsde.schemes.equilibrium import rests_at_one_temperature
 from fpsde.schemes.inputs import increments_of_parts
 from fpsde.schemes.langevin_pieces import Pieces, langevin_pieces
 from fpsde.schemes.models import times_dw
 from fpsde.schemes.noise_types import NoiseType
-from fpsde.schemes.scheme import Orders, Scheme
+from fpsde.schemes.scheme import Orders, Scheme, StationaryOrder
 from fpsde.symbolic import components
 
 #: Letters in a string, at most: each is a part of the text of the kernel.
@@ -80,6 +81,7 @@ def _splitting(word: str, track_work: bool) -> Scheme:
     moves = word.replace("O", "")
     keeps = moves[0] == moves[-1] == "B"
     symmetric, nearly = _palindrome(word), any(_palindrome(w) for w in (_less(word, 0), _less(word, -1)))
+    at_equilibrium = StationaryOrder(rests_at_one_temperature, order=2.0, elsewhere=1.0)
     at_one_temperature = "; stationary order 2 at one temperature, 1 with several" if nearly and not symmetric else ""
     return Scheme(
         name=word.lower() + ("_with_work" if track_work else ""),
@@ -89,7 +91,7 @@ def _splitting(word: str, track_work: bool) -> Scheme:
         convention="Itô",
         strong=Orders(additive=1.0, commutative=None, general=None),
         weak=Orders(additive=2.0 if symmetric else 1.0, commutative=None, general=None),
-        stationary=2.0 if symmetric or nearly else 1.0,
+        stationary=2.0 if symmetric else at_equilibrium if nearly else 1.0,
         wall_order=None,
         noise=frozenset({NoiseType.ADDITIVE}),
         conditions=(

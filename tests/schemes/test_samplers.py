@@ -9,6 +9,18 @@ from bare_laws import affine_form, distance_to_half_steps, run_text, stationary_
 from scipy import stats
 
 from fpsde.errors import InvalidInput, Unsuited
+from fpsde.processes import (
+    BlackBox,
+    double_well,
+    linear_system,
+    lorenz,
+    mueller_brown,
+    nonnormal_ou,
+    overdamped,
+    rotating_ou,
+    underdamped_oscillator,
+    washboard,
+)
 from fpsde.processes.process import Process
 from fpsde.schemes import euler_maruyama, exact_sampling, leimkuhler_matthews, sgld
 from fpsde.schemes.tracing import constant_rows, traced_step
@@ -82,7 +94,48 @@ def test_the_bias_on_a_double_well_is_that_of_the_literature_and_of_second_order
     for scheme, biases in table.items():
         found = [stationary_bias(scheme, h) for h in (0.05, 0.025)]
         np.testing.assert_allclose(found, biases, rtol=1e-3)
-        assert np.log2(found[0] / found[1]) == pytest.approx(scheme.stationary, abs=0.1)
+        assert np.log2(found[0] / found[1]) == pytest.approx(scheme.stationary_order(harmonic()), abs=0.1)
+
+
+def test_a_current_or_noise_on_velocities_alone_costs_an_order_and_the_claim_says_so():
+    """Exactly: covariances of linear systems, of which the second of each pair rests in equilibrium."""
+    for process, order in (
+        (rotating_ou(omega=1.0), 1.0),
+        (rotating_ou(omega=0.0), None),
+        (nonnormal_ou(), 1.0),
+        (linear_system([[1.2, 0.3], [0.6, 0.9]], [[1.0, 0.0], [0.0, np.sqrt(2.0)]]), None),
+        (underdamped_oscillator(), 1.0),
+    ):
+        exact = process.exact.stationary_covariance()
+        biases = [
+            np.max(np.abs(stationary_covariance(leimkuhler_matthews, process, dt) - exact)) for dt in (0.02, 0.01)
+        ]
+        assert leimkuhler_matthews.stationary_order(process) == (order or 2.0)
+        if order is None:  # nothing is left of the bias of a linear force
+            assert max(biases) < 1e-13
+        else:
+            assert np.log2(biases[0] / biases[1]) == pytest.approx(order, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("process", "rests"),
+    [
+        (lambda: double_well(), True),
+        (lambda: mueller_brown(), True),
+        (
+            lambda: overdamped(lambda x: x[0] ** 2 * x[1] ** 2 + x[0] ** 2, dim=2, mobility=[[2.0, 0.5], [0.5, 1.0]]),
+            True,
+        ),
+        (lambda: washboard(tilt=0.0), True),
+        (lambda: washboard(tilt=0.5), False),
+        (lambda: Process(drift=lambda x, t: -x + np.sin(t), sigma=lambda x: 1.0), False),
+        (lambda: Process(drift=lambda x: -x, sigma=lambda x: (1.0,), dim=1), True),
+        (lambda: lorenz(), False),
+        (lambda: BlackBox(lambda x, t: -x, 1.0, dim=2), False),
+    ],
+)
+def test_what_rests_in_equilibrium_is_read_off_the_statement(process, rests):
+    assert leimkuhler_matthews.stationary_order(process()) == (2.0 if rests else 1.0)
 
 
 def test_paths_as_seen_come_within_half_an_increment_of_those_of_the_process():

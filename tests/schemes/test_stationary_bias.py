@@ -174,7 +174,7 @@ def test_every_scheme_is_measured_or_claims_nothing() -> None:
     ],
 )
 def test_the_order_of_the_bias_is_the_one_that_is_claimed(name: str, problem: str, table: Callable) -> None:
-    claimed = BETTER.get((name, problem), MEASURED[name].stationary)
+    claimed = BETTER.get((name, problem), MEASURED[name].stationary_order(SETTLED[problem].process))
     assert claimed is not None
     steps, found = SETTLED[problem].steps, biases(name, problem)
     result = checks.order(steps, found, expected=claimed, floor=FLOOR)
