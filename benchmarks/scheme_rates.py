@@ -12,8 +12,9 @@ import harness
 import numpy as np
 from harness import Contest, Contestant, Goal, Sense, Timing
 
+from fpsde.generated import CACHE_VARIABLE
 from fpsde.integrators import simulate
-from fpsde.integrators.compiled import CACHE_VARIABLE, compiled, step_source
+from fpsde.integrators.compiled import compiled, step_source
 from fpsde.noise import Normals
 from fpsde.processes import (
     Process,

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from bare_processes import ou
 from numba import types
 
 from fpsde.errors import BackendUnavailable
+from fpsde.generated import cache_directory
 from fpsde.integrators import compiled as module
 from fpsde.integrators import simulate
-from fpsde.integrators.compiled import cache_directory, compiled
+from fpsde.integrators.compiled import compiled
 from fpsde.integrators.loop import coarsening
 from fpsde.noise import Normals
 from fpsde.processes.process import Process
@@ -85,7 +87,7 @@ def test_a_full_disk_is_reported_and_leaves_nothing_half_written(folder, monkeyp
         def write(self, text):
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.tempfile, "NamedTemporaryFile", Full)
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", Full)
     with pytest.raises(
         BackendUnavailable,
         match=r"cannot be written to .*No space left on device.*free some space or set FPSDE_CACHE_DIR",
