@@ -21,9 +21,11 @@ import pytest
 from whole_runs import BURSTING, bits_of, everything, ring, watched
 
 from fpsde.density import Mixture, Normal
+from fpsde.domain import Interval, Wall
 from fpsde.errors import BackendUnavailable, InvalidInput
-from fpsde.integrators import Functional, Moments, checkpoint, execution
-from fpsde.schemes import tamed_euler
+from fpsde.integrators import Functional, Moments, checkpoint, execution, simulate
+from fpsde.processes import brownian, ddpm_chain
+from fpsde.schemes import euler_maruyama, tamed_euler
 
 N = 6 * 512 + 77
 WHOLE = bits_of(watched())
@@ -281,6 +283,25 @@ def test_the_checkpoint_of_another_run_is_refused_by_what_differs(name, plain):
     with pytest.raises(InvalidInput, match=message):
         watched(checkpoint=plain, **{"observers": [Moments()]} | changes)
     assert {path: path.read_bytes() for path in plain.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "other"),
+    [
+        ("tables", ddpm_chain([0.1, 0.2, 0.1]), ddpm_chain([0.1, 0.2, 0.1 + 1e-9])),
+        (
+            "walls",
+            brownian(domain=Interval.between(0.0, 1.0, Wall.REFLECTING)),
+            brownian(domain=Interval.between(0.0, 1.0 + 1e-9, Wall.REFLECTING)),
+        ),
+    ],
+)
+def test_what_no_kernel_and_no_parameter_tells_is_told_apart(name, one, other, tmp_path):
+    arguments = dict(x0=0.3, t_end=3.0, dt=1.0, n_particles=9, seed=5, checkpoint=tmp_path)
+    simulate(one, euler_maruyama, **arguments)
+    simulate(one, euler_maruyama, **arguments)
+    with pytest.raises(InvalidInput, match=rf"differs in {name}; "):
+        simulate(other, euler_maruyama, **arguments)
 
 
 @pytest.mark.parametrize(("n", "k"), [(N, 1777), (4 * 512 + 1, 4 * 512)], ids=["in the middle", "the last"])

@@ -24,6 +24,7 @@ from fpsde.integrators import (
     Paths,
     Snapshots,
     Tracked,
+    paths,
     simulate,
 )
 from fpsde.noise import Normals
@@ -69,6 +70,12 @@ def test_paths_are_what_snapshots_show(name, dtype):
     for k, (_, seen) in enumerate(run.snapshots):
         np.testing.assert_array_equal(x[:, :, k + 1].T, seen)
     np.testing.assert_array_equal(x[:, :, -1].T, run.x)
+
+
+def test_a_path_passes_from_segment_to_segment_without_a_seam(monkeypatch):
+    whole = run_of([], two_dimensional(), x0=(0.1, -0.3))[2]
+    monkeypatch.setattr(paths, "SEGMENT", 7)
+    np.testing.assert_array_equal(run_of([], two_dimensional(), x0=(0.1, -0.3))[2], whole)
 
 
 def test_paths_beyond_the_run_are_left_out_and_the_order_is_kept():
@@ -118,6 +125,7 @@ def test_a_functional_reads_parameters_and_an_uneven_grid():
 
 def test_a_functional_integrates_what_a_scheme_observes():
     run, times, x = run_of([Functional(lambda x: x**2)], scheme=leimkuhler_matthews)
+    assert np.all(x[:, 0, 0] == 0.1)
     np.testing.assert_allclose(run.values["functional"], trapezoid(x[:, 0] ** 2, times)[:, -1], rtol=1e-12)
     np.testing.assert_array_equal(run.values["place"], run.x[0])
 

@@ -129,6 +129,21 @@ def test_one_dimension_is_an_array_of_one_row(seed):
     np.testing.assert_allclose(step.advance(state, z, 0.0, 0.1), traced.advance(state, z, 0.0, 0.1), rtol=1e-13)
 
 
+def test_observers_see_its_particles_and_no_padding(seed):
+    box = BlackBox(drift=drift, sigma=0.5, dim=2)
+    counts, plane = fpsde.Histogram(-1.0, 1.0, 8), fpsde.JointHistogram((-1.0, -1.0), (1.0, 1.0), (4, 4))
+    run = fpsde.simulate(
+        box, euler_maruyama, x0=0.1, t_end=1.0, dt=0.25, n_particles=700, seed=seed,
+        observers=[fpsde.Moments(), counts, plane],
+    )  # fmt: skip
+    np.testing.assert_allclose(run.moments[0].mean, run.x.mean(axis=1), rtol=1e-12)
+    (found,) = run.result(counts)
+    np.testing.assert_array_equal(found.counts, [np.histogram(x, bins=8, range=(-1, 1))[0] for x in run.x])
+    np.testing.assert_array_equal(found.below + found.above, 700 - found.counts.sum(axis=1))
+    (pairs,) = run.result(plane)
+    assert pairs.counts.sum() + pairs.outside == 700
+
+
 def test_a_network_of_a_thousand_components_runs(seed):
     rng = np.random.default_rng(seed)
     d, n = 1000, 64
@@ -310,6 +325,12 @@ def test_noise_that_meets_one_far_component_is_seen():
                 return sigma
 
             BlackBox(drift=lambda x, t: -x, sigma=meeting, dim=20, noise=DIAGONAL)
+
+
+@pytest.mark.parametrize("d", range(2, 10))
+def test_one_number_for_each_component_is_not_one_for_each_particle(d):
+    with pytest.raises(InvalidInput, match=rf"sigma of black_box returned shape \({d},\) for x of shape \({d}, \d\)"):
+        BlackBox(drift=lambda x, t: -x, sigma=lambda x, t: np.full(d, 0.5), dim=d, noise=ADDITIVE)
 
 
 def test_a_shape_that_changes_on_the_way_is_refused():

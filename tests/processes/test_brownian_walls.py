@@ -105,6 +105,15 @@ def test_a_reflected_law_of_short_time_is_the_free_one() -> None:
     assert law.cdf(x) == pytest.approx(free.cdf(x), abs=1e-12)
 
 
+@pytest.mark.parametrize("wall", [Wall.ABSORBING, Wall.PERIODIC])
+@pytest.mark.parametrize("t", [1e-9, 1e-6, 1e-4])
+def test_moments_of_a_law_of_short_time_are_those_of_the_free_one(t, wall) -> None:
+    """Far narrower than the panels of the interval."""
+    law = brownian(0.7, 0.8, domain=UNIT[wall]).exact.transition(0.4, t)
+    assert law.mean == pytest.approx(0.4 + 0.7 * t, abs=1e-13)
+    assert law.expectation(lambda x: (x - 0.4 - 0.7 * t) ** 2) == pytest.approx(0.64 * t, rel=1e-9)
+
+
 def test_a_law_on_the_ring_is_the_free_one_wound_up() -> None:
     free = brownian(0.7, 0.8).exact.transition(0.3, 1.3)
     law = brownian(0.7, 0.8, domain=UNIT[Wall.PERIODIC]).exact.transition(0.3, 1.3)

@@ -154,6 +154,13 @@ def test_bad_names_and_values_are_refused_with_their_numbers(make, message) -> N
         make()
 
 
+def test_an_end_that_is_just_out_of_reach_needs_no_wall() -> None:
+    """At 2 kappa theta = sigma^2 the exponent of the gamma law is 0, and at a = mean that of the beta law is."""
+    root = process_named("cox_ingersoll_ross", kappa=2.0, theta=0.25, sigma=1.0)
+    assert root.exact.stationary().pdf(1e-12) == pytest.approx(4.0)
+    assert process_named("jacobi", mean=0.4, a=0.4).exact.stationary().pdf(1e-12) == pytest.approx(1.5)
+
+
 def test_the_stratonovich_twin_of_geometric_brownian_motion() -> None:
     """dX = (mu - sigma^2/2) X dt + sigma X o dW is dX = mu X dt + sigma X dW; the kinetic twin has mu - sigma^2."""
     ito = geometric_brownian(0.4, 0.25)

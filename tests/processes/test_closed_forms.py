@@ -300,6 +300,9 @@ def test_laws_refuse_what_they_do_not_know() -> None:
         cir.exact.transition(-0.1, 1.0)
     with pytest.raises(InvalidInput, match=r"x0=-0.1 lies outside of the domain"):
         cir.exact.mean(-0.1, 1.0)
+    for process, end in ((cir, 0.0), (jacobi(), 1.0)):  # out of reach, so nothing starts there
+        with pytest.raises(InvalidInput, match=rf"x0={end} lies outside of the domain"):
+            process.exact.transition(end, 1.0)
     with pytest.raises(InvalidInput, match=r"t=-1.0 must not be negative"):
         cir.exact.transition(0.5, -1.0)
     with pytest.raises(InvalidInput, match=r"t=-1.0 must not be negative"):

@@ -84,6 +84,13 @@ def test_a_discrete_input_takes_its_values_with_their_probabilities(kind, seed):
     )
 
 
+def test_three_points_change_at_the_quantiles_of_one_sixth():
+    """No sample would see a part in 1e8 of a probability."""
+    edges = stats.norm.isf(1 / 6) * np.array([-1 - 1e-14, -1 + 1e-14, 1 - 1e-14, 1 + 1e-14])
+    np.testing.assert_array_equal(THREE_POINT.form((edges,), 1.0, 1.0), np.sqrt(3) * np.array([-1, 0, 0, 1]))
+    np.testing.assert_array_equal(TWO_POINT.form((np.array([-1e-300, 0.0]),), 1.0, 1.0), [-1, 1])
+
+
 def test_the_moments_of_the_discrete_inputs_are_those_of_dw():
     """Up to order 3 for two points, up to 5 for three (Kloeden & Platen (1992), eqs. (14.1.2), (14.2.1))."""
     gaussian = {1: 0.0, 2: 1.0, 3: 0.0, 4: 3.0, 5: 0.0, 6: 15.0}

@@ -11,8 +11,9 @@ from bare_processes import MODELS, WEIGHTS, between, mixture_score, ou
 
 from fpsde.domain import Wall
 from fpsde.errors import InvalidInput
+from fpsde.processes import additive_time_dependent
 from fpsde.processes.process import ITO, KINETIC, STRATONOVICH, Process
-from fpsde.schemes import SCHEMES, Scheme, ddpm_step, euler_maruyama, milstein, scheme_named
+from fpsde.schemes import SCHEMES, Scheme, ddpm_step, euler_maruyama, exact_sampling, milstein, scheme_named
 from fpsde.schemes.models import ArrayModel
 from fpsde.schemes.scheme import Orders
 from fpsde.schemes.tracing import constant_rows, traced_step
@@ -106,6 +107,12 @@ CASES = {
         ddpm_step,
         CONTINUOUS,
         lambda x, t, dt, z, s: np.sqrt(1 - (0.1 + t) * dt) * x + np.sqrt((0.1 + t) * dt) * z,
+    ),
+    # sqrt(1 + t) X_t is Brownian motion with drift
+    "exact, time": (
+        exact_sampling,
+        additive_time_dependent(0.8, 0.5),
+        lambda x, t, dt, z, s: (np.sqrt(1 + t) * x + 0.5 * (dt + 0.8 * np.sqrt(dt) * z)) / np.sqrt(1 + t + dt),
     ),
 }
 

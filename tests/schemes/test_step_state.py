@@ -154,6 +154,13 @@ def test_a_particle_that_failed_once_is_counted_once(scheme, seed):
     assert simulate(harmonic(), euler_maruyama, x0=0.0, t_end=1.0, dt=0.1, n_particles=10, seed=seed).failed == 0
 
 
+def test_a_failure_in_one_component_is_one_of_the_particle(seed):
+    plane = Process(drift=lambda x: (0.0, 0.0), sigma=lambda x: (1.0, 1.0), dim=2)
+    run = simulate(plane, FLAGGED, x0=0.0, t_end=1.0, dt=1.0, n_particles=2000, seed=seed)
+    outside = np.abs(run.positions) > 2.0
+    assert run.failed == np.count_nonzero(outside.any(axis=0)) > np.count_nonzero(outside.all(axis=0))
+
+
 # --- refinement of the inputs of a whole step
 
 

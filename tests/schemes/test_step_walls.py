@@ -134,6 +134,15 @@ def test_an_absorbed_particle_stays_exactly_on_its_wall(dtype, seed):
         assert found.dtype == dtype and np.all(found == at)
 
 
+def test_the_bridge_has_the_noise_of_the_start_of_its_step():
+    """As the step itself: sigma(x, t) dW."""
+    process = Process(drift=lambda x: 0.0, sigma=lambda x, t: 1 + t, domain=Interval(0.0, np.inf, ABSORBING, NONE))
+    u = (np.arange(LANES) + 0.5) / LANES
+    z = np.array([0 * u, np.sqrt(-2 * np.log(u)), 0 * u])
+    found = one_step(euler_maruyama, process, 0.5, z, times=[0.25, 1.25])[0]
+    np.testing.assert_array_equal(found, np.where(u < np.exp(-2 * 0.5**2 / 1.25**2), 0.0, 0.5))
+
+
 def test_one_step_of_brownian_motion_is_absorbed_with_its_exact_probability(seed):
     """With one wall the bridge makes a step exact: P(hit b by dt) = 2 Phi(-(b - x)/(sigma sqrt(dt))) without drift."""
     process = Process(drift=lambda x: 0.0, sigma=lambda x: 0.8, domain=Interval(-np.inf, 1.0, NONE, ABSORBING))
