@@ -98,7 +98,9 @@ def test_a_refined_step_reads_the_rows_of_its_fine_steps(sub, normals, seed):
     np.testing.assert_allclose(np.stack([x[0] for _, x in run.snapshots]), w, rtol=0, atol=digits)
 
 
-def test_a_long_run_passes_from_segment_to_segment_without_a_seam(seed, monkeypatch):
+@pytest.mark.parametrize("refinement", [1, 3])
+def test_a_long_run_passes_from_segment_to_segment_without_a_seam(refinement, seed, monkeypatch):
+    """Six normals for a step of three finer ones: every other step begins within a block of the generator."""
     arguments = dict(
         x0=0.1,
         t_end=30.0,
@@ -106,6 +108,7 @@ def test_a_long_run_passes_from_segment_to_segment_without_a_seam(seed, monkeypa
         n_particles=700,
         seed=seed,
         observers=[Snapshots([10.23, 10.24, 10.25, 30.0]), Moments()],
+        refinement=refinement,
     )
     whole = simulate(MODELS["two dimensions"][1], euler_maruyama, **arguments | {"x0": (0.1, -0.2)})
     monkeypatch.setattr(shards, "SEGMENT", 7)
@@ -478,11 +481,16 @@ def test_a_signal_returns_the_finished_chunks_and_soon(monkeypatch):
     monkeypatch.setattr(simulation, "CHUNK_BLOCKS", 1)
     n = 400 * 512
     long_run(n, 2)  # everything is compiled
+    # what a shell starts in the background ignores Ctrl-C, and Python leaves it at that
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(1.5, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
     start = time.monotonic()
-    run = long_run(n, 200_000)  # a minute
-    timer.cancel()
+    try:
+        run = long_run(n, 200_000)  # a minute
+    finally:
+        timer.cancel()
+        signal.signal(signal.SIGINT, before)
     assert time.monotonic() - start < 30
     assert_whole(run, n)
 

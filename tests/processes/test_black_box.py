@@ -8,6 +8,7 @@ import pytest
 import fpsde
 from fpsde.domain import LINE, Interval, Wall, probes
 from fpsde.errors import InvalidInput, Unsuited
+from fpsde.integrators import shards
 from fpsde.noise_class import NoiseType
 from fpsde.processes.black_box import BlackBox
 from fpsde.processes.process import Process
@@ -142,6 +143,18 @@ def test_observers_see_its_particles_and_no_padding(seed):
     np.testing.assert_array_equal(found.below + found.above, 700 - found.counts.sum(axis=1))
     (pairs,) = run.result(plane)
     assert pairs.counts.sum() + pairs.outside == 700
+
+
+def test_a_run_on_an_uneven_grid_is_that_of_the_traced_process(seed, monkeypatch):
+    monkeypatch.setattr(shards, "SEGMENT", 3)  # of its four steps
+    box = BlackBox(drift=drift, sigma=MATRIX, dim=2)
+    process = Process(drift=traced_drift, sigma=lambda x: MATRIX, dim=2)
+    grid = np.array([0.5, 0.6, 1.0, 1.3, 2.5])
+    runs = [
+        fpsde.simulate(one, euler_maruyama, x0=(0.1, -0.3), times=grid, n_particles=700, seed=seed)
+        for one in (box, process)
+    ]
+    np.testing.assert_allclose(runs[0].x, runs[1].x, rtol=1e-12, atol=1e-13)
 
 
 def test_a_network_of_a_thousand_components_runs(seed):
