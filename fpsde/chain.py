@@ -25,7 +25,7 @@ from fpsde.processes.process import Process
 from fpsde.provenance import environment
 from fpsde.question import Question, Reference, law_of
 from fpsde.schemes import Scheme
-from fpsde.validation import finite, increasing, integer, seed64, whole_steps
+from fpsde.validation import dividing_step, finite, increasing, integer, seed64, whole_steps
 
 #: What a failure on each edge means.
 _MEANING = {
@@ -187,7 +187,8 @@ def asked(
     setting = process.setting
     if process.dim != 1:
         raise InvalidInput(f"{process.name} has dim={process.dim}; verify judges processes of one component")
-    horizon, step = (setting.t_end if t_end is None else t_end), (setting.dt if dt is None else dt)
+    horizon = setting.t_end if t_end is None else t_end
+    step = dividing_step(horizon, setting.dt) if dt is None else dt
     whole_steps(horizon, step)
     bounds = setting.window if window is None else window
     interval = process.intervals[0]

@@ -39,7 +39,8 @@ def summary(report: Report) -> str:
     judged = sum(row.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.UNDERPOWERED) for row in checks)
     outcome = "all hold" if report.holds else ", ".join(_tally(report))
     budget = f"P(false alarm) <= {report.alpha:g} for the session, seed {report.seed}"
-    return f"{len(report.chains)} chains, {judged} checks: {outcome}. {budget}."
+    chains = f"{len(report.chains)} chain{'' if len(report.chains) == 1 else 's'}"
+    return f"{chains}, {judged} checks: {outcome}. {budget}."
 
 
 def _tally(report: Report) -> list[str]:

@@ -102,11 +102,23 @@ def whole_steps(t_end: Any, dt: Any) -> int:
     if horizon / step > MOST_STEPS:
         steps = f"{horizon / step:.3g} steps in t_end={horizon}, more than {MOST_STEPS} (1 GiB of times)"
         raise InvalidInput(f"dt={step} makes {steps}; take dt >= {horizon / MOST_STEPS:.3g}, or several shorter runs")
-    n = round(horizon / step)
-    if n < 1 or abs(horizon / step - n) > WHOLE_STEPS * n:
+    if not _divides(step, horizon):
         below, above = horizon / (math.floor(horizon / step) + 1), horizon / max(1, math.floor(horizon / step))
         raise InvalidInput(f"dt={step} does not divide t_end={horizon}; take dt={below:.12g} or dt={above:.12g}")
-    return n
+    return round(horizon / step)
+
+
+def _divides(step: float, horizon: float) -> bool:
+    n = round(horizon / step)
+    return n >= 1 and abs(horizon / step - n) <= WHOLE_STEPS * n
+
+
+def dividing_step(t_end: Any, dt: float) -> float:
+    """Return the longest step that divides ``t_end`` and is no longer than ``dt``, a default that nobody typed."""
+    horizon = positive("t_end", t_end)
+    if horizon / dt > MOST_STEPS or _divides(dt, horizon):  # too many are refused where they are counted
+        return dt
+    return horizon / math.ceil(horizon / dt)
 
 
 def time_grid(*, t_end: Any = None, dt: Any = None, times: Sequence[float] | np.ndarray | None = None) -> np.ndarray:
@@ -122,3 +134,8 @@ def time_grid(*, t_end: Any = None, dt: Any = None, times: Sequence[float] | np.
         raise InvalidInput(f"t_end={t_end} and dt={dt}: give both, or give times")
     n = whole_steps(t_end, dt)
     return np.arange(n + 1) * (float(t_end) / n)
+
+
+def longest_step(grid: np.ndarray, dt: Any) -> float:
+    """Return the longest step of the times of a run: the ``dt`` that was given, or read off the times if none was."""
+    return float(np.max(np.diff(grid))) if dt is None else float(dt)

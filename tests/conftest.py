@@ -13,6 +13,7 @@ import pytest
 PINNED = 20261101
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # pictures are drawn without a screen, on a desktop too
+os.environ.pop("COLUMNS", None)  # tables have the width that they have in a pipe
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

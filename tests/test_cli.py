@@ -16,6 +16,7 @@ def run(*arguments):
 def test_a_process_that_holds_exits_with_zero(capsys) -> None:
     assert run("ornstein_uhlenbeck", *QUICK) == 0
     shown = capsys.readouterr().out
+    assert "1 chain, " in shown
     assert "all hold" in shown
     assert "P(false alarm) <= 1e-08" in shown
 
@@ -103,6 +104,11 @@ def test_a_target_that_cannot_be_written_is_refused_before_anything_is_computed(
     shown = capsys.readouterr()
     assert "cannot be written" in shown.err
     assert shown.out == ""
+
+
+def test_a_default_step_is_made_to_divide_the_horizon(capsys) -> None:
+    assert run("ornstein_uhlenbeck", *QUICK, "--t-end", "0.51") == 0  # the default step is 0.025
+    assert "1 chain" in capsys.readouterr().out
 
 
 def test_start_and_window_can_be_chosen() -> None:

@@ -15,7 +15,8 @@ from rich.console import Console
 
 import fpsde
 from fpsde.cli import main
-from fpsde.commands import run_figure, schemes_command, simulate_command
+from fpsde.commands import bins, quantiles, run_figure, schemes_command, simulate_command
+from fpsde.ensemble import Counts
 from fpsde.errors import Unsuited
 from fpsde.integrators.compiled import step_source
 from fpsde.noise import Normals
@@ -96,8 +97,12 @@ def test_with_velocities_components_have_names_and_a_covariance(capsys):
     )
     assert [one["name"] for one in made["components"]] == ["x", "v"]
     np.testing.assert_allclose(made["covariance"], np.cov(library.positions, bias=True), rtol=1e-9)
-    assert made["components"][1]["mean"] == pytest.approx(library.positions[1].mean(), rel=1e-11)
-    assert made["components"][0]["quantiles"] is None
+    for one, x in zip(made["components"], library.positions, strict=True):
+        assert one["mean"] == pytest.approx(x.mean(), rel=1e-11)
+        for quantile in one["quantiles"]:
+            exact = np.quantile(x, quantile["probability"])
+            assert quantile["value"] == pytest.approx(exact, abs=quantile["error"] + 4e-3 * x.std())  # between two
+            assert quantile["error"] < 1e-3 * x.std()
 
 
 @pytest.mark.parametrize(
@@ -137,6 +142,13 @@ def test_absorbed_particles_are_counted_by_wall(capsys):
     assert min(made["absorbed"][0]) > 0
     run("brownian_absorbing", "--particles", "3000", "--seed", "11")
     low, high = made["absorbed"][0]
+    for quantile in made["components"][0]["quantiles"]:
+        exact = np.quantile(library.positions[0], quantile["probability"], method="inverted_cdf")
+        if exact in (0.0, 1.0):
+            assert (quantile["value"], quantile["error"]) == (exact, 0.0)
+        else:
+            assert quantile["value"] == pytest.approx(exact, abs=0.01)
+    assert [quantile["value"] for quantile in made["components"][0]["quantiles"]][::4] == [0.0, 1.0]
     assert f"x: {low:,} absorbed at the low wall, {high:,} at the high wall" in capsys.readouterr().out
 
 
@@ -181,6 +193,76 @@ def test_the_record_goes_to_a_file_and_the_table_to_the_terminal(tmp_path, capsy
     assert shown.err == ""
 
 
+# --- bins and quantiles
+
+
+def test_quantiles_have_the_digits_of_their_bins_and_none_where_these_are_too_wide(capsys):
+    law = fpsde.Normal(0.0, 1.0)
+    faces = np.linspace(-8.0, 8.0, 1601)
+    table = np.round(1e6 * law.cell_masses(faces)).astype(int)
+    nothing = np.zeros(1, dtype=int)
+    for merged, digits in ((1, 2), (5, 1), (16, 0), (40, None)):  # bins of 0.01, 0.05, 0.16 and 0.4 sd
+        counts = Counts(1.0, faces[None, ::merged], table.reshape(1, -1, merged).sum(axis=2), nothing, nothing, nothing)
+        for one in quantiles.quantiles(counts, 1.0, fpsde.Interval(), (0, 0)):
+            text, exact = quantiles.shown(one), float(law.ppf(one["probability"]))
+            if digits is None:
+                assert (text, one["value"], one["error"]) == ("-", None, None)
+                continue
+            assert one["error"] == pytest.approx(0.01 * merged)
+            assert one["value"] == pytest.approx(exact, abs=one["error"])
+            assert text == f"{round(one['value'], digits) + 0.0:.{digits}f}"
+    assert quantiles.shown({"value": 12345.678, "error": 30.0}) == "12300"
+    assert quantiles.shown({"value": 1.23456789e-12, "error": 1e-13}) == "1.23457e-12"
+
+
+def test_bins_too_wide_for_a_component_are_said_to_be(capsys):
+    assert run(*BAOAB, *QUICK, "--histogram", "-30", "30", "100") == 0
+    assert "-: beside the bins, or these are too wide" in capsys.readouterr().out
+    assert run(*BAOAB, *QUICK) == 0
+    assert "beside the bins" not in capsys.readouterr().out
+
+
+def test_components_can_have_bins_of_their_own(capsys):
+    own = ["--histogram", "-2", "2", "40", "--histogram", "v", "-3", "3", "60"]
+    first, second = recorded(capsys, *BAOAB, *QUICK, *own)["histograms"]
+    assert (first["faces"], second["faces"]) == (np.linspace(-2, 2, 41).tolist(), np.linspace(-3, 3, 61).tolist())
+    first, second = recorded(capsys, *BAOAB, *QUICK, *own[4:])["histograms"]  # the other from the pilot
+    assert len(first["counts"]) == bins.BINS
+    assert len(second["counts"]) == 60
+    assert first["below"] == first["above"] == 0
+
+
+@pytest.mark.parametrize(
+    ("x", "interval", "low", "high"),
+    [
+        ([-1.0, 1.0], fpsde.Interval(), -6.0, 6.0),
+        ([-1.0, 1.0, np.nan, np.inf], fpsde.Interval(), -6.0, 6.0),  # those that exploded say nothing of the place
+        ([-1.0, 1.0], fpsde.Interval(-2.0, 3.0), -2.0, 3.0),
+        ([0.0, 0.0], fpsde.Interval(), -6.0, 6.0),
+        ([2.0, 2.0], fpsde.Interval(), 2 - 12e3 * 2.0**-52, 2 + 12e3 * 2.0**-52),
+        ([np.nan], fpsde.Interval(), -6.0, 6.0),
+        ([1e308, -1e308], fpsde.Interval(), -6.0, 6.0),
+    ],
+)
+def test_a_pilot_of_any_kind_gives_bins(x, interval, low, high):
+    assert bins.pilot_bins(np.array(x), interval) == (low, high, bins.BINS)
+    fpsde.Histogram(low, high, bins.BINS)
+
+
+# --- steps
+
+
+def test_a_default_step_is_made_to_divide_the_horizon_and_a_given_one_is_kept(capsys):
+    made = recorded(capsys, "double_well", "--t-end", "0.05", "--particles", "100")
+    assert made["provenance"]["n_steps"] == 3  # the default is 0.02
+    assert made["provenance"]["dt"] == 0.05 / 3
+    assert recorded(capsys, "double_well", "--particles", "100")["provenance"]["dt"] == 0.02
+    made = recorded(capsys, "double_well", "--t-end", "0.3", "--dt", "0.1", "--particles", "100")
+    assert made["provenance"]["dt"] == 0.1  # and not 0.3/3
+    assert run("double_well", "--t-end", "0.05", "--dt", "0.02") == 2
+    assert "dt=0.02 does not divide t_end=0.05" in capsys.readouterr().err
+
+
 # --- the picture
 
 
@@ -200,12 +282,38 @@ def test_the_picture_has_a_panel_for_each_component_and_the_stationary_law(seed)
     counts = [drawn.result(one)[0] for one in histograms]
     figure = run_figure.run_figure(process, drawn, counts, labels=["x", "v"], title="title")
     panels = figure.axes
-    assert [panel.get_xlabel() for panel in panels] == ["x [unit of x]", "v [unit of v]"]
+    assert [panel.get_xlabel() for panel in panels] == ["x", "v"]
+    assert {panel.get_ylabel() for panel in panels} == {"density"}
     for i, panel in enumerate(panels):
         (curve,) = panel.get_lines()
-        faces = panel.patches[0].get_data().edges
         law = process.exact.stationary_component(i)
-        np.testing.assert_allclose(curve.get_ydata(), law.cell_masses(faces) / np.diff(faces), atol=1e-12)
+        assert len(curve.get_xdata()) == run_figure.POINTS
+        np.testing.assert_allclose(curve.get_ydata(), law.pdf(curve.get_xdata()), atol=2e-4)  # averages of short cells
+        low, high = panel.get_xlim()
+        assert low < min(*law.ppf([1e-4]), *np.quantile(drawn.positions[i], [1e-3]))
+        assert high > max(*law.ppf([1 - 1e-4]), *np.quantile(drawn.positions[i], [1 - 1e-3]))
+
+
+def test_the_legend_names_the_curves_of_all_panels():
+    process = fpsde.underdamped_of(fpsde.process_named("mueller_brown"))  # its law is known in velocities alone
+    histograms = [fpsde.Histogram(-30, 30, 10_000, of=i) for i in range(4)]
+    drawn = fpsde.simulate(
+        process, fpsde.baoab, x0=process.setting.x0, t_end=0.01, dt=1e-3, n_particles=512, seed=1, observers=histograms
+    )
+    counts = [drawn.result(one)[0] for one in histograms]
+    figure = run_figure.run_figure(process, drawn, counts, labels=["x0", "x1", "v0", "v1"], title="title")
+    assert [len(panel.get_lines()) for panel in figure.axes] == [0, 0, 1, 1]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["particles", "stationary law"]
+
+
+def test_a_few_particles_far_away_do_not_stretch_the_picture():
+    table = np.zeros(10_000, dtype=int)
+    table[5000:5200] = 1000
+    far = table.copy()
+    far[[0, -1]] = 10
+    np.testing.assert_array_equal(run_figure.bulk(far), run_figure.bulk(table))
+    faces = np.linspace(0, 1, 10_001)
+    assert np.sum(run_figure.cells(far, faces, 200_000)[1] > 10) == 100  # cells as fine as without them
 
 
 @pytest.mark.parametrize("bins", [7, 64, 101, 1000, 4096])
@@ -214,25 +322,37 @@ def test_the_drawn_density_holds_all_that_is_in_the_bins(bins, seed):
     table, faces = np.histogram(x, bins, range=(-2, 0.7))
     drawn, density = run_figure.cells(table, faces, len(x))
     assert np.sum(density * np.diff(drawn)) == pytest.approx(table.sum() / len(x), rel=1e-12)
-    assert len(density) <= run_figure.CELLS + 1
+    assert np.count_nonzero(density) <= run_figure.CELLS + 1
     assert np.all(np.isin(drawn, faces))
 
 
 def test_particles_on_an_absorbing_wall_are_no_density(seed):
-    process, histogram = fpsde.process_named("brownian_absorbing"), fpsde.Histogram(-0.5, 1.5, 400, of=0)
-    drawn = fpsde.simulate(
-        process, fpsde.euler_maruyama, x0=0.5, t_end=0.5, dt=0.01, n_particles=3000, seed=seed, observers=[histogram]
-    )
-    x = drawn.positions[0]
-    table = run_figure.between_walls(drawn.result(histogram)[0], process.intervals[0], drawn.absorbed[0])
-    assert table.sum() == np.count_nonzero((x > 0) & (x < 1)) < 3000
-    assert np.all(table >= 0)
+    process = fpsde.process_named("brownian_absorbing")
+    for low, high, number in ((-0.5, 1.5, 400), (0.0, 1.0, 64), (-0.3, 1.3, 16), (0.2, 0.7, 50)):
+        histogram = fpsde.Histogram(low, high, number, of=0)
+        drawn = fpsde.simulate(
+            process, fpsde.euler_maruyama, x0=0.5, t_end=0.5, dt=0.01, n_particles=3000, seed=seed,
+            observers=[histogram],
+        )  # fmt: skip
+        x = drawn.positions[0]
+        inside = x[(x > 0) & (x < 1)]
+        left = quantiles.between_walls(drawn.result(histogram)[0], drawn.absorbed[0])
+        assert 0 < len(inside) < 3000
+        np.testing.assert_array_equal(left.counts[0], np.histogram(inside[inside < high], number, (low, high))[0])
+        assert (left.below[0], left.above[0]) == (np.sum(inside < low), np.sum(inside >= high))
+    figure = run_figure.run_figure(process, drawn, [drawn.result(histogram)[0]], labels=["x"], title="title")
+    assert figure.axes[0].get_title() == f"title\n{100 * (1 - len(inside) / 3000):.3g} % absorbed, not drawn"
+
+
+def test_a_picture_where_all_are_absorbed_says_so(tmp_path):
+    assert run("brownian_absorbing", "--particles", "512", "--t-end", "10", "--out", str(tmp_path)) == 0
+    assert (tmp_path / "run.png").exists()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([*BAOAB], "has no window that holds its mass; give --histogram LOW HIGH BINS"),
+        ([*BAOAB, "--histogram", "v", "5", "6", "10"], "none of 3000 particles is in the bins from 5 to 6"),
         (["double_well", "--histogram", "5", "6", "10"], "none of 3000 particles is in the bins from 5 to 6"),
     ],
 )
@@ -276,7 +396,12 @@ def test_steps_that_were_not_solved_exit_with_one(capsys):
         (["dubble_well"], "unknown process 'dubble_well': did you mean 'double_well'"),
         (["double_well", "--scheme", "euler"], "unknown scheme 'euler': did you mean 'euler_heun'"),
         (["double_well", "--scheme", "BAB"], "is no splitting"),
+        (["double_well", "--scheme", "baoab"], "fpsde: add --dynamics underdamped: "),
         (["double_well", "--scheme", "baoab"], "a splitting needs d = 2k components"),
+        (["geometric_brownian", "--scheme", "baoab"], "fpsde: baoab takes additive noise"),
+        (["double_well", "--scheme", "sgld"], "sgld takes an argument (a function, the noise of the gradient): from P"),
+        (["double_well", "--scheme", "drift_implicit"], "drift_implicit takes an argument (a number, its theta)"),
+        (["double_well", "--scheme", "splitting"], "splitting takes an argument (letters; on the command line"),
         (["brownian_reflecting", "--scheme", "heun"], "heun has no form at the reflecting/reflecting walls"),
         (["double_well", "--set", "temprature=1"], "did you mean 'temperature'"),
         (["double_well", "--set", "temperature=warm"], "'warm' is not a number"),
@@ -303,6 +428,9 @@ def test_steps_that_were_not_solved_exit_with_one(capsys):
         (["double_well", "--histogram", "2", "1", "10"], "Histogram(2.0, 1.0) is empty"),
         (["double_well", "--histogram", "0", "1", "0"], "bins=0 must be at least 1"),
         (["double_well", "--histogram", "0", "1", "2.5"], "bins=2.5 is not a whole number"),
+        (["double_well", "--histogram", "0", "1"], "--histogram 0 1: give LOW HIGH BINS for all components, or NAME"),
+        (["double_well", "--histogram", "x", "0", "one", "5"], "--histogram x 0 one 5: give LOW HIGH BINS for all"),
+        ([*BAOAB, "--histogram", "x0", "0", "1", "5"], "unknown component 'x0': did you mean 'x'"),
         (["double_well", "--histogram", "0", "1", "1e9"], "GiB for histograms"),
         (["double_well", "--json", "/nonexistent/x.json"], "cannot be written"),
     ],
@@ -360,8 +488,9 @@ def test_a_run_killed_and_started_again_ends_in_the_same_bits(tmp_path, whole, c
     assert gone_on(capsys, tmp_path / "run") == whole
 
 
-def test_ctrl_c_exits_with_130_says_what_is_finished_and_the_run_goes_on(tmp_path, whole, capsys):
-    code, errors = stopped_after_a_shard(tmp_path / "run", signal.SIGINT)
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_or_sigterm_exits_with_130_says_what_is_finished_and_the_run_goes_on(how, tmp_path, whole, capsys):
+    code, errors = stopped_after_a_shard(tmp_path / "run", how)
     assert code == 130
     partial = json.loads((tmp_path / "run.json").read_text())
     assert partial["interrupted"] is True
@@ -386,7 +515,11 @@ def test_a_finished_run_is_read_and_not_computed_again(tmp_path, capsys):
     first = recorded(capsys, *BAOAB, *QUICK, *folder)
     again = recorded(capsys, *BAOAB, *QUICK, *folder)
     assert (first["resumed"], again["resumed"]) == (0, 3000)
-    assert again["particle_steps_per_second"] == 0
+    assert again["particle_steps_per_second"] is None
+    assert run(*BAOAB, *QUICK, *folder) == 0
+    shown = capsys.readouterr().out
+    assert "all 3,000 particles were there before" in shown
+    assert "particle-steps a second" not in shown
     assert bits(again) == bits(first) == bits(recorded(capsys, *BAOAB, *QUICK))
 
 
@@ -473,6 +606,15 @@ def test_every_scheme_is_listed_with_what_it_says_of_itself(capsys):
     assert euler["strong"] == {"additive": 1.0, "commutative": 0.5, "general": 0.5}
     exact = made["schemes"][list(SCHEMES).index("exact_sampling")]
     assert exact["weak"]["general"] == "exact"
+
+
+def test_a_table_in_a_pipe_is_as_wide_as_columns_says(monkeypatch, capsys):
+    widths = []
+    for columns in ("110", "400"):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert main(["schemes"]) == 0
+        widths.append(max(map(len, capsys.readouterr().out.splitlines())))
+    assert widths[0] <= 110 < widths[1] <= 400
 
 
 def test_the_table_fits_a_hundred_columns(monkeypatch, capsys):

@@ -119,6 +119,23 @@ def test_whole_steps_offers_the_nearest_steps_that_divide():
         validation.whole_steps(1, 0.3)
 
 
+def test_a_dividing_step_is_the_default_or_the_longest_below_it():
+    assert validation.dividing_step(1.0, 0.02) == 0.02
+    assert validation.dividing_step(0.3, 0.1) == 0.1  # with their round-off
+    for t_end, n in ((0.05, 3), (0.0201, 2), (0.01, 1), (1.01, 51)):
+        assert validation.dividing_step(t_end, 0.02) == t_end / n
+        assert validation.whole_steps(t_end, t_end / n) == n
+    with refused("t_end=-1.0 must be positive"):
+        validation.dividing_step(-1, 0.02)
+    assert validation.dividing_step(1e308, 0.02) == 0.02  # whole_steps counts and refuses
+
+
+def test_the_step_of_a_run_is_the_one_given_or_the_longest():
+    grid = validation.time_grid(t_end=0.3, dt=0.1)
+    assert validation.longest_step(grid, 0.1) == 0.1
+    assert validation.longest_step(np.array([0.0, 0.5, 0.75]), None) == 0.5
+
+
 def test_whole_steps_refuses_more_steps_than_memory_holds():
     with refused(r"dt=1e-12 makes 1e\+12 steps in t_end=1.0, .* take dt >= 7.45e-09"):
         validation.whole_steps(1, 1e-12)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from fpsde.commands.options import add_process, add_scheme, process_of
-from fpsde.schemes import scheme_named
+from fpsde.commands.options import add_process, add_scheme, hinting_at_dynamics, process_of, scheme_of
 
 
 def add(commands: Any) -> None:
@@ -21,5 +20,7 @@ def add(commands: Any) -> None:
 
 def _kernel(options: argparse.Namespace) -> int:
     process = process_of(options.process, options.dynamics, {})
-    print(process.kernel_source(scheme_named(options.scheme), cuda=options.cuda, dtype=options.dtype).strip())
+    scheme = scheme_of(options.scheme)
+    with hinting_at_dynamics(process, scheme, options.dynamics):
+        print(process.kernel_source(scheme, cuda=options.cuda, dtype=options.dtype).strip())
     return 0

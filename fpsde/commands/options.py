@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console
 
-from fpsde.errors import InvalidInput, unknown_name
+from fpsde.errors import InvalidInput, Unsuited, unknown_name
 from fpsde.processes import process_named
 from fpsde.processes.langevin import underdamped_of
 from fpsde.processes.process import Process
+from fpsde.schemes import Scheme, scheme_named
+from fpsde.schemes.tracing import traced_step
 
 #: How the process of a name is read: as it is stated, or as Langevin dynamics with velocities in its potential.
 OVERDAMPED, UNDERDAMPED = "overdamped", "underdamped"
 #: Parameters that the underdamped reading adds.
 ADDED = ("friction", "mass")
-#: Columns of a table that no terminal shows.
+#: Columns of a table that no terminal shows, unless the variable COLUMNS says how many.
 COLUMNS = 150
+#: What makes schemes from arguments, which the command line cannot give, and what each of them needs.
+FROM_PYTHON = {
+    "sgld": "a function, the noise of the gradient",
+    "drift_implicit": "a number, its theta",
+    "splitting": "letters; on the command line these alone are its name, such as BAOAB",
+}
 
 
 def screen() -> Console:
-    """Return the console of standard output, as wide as the terminal."""
-    return Console(width=None if sys.stdout.isatty() else COLUMNS)
+    """Return the console of standard output, as wide as the terminal or as COLUMNS says."""
+    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else COLUMNS)
 
 
 def process_of(name: str, dynamics: str, settings: Mapping[str, float]) -> Process:
@@ -47,6 +57,35 @@ def process_of(name: str, dynamics: str, settings: Mapping[str, float]) -> Proce
     return underdamped_of(plain.with_params(**own), **{one: value for one, value in settings.items() if one in ADDED})
 
 
+def scheme_of(name: str) -> Scheme:
+    """Return the scheme of a name, or of the letters of a splitting."""
+    try:
+        return scheme_named(name)
+    except InvalidInput as error:
+        if name not in FROM_PYTHON:
+            raise
+        raise InvalidInput(f"{name} takes an argument ({FROM_PYTHON[name]}): from Python only. {error}") from None
+
+
+@contextmanager
+def hinting_at_dynamics(process: Process, scheme: Scheme, dynamics: str) -> Iterator[None]:
+    """Put the cure before the reasons where a scheme has no form on a process as stated, but has with velocities."""
+    try:
+        yield
+    except Unsuited as error:
+        if dynamics == OVERDAMPED and _suits_underdamped(scheme, process):
+            raise Unsuited(f"add --dynamics {UNDERDAMPED}: {error}") from error
+        raise
+
+
+def _suits_underdamped(scheme: Scheme, process: Process) -> bool:
+    try:
+        traced_step(scheme, underdamped_of(process))
+    except InvalidInput:  # the process states no potential, or the scheme is not for velocities either
+        return False
+    return True
+
+
 def settings_of(texts: Sequence[str]) -> dict[str, float]:
     """Return the parameters given as ``--set NAME=VALUE``."""
     return dict(_setting(text) for text in texts)
@@ -64,7 +103,10 @@ def _setting(text: str) -> tuple[str, float]:
 def add_process(parser: argparse.ArgumentParser, *, needed: bool = True) -> None:
     """Add PROCESS and ``--dynamics``."""
     parser.add_argument(
-        "process", nargs=None if needed else "?", metavar="PROCESS", help="name of a process of the catalogue"
+        "process",
+        nargs=None if needed else "?",
+        metavar="PROCESS",
+        help="name of a process; fpsde processes lists them",
     )
     parser.add_argument(
         "--dynamics",

@@ -8,15 +8,19 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from fpsde.commands.quantiles import between_walls
 from fpsde.density import Law
-from fpsde.domain import Interval
 from fpsde.ensemble import Counts, Ensemble
 from fpsde.errors import InvalidInput
 from fpsde.plotting import BLACK, BLUE, smooth_masses, style
 from fpsde.processes.process import Process
 
-#: Cells of the picture, about: finer bins are added up.
+#: Cells of the picture that hold the bulk of the particles, about: finer bins are added up.
 CELLS = 100
+#: Share on either side that does not widen the picture, of the particles and of a law.
+TAIL = 1e-4
+#: Points of the curve of a law.
+POINTS = 400
 
 
 def run_figure(
@@ -24,52 +28,68 @@ def run_figure(
 ) -> Figure:
     """Return the densities of all components, with the stationary law where it is known.
 
-    Particles on an absorbing wall are an atom there and no density: they are left out.
+    Particles on an absorbing wall are an atom there and no density: their share is written above.
     """
     with style():
         figure = Figure(figsize=(7.2, 1.0 + 2.8 * len(labels)))
         panels = figure.subplots(len(labels), 1, squeeze=False)[:, 0]
-        panels[0].set_title(title)
         for i, (panel, label) in enumerate(zip(panels, labels, strict=True)):
-            table = between_walls(counts[i], process.intervals[i], run.absorbed[i])
-            _panel(panel, *cells(table, counts[i].faces[0], run.n_particles), label, _stationary(process, i))
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
+            table = between_walls(counts[i], run.absorbed[i]).counts[0]
+            if not table.any() and sum(run.absorbed[i]) < run.n_particles:
+                raise _nothing(counts[i], run.n_particles)
+            _panel(panel, table, counts[i].faces[0], run.n_particles, _stationary(process, i))
+            panel.set_xlabel(label)
+            panel.set_ylabel("density")
+            panel.set_title("\n".join(filter(None, (title if i == 0 else "", _absorbed(run, i)))))
+        curves = {name: line for panel in panels for line, name in zip(*panel.get_legend_handles_labels(), strict=True)}
+        figure.legend(curves.values(), curves.keys(), loc="outside lower center", ncols=2, fontsize=9)
     return figure
 
 
-def _panel(panel: Any, faces: np.ndarray, density: np.ndarray, label: str, stationary: Law | None) -> None:
-    panel.stairs(density, faces, color=BLUE, lw=1.2, label="particles")
+def _panel(panel: Any, table: np.ndarray, faces: np.ndarray, n: int, stationary: Law | None) -> None:
+    low, high = faces[bulk(table)]
+    edges, density = cells(table, faces, n)
+    panel.stairs(density, edges, color=BLUE, lw=1.2, label="particles")
     if stationary is not None:
-        masses = smooth_masses(stationary, faces) / np.diff(faces)
-        panel.plot(0.5 * (faces[1:] + faces[:-1]), masses, color=BLACK, ls="--", label="stationary law")
-    panel.set_xlabel(f"{label} [unit of {label}]")
-    panel.set_ylabel(f"density [1/unit of {label}]")
+        ends = stationary.ppf(np.array([TAIL, 1 - TAIL]))
+        low, high = min(low, ends[0]), max(high, ends[1])
+        at = np.linspace(low, high, POINTS + 1)
+        masses = smooth_masses(stationary, at) / np.diff(at)
+        panel.plot(0.5 * (at[1:] + at[:-1]), masses, color=BLACK, ls="--", label="stationary law")
+    pad = 0.03 * (high - low)
+    panel.set_xlim(low - pad, high + pad)
+    panel.set_ylim(bottom=0)
 
 
-def between_walls(counts: Counts, interval: Interval, absorbed: tuple[int, int]) -> np.ndarray:
-    """Return the counts ``(bins,)`` of one component without the particles on absorbing walls."""
-    table = counts.counts[0].copy()
-    for wall, number in zip((interval.low, interval.high), absorbed, strict=True):
-        k = int(np.searchsorted(counts.faces[0], wall, side="right")) - 1
-        if 0 <= k < len(table):
-            table[k] -= number
-    return table
+def bulk(table: np.ndarray) -> np.ndarray:
+    """Return the numbers ``(2,)`` of the faces between which all particles but the share ``TAIL`` on each side are."""
+    reached = np.cumsum(table)
+    if not reached[-1]:
+        return np.array([0, len(table)])
+    tail = TAIL * reached[-1]
+    return np.array([np.searchsorted(reached, tail, side="right"), np.searchsorted(reached, reached[-1] - tail) + 1])
 
 
 def cells(table: np.ndarray, faces: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return faces ``(k + 1,)`` around the bins with some of ``n`` particles, and the density ``(k,)`` in 1/length."""
-    taken = np.flatnonzero(table)
-    if not taken.size:
-        raise InvalidInput(
-            f"none of {n} particles is in the bins from {faces[0]:g} to {faces[-1]:g}, so there is nothing to draw; "
-            "give --histogram LOW HIGH BINS where they are"
-        )
-    several = -(-(taken[-1] + 1 - taken[0]) // CELLS)  # bins to a cell
-    first = taken[0] - taken[0] % several
-    number = -(-(taken[-1] + 1 - first) // several)
-    ends = np.append(np.arange(number) * several + first, min(first + number * several, len(table)))
-    counts = np.add.reduceat(table[: ends[-1]], ends[:-1])
-    return faces[ends], counts / (n * np.diff(faces[ends]))
+    """Return faces ``(k + 1,)`` of cells over all bins, and the density ``(k,)`` of ``n`` particles in 1/length."""
+    first, last = bulk(table)
+    several = -(-(last - first) // CELLS)  # bins to a cell
+    begins = np.arange(0, len(table), several)
+    drawn = faces[np.append(begins, len(table))]
+    return drawn, np.add.reduceat(table, begins) / (n * np.diff(drawn))
+
+
+def _nothing(counts: Counts, n: int) -> InvalidInput:
+    low, high = counts.faces[0, 0], counts.faces[0, -1]
+    return InvalidInput(
+        f"none of {n} particles is in the bins from {low:g} to {high:g}, so there is nothing to draw; "
+        "give --histogram LOW HIGH BINS where they are"
+    )
+
+
+def _absorbed(run: Ensemble, i: int) -> str:
+    share = sum(run.absorbed[i]) / run.n_particles
+    return f"{100 * share:.3g} % absorbed, not drawn" if share else ""
 
 
 def _stationary(process: Process, i: int) -> Law | None:

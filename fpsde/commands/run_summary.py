@@ -11,17 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from fpsde.checks.wording import plus_minus
+from fpsde.commands import quantiles
 from fpsde.density import Law
 from fpsde.ensemble import Counts, Ensemble
-from fpsde.errors import InvalidInput
 from fpsde.integrators import Covariance, Histogram, Moments, Observer
 from fpsde.processes.process import Process
 from fpsde.schemes import Scheme
-
-#: What the quantiles of a run are taken at.
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-#: Bins of the histograms from which quantiles are read where the caller gives none, on the process's own window.
-BINS = 4096
 
 
 @dataclass(frozen=True)
@@ -30,7 +25,7 @@ class Watch:
 
     moments: Moments
     covariance: Covariance | None  #: with more components than one
-    histograms: tuple[Histogram, ...]  #: one for each component, or none
+    histograms: tuple[Histogram, ...]  #: one for each component
     scalars: dict[str, Moments]
 
     @property
@@ -39,29 +34,20 @@ class Watch:
         return [self.moments, *several, *self.histograms, *self.scalars.values()]
 
 
-def watch(process: Process, scheme: Scheme, *, x0: Any, histogram: tuple[float, float, float] | None) -> Watch:
-    """Return what is watched: sums about the start, and bins as asked for or on the window of the process."""
+def watch(process: Process, scheme: Scheme, *, x0: Any, histograms: tuple[Histogram, ...]) -> Watch:
+    """Return what is watched: sums about the start, and the histograms of the components."""
     laws = x0 if isinstance(x0, tuple) else (x0,)
     centre = tuple(float(one.mean if isinstance(one, Law) else one) for one in laws)
     about: Any = centre if len(centre) > 1 else centre[0]
     return Watch(
         moments=Moments(centre=about),
         covariance=Covariance(centre=about) if process.dim > 1 else None,
-        histograms=_histograms(process, histogram),
+        histograms=histograms,
         scalars={name: Moments(of=name) for name in scheme.scalars},
     )
 
 
-def _histograms(process: Process, asked: tuple[float, float, float] | None) -> tuple[Histogram, ...]:
-    window = process.setting.window if process.dim == 1 else None
-    bins: Any = asked if window is None or asked is not None else (*window, BINS)
-    if bins is None:
-        return ()
-    low, high, number = bins  # Histogram refuses a number that is not whole
-    return tuple(Histogram(low, high, number, of=i) for i in range(process.dim))
-
-
-def record(run: Ensemble, watched: Watch, *, labels: list[str], with_counts: bool) -> dict[str, Any]:
+def record(process: Process, run: Ensemble, watched: Watch, *, labels: list[str], with_counts: bool) -> dict[str, Any]:
     """Return what a run saw, as JSON can hold it; a number that is none, of a run with explosions, is None."""
     counts = [run.result(one)[0] for one in watched.histograms]
     with np.errstate(invalid="ignore", over="ignore"):  # an explosion makes sums infinite; it is reported as one
@@ -70,7 +56,7 @@ def record(run: Ensemble, watched: Watch, *, labels: list[str], with_counts: boo
             "requested": run.requested,
             "n_particles": run.n_particles,
             "interrupted": run.interrupted,
-            "components": _components(run, watched, labels, counts),
+            "components": _components(process, run, watched, labels, counts),
             "covariance": None
             if watched.covariance is None
             else [[_number(v) for v in row] for row in run.result(watched.covariance)[0].covariance],
@@ -84,29 +70,18 @@ def record(run: Ensemble, watched: Watch, *, labels: list[str], with_counts: boo
         }
 
 
-def _components(run: Ensemble, watched: Watch, labels: list[str], counts: list[Counts]) -> list[dict[str, Any]]:
+def _components(
+    process: Process, run: Ensemble, watched: Watch, labels: list[str], counts: list[Counts]
+) -> list[dict[str, Any]]:
     sums = run.result(watched.moments)[0]
-    return [
-        {"name": name, **_moments(sums, i), "quantiles": _quantiles(counts[i]) if counts else None}
-        for i, name in enumerate(labels)
-    ]
+    stds = np.sqrt(np.maximum(sums.variance, 0.0))  # of a point it may be -1e-17
+    found = [quantiles.quantiles(*one) for one in zip(counts, stds, process.intervals, run.absorbed, strict=True)]
+    return [{"name": name, **_moments(sums, i), "quantiles": found[i]} for i, name in enumerate(labels)]
 
 
 def _moments(sums: Any, i: int) -> dict[str, float | None]:
     names = ("mean", "mean_error", "variance", "variance_error")
     return {name: _number(getattr(sums, name)[i]) for name in names}
-
-
-def _quantiles(counts: Counts) -> list[dict[str, float | None]]:
-    """Return the quantiles, each good to the width of a bin; None where one lies beside the bins."""
-    out: list[dict[str, float | None]] = []
-    for q in QUANTILES:
-        try:
-            value: float | None = float(counts.quantile(q)[0])
-        except InvalidInput:
-            value = None
-        out.append({"probability": q, "value": value})
-    return out
 
 
 def _counts(counts: Counts) -> dict[str, Any]:
@@ -140,36 +115,37 @@ def show(result: dict[str, Any], screen: Console) -> None:
     screen.print(f"{headline(result)}, {made['dtype']}, seed {made['seed']}", highlight=False, style="bold")
     names = [one["name"] for one in result["components"]]
     parts: list[Any] = [_law(result["components"]), *_about_quantiles(result["components"])]
+    parts += [line for line in map(_absorbed, names, result["absorbed"]) if line]
     if result["covariance"] is not None:
         parts.append(_matrix(result["covariance"], names))
     lines = [_scalar(name, one, made["n_steps"]) for name, one in result["scalars"].items()]
-    lines += [line for line in map(_absorbed, names, result["absorbed"]) if line]
     screen.print(*parts, *lines, *_lost(result, made["n_steps"]), highlight=False, sep="\n")
-    pace = result["particle_steps_per_second"]
-    before = f"; {result['resumed']:,} particles were there before" if result["resumed"] else ""
-    line = f"{result['seconds']:.2f} s, compiling included; {pace:.3g} particle-steps a second{before}"
-    screen.print(line, highlight=False)
+    screen.print("; ".join(_pace(result)), highlight=False)
+
+
+def _pace(result: dict[str, Any]) -> list[str]:
+    pace, resumed = result["particle_steps_per_second"], result["resumed"]
+    if pace is None:
+        return [f"{result['seconds']:.2f} s", f"all {resumed:,} particles were there before"]
+    before = [f"{resumed:,} particles were there before"] if resumed else []
+    return [f"{result['seconds']:.2f} s, compiling included", f"{pace:.3g} particle-steps a second", *before]
 
 
 def _law(components: list[dict[str, Any]]) -> Table:
     out = Table(box=None, pad_edge=False)
     out.add_column("")
-    quantiles = components[0]["quantiles"]
-    heads = ["mean", "variance", *(f"{100 * one['probability']:g} %" for one in quantiles or ())]
-    for head in heads:
+    for head in ("mean", "variance", *(f"{100 * q:g} %" for q in quantiles.QUANTILES)):
         out.add_column(head, justify="right")
     for one in components:
         moments = [_measured(one, name) for name in ("mean", "variance")]
-        out.add_row(one["name"], *moments, *(_shown(q["value"]) for q in one["quantiles"] or ()))
+        out.add_row(one["name"], *moments, *map(quantiles.shown, one["quantiles"]))
     return out
 
 
 def _about_quantiles(components: list[dict[str, Any]]) -> list[str]:
     """Return in words why a quantile is not there."""
-    if components[0]["quantiles"] is None:
-        return ["--histogram LOW HIGH BINS adds quantiles"]
-    beside = any(q["value"] is None for one in components for q in one["quantiles"])
-    return ["-: not in the bins; --histogram LOW HIGH BINS takes others"] if beside else []
+    missing = any(q["value"] is None for one in components for q in one["quantiles"])
+    return ["-: beside the bins, or these are too wide; --histogram takes others"] if missing else []
 
 
 def _matrix(covariance: list[list[float | None]], names: list[str]) -> Table:
@@ -200,7 +176,10 @@ def _scalar(name: str, moments: dict[str, Any], n_steps: int) -> str:
 
 
 def _absorbed(name: str, pair: list[int]) -> str:
-    return f"{name}: {pair[0]:,} absorbed at the low wall, {pair[1]:,} at the high wall" if any(pair) else ""
+    if not any(pair):
+        return ""
+    ends = f"{pair[0]:,} absorbed at the low wall, {pair[1]:,} at the high wall"
+    return f"{name}: {ends}; mean, variance and quantiles count them there"
 
 
 def _lost(result: dict[str, Any], n_steps: int) -> list[str]:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import argparse
 import io
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from fpsde.chain import N_PARTICLES, SEED
+from fpsde.commands.bins import PILOT, Bins, given_bins, histograms, pilot_bins
 from fpsde.commands.options import (
     UNDERDAMPED,
     add_json,
     add_process,
     add_scheme,
     add_set,
+    hinting_at_dynamics,
     process_of,
+    scheme_of,
     screen,
     settings_of,
 )
@@ -26,8 +32,8 @@ from fpsde.errors import InvalidInput
 from fpsde.integrators import simulate
 from fpsde.integrators.checkpoint import particles_in
 from fpsde.processes.process import Process
-from fpsde.schemes import scheme_named
-from fpsde.validation import finite
+from fpsde.schemes import Scheme
+from fpsde.validation import dividing_step, finite
 from fpsde.writing import made_folder, put_bytes, put_json, refuse_unwritable
 
 
@@ -51,10 +57,12 @@ def add(commands: Any) -> None:
     )
     run.add_argument(
         "--histogram",
-        type=float,
-        nargs=3,
-        metavar=("LOW", "HIGH", "BINS"),
-        help="count in equal bins, for quantiles and in the JSON (default: quantiles, where the window is known)",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar=("NAME", "LOW HIGH BINS"),
+        help="count in equal bins from LOW to HIGH, for quantiles and in the JSON: LOW HIGH BINS for all components, "
+        "NAME LOW HIGH BINS for one; repeatable (default: quantiles alone, in bins about where a few particles end)",
     )
     add_json(run)
     run.add_argument("--out", type=Path, metavar="DIR", help="write run.json and run.png, the densities, here")
@@ -63,42 +71,34 @@ def add(commands: Any) -> None:
 
 def _simulate(options: argparse.Namespace) -> int:
     process = process_of(options.process, options.dynamics, settings_of(options.set))
-    scheme = scheme_named(options.scheme)
-    x0 = _start(options.x0, process)
-    watched = watch(process, scheme, x0=x0, histogram=options.histogram)
-    if options.out is not None and not watched.histograms:
-        raise InvalidInput(
-            f"--out draws histograms, and {process.name} has no window that holds its mass; "
-            "give --histogram LOW HIGH BINS"
-        )
+    scheme = scheme_of(options.scheme)
+    labels = component_labels(process.dim, underdamped=options.dynamics == UNDERDAMPED)
+    bins = given_bins(options.histogram, labels)
     files = [] if options.out is None else [made_folder(options.out) / name for name in ("run.json", "run.png")]
     refuse_unwritable([options.json, *files])
     resumed = 0 if options.checkpoint is None else particles_in(options.checkpoint)
     began = time.perf_counter()
-    run = simulate(
-        process,
-        scheme,
-        x0=x0,
-        t_end=process.setting.t_end if options.t_end is None else options.t_end,
-        dt=process.setting.dt if options.dt is None else options.dt,
-        n_particles=options.particles,
-        seed=options.seed,
-        observers=watched.all,
-        dtype=options.dtype,
-        keep_positions=False,
-        threads=options.threads,
-        checkpoint=options.checkpoint,
-        progress=sys.stderr.isatty() or options.checkpoint is not None,
-    )
+    how = _how(options, process)
+    with _stopped_by_sigterm(), hinting_at_dynamics(process, scheme, options.dynamics):
+        watched = watch(process, scheme, x0=how["x0"], histograms=histograms(_found_bins(process, scheme, how, bins)))
+        run = simulate(
+            process,
+            scheme,
+            **how,
+            observers=watched.all,
+            keep_positions=False,
+            checkpoint=options.checkpoint,
+            progress=sys.stderr.isatty() or options.checkpoint is not None,
+        )
     seconds = time.perf_counter() - began
-    labels = component_labels(process.dim, underdamped=options.dynamics == UNDERDAMPED)
+    made = run.n_particles - resumed
     result = {
         "parameters": dict(process.params),
-        "x0": x0 if isinstance(x0, int | float | tuple) else str(x0),
-        **record(run, watched, labels=labels, with_counts=options.histogram is not None),
+        "x0": how["x0"] if isinstance(how["x0"], int | float | tuple) else str(how["x0"]),
+        **record(process, run, watched, labels=labels, with_counts=bool(options.histogram)),
         "resumed": resumed,
         "seconds": seconds,
-        "particle_steps_per_second": (run.n_particles - resumed) * run.provenance["n_steps"] / seconds,
+        "particle_steps_per_second": made * run.provenance["n_steps"] / seconds if made else None,
     }
     if options.json != "-":
         show(result, screen())
@@ -114,6 +114,45 @@ def _simulate(options: argparse.Namespace) -> int:
         where = "" if options.checkpoint is None else f"; the same command goes on from {options.checkpoint}"
         raise KeyboardInterrupt(f"{run.n_particles:,} of {run.requested:,} particles are finished{where}")
     return 1 if run.not_finite or run.failed else 0
+
+
+def _how(options: argparse.Namespace, process: Process) -> dict[str, Any]:
+    """Return what the run and its pilot have in common: what was given, or the process's own setting."""
+    t_end = process.setting.t_end if options.t_end is None else options.t_end
+    return {
+        "x0": _start(options.x0, process),
+        "t_end": t_end,
+        "dt": dividing_step(t_end, process.setting.dt) if options.dt is None else options.dt,
+        "n_particles": options.particles,
+        "seed": options.seed,
+        "dtype": options.dtype,
+        "threads": options.threads,
+    }
+
+
+def _found_bins(process: Process, scheme: Scheme, how: dict[str, Any], given: list[Bins | None]) -> list[Bins]:
+    """Return the bins of all components: where some are not given, a pilot of the first particles shows the place.
+
+    The first particles are a function of the seed, so a run that goes on from a checkpoint finds the same bins.
+    """
+    known = [one for one in given if one is not None]
+    if len(known) == len(given):
+        return known
+    pilot = simulate(process, scheme, **{**how, "n_particles": min(how["n_particles"], PILOT)})
+    if pilot.interrupted:
+        raise KeyboardInterrupt
+    places = zip(given, pilot.positions, process.intervals, strict=True)
+    return [pilot_bins(x, interval) if one is None else one for one, x, interval in places]
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM, which a batch system sends before it kills, do what Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _start(given: list[float] | None, process: Process) -> Any:

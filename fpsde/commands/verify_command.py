@@ -12,14 +12,14 @@ from rich.progress import track
 
 from fpsde.chain import N_PARTICLES, SEED, Report, asked, session
 from fpsde.checks import SESSION_ALPHA
-from fpsde.commands.options import add_json, add_set, screen, settings_of
+from fpsde.commands.options import add_json, add_set, scheme_of, screen, settings_of
 from fpsde.errors import InvalidInput
 from fpsde.plants import PLANTS, plant_named, planted
 from fpsde.processes import process_named
 from fpsde.processes.process import Process
 from fpsde.question import Question
 from fpsde.report import show, write_folder
-from fpsde.schemes import Scheme, scheme_named
+from fpsde.schemes import Scheme
 from fpsde.suite import default_suite
 from fpsde.writing import made_folder, put_json, refuse_unwritable
 
@@ -82,10 +82,10 @@ def _questions(options: argparse.Namespace) -> list[Question]:
 def _pairs(options: argparse.Namespace, settings: dict[str, float]) -> list[tuple[Process, Scheme]]:
     if not options.processes:
         return [
-            (process, scheme if options.scheme is None else scheme_named(options.scheme))
+            (process, scheme if options.scheme is None else scheme_of(options.scheme))
             for process, scheme in default_suite()
         ]
-    scheme = scheme_named(options.scheme or "euler_maruyama")
+    scheme = scheme_of(options.scheme or "euler_maruyama")
     return [(process_named(name).with_params(**settings), scheme) for name in options.processes]
 
 

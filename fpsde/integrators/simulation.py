@@ -29,7 +29,7 @@ from fpsde.processes.process import Process
 from fpsde.provenance import environment
 from fpsde.schemes.scheme import Scheme
 from fpsde.schemes.tracked import Tracked
-from fpsde.validation import integer, seed64, time_grid
+from fpsde.validation import integer, longest_step, seed64, time_grid
 
 #: Ids are below this: the loop counts them in 64 bits with a sign.
 MOST_ID = 2**62
@@ -121,7 +121,7 @@ def simulate(
         looks=looks,
         weights=weights,
         seed=seed,
-        provenance=_provenance(process, scheme, seed, grid, kind, normals, weights),
+        provenance=_provenance(process, scheme, seed, len(grid) - 1, longest_step(grid, dt), kind, normals, weights),
     )
     followed = [one for one in observers if isinstance(one, Paths)]
     _refuse_if_too_large(n, plan, workers, sum(one.bytes(scene, [(first, n)]) for one in followed))
@@ -194,7 +194,8 @@ def _provenance(
     process: Process | BlackBox,
     scheme: Scheme,
     seed: int,
-    grid: np.ndarray,
+    n_steps: int,
+    dt: float,
     kind: np.dtype,
     normals: Normals,
     weights: np.ndarray,
@@ -203,8 +204,8 @@ def _provenance(
         "process": process.name,
         "scheme": scheme.name,
         "seed": seed,
-        "n_steps": len(grid) - 1,
-        "dt": float(np.max(np.diff(grid))),
+        "n_steps": n_steps,
+        "dt": dt,
         "dtype": kind.name,
         "normals": normals.value,
         "normals_cut_off": normals.cut_off,

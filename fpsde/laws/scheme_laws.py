@@ -21,7 +21,7 @@ from fpsde.laws.transition import Region
 from fpsde.processes.process import Process
 from fpsde.provenance import environment
 from fpsde.schemes.scheme import Scheme
-from fpsde.validation import finite, increasing, positive, time_grid
+from fpsde.validation import finite, increasing, longest_step, positive, time_grid
 
 #: Distance, relative to the longest time, up to which a time is on the grid of steps.
 ON_GRID = 1e-9
@@ -96,7 +96,7 @@ def scheme_law(
         box=ends,
         n_nodes=n_nodes,
         method=method,
-        provenance=_provenance(process, scheme, grid, tolerance),
+        provenance=_provenance(process, scheme, grid, longest_step(grid, dt), tolerance),
     )
 
 
@@ -107,13 +107,13 @@ def _refuse_kinds(process: Any, scheme: Any) -> None:
         raise InvalidInput(f"scheme={scheme!r} is not a Scheme; give euler_maruyama, milstein, ddpm_step ...")
 
 
-def _provenance(process: Process, scheme: Scheme, grid: np.ndarray, tolerance: float) -> dict[str, Any]:
+def _provenance(process: Process, scheme: Scheme, grid: np.ndarray, dt: float, tolerance: float) -> dict[str, Any]:
     return {
         "process": process.name,
         "scheme": scheme.name,
         "n_steps": len(grid) - 1,
         "t_end": float(grid[-1]),
-        "dt": float(np.max(np.diff(grid))),
+        "dt": dt,
         "tolerance": tolerance,
         **environment(),
     }
