@@ -50,7 +50,8 @@ class Grid:
         if not (low <= centre <= high and widest > 1):
             raise InvalidInput(f"at={centre} must lie in [{low}, {high}] and ratio={widest} be above 1")
         c = max(centre - low, high - centre) / np.sqrt(widest**2 - 1)
-        faces = centre + c * np.sinh(np.linspace(*np.arcsinh([(low - centre) / c, (high - centre) / c]), cells + 1))
+        first, last = np.arcsinh([(low - centre) / c, (high - centre) / c])
+        faces = centre + c * np.sinh(np.linspace(first, last, cells + 1))
         faces[[0, -1]] = low, high
         return cls((faces,))
 

@@ -17,6 +17,7 @@ from fpsde.fokker_planck.backward import (
     carried_back_to_tolerance,
     final_values,
 )
+from fpsde.fokker_planck.driven import DrivenPropagator
 from fpsde.fokker_planck.evolution import TOLERANCE, Trace, steps_between, stops, trace_as_asked
 from fpsde.fokker_planck.exact_in_time import trace_by_modes, trace_by_uniformisation
 from fpsde.fokker_planck.generator import Assemble, Generator, assemble
@@ -414,8 +415,11 @@ class FokkerPlanck:
         return self._evolution(found, start, when, name)
 
     def _propagator(self, start: Start, when: np.ndarray) -> Propagator:
-        generators = self._generators(when[0])
-        return Propagator(generators, start, constant=not self.process.time_dependent, fringe=self._fringe)
+        generators, process = self._generators(when[0]), self.process
+        printed = hasattr(process, "statement") and not process.tables and self.assemble is assemble
+        if process.time_dependent and printed:
+            return DrivenPropagator(process, self.grid, self._sides, generators, start, self._fringe)
+        return Propagator(generators, start, constant=not process.time_dependent, fringe=self._fringe)
 
     def _refuse_at_ends(self, edge: tuple[float, ...]) -> None:
         faces = self.grid.faces

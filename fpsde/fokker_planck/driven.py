@@ -1,0 +1,116 @@
+"""Steps of a generator that depends on time, with the coefficients, the fluxes and the steps in one compiled loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from fpsde.fokker_planck.coefficient_kernel import coefficient_kernel
+from fpsde.fokker_planck.generator import DRIVEN_NODES, DRIVEN_WEIGHTS, Generator, scharfetter_gummel
+from fpsde.fokker_planck.initial import Start
+from fpsde.fokker_planck.propagator import CHUNK, Propagator
+from fpsde.fokker_planck.sides import Sides
+from fpsde.fokker_planck.tridiagonal import GAMMA, STAGE, factorise, march
+from fpsde.grid import Grid
+from fpsde.jit import kernel
+
+_F8 = types.float64
+_COEFFICIENTS = types.FunctionType(types.void(_F8[::1], _F8[:, ::1], _F8, _F8[::1], _F8[::1], _F8[::1]))
+_SIGNATURE = types.Tuple((types.int64, _F8))(
+    _COEFFICIENTS, _F8[::1], _F8[:, ::1], _F8[::1],  # the process
+    _F8[::1], _F8[::1], types.boolean, types.boolean[::1],  # its grid
+    _F8, _F8, types.int64, types.int64,  # the times
+    _F8[::1], _F8[::1], _F8, types.int64[::1], _F8[::1],  # the masses
+)  # fmt: skip
+
+
+class DrivenPropagator(Propagator):
+    """The cells of a line or a ring whose coefficients depend on time, by the Scharfetter-Gummel flux.
+
+    ``process`` has a traced ``statement`` and no tables. Differs from :class:`Propagator` in speed alone.
+    """
+
+    def __init__(
+        self,
+        process: Any,
+        grid: Grid,
+        sides: Sides,
+        generator: Callable[[float], Generator],
+        start: Start,
+        fringe: tuple[int, int],
+    ):
+        super().__init__(generator, start, constant=False, fringe=fringe)
+        steps = np.concatenate([-DRIVEN_NODES, DRIVEN_NODES])[:, None] * (0.5 * grid.widths)
+        points = np.concatenate([grid.centres, (grid.centres + steps).ravel()])
+        self._coefficients = coefficient_kernel(process, points)
+        self._grid = DRIVEN_WEIGHTS, grid.widths, sides.periodic, np.array(sides.absorbing)
+
+    def _march(self, t: float, dt: float, done: int, n_steps: int) -> tuple[int, int, float]:
+        it = self._coefficients
+        tried = min(n_steps - done, max(1, CHUNK // len(it.points)))
+        taken, least = _driver()(
+            it.function, it.points, it.table, it.parameters, *self._grid, t, dt, done, tried,
+            self.masses, self.absorbed, self._floor, self._fringe, self.extremes,
+        )  # fmt: skip
+        if taken < tried and not np.isfinite(least):
+            for stage in (0.0, GAMMA, 1.0):  # raises the error that says where coefficients are out of range
+                self._generator(t + (done + taken + stage) * dt)
+        self.n_steps += taken
+        return taken, tried, least
+
+
+@cache
+def _driver() -> Callable[..., tuple[int, float]]:
+    return kernel(_SIGNATURE)(march_driven)
+
+
+def march_driven(
+    coefficients: Any,
+    points: Any,  # (n + 2 nodes n,): centres, then the nodes of the lower and the upper halves
+    table: Any,
+    parameters: Any,
+    weights: Any,
+    widths: Any,
+    periodic: Any,
+    absorbs: Any,
+    t: Any,
+    dt: Any,
+    first: Any,  # steps from t at which the march begins
+    n_steps: Any,
+    masses: Any,
+    absorbed: Any,
+    floor: Any,
+    fringe: Any,
+    extremes: Any,
+) -> Any:
+    """Take up to ``n_steps`` steps of TR-BDF2, as :func:`march` does, with Q at the three times of each step."""
+    n = len(masses)
+    mu, d, w = np.empty(len(points)), np.empty(len(points)), np.empty(n)
+    rates, exits = np.empty((3, 2, n)), np.empty((3, 2))
+    a = STAGE * dt
+    least = np.inf
+    for done in range(n_steps):
+        begin = t + (first + done) * dt
+        for stage in range(3):
+            if stage == 0 and done > 0:
+                rates[0], exits[0] = rates[2], exits[2]
+                continue
+            time = begin if stage == 0 else begin + GAMMA * dt if stage == 1 else t + (first + done + 1) * dt
+            coefficients(points, table, time, parameters, mu, d)
+            shape = (2, len(weights), n)
+            scharfetter_gummel(
+                mu[n:].reshape(shape), d[n:].reshape(shape), weights, d[:n], widths, periodic, absorbs,
+                rates[stage], exits[stage], w,
+            )  # fmt: skip
+            if not (np.min(d) > 0 and np.isfinite(np.sum(rates[stage]) + np.sum(d))):
+                return done, np.nan
+        middle = factorise(rates[1, 0], rates[1, 1], exits[1, 0], exits[1, 1], a)
+        end = factorise(rates[2, 0], rates[2, 1], exits[2, 0], exits[2, 1], a)
+        taken, least = march(rates, exits, a, middle, end, masses, absorbed, 1, floor, fringe, extremes)
+        if taken == 0:
+            return done, least
+    return n_steps, least
