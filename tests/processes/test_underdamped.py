@@ -208,6 +208,28 @@ def test_every_parameter_of_a_twin_can_be_changed() -> None:
     assert twin.statement == changed.statement
 
 
+def test_what_is_given_to_a_log_density_is_passed_on_and_stays() -> None:
+    box = (Interval.between(-1.0, 1.0, Wall.REFLECTING), Interval())
+    given = dict(
+        dim=2, mobility=[0.3, 2.0], params={"k": 2.0}, domain=box, setting=Setting((0.2, 0.1), 3.0, 0.1), name="mine"
+    )
+    one = langevin_of(lambda x, p: -p.k * x[0] ** 2 - x[1] ** 4, 0.5, **given)
+    other = overdamped(lambda x, p: p.k * x[0] ** 2 + x[1] ** 4, 0.5, **given, equation="as stated")
+    assert one.statement == other.statement
+    for process in (one, other, one.with_params(k=3.0), other.with_params(k=3.0, mobility=1.5)):
+        assert process.intervals == box and process.setting == given["setting"] and process.name == "mine"
+    assert other.with_params(k=3.0).equation == "as stated"
+
+
+def test_what_is_given_stays_when_parameters_change() -> None:
+    given = dict(
+        domain=(RING, Interval()), setting=Setting((0.1, 0.2, 0.3, 0.4), 3.0, 0.1), name="mine", equation="mine"
+    )
+    for process in (made := underdamped(coupled, **ONE, **given), made.with_params(k=3.0, mass=[2.0, 1.0])):
+        assert process.intervals == (RING, *(Interval(),) * 3) and process.setting == given["setting"]
+        assert process.name == process.equation == "mine"
+
+
 def test_the_twin_of_a_driven_process_is_driven() -> None:
     twin = underdamped_of(washboard(), friction=2.0, mass=0.5)
     assert twin.statement == underdamped_washboard(friction=2.0, mass=0.5).statement
