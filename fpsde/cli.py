@@ -6,9 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from fpsde import __version__
 from fpsde.commands import (
     fokker_planck_command,
     kernel_command,
+    processes_command,
     schemes_command,
     simulate_command,
     verify_command,
@@ -19,7 +21,8 @@ from fpsde.errors import FpsdeError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    0 all holds, 1 a check failed or particles were lost, 2 bad input or underpowered, 130 interrupted by Ctrl-C.
+    0 all holds, 1 a check failed or particles were lost, 2 bad input or underpowered, 130 interrupted by Ctrl-C (or,
+    in a run of particles, by SIGTERM).
     """
     options = _parser().parse_args(arguments)
     try:
@@ -33,8 +36,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fpsde", description="Find out whether a stochastic simulator is right.")
+    parser = argparse.ArgumentParser(
+        prog="fpsde",
+        description="Find out whether a stochastic simulator is right.",
+        epilog="`fpsde processes` lists what can stand for PROCESS, `fpsde schemes` what can follow --scheme.",
+    )
+    parser.add_argument("--version", action="version", version=f"fpsde {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (verify_command, simulate_command, fokker_planck_command, schemes_command, kernel_command):
+    for command in (
+        verify_command,
+        simulate_command,
+        fokker_planck_command,
+        processes_command,
+        schemes_command,
+        kernel_command,
+    ):
         command.add(commands)
     return parser
