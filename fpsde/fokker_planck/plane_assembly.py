@@ -202,8 +202,8 @@ def _along_walls(read: Coefficients, d: tuple, vectors: np.ndarray, weights: np.
     The jumps that would cross a wall without flux are left out. For a test function u with n.D grad u = 0 on the wall,
     and so u_xy = -(D_12/D_11) u_yy there, the others miss u_yy sum_e rho_e |a| (b^2 - a b D_12/D_11) / 2 over the
     e = (a, b), in units of the cells. Jumps along the wall with half that sum as their weight put it back: the wall is
-    of order 2 where D_12/D_11 is the same all along it, and of order 1 elsewhere. The weight is not negative while
-    |a| = 1 (Cauchy-Schwarz); where a wider stencil would make it so, nothing is added.
+    of order 2 where D_12/D_11 is the same all along it and every |a| is 1, as in the seven-point stencil, and of order
+    1 elsewhere. The weight is then not negative (Cauchy-Schwarz); where a wider stencil makes it so, nothing is added.
     """
     a, b = vectors[:, axis], vectors[:, 1 - axis]
     missing = (weights * np.abs(a) * (b * b - a * b * d[1] / d[2 * axis])).sum(axis=0)
