@@ -24,7 +24,7 @@ from fpsde.density import Mixture, Normal
 from fpsde.domain import Interval, Wall
 from fpsde.errors import BackendUnavailable, InvalidInput
 from fpsde.integrators import Functional, Moments, checkpoint, execution, simulate
-from fpsde.processes import brownian, ddpm_chain
+from fpsde.processes import BlackBox, brownian, ddpm_chain
 from fpsde.schemes import euler_maruyama, tamed_euler
 
 N = 6 * 512 + 77
@@ -294,9 +294,10 @@ def test_the_checkpoint_of_another_run_is_refused_by_what_differs(name, plain):
             brownian(domain=Interval.between(0.0, 1.0, Wall.REFLECTING)),
             brownian(domain=Interval.between(0.0, 1.0 + 1e-9, Wall.REFLECTING)),
         ),
+        ("kernel", *(BlackBox(drift=lambda x, t, k=k: -k * x, sigma=1.0, dim=1) for k in (0.5, 0.501))),
     ],
 )
-def test_what_no_kernel_and_no_parameter_tells_is_told_apart(name, one, other, tmp_path):
+def test_what_no_parameter_tells_is_told_apart(name, one, other, tmp_path):
     arguments = dict(x0=0.3, t_end=3.0, dt=1.0, n_particles=9, seed=5, checkpoint=tmp_path)
     simulate(one, euler_maruyama, **arguments)
     simulate(one, euler_maruyama, **arguments)
