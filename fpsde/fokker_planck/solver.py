@@ -206,6 +206,7 @@ class FokkerPlanck:
             residual=residuals(q, found),
             edge=np.array([max(self._at_ends(r)) for r in shapes]),
             peclet=np.array([peclet_number(q, r) for r in shapes]),
+            turn=self._turn,
             provenance=provenance(self.process, q, f"{q.flux}, {found.method}"),
         )
 

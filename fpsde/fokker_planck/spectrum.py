@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from scipy import linalg
 
+from fpsde.density import Law, Point
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.birth_death import decay_rates, left_eigenvector
 from fpsde.fokker_planck.generator import Generator
@@ -23,7 +24,7 @@ from fpsde.fokker_planck.initial import HELD
 from fpsde.fokker_planck.results import doubts_about
 from fpsde.fokker_planck.stationary_law import stationary_masses
 from fpsde.grid import Grid
-from fpsde.validation import finite_array, integer
+from fpsde.validation import finite, finite_array, integer
 
 #: A ring is taken for driven where its rates round the ring, one way over the other, differ by more than this.
 DRIVEN = 1e-9
@@ -50,6 +51,8 @@ class Modes:
         with more than about 1e-6 there is one of the box
     peclet
         for each mode: the largest |integral of mu/D| over an edge where |r| is; far above 1 it is a mode of the cells
+    turn
+        length of a ring; None on a line
     """
 
     grid: Grid
@@ -60,6 +63,7 @@ class Modes:
     residual: np.ndarray
     edge: np.ndarray
     peclet: np.ndarray
+    turn: float | None
     provenance: dict[str, Any]
 
     @property
@@ -84,19 +88,27 @@ class Modes:
         """1/Re lambda_k ``(count,)``."""
         return 1 / self.eigenvalues.real
 
-    def relaxation(self, f: Callable[[np.ndarray], np.ndarray], masses: Any, times: Any) -> np.ndarray:
-        """Return E f(X_t) at ``times`` (n_times,), started from cell ``masses`` (n,), by these modes alone.
+    def relaxation(self, f: Callable[[np.ndarray], np.ndarray], x0: float | Law, *, times: Any) -> np.ndarray:
+        """Return E f(X_t) at ``times`` (n_times,) from a point or a law ``x0``, by these modes alone.
 
-        What is left out decays at least as fast as the first mode left out: give more modes for early times.
+        What is left out decays at least as fast as the first mode left out: give more modes for early times. Raises
+        InvalidInput for a start off the grid.
         """
-        start = finite_array("masses", masses, ndim=1)
-        if start.shape != self.grid.shape:
-            raise InvalidInput(f"masses have shape {start.shape}, the grid {self.grid.shape}; they must agree")
-        values = f(self.grid.centres)
-        rest = 0.0 if self.stationary is None else start.sum() * float(values @ self.stationary)
-        return rest + self._sum((self.right @ values) * (self.left @ start), times)
+        law = x0 if isinstance(x0, Law) else Point(finite("x0", x0))
+        faces, values = self.grid.faces, f(self.grid.centres)
+        if law.atoms and not all(faces[0] <= at <= faces[-1] for at, _ in law.atoms):
+            raise InvalidInput(f"the start {law.atoms} lies outside of the grid [{faces[0]}, {faces[-1]}]")
+        masses = law.cell_masses(faces)
+        for at, mass in law.atoms:
+            masses = masses - mass * ((faces[:-1] < at) & (at <= faces[1:]))
+        weights, total = self.left @ masses, float(masses.sum())
+        for at, mass in law.atoms:
+            there = [np.interp(at, self.grid.centres, mode, period=self.turn) for mode in self.left]
+            weights, total = weights + mass * np.array(there), total + mass
+        rest = 0.0 if self.stationary is None else total * float(values @ self.stationary)
+        return rest + self._sum((self.right @ values) * weights, times)
 
-    def autocorrelation(self, f: Callable[[np.ndarray], np.ndarray], times: Any) -> np.ndarray:
+    def autocorrelation(self, f: Callable[[np.ndarray], np.ndarray], *, times: Any) -> np.ndarray:
         """Return the stationary covariance of f(X_0) and f(X_t) at ``times`` >= 0, by these modes alone.
 
         At t = 0 it falls short of the variance of f by what the modes left out carry.

@@ -12,6 +12,7 @@ from fpsde.errors import InvalidInput
 from fpsde.fokker_planck import FokkerPlanck, assemble
 from fpsde.fokker_planck.coefficient_kernel import coefficient_kernel, coefficient_source
 from fpsde.fokker_planck.driven import DrivenPropagator
+from fpsde.fokker_planck.initial import starting_masses
 from fpsde.grid import Grid
 from fpsde.processes.process import STRATONOVICH, Process
 
@@ -85,13 +86,13 @@ def test_laws_are_those_of_the_plain_loop(name):
     assert fast.mass_error < 1e-13 and fast.minimum >= 0
     shifted = solvers[0].evolve(0.3, t_start=0.12, t_end=0.92, dt=0.02).law.masses
     assert np.abs(shifted - slow.law.masses).sum() > 1e-5
-    by_fast = isinstance(solvers[0]._propagator(None or _start(solvers[0]), np.array([0.1, 0.9])), DrivenPropagator)
+    by_fast = isinstance(solvers[0]._propagator(_start(solvers[0]), np.array([0.1, 0.9])), DrivenPropagator)
     by_slow = isinstance(solvers[1]._propagator(_start(solvers[1]), np.array([0.1, 0.9])), DrivenPropagator)
     assert by_fast and not by_slow
 
 
 def _start(solver):
-    return fpsde.fokker_planck.initial.starting_masses(0.3, solver.grid, solver._sides)
+    return starting_masses(0.3, solver.grid, solver._sides)
 
 
 def test_the_order_in_dt_is_two():

@@ -28,7 +28,9 @@ DOMAINS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     domain=DOMAINS,
     slopes=st.tuples(*[st.floats(-30, 30)] * 3),

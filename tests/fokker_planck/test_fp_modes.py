@@ -10,6 +10,7 @@ import pytest
 from scipy import linalg
 from scipy.integrate import quad
 
+from fpsde.density import CellLaw, Mixture, Normal, Point
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck import FokkerPlanck, assemble, scale_speed
@@ -178,12 +179,22 @@ def test_all_modes_together_are_the_evolution(stand_in, tilt):
     start = starting_masses(1.0, solver.grid, solver._sides).masses
     times = [0.01, 0.3, 2.0]
     exact = [np.cos(solver.grid.centres) @ linalg.expm(t * solver.generator().dense()) @ start for t in times]
-    np.testing.assert_allclose(modes.relaxation(np.cos, start, times), exact, rtol=1e-9)
-    few = solver.modes(4).relaxation(np.cos, start, times)
+    law = CellLaw(solver.grid, start)
+    np.testing.assert_allclose(modes.relaxation(np.cos, law, times=times), exact, rtol=1e-9)
+    few = solver.modes(4).relaxation(np.cos, law, times=times)
     assert abs(few[0] - exact[0]) > 1e-4 and few[2] == pytest.approx(exact[2], rel=1e-4)
     m = modes.stationary
     f = np.cos(solver.grid.centres)
-    assert modes.autocorrelation(np.cos, 0.0) == pytest.approx(m @ f**2 - (m @ f) ** 2, rel=1e-9)
+    assert modes.autocorrelation(np.cos, times=0.0) == pytest.approx(m @ f**2 - (m @ f) ** 2, rel=1e-9)
+
+
+def test_the_mean_of_ou_relaxes_from_a_point_and_from_a_law_as_its_closed_form(stand_in):
+    solver = FokkerPlanck(stand_in(lambda x, t: -x, lambda x, t: 1.0), Grid.uniform((-8, 8), cells=400))
+    modes, times = solver.modes(1), np.array([0.2, 1.0, 3.0])
+    exact = 0.537 * np.exp(-times)
+    for start in (0.537, Normal(0.537, 0.3), Mixture((0.5, 0.5), (Point(0.337), Normal(0.737, 0.1)))):
+        np.testing.assert_allclose(modes.relaxation(lambda x: x, start, times=times), exact, rtol=1e-3)
+    np.testing.assert_allclose(modes.autocorrelation(lambda x: x, times=times), np.exp(-times), rtol=1e-3)
 
 
 def test_modes_that_cannot_be_had_are_refused(stand_in):
@@ -198,9 +209,9 @@ def test_modes_that_cannot_be_had_are_refused(stand_in):
         FokkerPlanck(ou, Grid.uniform((-3, 3), cells=50)).modes(1)
     with pytest.raises(InvalidInput, match="at most 2000 cells; the grid has 2001"):
         FokkerPlanck(ring(stand_in, 0.5), Grid.uniform((0, 2 * np.pi), cells=2001)).modes(1)
-    with pytest.raises(InvalidInput, match=r"masses have shape \(3,\), the grid \(50,\)"):
-        solver.modes(1).relaxation(np.cos, [1, 0, 0], 1.0)
+    with pytest.raises(InvalidInput, match=r"the start \(\(9\.0, 1\.0\),\) lies outside of the grid"):
+        solver.modes(1).relaxation(np.cos, 9.0, times=1.0)
     absorbing = replace(ou, domain=Interval.between(-1, 1, Wall.ABSORBING))
     modes = FokkerPlanck(absorbing, Grid.uniform((-1, 1), cells=50)).modes(1)
     with pytest.raises(InvalidInput, match="no stationary law to correlate in"):
-        modes.autocorrelation(np.cos, 1.0)
+        modes.autocorrelation(np.cos, times=1.0)
