@@ -267,7 +267,7 @@ def test_a_default_step_is_made_to_divide_the_horizon_and_a_given_one_is_kept(ca
 
 
 def test_a_folder_gets_the_record_and_a_picture(tmp_path, capsys):
-    assert run(*BAOAB, *QUICK, "--histogram", "-2", "2", "64", "--out", str(tmp_path / "out"), "--json", "-") == 0
+    assert run(*BAOAB, *QUICK, "--out", str(tmp_path / "out"), "--json", "-") == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"run.json", "run.png"}
     assert json.loads((tmp_path / "out" / "run.json").read_text()) == json.loads(capsys.readouterr().out)
     assert (tmp_path / "out" / "run.png").read_bytes().startswith(b"\x89PNG")
@@ -501,13 +501,18 @@ def test_ctrl_c_or_sigterm_exits_with_130_says_what_is_finished_and_the_run_goes
     assert gone_on(capsys, tmp_path / "run") == whole
 
 
-def test_ctrl_c_before_anything_is_finished_says_so(monkeypatch, capsys):
+def test_ctrl_c_before_anything_is_finished_says_so(monkeypatch, tmp_path, capsys):
+    folder = ["--checkpoint", str(tmp_path)]
+    assert run(*BAOAB, *QUICK, *folder) == 0
+
     def interrupted(*arguments, **more):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(simulate_command, "simulate", interrupted)
     assert run("double_well", *QUICK) == 130
-    assert "interrupted; there is no result" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith("interrupted; there is no result\n")
+    assert run(*BAOAB, *QUICK, *folder) == 130
+    assert "there is no result; the 3,000 particles that were there before stay there" in capsys.readouterr().err
 
 
 def test_a_finished_run_is_read_and_not_computed_again(tmp_path, capsys):

@@ -79,7 +79,7 @@ def _simulate(options: argparse.Namespace) -> int:
     resumed = 0 if options.checkpoint is None else particles_in(options.checkpoint)
     began = time.perf_counter()
     how = _how(options, process)
-    with _stopped_by_sigterm(), hinting_at_dynamics(process, scheme, options.dynamics):
+    with _stoppable(resumed), hinting_at_dynamics(process, scheme, options.dynamics):
         watched = watch(process, scheme, x0=how["x0"], histograms=histograms(_found_bins(process, scheme, how, bins)))
         run = simulate(
             process,
@@ -146,11 +146,14 @@ def _found_bins(process: Process, scheme: Scheme, how: dict[str, Any], given: li
 
 
 @contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM, which a batch system sends before it kills, do what Ctrl-C does."""
+def _stoppable(resumed: int) -> Iterator[None]:
+    """Let SIGTERM, which a batch system sends before it kills, do what Ctrl-C does, and say what is kept."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
+    except KeyboardInterrupt:
+        kept = f"; the {resumed:,} particles that were there before stay there" if resumed else ""
+        raise KeyboardInterrupt(f"there is no result{kept}") from None
     finally:
         signal.signal(signal.SIGTERM, before)
 
