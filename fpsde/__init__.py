@@ -158,10 +158,17 @@ def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
         return importlib.import_module(f"fpsde.{name}")
     if name not in _HOMES:
-        raise AttributeError(str(unknown_name("name in fpsde", name, __all__)))
+        raise AttributeError(_made_by_name(name) or str(unknown_name("name in fpsde", name, __all__)))
     value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
+
+
+def _made_by_name(name: str) -> str:
+    """Return what to write for a process of the catalogue that has no function here, such as brownian_reflecting."""
+    # names with underscores are asked for by Python itself and by tools: nothing is loaded for them
+    known = () if name.startswith("_") else importlib.import_module("fpsde.processes").CATALOGUE
+    return f"unknown name in fpsde {name!r}: did you mean fpsde.process_named({name!r})?" if name in known else ""
 
 
 def __dir__() -> list[str]:

@@ -139,6 +139,34 @@ class Ensemble:
     provenance: Mapping[str, Any]
     shards: Any = None  #: what :func:`fpsde.merged` merges
 
+    def __repr__(self) -> str:
+        return f"<Ensemble {self}>"
+
+    def __str__(self) -> str:
+        made = self.provenance
+        name, scheme = made.get("process", "process"), made.get("scheme", "a scheme")
+        lost = [
+            f"{count} {what}"
+            for count, what in (
+                (self.not_finite, f"exploded, the first in step {self.first_not_finite and self.first_not_finite[0]}"),
+                (self.failed, "failed: the scheme did not solve its step"),
+                (sum(map(sum, self.absorbed)), "on absorbing walls"),
+            )
+            if count
+        ]
+        of = f" of {self.requested} (interrupted)" if self.interrupted else ""
+        kept = "positions not kept" if self.x is None else f"x {self.x.shape}"
+        seen = [type(one).__name__ for one in self.observers]
+        return "; ".join(
+            [
+                f"{self.n_particles}{of} particles of {name} by {scheme} at t={self.t:g}",
+                *([f"dt={made['dt']:g}, seed={made['seed']}"] if {"dt", "seed"} <= made.keys() else []),
+                kept,
+                *([f"results of {', '.join(seen)}"] if seen else []),
+                *lost,
+            ]
+        )
+
     @property
     def interrupted(self) -> bool:
         """Whether the run was stopped before all particles were finished."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Iterable
 
 
@@ -28,6 +29,17 @@ class NotConverged(FpsdeError, ArithmeticError):
 
 class BackendUnavailable(FpsdeError, RuntimeError):
     """A backend (compiler, GPU, driver, cache directory) is needed and is not there."""
+
+
+def uncalled(given: object) -> str:
+    """Return what to do where a function is given in place of what it makes; empty where it is not that."""
+    if not (callable(given) and not isinstance(given, type) and hasattr(given, "__name__")):
+        return ""
+    needed = any(
+        q.default is q.empty and q.kind in (q.POSITIONAL_ONLY, q.POSITIONAL_OR_KEYWORD)
+        for q in inspect.signature(given).parameters.values()
+    )
+    return f"{given.__name__} is a function; call it: {given.__name__}({'...' if needed else ''})"
 
 
 def unknown_name(kind: str, given: object, known: Iterable[str]) -> InvalidInput:

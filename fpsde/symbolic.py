@@ -106,6 +106,13 @@ def _is_condition(e: Any) -> bool:
     )
 
 
+def is_condition(value: Any) -> bool:
+    """Return whether a component is a condition such as x > 0, traced or as an array of truth values."""
+    if isinstance(value, Traced):
+        return _is_condition(value.expr)
+    return np.asarray(value).dtype == bool
+
+
 def _number(value: Any) -> sp.Expr:
     """Return a Python or NumPy number as a SymPy number: integers exactly, floats by their exact binary value."""
     if isinstance(value, (bool, np.bool_)):
@@ -299,6 +306,8 @@ class Parameters(SimpleNamespace):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        if not vars(self):
+            raise InvalidInput(f"p.{name} is read, and there are no parameters; params={{{name!r}: ...}} is missing")
         raise unknown_name("parameter", name, vars(self))
 
 
@@ -310,6 +319,10 @@ def parameter_symbols(params: Mapping[str, Any], prefix: str = PARAMETER) -> dic
         flat = [Traced(real_symbol(f"{prefix}{i if shape else ''}_{name}")) for i in range(int(np.prod(shape)))]
         symbols[name] = components(flat).reshape(shape) if shape else flat[0]
     return symbols
+
+
+#: Words of Python's errors where one component is read as several.
+_OF_SEVERAL = ("subscriptable", "unpack", "iterable", "len()")
 
 
 def call(function: Callable, *args: Any) -> Any:
@@ -336,17 +349,23 @@ def call(function: Callable, *args: Any) -> Any:
     try:
         return function(*values_used)
     except (TypeError, AttributeError) as error:
+        single = isinstance(values[0], (Traced, Values)) and any(word in str(error) for word in _OF_SEVERAL)
         raise InvalidInput(
             f"{_raised_at(error)}: {error}; a model function uses operators and NumPy functions on its components"
+            + ("; with dim=1, x is the component itself: write x in place of x[0], or give dim=2 or more" * single)
         ) from error
 
 
 def refuse_other_arguments(what: str, function: Any, arguments: Sequence[str]) -> None:
-    """Raise InvalidInput unless a function takes as many arguments as ``arguments`` names, in that order."""
-    if len(_argument_names(function)) != len(arguments):
+    """Raise InvalidInput unless a function can be called with as many arguments as ``arguments`` names."""
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError:
         raise InvalidInput(
             f"{_named(function)} takes {_argument_names(function)}; {what} takes ({', '.join(arguments)})"
-        )
+        ) from None
+    except ValueError:  # a function that does not say what it takes
+        return
 
 
 def _argument_names(function: Callable) -> list[str]:

@@ -54,3 +54,12 @@ def test_an_unknown_name_offers_the_nearest():
     with pytest.raises(AttributeError, match=r"unknown name in fpsde 'Gird': did you mean 'Grid'\? known are .*Law"):
         _ = fpsde.Gird
     assert not hasattr(fpsde, "nonesuch")
+
+
+def test_a_process_that_goes_by_its_name_alone_is_offered_so():
+    with pytest.raises(
+        AttributeError, match=r"'brownian_reflecting': did you mean fpsde\.process_named\('brownian_ref"
+    ):
+        _ = fpsde.brownian_reflecting
+    assert fpsde.process_named("brownian_reflecting").intervals[0].walled
+    assert not modules_after("import fpsde; hasattr(fpsde, '__wrapped__')") & HEAVY

@@ -63,6 +63,21 @@ class CheckResult:
             if value is not None and not isinstance(value, str | enum.Enum | tuple):
                 object.__setattr__(self, field.name, int(value) if field.name == "n" else finite(field.name, value))
 
+    def __str__(self) -> str:
+        """Return the verdict and its numbers in one line."""
+        numbers = [
+            f"{name} {value:.4g}" + (f" {self.unit}" if self.unit and name == "statistic" else "")
+            for name, value in (
+                ("statistic", self.statistic),
+                ("threshold", self.threshold),
+                ("resolution", self.resolution),
+                ("level", self.alpha),
+            )
+            if value is not None
+        ]
+        numbers += [] if self.n is None else [f"n {self.n}"]
+        return f"{self.check}: {self.verdict.value}" + (f" ({', '.join(numbers)})" if numbers else "")
+
     @property
     def holds(self) -> bool:
         """Whether the verdict is a pass."""

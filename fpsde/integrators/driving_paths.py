@@ -9,6 +9,7 @@ import numpy as np
 from fpsde.errors import InvalidInput
 from fpsde.integrators.compiled import compiled, fill_source
 from fpsde.integrators.loop import LANES, coarsening
+from fpsde.integrators.memory import MEMORY_SHARE, gib, machine_memory
 from fpsde.noise import Normals
 from fpsde.schemes.inputs import DW
 from fpsde.validation import finite_array, integer, positive, seed64
@@ -31,13 +32,19 @@ def increments(
     of the path that dt=h, refinement=1 gives. Unit: sqrt(time). For teaching, for tests of other codes on the same
     path, and for what no kernel computes; a run itself never stores them.
 
-    Raises InvalidInput for numbers outside of what is said here.
+    Raises InvalidInput for numbers outside of what is said here, and for more increments than fit in memory.
     """
     r, sub = integer("channels", channels, least=1), integer("refinement", refinement, least=1)
     steps, n = integer("n_steps", n_steps, least=1), integer("n_particles", n_particles, least=1)
     first, key = integer("first_particle", first_particle, least=0), seed64(seed)
     if not isinstance(normals, Normals):
         raise InvalidInput(f"normals={normals!r}; give fpsde.Normals.FLOAT32 or fpsde.Normals.FLOAT64")
+    size = 3 * 8 * r * steps * n  # while the blocks are cut off and scaled there are copies
+    if size > MEMORY_SHARE * machine_memory():
+        raise InvalidInput(
+            f"{r} channel(s), n_steps={steps} and n_particles={n} need {gib(size)} for increments, of "
+            f"{gib(machine_memory())} on this machine; take fewer, or runs of simulate(), which do not store them"
+        )
     assert DW.weights is not None
     weights = np.ascontiguousarray(np.einsum("kab,ij->kij", DW.weights(sub), np.eye(r)))
     fill, coarsen = compiled("normals", fill_source(normals)).fill, coarsening(normals)

@@ -104,12 +104,12 @@ def _elsewhere(
         def submitted(pair: tuple[int, int]) -> Future:
             first, count = pair
             start = given_start(work.start, first, count)
-            with _explained(first, count, lost=RuntimeError):  # what a broken or a closed one raises
+            with _explained(first, count, closed=RuntimeError):
                 there = executor.submit(shard, work.plan, start, first=first, count=count)
             sent.add(there)
 
             def collected() -> None:
-                with _explained(first, count, lost=(BrokenExecutor, CancelledError)):
+                with _explained(first, count):
                     part = there.result()
                 keep(part)
                 sent.discard(there)
@@ -126,22 +126,26 @@ def _elsewhere(
 
 
 @contextmanager
-def _explained(first: int, count: int, *, lost: Any) -> Iterator[None]:
+def _explained(first: int, count: int, *, closed: Any = ()) -> Iterator[None]:
     """Say in words what it means where an executor does not take a shard, or does not give it back."""
     shard_of = f"the shard of particles {first} .. {first + count - 1}"
     try:
         yield
-    except lost as error:
+    except (BrokenExecutor, CancelledError) as error:
         raise BackendUnavailable(
             f"the executor lost {shard_of} ({error!r}); a checkpoint keeps those that are finished: run it again, with "
             "workers that have more memory, or without an executor"
+        ) from error
+    except closed as error:
+        raise BackendUnavailable(
+            f"the executor does not take {shard_of} ({error!r}); give one that has not been shut down"
         ) from error
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         if "pickle" not in str(error):  # an error of the shard itself
             raise
         raise InvalidInput(
-            f"{shard_of} cannot be sent to another process ({error}); take threads, or an executor that sends "
-            "functions by value, as that of Dask does"
+            f"{shard_of} cannot be sent to another process ({error}); take threads, or functions that are "
+            "stated at the top of a module, or an executor that sends functions by value, as that of Dask does"
         ) from error
 
 

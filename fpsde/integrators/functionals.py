@@ -7,7 +7,8 @@ does not grow with the number of steps.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from fpsde.errors import InvalidInput
 from fpsde.integrators.looks import Look
 from fpsde.integrators.observers import Covariance, Histogram, Moments, Observer, Scene, Taken
 from fpsde.schemes.tracked import Tracked
-from fpsde.symbolic import call
+from fpsde.symbolic import call, is_condition
 from fpsde.validation import finite, increasing, integer
 
 
@@ -55,10 +56,7 @@ class Functional(Summed):
     times: Sequence[float] | np.ndarray | None = None
 
     def tracked(self, process: Any, times: np.ndarray) -> tuple[Tracked, ...]:
-        def update(value: Any, before: Any, after: Any, t: Any, dt: Any, p: Any) -> Any:
-            return value + 0.5 * dt * (_of_position(self.f, before, t, p) + _of_position(self.f, after, t + dt, p))
-
-        return (Tracked(self.name, update),)
+        return (Tracked(self.name, partial(_integrated, self.f)),)
 
 
 @dataclass(frozen=True)
@@ -97,12 +95,9 @@ class FirstPassage(Observer):
         integer("bins", self.bins, least=1)
 
     def tracked(self, process: Any, times: np.ndarray) -> tuple[Tracked, ...]:
-        def update(value: Any, before: Any, after: Any, t: Any, dt: Any, p: Any) -> Any:
-            return np.where((value < 0.0) & _of_position(self.region, after, t + dt, p), t + dt, value)
-
         if times[0] < 0:
             raise InvalidInput(f"the run begins at t={times[0]}; passages are timed from 0 on")
-        return (Tracked(self.name, update, start=-1.0),)
+        return (Tracked(self.name, partial(_arrived, self.region), start=-1.0),)
 
     def _observers(self, scene: Scene) -> tuple[Moments, Histogram]:
         half = _half_step(scene.times)
@@ -129,7 +124,9 @@ class Crossings(Summed):
     """How often each particle crossed the surface x_i = at, upwards less downwards: a time-integrated current.
 
     Its result is a :class:`~fpsde.ensemble.PowerSums` for each of ``times`` (default: the end): mean/t is the mean
-    current through the surface. On a periodic component a step that is shorter the other way round went that way.
+    current through the surface. A particle on the surface counts as above it: one that starts there has crossed once
+    downwards when it is below, and not at all when it is above. On a periodic component a step that is shorter the
+    other way round went that way.
     """
 
     at: float
@@ -144,15 +141,7 @@ class Crossings(Summed):
             raise InvalidInput(
                 f"at={at} lies outside of the domain ({interval.low}, {interval.high}) of {process.name}"
             )
-
-        def update(value: Any, before: Any, after: Any, t: Any, dt: Any, p: Any) -> Any:
-            a, b = before[i], after[i]
-            above = np.where(b >= at, 1.0, 0.0) - np.where(a >= at, 1.0, 0.0)
-            if not interval.periodic:
-                return value + above
-            return value + above + np.rint((_shortest(b - a, interval.length) - (b - a)) / interval.length)
-
-        return (Tracked(self.name, update),)
+        return (Tracked(self.name, partial(_crossed, at, i, interval)),)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,18 +158,12 @@ class Displacement(Summed):
     times: Sequence[float] | np.ndarray | None = None
 
     def tracked(self, process: Any, times: np.ndarray) -> tuple[Tracked, ...]:
-        i, interval = _component(process, self.component)
-
-        def update(value: Any, before: Any, after: Any, t: Any, dt: Any, p: Any) -> Any:
-            step = after[i] - before[i]
-            return value + (_shortest(step, interval.length) if interval.periodic else step)
-
-        return (Tracked(self.name, update),)
+        return (Tracked(self.name, partial(_moved, *_component(process, self.component))),)
 
 
 @dataclass(frozen=True, eq=False)
 class Autocorrelation(Observer):
-    """Covariance of f(X) at time ``origin`` and at later ``times``, over the particles.
+    """Covariance of f(X) at time ``origin`` and at ``times`` from there on, over the particles.
 
         C(t) = E f(X_origin) f(X_t) - E f(X_origin) E f(X_t)
 
@@ -195,32 +178,78 @@ class Autocorrelation(Observer):
 
     def tracked(self, process: Any, times: np.ndarray) -> tuple[Tracked, ...]:
         origin = finite("origin", self.origin)
-        half = _half_step(times)
+        held = partial(_held, self.f, origin + _half_step(times), origin <= times[0])
+        return (Tracked(f"{self.name}_origin", held), Tracked(f"{self.name}_now", partial(_latest, self.f)))
 
-        def held(value: Any, before: Any, after: Any, t: Any, dt: Any, p: Any) -> Any:
-            now = np.where(t + dt <= origin + half, _of_position(self.f, after, t + dt, p), value)
-            if origin > times[0]:
-                return now
-            return np.where(t <= origin + half, _of_position(self.f, before, t, p), value)
-
-        def latest(value: Any, before: Any, after: Any, t: Any, dt: Any, p: Any) -> Any:
-            return _of_position(self.f, after, t + dt, p)
-
-        return (Tracked(f"{self.name}_origin", held), Tracked(f"{self.name}_now", latest))
-
-    def _covariance(self) -> Covariance:
-        return Covariance(self.times, of=(f"{self.name}_origin", f"{self.name}_now"))
+    def _covariances(self) -> list[Covariance]:
+        """Return what is looked at: lag 0, where it is asked for, and the later times."""
+        first, now = f"{self.name}_origin", f"{self.name}_now"
+        times = increasing("times of Autocorrelation", self.times)
+        if times[0] < self.origin:
+            raise InvalidInput(f"times={self.times} of Autocorrelation; none may be before origin={self.origin}")
+        later = times[times > self.origin]
+        # what is held from the origin on is still there at the end
+        lag_zero = [Covariance(of=(first, first))] if len(later) < len(times) else []
+        return lag_zero + ([Covariance(later, of=(first, now))] if len(later) else [])
 
     def looks(self, scene: Scene) -> tuple[Look, ...]:
         if finite("origin", self.origin) != scene.times[0]:
             scene.steps("origin of Autocorrelation", [self.origin])
-        if increasing("times of Autocorrelation", self.times)[0] <= self.origin:
-            raise InvalidInput(f"times={self.times} of Autocorrelation; all must be later than origin={self.origin}")
+        looks = tuple(look for one in self._covariances() for look in one.looks(scene))
         _refuse_blurred(scene, float(self.origin))
-        return self._covariance().looks(scene)
+        return looks
 
     def read(self, scene: Scene, taken: Sequence[Taken]) -> tuple[ProductSums, ...]:
-        return self._covariance().read(scene, taken)
+        out: list[ProductSums] = []
+        for one in self._covariances():
+            size = len(one.looks(scene))
+            seen, taken = one.read(scene, taken[:size]), taken[size:]
+            out += seen if one.times is not None else [replace(at, time=float(self.origin)) for at in seen]
+        return tuple(out)
+
+
+# The updates are functions of the module, not closures: those of a black box are to go to another process.
+
+
+def _integrated(f: Callable, value: Any, before: Any, after: Any, t: Any, dt: Any, p: Any) -> Any:
+    return value + 0.5 * dt * (_of_position(f, before, t, p) + _of_position(f, after, t + dt, p))
+
+
+def _arrived(region: Callable, value: Any, before: Any, after: Any, t: Any, dt: Any, p: Any) -> Any:
+    inside = _of_position(region, after, t + dt, p)
+    if not is_condition(inside):
+        raise InvalidInput(
+            "the region of FirstPassage is no condition but a number; give one such as lambda x: x > 1.0"
+        )
+    return np.where((value < 0.0) & inside, t + dt, value)
+
+
+def _crossed(
+    at: float, i: int, interval: Interval, value: Any, before: Any, after: Any, t: Any, dt: Any, p: Any
+) -> Any:
+    a, b = before[i], after[i]
+    above = np.where(b >= at, 1.0, 0.0) - np.where(a >= at, 1.0, 0.0)
+    if not interval.periodic:
+        return value + above
+    return value + above + np.rint((_shortest(b - a, interval.length) - (b - a)) / interval.length)
+
+
+def _moved(i: int, interval: Interval, value: Any, before: Any, after: Any, t: Any, dt: Any, p: Any) -> Any:
+    step = after[i] - before[i]
+    return value + (_shortest(step, interval.length) if interval.periodic else step)
+
+
+def _held(
+    f: Callable, last: float, at_start: bool, value: Any, before: Any, after: Any, t: Any, dt: Any, p: Any
+) -> Any:
+    """Return f at the origin, which lies before ``last``: at the start of the first step, or at the end of a step."""
+    if at_start:
+        return np.where(t <= last, _of_position(f, before, t, p), value)
+    return np.where(t + dt <= last, _of_position(f, after, t + dt, p), value)
+
+
+def _latest(f: Callable, value: Any, before: Any, after: Any, t: Any, dt: Any, p: Any) -> Any:
+    return _of_position(f, after, t + dt, p)
 
 
 def _shortest(step: Any, length: float) -> Any:

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from fpsde.ensemble import Ensemble
-from fpsde.errors import InvalidInput
+from fpsde.errors import InvalidInput, uncalled
 from fpsde.integrators.checkpoint import opened
 from fpsde.integrators.execution import Work, done
 from fpsde.integrators.initial import start_of
 from fpsde.integrators.looks import joined
 from fpsde.integrators.loop import LANES
+from fpsde.integrators.memory import MEMORY_SHARE, gib, machine_memory
 from fpsde.integrators.observers import Observer, Scene
 from fpsde.integrators.paths import Paths, joined_paths
 from fpsde.integrators.plan import Plan
@@ -35,8 +36,6 @@ from fpsde.validation import integer, longest_step, seed64, time_grid
 MOST_ID = 2**62
 #: Fine steps in a step, at most: their weights are one array.
 MOST_FINE = 2**20
-#: Share of the machine's memory that a run may ask for.
-MEMORY_SHARE = 0.8
 #: Particles in a shard of a checkpoint or of an executor, at most, unless the caller says.
 SHARD = 2**20
 
@@ -55,7 +54,7 @@ def simulate(
     dtype: Any = np.float64,
     normals: Normals = Normals.FLOAT32,
     refinement: int = 1,
-    first_particle: int = 0,
+    first_particle: int | None = None,
     keep_positions: bool = True,
     threads: int | None = None,
     executor: Executor | None = None,
@@ -80,7 +79,8 @@ def simulate(
     observers : :class:`Moments`, :class:`Histogram`, :class:`FirstPassage` ..., and :class:`Tracked` functions.
     dtype : float64 or float32, of the state. normals : grade of the noise; FLOAT64 needs a float64 state.
     refinement : each step takes the sum of this many finer increments: the same Brownian path read with a coarser step.
-    first_particle : id of the first particle, a multiple of 512: runs with disjoint ids can be :func:`merged`.
+    first_particle : id of the first particle, a multiple of 512 (0 if left out): runs with disjoint ids can be
+        :func:`merged`.
     executor : any ``concurrent.futures.Executor`` runs the shards (a process pool, or a cluster through its own), in
         place of ``threads`` of this process.
     checkpoint : a folder that keeps finished shards; the same call goes on from it, after ``kill -9`` too.
@@ -95,11 +95,11 @@ def simulate(
     if not isinstance(process, Process | BlackBox) or not isinstance(scheme, Scheme):
         raise InvalidInput(
             f"simulate takes a Process and a Scheme, not {type(process).__name__} and {type(scheme).__name__}; "
-            "fpsde.process_named and fpsde.scheme_named find them by name"
+            f"{uncalled(process) or uncalled(scheme) or 'process_named and scheme_named of fpsde find them by name'}"
         )
     grid = time_grid(t_end=t_end, dt=dt, times=times)
     n, seed = integer("n_particles", n_particles, least=1), seed64(seed)
-    first = _whole_blocks("first_particle", first_particle, least=0)
+    first = 0 if first_particle is None else _whole_blocks("first_particle", first_particle, least=0)
     if first + n > MOST_ID:
         raise InvalidInput(f"first_particle={first} and n_particles={n}; ids go up to 2**62")
     if executor is not None and not isinstance(executor, Executor):
@@ -111,12 +111,13 @@ def simulate(
     constants.rows(0, 1)  # the tables are checked before any work
     weights = _weights(step, refinement, len(grid) - 1, normals)
     names = names_of(step, scheme, tracked)
+    returned = {name: rows for name, rows in names.items() if name not in scheme.internal}
     scene = Scene(grid, process.dim, step.observed, names, kind)
     looks = joined([one.looks(scene) for one in observers if isinstance(one, Observer)])
     workers = integer("threads", threads if threads is not None else os.cpu_count() or 1, least=1)
     plan = Plan(
         machine=step.machine,
-        layout=layout_of(step, names, keep=keep_positions),
+        layout=layout_of(step, returned, keep=keep_positions),
         constants=constants,
         looks=looks,
         weights=weights,
@@ -124,6 +125,8 @@ def simulate(
         provenance=_provenance(process, scheme, seed, len(grid) - 1, longest_step(grid, dt), kind, normals, weights),
     )
     followed = [one for one in observers if isinstance(one, Paths)]
+    if first_particle is None:
+        _refuse_paths_of_nobody(followed, n)
     _refuse_if_too_large(n, plan, workers, sum(one.bytes(scene, [(first, n)]) for one in followed))
     placed = start_of(x0, process, n_particles=n, seed=seed, first=first)
     start = state_start(scheme, step, tracked, placed, grid[0], kind)
@@ -140,7 +143,7 @@ def simulate(
     work = Work(plan, start, first, n, size, saved)
     whole = done(work, threads=workers, executor=executor, progress=progress)
     finished = tuple(joined_paths(one, [its], whole.ranges) for one, its in zip(followed, paths, strict=True))
-    return ensemble_of(Run(plan, scene, names, tuple(observers), whole, keep_positions, n, finished))
+    return ensemble_of(Run(plan, scene, returned, tuple(observers), whole, keep_positions, n, finished))
 
 
 def _whole_blocks(name: str, value: Any, *, least: int) -> int:
@@ -178,6 +181,13 @@ def _all_tracked(observers: Any, process: Process | BlackBox, scheme: Scheme, gr
     if twice:
         raise InvalidInput(f"{', '.join(twice)} names two tracked values of this run; give each a name=... of its own")
     return tuple(out)
+
+
+def _refuse_paths_of_nobody(followed: Sequence[Paths], n: int) -> None:
+    """Raise InvalidInput for paths that are all beyond a whole run; a part of a larger one may hold none of them."""
+    for one in followed:
+        if not one.ids([(0, n)]).size:
+            raise InvalidInput(f"particles={list(one.particles)} of Paths; the {n} of this run are 0 .. {n - 1}")
 
 
 def _weights(step: Step, refinement: Any, n_steps: int, normals: Normals) -> np.ndarray:
@@ -237,10 +247,10 @@ def _refuse_if_too_large(n: int, plan: Plan, workers: int, paths: int) -> None:
     blocks = min(CHUNK_BLOCKS, -(-n // LANES))
     # of each worker: what its loop fills, and the shard that it makes of this
     counts = plan.looks.count_bytes * (1 + 2 * workers) + plan.looks.sum_bytes * blocks * (1 + workers)
-    have = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    have = machine_memory()
     if particles + counts > MEMORY_SHARE * have:
         raise InvalidInput(
-            f"{n} particles need {particles / 2**30:.1f} GiB for positions, snapshots and paths and "
-            f"{counts / 2**30:.1f} GiB for histograms and sums, of {have / 2**30:.1f} GiB on this machine; pass "
+            f"{n} particles need {gib(particles)} for positions, snapshots and paths and {gib(counts)} for histograms "
+            f"and sums, of {gib(have)} on this machine; pass "
             "keep_positions=False, or take fewer particles, paths, snapshots, times or bins"
         )

@@ -16,6 +16,7 @@ import numpy as np
 from fpsde.domain import LINE, Interval, probes
 from fpsde.errors import InvalidInput, Unsuited
 from fpsde.noise_class import NoiseType
+from fpsde.symbolic import refuse_other_arguments
 from fpsde.validation import finite_array, integer
 
 #: The classes of noise that may be stated of a function sigma.
@@ -29,7 +30,7 @@ class BlackBox:
 
     Parameters
     ----------
-    drift : function (x, t) -> (d, n), of positions x (d, n) and a number t. Unit: (unit of x)/time.
+    drift : function (x, t) -> (d, n), of positions x (d, n) and a number t, both of them. Unit: (unit of x)/time.
     sigma : the factor of dW: a number, ``(d,)`` for one channel each or ``(d, m)``; or a function (x, t) that returns
         a number or ``(n,)`` (the same in every component), ``(d, n)`` or ``(d, m, n)``. Unit: (unit of x)/sqrt(time).
     dim : the number d of components.
@@ -44,8 +45,11 @@ class BlackBox:
     type, values that are not finite, values that change from call to call, and noise that is not as stated are found
     there. No statement of a finite number of points proves noise to be additive or diagonal; one shows that it is not.
 
-    Schemes that take derivatives or formulas (milstein, implicit steps, splittings) are refused with Unsuited; those
-    that read drift and sigma alone run as array code (:class:`~fpsde.schemes.array_step.ArrayStep`).
+    Schemes that read drift and sigma alone run as array code (:class:`~fpsde.schemes.array_step.ArrayStep`), and so do
+    milstein, euler_heun and heun with additive noise, where the derivatives that they take are zero. Those that need
+    others or formulas (milstein with noise that depends on x, implicit steps, splittings) are refused with Unsuited.
+
+    Functions of a module, and objects that pickle, go to other processes (``simulate(..., executor=...)``).
 
     Raises InvalidInput for a statement that is wrong as above.
     """
@@ -76,6 +80,9 @@ class BlackBox:
             function = getattr(self, what)
             if not callable(function) and (what == "drift" or function is not None):
                 raise InvalidInput(f"{what}={function!r} is not a function; give one of (x, t)")
+        for what in ("drift", "sigma", "energy"):
+            if callable(getattr(self, what)):
+                refuse_other_arguments(what, getattr(self, what), ("x", "t"))
         if not isinstance(self.params, Mapping):
             raise InvalidInput(f"params={self.params!r}; give a dictionary of names and numbers")
         values = {name: finite_array(name, value) for name, value in self.params.items()}
@@ -96,6 +103,15 @@ class BlackBox:
             _refuse_other_noise(self, points)
             if self.energy is not None:
                 _refuse_not_finite("energy", self, self.energy_at, points)
+
+    def __repr__(self) -> str:
+        return f"<black box {self.name}: dX = drift dt + sigma dW (Itô), {self.dim} component(s)>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "params": dict(self.params)}  # a read-only view does not pickle
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, params=MappingProxyType(state["params"]))
 
     @property
     def intervals(self) -> tuple[Interval, ...]:
@@ -129,6 +145,10 @@ class BlackBox:
         if self.sigma_is_diagonal and (NoiseType.ADDITIVE in found or self.dim == 1):
             found.add(NoiseType.DIAGONAL)
         return frozenset(found | {NoiseType.COMMUTATIVE}) if len(found) > 1 else frozenset(found)
+
+    def kernel_source(self, scheme: Any, **options: Any) -> str:
+        """A black box has no kernel: Unsuited."""
+        return scheme.kernel_source(self, **options)
 
     def drift_at(self, x: np.ndarray, t: float) -> np.ndarray:
         """Return the drift at ``x`` (d, n), its shape checked."""

@@ -120,9 +120,20 @@ def refuse_names(params: Mapping[str, Any], taken: Iterable[str]) -> None:
             raise InvalidInput(f"params holds a {name}, which is an argument of its own; give it as {name}=...")
 
 
+def potential_at(potential: Callable, x: Any, t: Any, p: Any) -> sp.Expr:
+    """Return U(x, t, p) as an expression; InvalidInput where it is not one number."""
+    value = call(potential, x, t, p)
+    if not isinstance(value, Traced) and np.ndim(value) > 0:
+        raise InvalidInput(
+            f"a potential returns one number, and {getattr(potential, '__name__', repr(potential))} returned "
+            f"{len(value)}: give the potential itself, from which the forces are derived"
+        )
+    return unwrap(value)
+
+
 def force_of(potential: Callable, x: Any, t: Any, p: Any) -> list[Traced]:
     """Return -dU/dx_i for each component; x is a component, or a tuple of them."""
-    u = unwrap(call(potential, x, t, p))
+    u = potential_at(potential, x, t, p)
     return [Traced(-sp.diff(u, x_i.expr)) for x_i in (x if isinstance(x, tuple) else (x,))]
 
 
@@ -190,7 +201,7 @@ def numeric_potential(potential: Callable, params: Mapping[str, Any], dim: int) 
     """Return U at the values of the parameters as an expression, with the symbols of its components and of time."""
     x, t = tuple(real_symbol(f"x{i}") for i in range(dim)), real_symbol("t")
     at = Traced(x[0]) if dim == 1 else tuple(components(x))
-    return unwrap(call(potential, at, Traced(t), Parameters(**params))), x, t
+    return potential_at(potential, at, Traced(t), Parameters(**params)), x, t
 
 
 def reduced_energy(potential: Callable, params: Mapping[str, Any]) -> Callable[[np.ndarray], np.ndarray] | None:

@@ -177,6 +177,11 @@ class Process:
                 "(x, t, p) alone, without random numbers: noise enters through sigma dW"
             )
 
+    def __repr__(self) -> str:
+        numbers = ", ".join(f"{name}={_short(value)}" for name, value in self.params.items())
+        form = self.equation or f"dX = drift dt + sigma dW ({self.interpretation.value}), {self.dim} component(s)"
+        return f"<process {self.name}({numbers}): {form}>"
+
     @property
     def intervals(self) -> tuple[Interval, ...]:
         """The domain of each component, ``(d,)``."""
@@ -269,6 +274,13 @@ class Process:
                 f"t={t} lies outside of the tables of {self.name}, which hold steps 0 to {last} of unit time"
             )
         return self.table_values(min(step, last))
+
+
+def _short(value: Any) -> str:
+    """Return a parameter in a few characters."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value.tolist()) if value.size <= 4 else f"array{value.shape}"
 
 
 def _by_name(kind: str, given: Any, ndim: int | None) -> Mapping[str, Any]:

@@ -1,6 +1,7 @@
 """Stochastic Runge-Kutta schemes for additive noise, strong order 1.5: SRA1 and SRA3."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from fpsde.schemes.inputs import DW_I10
@@ -10,21 +11,21 @@ from fpsde.schemes.tableau import SRA1, SRA3, Tableau, total
 from fpsde.symbolic import components
 
 
+def _step(tableau: Tableau, model: Any, x: Any, t: Any, dt: Any, noise: Any) -> Any:
+    dw = components([w for w, _ in noise.dw_i10])
+    i10_dt = components([i10 / dt for _, i10 in noise.dw_i10])
+    times = [t + float(c) * dt for c in tableau.c1]
+    shifts = [model.noise(x, time, i10_dt) for time in times]
+    drifts: list[Any] = []
+    for a, b, c in zip(tableau.A0, tableau.B0, tableau.c0, strict=True):
+        drifts.append(model.drift(x + total(a, drifts) + total(b, shifts), t + float(c) * dt) * dt)
+    kicks = [model.noise(x, time, dw) for time in times]
+    return x + total(tableau.alpha, drifts) + total(tableau.beta[0], kicks) + total(tableau.beta[1], shifts)
+
+
 def additive_step(tableau: Tableau) -> Callable[..., Any]:
     """Return the step of a tableau: stages of the drift in x and t, stages of the noise in t alone."""
-
-    def step(model: Any, x: Any, t: Any, dt: Any, noise: Any) -> Any:
-        dw = components([w for w, _ in noise.dw_i10])
-        i10_dt = components([i10 / dt for _, i10 in noise.dw_i10])
-        times = [t + float(c) * dt for c in tableau.c1]
-        shifts = [model.noise(x, time, i10_dt) for time in times]
-        drifts: list[Any] = []
-        for a, b, c in zip(tableau.A0, tableau.B0, tableau.c0, strict=True):
-            drifts.append(model.drift(x + total(a, drifts) + total(b, shifts), t + float(c) * dt) * dt)
-        kicks = [model.noise(x, time, dw) for time in times]
-        return x + total(tableau.alpha, drifts) + total(tableau.beta[0], kicks) + total(tableau.beta[1], shifts)
-
-    return step
+    return partial(_step, tableau)
 
 
 _EQUATION = (

@@ -15,6 +15,10 @@ def _step(model: Any, x: Any, t: Any, dt: Any, noise: Any, aux: Any) -> Any:
     return Advance(x + model.drift(place, t) * dt + 2.0 * half, aux={"place": place})
 
 
+def _seen(x: Any, aux: Any) -> Any:
+    return aux["place"]
+
+
 leimkuhler_matthews = Scheme(
     name="leimkuhler_matthews",
     equation="y' = y + mu(x, t) dt + sigma dW,  seen at x = y + sigma dW/2:  x' = x + mu dt + sigma (dW + dW')/2",
@@ -34,5 +38,6 @@ leimkuhler_matthews = Scheme(
     evaluations=1,
     source="Leimkuhler & Matthews, Appl. Math. Res. Express (2013) 34, arXiv:1203.5428",
     auxiliary=("place",),
-    observed=lambda x, aux: aux["place"],
+    internal=("place",),
+    observed=_seen,
 )

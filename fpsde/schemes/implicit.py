@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from fpsde.errors import InvalidInput
@@ -38,21 +38,21 @@ def drift_implicit(theta: float = 1.0) -> Scheme:
     return _drift_implicit(theta)
 
 
+def _theta_step(theta: float, model: Any, x: Any, t: Any, dt: Any, noise: Any) -> Any:
+    kick = model.noise(x, t + 0.5 * dt if theta == 0.5 else t, noise.dw)
+    explicit = (1.0 - theta) * dt * model.drift(x, t) if theta < 1 else 0.0
+    moved, failed = solved(model, model.staged(x + explicit + kick), theta * dt, t + dt, start=x)
+    return Advance(moved, failed=failed)
+
+
 @lru_cache(maxsize=64)
 def _drift_implicit(theta: float) -> Scheme:
     middle = theta == 0.5
-
-    def step(model: Any, x: Any, t: Any, dt: Any, noise: Any) -> Any:
-        kick = model.noise(x, t + 0.5 * dt if middle else t, noise.dw)
-        explicit = (1.0 - theta) * dt * model.drift(x, t) if theta < 1 else 0.0
-        moved, failed = solved(model, model.staged(x + explicit + kick), theta * dt, t + dt, start=x)
-        return Advance(moved, failed=failed)
-
     name = {1.0: "implicit_euler", 0.5: "trapezoidal"}.get(theta, f"drift_implicit_{theta:g}")
     return Scheme(
         name=name,
         equation=f"x' = x + {1 - theta:g} mu(x, t) dt + {theta:g} mu(x', t + dt) dt + sigma dW",
-        step=step,
+        step=partial(_theta_step, theta),
         inputs=(DW,),
         convention="Itô",
         strong=Orders(additive=1.0, commutative=0.5, general=0.5),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -63,51 +64,71 @@ def _pair_weights(sub: int) -> np.ndarray:
     return w
 
 
+# The forms are functions of the module, not lambdas: a scheme is to go to another process by their names.
+
+
+def _increment(z: Any, sqrt_dt: Any, dt: Any) -> Any:
+    return sqrt_dt * z[0]
+
+
+def _increment_and_integral(z: Any, sqrt_dt: Any, dt: Any) -> Any:
+    return sqrt_dt * z[0], 0.5 * dt * sqrt_dt * (z[0] + z[1] / np.sqrt(3.0))
+
+
+def _increments_of_parts(z: Any, sqrt_dt: Any, dt: Any) -> Any:
+    share = np.sqrt(1 / len(z))
+    return tuple(share * sqrt_dt * part for part in z)
+
+
+def _weights_of_parts(parts: int, sub: int) -> np.ndarray:
+    w = np.zeros((sub, parts, parts))
+    fine = np.arange(sub * parts)  # the parts of all fine steps, in the order of time
+    w[fine // parts, fine // sub, fine % parts] = 1 / np.sqrt(sub)
+    return w
+
+
+def _two_point(z: Any, sqrt_dt: Any, dt: Any) -> Any:
+    return sqrt_dt * np.where(z[0] < 0, -1.0, 1.0)
+
+
+def _three_point(z: Any, sqrt_dt: Any, dt: Any) -> Any:
+    side = np.where(z[0] > THREE_POINT_QUANTILE, np.sqrt(3.0), 0.0)
+    return sqrt_dt * np.where(z[0] < -THREE_POINT_QUANTILE, -np.sqrt(3.0), side)
+
+
+def _uniform(z: Any, sqrt_dt: Any, dt: Any) -> Any:
+    return np.exp(-0.5 * (z[0] * z[0] + z[1] * z[1]))
+
+
+def _normal(z: Any, sqrt_dt: Any, dt: Any) -> Any:
+    return z[0]
+
+
 #: The Brownian increment dW ~ N(0, dt); a coarse one is the sum of the fine ones.
-DW = RandomInput("dw", 1, lambda z, sqrt_dt, dt: sqrt_dt * z[0], _sum_weights)
+DW = RandomInput("dw", 1, _increment, _sum_weights)
 
 #: dW with I(1,0) = int_0^dt W ds, as a pair (Kloeden & Platen (1992), eq. (10.4.3)).
-DW_I10 = RandomInput(
-    "dw_i10",
-    2,
-    lambda z, sqrt_dt, dt: (sqrt_dt * z[0], 0.5 * dt * sqrt_dt * (z[0] + z[1] / np.sqrt(3.0))),
-    _pair_weights,
-)
+DW_I10 = RandomInput("dw_i10", 2, _increment_and_integral, _pair_weights)
 
 
 def increments_of_parts(parts: int) -> RandomInput:
     """Return the input of the increments of W over ``parts`` equal parts of a step, ``(parts,)`` for each channel."""
-
-    def weights(sub: int) -> np.ndarray:
-        w = np.zeros((sub, parts, parts))
-        fine = np.arange(sub * parts)  # the parts of all fine steps, in the order of time
-        w[fine // parts, fine // sub, fine % parts] = 1 / np.sqrt(sub)
-        return w
-
-    share = np.sqrt(1 / parts)
-    return RandomInput("dw_parts", parts, lambda z, sqrt_dt, dt: tuple(share * sqrt_dt * part for part in z), weights)
+    return RandomInput("dw_parts", parts, _increments_of_parts, partial(_weights_of_parts, parts))
 
 
 #: +-sqrt(dt) with probability 1/2 each.
-TWO_POINT = RandomInput(
-    "two_point", 1, lambda z, sqrt_dt, dt: sqrt_dt * np.where(z[0] < 0, -1.0, 1.0), support=((-1.0, 0.5), (1.0, 0.5))
-)
+TWO_POINT = RandomInput("two_point", 1, _two_point, support=((-1.0, 0.5), (1.0, 0.5)))
 
 #: +-sqrt(3 dt) with probability 1/6 each, else 0: five moments of dW (Kloeden & Platen (1992), eq. (14.2.2)).
 THREE_POINT = RandomInput(
     "three_point",
     1,
-    lambda z, sqrt_dt, dt: (
-        sqrt_dt
-        * np.where(
-            z[0] < -THREE_POINT_QUANTILE, -np.sqrt(3.0), np.where(z[0] > THREE_POINT_QUANTILE, np.sqrt(3.0), 0.0)
-        )
-    ),
+    _three_point,
     support=((-np.sqrt(3.0), 1 / 6), (0.0, 2 / 3), (np.sqrt(3.0), 1 / 6)),
 )
 
 #: A uniform variable in (0, 1): exp(-(z0^2 + z1^2)/2) of two normals is one exactly.
-UNIFORM = RandomInput("uniform", 2, lambda z, sqrt_dt, dt: np.exp(-0.5 * (z[0] * z[0] + z[1] * z[1])), per=Per.STEP)
+UNIFORM = RandomInput("uniform", 2, _uniform, per=Per.STEP)
 
 #: A standard normal, for steps that claim no dt-refinement (DDPM).
-Z = RandomInput("z", 1, lambda z, sqrt_dt, dt: z[0])
+Z = RandomInput("z", 1, _normal)

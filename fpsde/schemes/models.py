@@ -192,6 +192,9 @@ class BlackBoxModel(Model):
         self._last: dict[str, tuple[tuple, np.ndarray]] = {}
         self.p = array_parameters(process.params)
 
+    def __reduce__(self) -> tuple[type, tuple]:
+        return BlackBoxModel, (self.process,)  # to another process without the values of the last time
+
     def read_tables(self, t: float) -> None:
         """A black box has no tables."""
 

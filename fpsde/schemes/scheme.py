@@ -10,7 +10,7 @@ from fpsde.errors import InvalidInput, Unsuited
 from fpsde.schemes.conormal import conormals
 from fpsde.schemes.inputs import RandomInput
 from fpsde.schemes.kernel import cuda_source, numba_source
-from fpsde.schemes.noise_types import NoiseType, noise_types
+from fpsde.schemes.noise_types import NoiseType, is_black_box, noise_types
 from fpsde.schemes.tracing import traced_step
 from fpsde.schemes.walls import CORRECTED, WallForm
 
@@ -51,9 +51,10 @@ class Scheme:
 
     A scheme with auxiliary state names it in ``auxiliary`` (one value for each component) and ``scalars`` (one for each
     particle): the step then also gets ``aux`` (name -> (d,), or one value) and returns an
-    :class:`~fpsde.schemes.advance.Advance`. ``observed`` maps (x, aux) to what observers see, where that is not x;
-    ``start(model, x, t)`` gives the auxiliary state at the start of a run (zeros if it is left out). A step that
-    ``may_fail`` returns the condition under which it did.
+    :class:`~fpsde.schemes.advance.Advance`. What is ``internal`` of it is not kept for each particle at the end of a
+    run: a force that the next step begins with is of no use to anybody else. ``observed`` maps (x, aux) to what
+    observers see, where that is not x; ``start(model, x, t)`` gives the auxiliary state at the start of a run (zeros if
+    it is left out). A step that ``may_fail`` returns the condition under which it did.
     """
 
     name: str
@@ -71,10 +72,14 @@ class Scheme:
     stationary: float | StationaryOrder | None = None  #: order in dt of the bias of the stationary law, additive noise
     auxiliary: tuple[str, ...] = ()
     scalars: tuple[str, ...] = ()
+    internal: tuple[str, ...] = ()  #: names of auxiliary state that a run does not return
     start: Callable[..., Mapping[str, Any]] | None = None
     observed: Callable[..., Any] | None = None
     may_fail: bool = False
     wall_form: WallForm = CORRECTED  #: another one makes a negative control
+
+    def __repr__(self) -> str:
+        return f"<scheme {self.name}: {self.equation}>"
 
     def refuse_unsuited(self, process: Any) -> None:
         """Raise Unsuited if the noise of the process is of no class that the scheme takes, or a wall has no form."""
@@ -110,6 +115,11 @@ class Scheme:
 
     def kernel_source(self, process: Any, *, cuda: bool = False, dtype: str = "float64") -> str:
         """Return the text of the step on a process as the CPU kernel has it, or as CUDA C++ (``cuda=True``)."""
+        if is_black_box(process):
+            raise Unsuited(
+                f"{process.name} is a black box of array functions: it has no kernel, and runs as array code, "
+                "fpsde.simulate(process, scheme, ...)"
+            )
         step = traced_step(self, process)
         return cuda_source(step, dtype=dtype) if cuda else numba_source(step, dtype=dtype)
 

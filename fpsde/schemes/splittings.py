@@ -7,10 +7,10 @@ friction and noise. "BAOAB" is B for dt/2, A for dt/2, O for dt, A for dt/2, B f
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import groupby
 from typing import Any
 
@@ -86,7 +86,7 @@ def _splitting(word: str, track_work: bool) -> Scheme:
     return Scheme(
         name=word.lower() + ("_with_work" if track_work else ""),
         equation=f"{' '.join(_shares(word))}: A: x += h v; B: v += h B(x); O: v = c v + exact noise, c = exp(-gamma h)",
-        step=_step_of(word, keeps=keeps, track_work=track_work),
+        step=partial(_step, word, keeps, track_work),
         inputs=(increments_of_parts(word.count("O")),),
         convention="Itô",
         strong=Orders(additive=1.0, commutative=None, general=None),
@@ -102,6 +102,7 @@ def _splitting(word: str, track_work: bool) -> Scheme:
         source="Leimkuhler & Matthews, arXiv:1203.5428; Leimkuhler, Matthews & Stoltz, arXiv:1308.5814",
         auxiliary=("force",) if keeps else (),
         scalars=("heat", "work") if track_work else (),
+        internal=("force",) if keeps else (),
         start=_first_force if keeps else None,
     )
 
@@ -121,39 +122,37 @@ def _shares(word: str) -> list[str]:
     return [letter + (f"(1/{counts[letter]})" if counts[letter] > 1 else "") for letter in word]
 
 
-def _step_of(word: str, *, keeps: bool, track_work: bool) -> Callable[..., Any]:
+def _step(
+    word: str, keeps: bool, track_work: bool, model: Any, x: Any, t: Any, dt: Any, noise: Any, aux: Any = None
+) -> Any:
     counts = Counter(word)
-
-    def step(model: Any, x: Any, t: Any, dt: Any, noise: Any, aux: Any = None) -> Any:
-        pieces = langevin_pieces(model.process)
-        k = len(pieces.force)
-        q, v = x[:k], x[k:]
-        force: Any = aux["force"][:k] if keeps else None
-        gone, drawn = Fraction(0), 0
-        took = {"heat": 0.0, "work": 0.0}
-        energy = model.energy(x, t) if track_work else None
-        for bath, part in groupby(word, key="O".__eq__):
-            for letter in part:
-                now, h = t + float(gone) * dt, dt / counts[letter]
-                if letter == "A":
-                    q, force = model.staged(q + h * v), None
-                    gone += Fraction(1, counts["A"])
-                elif letter == "B":
-                    force = model.at("force", pieces.force, q, now) if force is None else force
-                    v = model.staged(v + h * force)
-                else:
-                    dw = [increments[drawn] for increments in noise.dw_parts]
-                    v = model.staged(_ornstein_uhlenbeck(model, pieces, v, now, h, dw))
-                    drawn += 1
-            if track_work:
-                before, energy = energy, model.energy(components([*q, *v]), t + float(gone) * dt)
-                kind = "heat" if bath else "work"
-                took[kind] = took[kind] + model.staged([energy - before])[0]
-        kept = {"force": components([*force, *np.zeros(k)])} if keeps else {}
-        sums = {name: aux[name] + more for name, more in took.items()} if track_work else {}
-        return Advance(components([*q, *v]), aux={**kept, **sums})
-
-    return step
+    pieces = langevin_pieces(model.process)
+    k = len(pieces.force)
+    q, v = x[:k], x[k:]
+    force: Any = aux["force"][:k] if keeps else None
+    gone, drawn = Fraction(0), 0
+    took = {"heat": 0.0, "work": 0.0}
+    energy = model.energy(x, t) if track_work else None
+    for bath, part in groupby(word, key="O".__eq__):
+        for letter in part:
+            now, h = t + float(gone) * dt, dt / counts[letter]
+            if letter == "A":
+                q, force = model.staged(q + h * v), None
+                gone += Fraction(1, counts["A"])
+            elif letter == "B":
+                force = model.at("force", pieces.force, q, now) if force is None else force
+                v = model.staged(v + h * force)
+            else:
+                dw = [increments[drawn] for increments in noise.dw_parts]
+                v = model.staged(_ornstein_uhlenbeck(model, pieces, v, now, h, dw))
+                drawn += 1
+        if track_work:
+            before, energy = energy, model.energy(components([*q, *v]), t + float(gone) * dt)
+            kind = "heat" if bath else "work"
+            took[kind] = took[kind] + model.staged([energy - before])[0]
+    kept = {"force": components([*force, *np.zeros(k)])} if keeps else {}
+    sums = {name: aux[name] + more for name, more in took.items()} if track_work else {}
+    return Advance(components([*q, *v]), aux={**kept, **sums})
 
 
 def _ornstein_uhlenbeck(model: Any, pieces: Pieces, v: Any, t: Any, h: Any, dw: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,15 +32,10 @@ def sgld(gradient_noise: Callable) -> Scheme:
     Source: Welling & Teh, ICML (2011), eq. (4); Vollmer, Zygalakis & Teh, J. Mach. Learn. Res. 17 (2016) 159.
     """
 
-    def step(model: Any, x: Any, t: Any, dt: Any, noise: Any) -> Any:
-        spread = _spread(gradient_noise, model, x, t)
-        estimate = model.drift(x, t) + spread * noise.gradient
-        return x + estimate * dt + model.noise(x, t, noise.dw)
-
     return Scheme(
         name="sgld",
         equation="x' = x + (mu(x, t) + s(x, t) xi) dt + sigma(x, t) dW",
-        step=step,
+        step=partial(_step, gradient_noise),
         inputs=(DW, replace(Z, name="gradient", per=Per.COMPONENT)),
         convention="Itô",
         strong=None,
@@ -50,6 +46,11 @@ def sgld(gradient_noise: Callable) -> Scheme:
         evaluations=1,
         source="Welling & Teh, ICML (2011), eq. (4)",
     )
+
+
+def _step(gradient_noise: Callable, model: Any, x: Any, t: Any, dt: Any, noise: Any) -> Any:
+    estimate = model.drift(x, t) + _spread(gradient_noise, model, x, t) * noise.gradient
+    return x + estimate * dt + model.noise(x, t, noise.dw)
 
 
 def _spread(gradient_noise: Callable, model: Any, x: Any, t: Any) -> Any:

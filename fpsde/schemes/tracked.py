@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fpsde.errors import InvalidInput
+from fpsde.symbolic import refuse_other_arguments
 from fpsde.validation import finite
 
 
@@ -34,3 +35,7 @@ class Tracked:
                 f"update={self.update!r} of {self.name}; give a function of value, before, after, t, dt, p"
             )
         finite("start", self.start)
+        more = ("aux",) if self.reads_state else ()
+        refuse_other_arguments(
+            f"update of {self.name}", self.update, ("value", "before", "after", "t", "dt", "p", *more)
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -36,6 +37,14 @@ def judged(statistic: float, *, design: Design = DESIGN, largest: float = math.i
 def test_the_verdict_is_cut_at_the_threshold() -> None:
     assert judged(1.0).verdict is Verdict.PASS
     assert judged(1.0 + 1e-9).verdict is Verdict.FAIL
+
+
+def test_a_result_is_shown_in_a_line() -> None:
+    assert str(judged(1.5)) == "a: fail (statistic 1.5, threshold 1, resolution 2, level 0.01, n 10)"
+    assert str(replace(judged(0.5), unit="standard deviations")).startswith(
+        "a: pass (statistic 0.5 standard deviations, "
+    )
+    assert str(CheckResult("b", Verdict.NOT_JUDGED)) == "b: not judged"
 
 
 def test_a_statistic_that_is_no_number_fails_and_is_stored_as_none() -> None:

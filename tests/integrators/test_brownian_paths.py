@@ -84,6 +84,10 @@ def test_levy_areas_follow_levys_law(seed):
         (lambda: increments(seed=1, dt=1.0, n_steps=1, n_particles=1, refinement=0), r"refinement=0 must be"),
         (lambda: increments(seed=-1, dt=1.0, n_steps=1, n_particles=1), r"seed=-1 must be"),
         (lambda: increments(seed=1, dt=1.0, n_steps=1, n_particles=1, normals="float32"), r"normals='float32'; give"),
+        (
+            lambda: increments(seed=1, dt=1.0, n_steps=10**6, n_particles=10**6, channels=2),
+            r"2 channel\(s\), n_steps=1000000 and n_particles=1000000 need 44703\.5 GiB .* on this machine; take fewer",
+        ),
         (lambda: levy_areas(np.zeros((3, 4, 5)), steps=2), r"dw has shape \(3, 4, 5\) and steps=2"),
         (lambda: levy_areas(np.zeros((2, 4, 5)), steps=3), r"steps=3; \(2, n_steps, n\) with n_steps a multiple"),
         (lambda: levy_areas(np.zeros((2, 4)), steps=2), r"dw has shape \(2, 4\); 3 dimension"),

@@ -17,8 +17,26 @@ from whole_runs import BURSTING, bits_of, watched
 import fpsde
 from fpsde.density import Normal
 from fpsde.errors import BackendUnavailable, InvalidInput
-from fpsde.integrators import Moments, Snapshots, execution, simulate
-from fpsde.schemes import euler_maruyama
+from fpsde.integrators import (
+    Autocorrelation,
+    Crossings,
+    Displacement,
+    FirstPassage,
+    Functional,
+    Moments,
+    Snapshots,
+    execution,
+    simulate,
+)
+from fpsde.schemes import (
+    SCHEMES,
+    drift_implicit,
+    euler_maruyama,
+    leimkuhler_matthews,
+    platen_weak2,
+    sgld,
+    splitting,
+)
 
 N = 6 * 512 + 77
 BURST = dict(process=BURSTING, t_end=4.0)
@@ -168,7 +186,9 @@ def test_an_error_of_a_black_box_is_not_taken_for_one_of_the_executor():
 def test_an_executor_that_is_shut_down_is_said():
     executor = ThreadPoolExecutor(1)
     executor.shutdown()
-    with pytest.raises(BackendUnavailable, match=r"lost the shard of particles 0 \.\. .*after shutdown"):
+    with pytest.raises(
+        BackendUnavailable, match=r"does not take the shard of particles 0 .*after shutdown.*not been shut down"
+    ):
         watched(executor=executor)
 
 
@@ -189,7 +209,64 @@ def test_ctrl_c_keeps_what_has_come_back(tmp_path, monkeypatch):
     np.testing.assert_array_equal(part.x, watched(n_particles=part.n_particles, observers=()).x)
 
 
-# --- black boxes, whose functions a pool cannot send
+# --- black boxes, of which a pool takes functions of a module
+
+
+def pull(x, t):
+    return -x + 0.1 * t
+
+
+def spread(x, t):
+    return 1.0 + 0.1 * np.cos(x)
+
+
+def square(x):
+    return x**2
+
+
+def beyond(x):
+    return x > 0.3
+
+
+def test_a_black_box_of_functions_of_a_module_runs_in_a_pool(pool):
+    box = fpsde.BlackBox(pull, spread, dim=1, noise=fpsde.NoiseType.DIAGONAL, params={"temperature": 1.0})
+    observers = [
+        Moments(),
+        Functional(square),
+        FirstPassage(beyond),
+        Crossings(0.1),
+        Displacement(),
+        Autocorrelation(square, 0.25, [0.25, 1.0]),
+    ]
+    for scheme in (euler_maruyama, leimkuhler_matthews, platen_weak2):
+        additive = fpsde.BlackBox(pull, 1.0, dim=1) if scheme is leimkuhler_matthews else box
+        arguments = dict(x0=0.0, t_end=1.0, dt=0.25, n_particles=1100, seed=3, observers=observers)
+        there = simulate(additive, scheme, executor=pool, shard_size=512, **arguments)
+        assert bits_of(there) == bits_of(simulate(additive, scheme, **arguments))
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [*SCHEMES.values(), splitting("BABO", track_work=True), drift_implicit(0.75), sgld(square)],
+    ids=lambda scheme: scheme.name,
+)
+def test_every_scheme_goes_to_another_process(scheme):
+    there = pickle.loads(pickle.dumps(scheme))
+    assert (there.name, there.equation, there.stationary) == (scheme.name, scheme.equation, scheme.stationary)
+    for ours, theirs in zip(scheme.inputs, there.inputs, strict=True):
+        z = tuple(np.linspace(-1.0, 1.0, 9) + k for k in range(ours.normals))
+        np.testing.assert_array_equal(ours.form(z, 0.5, 0.25), theirs.form(z, 0.5, 0.25))
+
+
+def test_a_black_box_comes_back_as_it_was():
+    box = fpsde.BlackBox(pull, spread, dim=1, noise=fpsde.NoiseType.DIAGONAL, params={"temperature": 2.0})
+    there = pickle.loads(pickle.dumps(box))
+    assert there.params == {"temperature": 2.0} and there.drift is pull and there.noise_types == box.noise_types
+    with pytest.raises(TypeError):
+        there.params["temperature"] = 3.0  # still a view that cannot be written
+
+
+# --- and which cannot be sent
 
 
 def boxed(**more):

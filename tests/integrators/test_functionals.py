@@ -83,7 +83,7 @@ def test_paths_beyond_the_run_are_left_out_and_the_order_is_kept():
     few = run.results[0]
     assert few.particles.tolist() == [650, 3]
     np.testing.assert_array_equal(few.x, x[[650, 3]])
-    none = run_of([Paths([5000])])[0].results[0]
+    none = run_of([Paths([5000])], first_particle=0)[0].results[0]  # a part of a larger run
     assert none.particles.tolist() == [] and none.x.shape == (0, 1, 33)
 
 
@@ -124,10 +124,12 @@ def test_a_functional_reads_parameters_and_an_uneven_grid():
 
 
 def test_a_functional_integrates_what_a_scheme_observes():
-    run, times, x = run_of([Functional(lambda x: x**2)], scheme=leimkuhler_matthews)
+    place = Snapshots([4.0], of="place")
+    run, times, x = run_of([Functional(lambda x: x**2), place], scheme=leimkuhler_matthews)
     assert np.all(x[:, 0, 0] == 0.1)
     np.testing.assert_allclose(run.values["functional"], trapezoid(x[:, 0] ** 2, times)[:, -1], rtol=1e-12)
-    np.testing.assert_array_equal(run.values["place"], run.x[0])
+    np.testing.assert_array_equal(run.result(place)[0][1], run.x)
+    assert "place" not in run.values  # it is x
 
 
 def test_an_own_tracked_function_sees_both_ends_of_each_step():
@@ -285,6 +287,20 @@ def test_an_autocorrelation_is_the_covariance_of_two_snapshots(origin):
         np.testing.assert_allclose(sums.covariance, exact, rtol=1e-11, atol=1e-15)
 
 
+@pytest.mark.parametrize("origin", [0.0, 1.0, 4.0])
+@pytest.mark.parametrize("later", [[], [4.5]])
+def test_the_autocorrelation_at_lag_zero_is_the_variance(origin, later):
+    observer = Autocorrelation(lambda x, t: np.cos(x + t), origin, [origin, *later])
+    run, _, x = run_of([observer, Moments()], x0=Normal(0.1, 0.5), dt=0.25, t_end=4.5)
+    a = np.cos(x[:, 0, int(origin * 4)] + origin)
+    found = run.result(observer)
+    assert [sums.time for sums in found] == [origin, *later]
+    np.testing.assert_allclose(found[0].covariance, np.full((2, 2), a.var()), rtol=1e-11)
+    if later:
+        np.testing.assert_allclose(found[1].covariance, np.cov(a, np.cos(x[:, 0, -1] + 4.5), bias=True), rtol=1e-11)
+    np.testing.assert_allclose(run.moments[0].mean, x[:, 0, -1].mean(), rtol=1e-12)
+
+
 @pytest.mark.parametrize("origin", [0.5, 2.0, 2.1])
 def test_the_origin_of_an_autocorrelation_on_an_uneven_grid(origin):
     """Its longest step is fifteen times its shortest: half of another step would reach beyond the next time."""
@@ -360,7 +376,8 @@ BAD = {
     "one name twice": ([Functional(lambda x: x), Functional(lambda x: x**2)], "functional names two tracked values"),
     "off the grid": ([Functional(lambda x: x, times=[0.3])], r"at t=0\.3 is not the end of a step"),
     "no function": ([Functional(3)], "3 is not a Python function; give one of"),
-    "no region": ([FirstPassage(lambda x: x)], r"takes conditions such as x > 0"),
+    "no region": ([FirstPassage(lambda x: x)], r"the region of FirstPassage is no condition but a number; give"),
+    "paths of nobody": ([Paths([N, 10**6])], rf"particles=\[{N}, 1000000\] of Paths; the {N} of this run are 0 \.\."),
     "no number": ([Functional(lambda x: (x, x))], "of type tuple cannot enter"),
     "name of no text": ([Functional(lambda x: x, name=3)], r"name=3 of a tracked value; give a word"),
     "empty name": ([FirstPassage(lambda x: x > 0, name="")], r"name='' of a tracked value"),
@@ -369,7 +386,7 @@ BAD = {
     "displacement of no component": ([Displacement(-1)], r"component=-1 must be at least 0"),
     "displacement of half a component": ([Displacement(0.5)], r"component=0\.5 is not a whole number"),
     "origin off the grid": ([Autocorrelation(lambda x: x, 0.3, [1.0])], r"origin of Autocorrelation at t=0\.3 is not"),
-    "origin too late": ([Autocorrelation(lambda x: x, 1.0, [0.5])], r"times=\[0\.5\] .*later than origin=1\.0"),
+    "origin too late": ([Autocorrelation(lambda x: x, 1.0, [0.5])], r"times=\[0\.5\] .*before origin=1\.0"),
     "origin too early": ([Autocorrelation(lambda x: x, -1.0, [0.5])], r"origin of Autocorrelation at t=-1\.0"),
     "no times": ([Autocorrelation(lambda x: x, 0.0, None)], r"times of Autocorrelation has dtype object"),
     "empty times": ([Autocorrelation(lambda x: x, 0.0, [])], r"times of Autocorrelation is empty"),
@@ -404,6 +421,11 @@ def test_bad_observers_are_refused_with_their_values(name):
         (lambda: Paths([-1]), r"particles=-1 must be at least 0"),
         (lambda: Paths(3), r"particles=3 of Paths; give a list of ids"),
         (lambda: Tracked("a", 3), r"update=3 of a; give a function"),
+        (
+            lambda: Tracked("a", lambda v, x: x),
+            r"takes \['v', 'x'\]; update of a takes \(value, before, after, t, dt, p\)",
+        ),
+        (lambda: Tracked("a", lambda v, a, b, t, dt, p: v, reads_state=True), r"takes \(value, .* dt, p, aux\)"),
         (lambda: Tracked("a", lambda v: v, start=np.nan), r"start=nan is not finite"),
         (lambda: Tracked("a", lambda v: v, start="x"), r"start='x' is not a number"),
     ],

@@ -19,8 +19,9 @@ from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
 from fpsde.integrators import Histogram, Moments, Snapshots, execution, shards, simulate, simulation
 from fpsde.noise import Normals
+from fpsde.processes import double_well
 from fpsde.processes.process import Process
-from fpsde.schemes import Scheme, ddpm_step, euler_maruyama, milstein
+from fpsde.schemes import Scheme, ddpm_step, euler_maruyama, milstein, splitting
 from fpsde.schemes.inputs import Z
 from fpsde.schemes.scheme import Orders
 
@@ -570,6 +571,17 @@ def test_what_is_no_process_or_no_scheme_is_refused():
         short(scheme="euler_maruyama")
     with pytest.raises(InvalidInput, match="takes a Process and a Scheme, not function and Scheme"):
         simulate(lambda x: -x, euler_maruyama, x0=0.0, t_end=1.0, dt=0.1, n_particles=1, seed=1)
+
+
+def test_what_makes_a_process_or_a_scheme_is_not_taken_for_it():
+    with pytest.raises(
+        InvalidInput, match=r"not Process and function; splitting is a function; call it: splitting\(\.\.\.\)"
+    ):
+        short(scheme=splitting)
+    with pytest.raises(
+        InvalidInput, match=r"not function and Scheme; double_well is a function; call it: double_well\(\)"
+    ):
+        simulate(double_well, euler_maruyama, x0=0.0, t_end=1.0, dt=0.1, n_particles=1, seed=1)
 
 
 def test_a_run_beyond_the_generators_counter_is_refused(monkeypatch):

@@ -255,6 +255,11 @@ def test_derivatives_of_the_noise_are_refused(scheme, noise):
 def test_it_has_no_kernel():
     with pytest.raises(Unsuited, match="black_box is a black box"):
         traced_step(euler_maruyama, pair("a number")[0])
+    for text in (pair("a number")[0].kernel_source, lambda scheme: scheme.kernel_source(pair("a number")[0])):
+        with pytest.raises(
+            Unsuited, match=r"black_box is a black box of array functions: it has no kernel, and runs as"
+        ):
+            text(euler_maruyama)
 
 
 def test_commutative_noise_is_not_known_of_a_general_one():
@@ -285,6 +290,9 @@ def calls():
 BAD = {
     "dim": ({"dim": 0}, "dim=0 must be at least 1"),
     "domain": ({"domain": (LINE,)}, "for dim=2; give an Interval, or a tuple of one for each component"),
+    "drift of x alone": ({"drift": lambda x: -x}, r"<lambda> takes \['x'\]; drift takes \(x, t\)"),
+    "drift of parameters": ({"drift": lambda x, t, p: -x}, r"takes \['x', 't', 'p'\]; drift takes \(x, t\)"),
+    "sigma of x alone": ({"sigma": lambda x: x, "noise": DIAGONAL}, r"takes \['x'\]; sigma takes \(x, t\)"),
     "drift a number": ({"drift": 1.0}, "drift=1.0 is not a function"),
     "energy a number": ({"energy": 1.0}, "energy=1.0 is not a function"),
     "drift of a wrong shape": ({"drift": lambda x, t: x[0]}, r"drift of black_box returned shape \(4,\) for x of"),

@@ -6,7 +6,7 @@ import pytest
 from fpsde.density import Normal
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
-from fpsde.processes import Setting, langevin_of, overdamped, washboard
+from fpsde.processes import Process, Setting, langevin_of, overdamped, underdamped, washboard
 
 X = np.linspace(-1.7, 1.9, 13)
 
@@ -111,6 +111,40 @@ def test_changed_parameters_change_everything_that_follows() -> None:
     x = np.linspace(0, 6, 13)
     flat = cold.exact.stationary().pdf(x) * np.exp(-np.cos(x) / 0.1)
     assert flat == pytest.approx(np.full(13, flat[0]), rel=1e-10)
+
+
+def of_two(x):
+    first, second = x
+    return first**2 + second**2
+
+
+@pytest.mark.parametrize("potential", [lambda x: x[0] ** 2, of_two, lambda x: sum(v**2 for v in x)])
+@pytest.mark.parametrize("made", [overdamped, underdamped])
+def test_a_forgotten_dim_is_said(made, potential) -> None:
+    with pytest.raises(
+        InvalidInput, match=r"with dim=1, x is the component itself: write x in place of x\[0\], or give"
+    ):
+        made(potential)
+    made(potential, dim=2)
+
+
+@pytest.mark.parametrize("made", [overdamped, underdamped])
+def test_a_potential_is_one_number(made) -> None:
+    with pytest.raises(InvalidInput, match=r"a potential returns one number, and pair returned 2: give the potential"):
+
+        def pair(x):
+            return x[0], x[1]
+
+        made(pair, dim=2)
+
+
+def test_parameters_that_are_not_there_are_asked_for() -> None:
+    with pytest.raises(
+        InvalidInput, match=r"p\.k is read, and there are no parameters; params=\{'k': \.\.\.\} is missing"
+    ):
+        Process(drift=lambda x, p: -p.k * x, sigma=lambda x: 1.0)
+    with pytest.raises(InvalidInput, match=r"unknown parameter 'k': known are rate"):
+        Process(drift=lambda x, p: -p.k * x, sigma=lambda x: 1.0, params={"rate": 1.0})
 
 
 def test_bad_potentials_are_refused() -> None:
