@@ -80,11 +80,13 @@ def pieces_to(process: Any, grid: Grid, target: tuple[float, float] | None) -> l
     """Return the pieces on which the target is reached; without one the absorbing walls are the target."""
     if target is not None:
         return pieces(process, grid, [target])
-    if not any(sides_of(process.domain, grid).absorbing):
+    absorbing = sides_of(process.domain, grid).absorbing
+    if not any(absorbing):
         raise InvalidInput(
             f"no target was given and no wall of {process.name} absorbs; give a target, a level or (low, high)"
         )
-    return [Piece(Stopped(process, process.domain), grid, (0, 0))]
+    stops = tuple(0 if absorbs else None for absorbs in absorbing)
+    return [Piece(Stopped(process, process.domain), grid, (stops[0], stops[1]))]
 
 
 def piece_with(found: Sequence[Piece], x0: Any, grid: Grid) -> tuple[Piece, float]:

@@ -107,6 +107,10 @@ def test_driftless_intervals_are_closed_forms(stand_in, generator):
         np.testing.assert_allclose(found.second_moments(x), second(), atol=1e-5)
         assert found.variance == pytest.approx(found.second_moments(0.3) - found.means(0.3) ** 2, rel=1e-12)
         assert found.means(1.0) == pytest.approx(0, abs=1e-15) and found.edge == 0
+    at_wall = FokkerPlanck(process, Grid.uniform((0, 1), cells=400), assemble=generator).passage_time(0.0)
+    assert at_wall.mean == pytest.approx(1, abs=1e-5)  # a start on the reflecting wall
+    with pytest.raises(InvalidInput, match=r"x0=1\.0 lies in the target"):
+        FokkerPlanck(process, Grid.uniform((0, 1), cells=400), assemble=generator).passage_time(1.0)
 
 
 @BOTH
