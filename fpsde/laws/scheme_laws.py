@@ -9,7 +9,7 @@ import numpy as np
 
 from fpsde.density import Law, Point
 from fpsde.domain import Interval, Wall
-from fpsde.errors import InvalidInput
+from fpsde.errors import InvalidInput, uncalled
 from fpsde.laws.box import found_box
 from fpsde.laws.markov_chain import Chain
 from fpsde.laws.recursion import closed_laws, is_closed
@@ -50,7 +50,8 @@ def scheme_law(
 
     Parameters
     ----------
-    process, scheme : of one dimension; a step x' = A(x) + B(x) z (+ C(x) z^2): euler_maruyama, milstein, ddpm_step.
+    process, scheme : of one dimension; a step x' = A(x) + B(x) z (+ C(x) z^2) in a standard normal z, without other
+        state. euler_maruyama has one on every process; what another has is read off its step there.
     x0 : the point or the law at the first time.
     t_end, dt : horizon and step in the process's unit of time (dt must divide t_end); or ``times``, an increasing grid.
     at : increasing times of the grid.
@@ -67,10 +68,10 @@ def scheme_law(
     NotConverged   a tolerance that is not reached; Milstein's step with its fold within reach, with the dt that works
     """
     _refuse_kinds(process, scheme)
+    form = step_form(scheme, process)  # first: where there is none, no x0 helps
     grid = time_grid(t_end=t_end, dt=dt, times=times)
     initial = x0 if isinstance(x0, Law) else Point(finite("x0", x0))
     tolerance = positive("tolerance", tolerance)
-    form = step_form(scheme, process)
     domain = process.intervals[0]
     refuse_outside(initial, domain, what="the domain")
     shown = _steps_at(at, grid)
@@ -102,9 +103,13 @@ def scheme_law(
 
 def _refuse_kinds(process: Any, scheme: Any) -> None:
     if not isinstance(process, Process):
-        raise InvalidInput(f"process={process!r} is not a Process; state one, or take one of the catalogue")
+        raise InvalidInput(
+            f"process={process!r} is not a Process; {uncalled(process) or 'state one, or take one of the catalogue'}"
+        )
     if not isinstance(scheme, Scheme):
-        raise InvalidInput(f"scheme={scheme!r} is not a Scheme; give euler_maruyama, milstein, ddpm_step ...")
+        raise InvalidInput(
+            f"scheme={scheme!r} is not a Scheme; {uncalled(scheme) or 'give one such as euler_maruyama'}"
+        )
 
 
 def _provenance(process: Process, scheme: Scheme, grid: np.ndarray, dt: float, tolerance: float) -> dict[str, Any]:

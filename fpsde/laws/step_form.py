@@ -19,8 +19,8 @@ from fpsde.schemes.tracing import TracedStep, constant_rows, traced_step
 from fpsde.schemes.walls import CORRECTED
 
 _POSSIBLE = (
-    "scheme_law takes processes of one dimension and schemes whose step is x' = A(x) + B(x) z + C(x) z^2 in one "
-    "standard normal z: euler_maruyama, milstein, ddpm_step"
+    "scheme_law takes processes of one dimension and schemes whose step there is x' = A(x) + B(x) z + C(x) z^2 in one "
+    "standard normal z; that of euler_maruyama is one on every process"
 )
 
 

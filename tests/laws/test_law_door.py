@@ -12,7 +12,7 @@ from fpsde.errors import InvalidInput, NotConverged
 from fpsde.laws import Leak, Method, scheme_law
 from fpsde.processes import brownian, ddpm_chain, double_well, geometric_brownian, variance_preserving
 from fpsde.processes.process import Process
-from fpsde.schemes import ddpm_step, euler_maruyama
+from fpsde.schemes import ddpm_step, euler_maruyama, splitting
 from fpsde.schemes.advance import Advance
 from fpsde.schemes.inputs import DW_I10, TWO_POINT
 from fpsde.schemes.scheme import Orders, Scheme
@@ -67,6 +67,9 @@ def with_memory(model, x, t, dt, noise, aux):
         ({"box": (1.0, 2.0)}, r"of its mass outside of the box \(1\.0, 2\.0\)"),
         ({"box": (0.0, 0.7), "process": WALLED}, "ends at 0.7, but must reach the reflecting wall at 1.0"),
         ({"process": TWO_DIMENSIONS}, "plane has dim=2; scheme_law takes processes of one dimension"),
+        ({"process": TWO_DIMENSIONS, "x0": (0.1, 0.2)}, "plane has dim=2; scheme_law takes processes of one dimension"),
+        ({"process": double_well}, r"is not a Process; double_well is a function; call it: double_well\(\)"),
+        ({"scheme": splitting}, r"is not a Scheme; splitting is a function; call it: splitting\(\.\.\.\)"),
         ({"process": "double_well"}, "process='double_well' is not a Process"),
         ({"scheme": "euler"}, "scheme='euler' is not a Scheme"),
         ({"scheme": other_scheme(moved_by_two_points, TWO_POINT)}, "other carries auxiliary state or discrete noise"),
