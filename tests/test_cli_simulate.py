@@ -245,8 +245,15 @@ def test_components_can_have_bins_of_their_own(capsys):
     ],
 )
 def test_a_pilot_of_any_kind_gives_bins(x, interval, low, high):
-    assert bins.pilot_bins(np.array(x), interval) == (low, high, bins.BINS)
-    fpsde.Histogram(low, high, bins.BINS)
+    assert bins.pilot_bins(np.array(x), interval) == (pytest.approx(low, rel=1e-14), pytest.approx(high), bins.BINS)
+    fpsde.Histogram(*bins.pilot_bins(np.array(x), interval))
+
+
+def test_last_bits_of_the_pilot_change_no_bin(seed):
+    for scale in (1e-9, 1.0, 1e6):  # at a tie of the rounding they would: with probability 1e-11
+        x = scale * (1 + np.random.default_rng(seed).normal(size=2000))
+        assert bins.pilot_bins(x, fpsde.Interval()) == bins.pilot_bins(x * (1 + 2.0**-51), fpsde.Interval())
+        assert bins.pilot_bins(x, fpsde.Interval()) != bins.pilot_bins(x * 1.01, fpsde.Interval())
 
 
 # --- steps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,7 +45,9 @@ def pilot_bins(x: np.ndarray, interval: Interval) -> Bins:
     mean, std = _spread(x[np.isfinite(x)].astype(float))
     # all in one place: bins that can be told apart there
     std = max(std, SPACINGS * float(np.finfo(x.dtype).eps) * abs(mean)) or 1.0
-    return max(mean - REACH * std, interval.low), min(mean + REACH * std, interval.high), BINS
+    digits = 2 - math.floor(math.log10(std))  # rounded: another processor may sum to other last bits
+    low, high = (round(mean + side * REACH * std, digits) for side in (-1, 1))
+    return max(low, interval.low), min(high, interval.high), BINS
 
 
 def _spread(x: np.ndarray) -> tuple[float, float]:
