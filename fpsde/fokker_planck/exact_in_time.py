@@ -56,7 +56,7 @@ def trace_by_modes(generator: Generator, start: Start, times: np.ndarray, fringe
     spent = np.where(rates * elapsed < 1e-8, elapsed, -np.expm1(-rates * elapsed) / np.where(rates > 0, rates, 1.0))
     stays = (spent * weights) @ vectors.T * root  # the time spent in each cell
     absorbed = start.absorbed + stays[:, [0, -1]] * np.array(generator.exits)
-    return _seen(masses, absorbed, start, times, fringe, n_steps=1, time_error=error)
+    return seen(masses, absorbed, start, times, fringe, n_steps=1, time_error=error)
 
 
 def trace_by_uniformisation(generator: Generator, start: Start, times: np.ndarray, fringe: tuple[int, int]) -> Trace:
@@ -80,12 +80,12 @@ def trace_by_uniformisation(generator: Generator, start: Start, times: np.ndarra
         )
         rows.append(masses.copy())
         walls.append(absorbed.copy())
-    return _seen(
+    return seen(
         np.array(rows), np.array(walls), start, times, fringe, n_steps=products, time_error=NEGLIGIBLE * products
     )
 
 
-def _seen(
+def seen(
     masses: np.ndarray,
     absorbed: np.ndarray,
     start: Start,
@@ -95,6 +95,7 @@ def _seen(
     n_steps: int,
     time_error: float,
 ) -> Trace:
+    """Return the trace of a method that looks at the masses at the times asked for alone."""
     low, high = fringe
     n = masses.shape[1]
     return Trace(
