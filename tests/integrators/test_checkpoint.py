@@ -305,13 +305,18 @@ def test_what_no_parameter_tells_is_told_apart(name, one, other, tmp_path):
         simulate(other, euler_maruyama, **arguments)
 
 
-@pytest.mark.parametrize(("n", "k"), [(N, 1777), (4 * 512 + 1, 4 * 512)], ids=["in the middle", "the last"])
-def test_one_other_starting_point_among_many_is_found(n, k, tmp_path):
+@pytest.mark.parametrize(
+    ("n", "k", "first"),
+    [(N, 1777, 0), (4 * 512 + 1, 4 * 512, 0), (700, 3, 1024)],
+    ids=["in the middle", "the last", "of a later range"],
+)
+def test_one_other_starting_point_among_many_is_found(n, k, first, tmp_path):
     x0 = np.zeros((2, n))
-    watched(checkpoint=tmp_path, x0=x0, observers=[], n_particles=n)
+    arguments = dict(checkpoint=tmp_path, x0=x0, observers=[], n_particles=n, first_particle=first)
+    watched(**arguments)
     x0[1, k] = 1e-9
     with pytest.raises(InvalidInput, match="differs in x0; "):
-        watched(checkpoint=tmp_path, x0=x0, observers=[], n_particles=n)
+        watched(**arguments)
 
 
 def test_slightly_other_weights_of_an_initial_law_are_found(tmp_path):

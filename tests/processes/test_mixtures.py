@@ -94,6 +94,7 @@ def test_parameters_and_data_can_be_changed() -> None:
     changed = noised_mixture().with_params(beta_max=5.0, data=DATA)
     assert changed.params["beta_max"] == 5.0
     assert changed.setting.x0 == pytest.approx(tuple(DATA.mean))
+    assert noised_mixture(linear_beta(t_end=2.0)).with_params(beta_max=5.0).setting.t_end == 2.0
     x = np.array([[0.3], [-0.4]])
     assert changed.exact.marginal(DATA, 0.5).pdf(x) != pytest.approx(noised_mixture().exact.marginal(DATA, 0.5).pdf(x))
 

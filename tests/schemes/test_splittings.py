@@ -158,11 +158,12 @@ def test_the_force_is_evaluated_as_often_as_is_said(word):
 
 def test_a_run_starts_with_the_force_where_it_starts(seed):
     x0 = (0.4, -0.3, 0.2, 0.9)
-    run = simulate(DIAGONAL, baoab, x0=x0, t_end=0.6, dt=0.2, n_particles=LANES, seed=seed, normals=Normals.FLOAT64)
+    times = 0.3 + 0.2 * np.arange(4)  # the force depends on time
+    run = simulate(DIAGONAL, baoab, x0=x0, times=times, n_particles=LANES, seed=seed, normals=Normals.FLOAT64)
     z = rows_of(Normals.FLOAT64, range(6), seed=seed)
     x, v = np.array(x0)[:2, None], np.array(x0)[2:, None]
     for s in range(3):
-        x, v = by_hand("BAOAB", np.array(FRICTION), np.diag(SPREAD), x, v, z[2 * s : 2 * s + 2, None], 0.2 * s, 0.2)
+        x, v = by_hand("BAOAB", np.array(FRICTION), np.diag(SPREAD), x, v, z[2 * s : 2 * s + 2, None], times[s], 0.2)
     np.testing.assert_allclose(run.positions, [*x, *v], rtol=1e-12, atol=1e-13)
 
 

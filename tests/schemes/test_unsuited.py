@@ -18,6 +18,7 @@ from fpsde.processes.black_box import BlackBox
 from fpsde.processes.process import Process
 from fpsde.schemes import SCHEMES, milstein, sra1, sriw1
 from fpsde.schemes.registry import offers_the_suited
+from fpsde.schemes.scheme import Orders
 from fpsde.schemes.tracing import traced_step
 
 ANY = {"euler_maruyama", "tamed_euler", "euler_heun", "heun", "platen_weak2", "ri1"}
@@ -31,6 +32,18 @@ TABLE = {
     "commuting": COMMUTING,
     "general": ANY,
 }
+
+
+def test_an_order_is_that_of_the_most_special_class_of_the_noise():
+    orders = Orders(additive=3.0, commutative=2.0, general=1.0)
+    assert {name: orders.on(twin.process) for name, twin in TWINS.items()} == {
+        "additive": 3.0,
+        "separate": 3.0,
+        "diagonal": 2.0,
+        "scalar": 2.0,
+        "commuting": 2.0,
+        "general": 1.0,
+    }
 
 
 @pytest.mark.parametrize("name", TWINS)
