@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,10 @@ from fpsde.grid import Grid
 
 #: A determinant of D above minus this part of D_11 D_22 is zero but for round-off.
 ROUND_OFF = 1e-12
-#: Nodes and weights on (0, 1) for a whole edge: those of its two halves.
-NODES = np.concatenate([0.5 * HALF_NODES, 0.5 + 0.5 * HALF_NODES])
-WEIGHTS = np.concatenate([0.5 * HALF_WEIGHTS, 0.5 * HALF_WEIGHTS])
+#: Nodes and weights on (0, 1) for a whole edge: those of its two halves, which leave nothing of the error; and two of
+#: order 4 where coefficients depend on time, are read at every step, and have no equilibrium to keep.
+EDGE_RULE = np.stack([np.r_[0.5 * HALF_NODES, 0.5 + 0.5 * HALF_NODES], np.r_[0.5 * HALF_WEIGHTS, 0.5 * HALF_WEIGHTS]])
+QUICK_RULE = np.array([[0.5 - np.sqrt(1 / 12), 0.5 + np.sqrt(1 / 12)], [0.5, 0.5]])
 
 
 def plane_sides(process: Any, grid: Grid) -> tuple[Sides, Sides]:
@@ -54,21 +56,19 @@ class Coefficients:
         return d
 
     def along(self, x: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return points on the edges from ``x`` to ``x + steps`` ``(2, 8 n)``, and mu and D there, for :meth:`mean`."""
-        points = (x[:, None, :] + NODES[:, None] * steps[:, None, :]).reshape(2, -1)
+        """Return points on the edges from ``x`` to ``x + steps`` ``(2, n_nodes n)``, and mu and D there."""
+        points = self._on_edges(x, steps)
         return points, self.drift(points), self.diffusivity(points)
 
     def axis_exponents(self, axis: int, x: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """Return the integrals of mu/D along edges parallel to ``axis``, by their signed lengths ``steps`` (n,)."""
         points, mu, d = self.along(x, _parallel(axis, steps))
         self.refuse_silent(axis, points, d)
-        return steps * _mean(mu[axis] / d[axis, axis])
+        return steps * self._mean(mu[axis] / d[axis, axis])
 
     def axis_drifts(self, axis: int, x: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """Return the mean of mu along edges parallel to ``axis``, ``(n,)``."""
-        return _mean(
-            self.drift((x[:, None, :] + NODES[:, None] * _parallel(axis, steps)[:, None, :]).reshape(2, -1))[axis]
-        )
+        return self._mean(self.drift(self._on_edges(x, _parallel(axis, steps)))[axis])
 
     def exponents(self, x: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """Return the integrals of (D^-1 mu).dx along straight edges, ``(n,)``, of a D that has an inverse."""
@@ -83,7 +83,7 @@ class Coefficients:
             "an axis)",
         )
         a, b = d[1, 1] * mu[0] - d[0, 1] * mu[1], d[0, 0] * mu[1] - d[1, 0] * mu[0]
-        first, second = (_mean(part / (product - squared)) for part in (a, b))
+        first, second = (self._mean(part / (product - squared)) for part in (a, b))
         return steps[0] * first + steps[1] * second
 
     def refuse_silent(self, axis: int, x: np.ndarray, d: np.ndarray) -> None:
@@ -91,6 +91,18 @@ class Coefficients:
         self._refuse_where(
             ~(d[axis, axis] > 0), x, d, "diffusivity", f"have D_{axis + 1}{axis + 1} > 0 everywhere, or nowhere"
         )
+
+    @cached_property
+    def _rule(self) -> np.ndarray:
+        return QUICK_RULE if self.process.time_dependent else EDGE_RULE
+
+    def _on_edges(self, x: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        return (x[:, None, :] + self._rule[0][:, None] * steps[:, None, :]).reshape(2, -1)
+
+    def _mean(self, values: np.ndarray) -> np.ndarray:
+        """Return the means along edges of values at their points."""
+        weights = self._rule[1]
+        return weights @ values.reshape(len(weights), -1)
 
     def _wrapped(self, x: np.ndarray) -> np.ndarray:
         x = np.array(x)
@@ -113,7 +125,3 @@ def _parallel(axis: int, steps: np.ndarray) -> np.ndarray:
     out = np.zeros((2, len(steps)))
     out[axis] = steps
     return out
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    return WEIGHTS @ values.reshape(len(WEIGHTS), -1)

@@ -143,7 +143,7 @@ class PlaneGenerator:
         return self.along_axes and bool(min(self.up.min(), self.down.min()) > 0)
 
     def lines(self, axis: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return rates to the left and right along ``axis``, ``(2, n_axis, n_other)``, and exits ``(2, n_other)``.
+        """Return rates to the left and right along ``axis``, ``(n_lines, 2, n)``, and exits ``(n_lines, 2)``.
 
         As in the generator of one dimension, the first to the left and the last to the right lead across the seam.
         """
@@ -153,9 +153,9 @@ class PlaneGenerator:
                 rates[0] += np.bincount(edges.heads, edges.down, self.size)
                 rates[1] += np.bincount(edges.tails, edges.up, self.size)
         shape = self.grid.shape
-        along = np.moveaxis(rates.reshape(2, *shape), 1 + axis, 1)
+        along = np.moveaxis(rates.reshape(2, *shape), 1 + axis, 2).swapaxes(0, 1)
         low, high = (np.moveaxis(self.exits[2 * axis + side].reshape(shape), axis, 0)[-side] for side in (0, 1))
-        return np.ascontiguousarray(along), np.stack([low, high])
+        return np.ascontiguousarray(along), np.stack([low, high], axis=1)
 
 
 def centres(grid: Grid) -> np.ndarray:

@@ -4,8 +4,8 @@ Unsplit, a step is TR-BDF2 with Q, whatever its edges are. The sparse factors of
 entries beside the pivots are negative, so that solves subtract nothing and keep masses positive.
 
 Split (Strang, SIAM J. Numer. Anal. 5 (1968) 506), where all edges lie along the axes: half a step along the first, a
-step along the second, half a step along the first, each of them TR-BDF2 on all lines at once, with the coefficients of
-the middle of the step. Order 2 too, and many times faster. Under detailed balance the currents along each axis vanish
+step along the second, half a step along the first, each of them TR-BDF2 on every line, with the coefficients of the
+middle of the step. Order 2 too, and many times faster. Under detailed balance the currents along each axis vanish
 separately in the stationary law, which therefore stays exact at any dt; one with a current moves by O(dt^2).
 
 Either way a step that would leave a negative mass is refused and taken as two halves, and nothing is clipped.
@@ -22,9 +22,10 @@ from scipy import sparse
 from scipy.sparse.linalg import SuperLU, splu
 
 from fpsde.fokker_planck.initial import Start
+from fpsde.fokker_planck.lines import backward_euler_lines, factorise_lines, tr_bdf2_lines
 from fpsde.fokker_planck.plane_generator import PlaneGenerator
 from fpsde.fokker_planck.stepper import Stepper
-from fpsde.fokker_planck.tridiagonal import GAMMA, STAGE, WEIGHT, backward_euler, factorise, tr_bdf2
+from fpsde.fokker_planck.tridiagonal import GAMMA, STAGE, WEIGHT
 
 #: Factors that are kept, of as many lengths of a step (and axes).
 KEPT = 12
@@ -121,21 +122,19 @@ class SplitPropagator(PlanePropagator):
 
     def _swept(self, masses: np.ndarray, lost: np.ndarray, t: float, axis: int, dt: float) -> np.ndarray:
         rates, exits = self._lines(t, axis)
-        lines = _as_lines(masses, axis, rates.shape[1:])
-        new, entered = np.empty_like(lines), np.empty_like(exits)
-        current, f, a = np.empty((len(lines) + 1, lines.shape[1])), self._factors(t, axis, STAGE * dt), STAGE * dt
-        tr_bdf2((rates, rates, rates), (exits, exits, exits), a, f, f, lines, new, current, entered)
-        lost[2 * axis : 2 * axis + 2] += entered.sum(axis=1)
+        lines = _as_lines(masses, axis, rates)
+        new, a = np.empty_like(lines), STAGE * dt
+        lost[2 * axis : 2 * axis + 2] += tr_bdf2_lines(rates, exits, a, self._factors(t, axis, a), lines, new)
         return _as_flat(new, axis)
 
     def _backward_euler(self, t: float, dt: float) -> None:
         masses, lost = self.masses, np.zeros(4)
         for axis in (0, 1):
             rates, exits = self._lines(self._key(t), axis)
-            lines = _as_lines(masses, axis, rates.shape[1:]).copy()
-            entered = np.zeros_like(exits)
-            backward_euler(exits, dt, self._factors(self._key(t), axis, dt), lines, entered)
-            lost[2 * axis : 2 * axis + 2] += entered.sum(axis=1)
+            lines = _as_lines(masses, axis, rates).copy()
+            lost[2 * axis : 2 * axis + 2] = backward_euler_lines(
+                exits, dt, self._factors(self._key(t), axis, dt), lines
+            )
             masses = _as_flat(lines, axis)
         self._accept(masses, lost)
 
@@ -143,14 +142,14 @@ class SplitPropagator(PlanePropagator):
         return self._generator(t).lines(axis)
 
     def _factorise(self, t: float, axis: int, a: float) -> np.ndarray:
-        (left, right), (low, high) = self._lines(t, axis)
-        return factorise(left, right, low, high, a)
+        return factorise_lines(*self._lines(t, axis), a)
 
 
-def _as_lines(masses: np.ndarray, axis: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Return flat masses as lines along ``axis``, of ``shape`` (n_axis, n_other)."""
-    return np.ascontiguousarray(masses.reshape(shape[::-1]).T) if axis else masses.reshape(shape)
+def _as_lines(masses: np.ndarray, axis: int, rates: np.ndarray) -> np.ndarray:
+    """Return flat masses as the lines ``(n_lines, n)`` along ``axis`` that ``rates`` (n_lines, 2, n) belong to."""
+    n_lines, _, n = rates.shape
+    return masses.reshape(n_lines, n) if axis else np.ascontiguousarray(masses.reshape(n, n_lines).T)
 
 
 def _as_flat(lines: np.ndarray, axis: int) -> np.ndarray:
-    return np.ascontiguousarray(lines.T).ravel() if axis else lines.ravel()
+    return lines.ravel() if axis else np.ascontiguousarray(lines.T).ravel()

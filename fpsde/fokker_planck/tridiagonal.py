@@ -5,9 +5,6 @@ each pivot is rebuilt from the known column sum (1, plus what leaves through an 
 number is ever subtracted, so every entry of (I - aQ)^-1 b with b >= 0 keeps its relative accuracy, far tails included,
 and nothing needs pivoting. The last cell is kept to the end: it collects the fill of the two corners of a ring, which
 is zero on a line.
-
-Every array over cells ``(n,)`` may as well be ``(n, lines)``, for many lines or rings side by side: rows take the place
-of numbers, and what there is one of for an end becomes ``(lines,)``.
 """
 
 from __future__ import annotations
@@ -28,8 +25,9 @@ def factorise(left, right, low_exit, high_exit, a):
 
     A pivot that is not positive (only where an exit rate is negative) leaves a negative or infinite 1/pivot.
     """
-    last = len(left) - 1
-    factors = np.zeros((5, *left.shape))
+    n = len(left)
+    last = n - 1
+    factors = np.empty((5, n))
     kept = 1.0 + a * low_exit  # column sum of the matrix that is left
     to_last = a * left[0]  # fill in the last row
     from_last = a * right[last]  # fill in the last column
@@ -38,13 +36,12 @@ def factorise(left, right, low_exit, high_exit, a):
         to_next = a * right[i]
         if i == last - 1:
             to_last += to_next
-            to_next = 0.0 * to_next
+            to_next = 0.0
             from_last += a * left[last]
         inverse = 1.0 / (kept + to_next + to_last)
         factors[0, i] = to_next * inverse
         factors[1, i] = inverse
-        if i < last - 1:
-            factors[2, i] = a * left[i + 1] * inverse
+        factors[2, i] = a * left[i + 1] * inverse if i < last - 1 else 0.0
         factors[3, i] = to_last * inverse
         factors[4, i] = from_last * inverse
         kept_last += from_last * kept * inverse
@@ -52,6 +49,7 @@ def factorise(left, right, low_exit, high_exit, a):
         step_back = a * left[i + 1] * inverse
         to_last *= step_back
         kept = 1.0 + step_back * kept
+    factors[:, last] = 0.0
     factors[1, last] = 1.0 / kept_last
     return factors
 
@@ -69,7 +67,7 @@ def solve(factors, b):
         collected += to_last[i] * y
     end = (b[last] + collected) * inverse[last]
     b[last] = end
-    u = 0.0 * end  # nothing comes from beyond the end
+    u = 0.0
     for i in range(last - 1, -1, -1):
         u = (inverse[i] * b[i] + from_last[i] * end) + pass_left[i] * u
         b[i] = u

@@ -111,18 +111,3 @@ def test_a_step_is_positive_up_to_its_stated_limit_and_not_far_beyond(ring):
     assert all(step(point, limit) == (1, point.min()) for point in np.eye(40))
     beyond = [step(point, 8 * limit) for point in np.eye(40)]
     assert sum(taken == 0 and least < 0 for taken, least in beyond) > 20
-
-
-def test_lines_side_by_side_are_solved_as_each_alone(seed):
-    rng = np.random.default_rng(seed)
-    left, right = rng.uniform(0, 50, size=(2, 30, 7))
-    left[0, :3] = right[-1, :3] = 0.0  # three lines, four rings
-    exits, b = rng.uniform(size=(2, 7)), rng.uniform(size=(30, 7))
-    exits[:, 3:] = 0.0
-    factors, together = factorise(left, right, exits[0], exits[1], 0.1), b.copy()
-    solve(factors, together)
-    for k in range(7):
-        alone = np.ascontiguousarray(b[:, k])
-        columns = (np.ascontiguousarray(rates[:, k]) for rates in (left, right))
-        solve(factorise(*columns, exits[0, k], exits[1, k], 0.1), alone)
-        np.testing.assert_array_equal(together[:, k], alone)

@@ -272,7 +272,7 @@ def test_coefficients_out_of_range_are_refused_where_they_are(changes, message):
 class Indefinite:
     """A stand-in whose diffusivity is indefinite right of x_0 = 1."""
 
-    name, dim, intervals, energy = "indefinite", 2, (LINE, LINE), None
+    name, dim, intervals, energy, time_dependent = "indefinite", 2, (LINE, LINE), None, False
 
     def ito_drift(self, x, t):
         return -x
