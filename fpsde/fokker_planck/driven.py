@@ -106,7 +106,7 @@ def march_driven(
                 mu[n:].reshape(shape), d[n:].reshape(shape), weights, d[:n], widths, periodic, absorbs,
                 rates[stage], exits[stage], w,
             )  # fmt: skip
-            if not (np.min(d) > 0 and np.isfinite(np.sum(rates[stage]) + np.sum(d))):
+            if _beyond(d, False) + _beyond(rates[stage].ravel(), True) > 0:
                 return done, np.nan
         middle = factorise(rates[1, 0], rates[1, 1], exits[1, 0], exits[1, 1], a)
         end = factorise(rates[2, 0], rates[2, 1], exits[2, 0], exits[2, 1], a)
@@ -114,3 +114,15 @@ def march_driven(
         if taken == 0:
             return done, least
     return n_steps, least
+
+
+@kernel()
+def _beyond(values, zero_allowed):
+    """Return how many values are not positive (or zero, where that is allowed) and finite.
+
+    They are counted: a test that may end the loop, or a smallest value, would keep it from being vectorised.
+    """
+    count = 0
+    for i in range(len(values)):
+        count += not (values[i] > 0 or (zero_allowed and values[i] == 0)) or values[i] == np.inf
+    return count
