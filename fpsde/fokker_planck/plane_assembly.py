@@ -129,6 +129,7 @@ def _exits(read: Coefficients, axis: int, h: np.ndarray, leaving: Callable) -> n
 
 
 def _correlated(read: Coefficients, d: np.ndarray) -> PlaneGenerator:
+    read.refuse_singular(centres(read.grid), d)
     h = _equal_widths(read)
     scaled = d[0, 0] / h[0] ** 2, d[0, 1] / (h[0] * h[1]), d[1, 1] / h[1] ** 2
     vectors, weights = offsets_and_weights(*scaled)

@@ -72,19 +72,26 @@ class Coefficients:
 
     def exponents(self, x: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """Return the integrals of (D^-1 mu).dx along straight edges, ``(n,)``, of a D that has an inverse."""
+        if x.shape[1] == 0:  # a vector that leads out of the grid wherever it is used
+            return np.empty(0)
         points, mu, d = self.along(x, steps)
-        product, squared = d[0, 0] * d[1, 1], d[0, 1] * d[1, 0]
+        self.refuse_singular(points, d)
+        determinant = d[0, 0] * d[1, 1] - d[0, 1] * d[1, 0]
+        a, b = d[1, 1] * mu[0] - d[0, 1] * mu[1], d[0, 0] * mu[1] - d[1, 0] * mu[0]
+        first, second = (self._mean(part / determinant) for part in (a, b))
+        return steps[0] * first + steps[1] * second
+
+    def refuse_singular(self, x: np.ndarray, d: np.ndarray) -> None:
+        """Refuse correlated noise that leaves a direction without any at some of the points ``x``."""
+        product = d[0, 0] * d[1, 1]
         self._refuse_where(
-            ~(product - squared > ROUND_OFF * product),
-            points,
+            ~(product - d[0, 1] * d[1, 0] > ROUND_OFF * product),
+            x,
             d,
             "diffusivity",
             "have an inverse where noise is correlated (turn the coordinates so that the direction without noise is "
             "an axis)",
         )
-        a, b = d[1, 1] * mu[0] - d[0, 1] * mu[1], d[0, 0] * mu[1] - d[1, 0] * mu[0]
-        first, second = (self._mean(part / (product - squared)) for part in (a, b))
-        return steps[0] * first + steps[1] * second
 
     def refuse_silent(self, axis: int, x: np.ndarray, d: np.ndarray) -> None:
         """Refuse noise along ``axis`` that vanishes at some of the points ``x`` but not at all of the cells."""

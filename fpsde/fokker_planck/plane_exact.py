@@ -43,7 +43,7 @@ def trace_by_sums(q: PlaneGenerator, start: Start, times: np.ndarray, fringe: np
         absorbed=np.array(walls),
         minimum=float(min(start.masses.min(), found.min())),
         edge=tuple((fringe @ found.T).max(axis=1).tolist()),
-        dt=float(times[-1] - times[-2]),
+        dt=None,
         n_steps=products,
         n_refused=0,
         time_error=NEGLIGIBLE * products,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fpsde.fokker_planck.plane_generator import PlaneGenerator
-from fpsde.fokker_planck.results import BULK
+from fpsde.fokker_planck.results import BULK, doubts_about
 from fpsde.joint_law import JointCellLaw
 from fpsde.provenance import environment
 
@@ -34,7 +35,8 @@ class PlaneEvolution:
     peclet
         largest |integral of D^-1 mu| along an edge where the last law is; far above 1 the order in the cell width is 1
     dt, n_steps, n_refused
-        last step length; steps taken; steps taken in halves because a mass would have been negative
+        last step length (None without steps of time); steps taken; those taken in halves, as a mass would have been
+        negative
     """
 
     law: JointCellLaw
@@ -47,10 +49,15 @@ class PlaneEvolution:
     outside: float
     edge: tuple[float, ...]
     peclet: float
-    dt: float
+    dt: float | None
     n_steps: int
     n_refused: int
     provenance: dict[str, Any]
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What is wrong with the grid, in words and numbers; empty where nothing is."""
+        return doubts_about(self.peclet, math.inf)
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ class PlaneStationary:
         sum over cells of |Q m|, divided by the rate at which all of the mass jumps: about 1e-16 for an exact one
     current
         mean current density in each cell, ``(2, n_1, n_2)``; zero but for round-off under detailed balance
-    edge, peclet
+    edge, peclet, doubts
         as in :class:`PlaneEvolution`
     """
 
@@ -71,6 +78,10 @@ class PlaneStationary:
     edge: tuple[float, ...]
     peclet: float
     provenance: dict[str, Any]
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        return doubts_about(self.peclet, math.inf)
 
 
 def plane_peclet(generator: PlaneGenerator, masses: np.ndarray) -> float:

@@ -21,7 +21,7 @@ from fpsde.fokker_planck import FokkerPlanck, PlaneFokkerPlanck, Stepping, assem
 from fpsde.fokker_planck.plane_initial import plane_start
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw
-from fpsde.processes import linear_system, rotating_ou, underdamped
+from fpsde.processes import CATALOGUE, linear_system, rotating_ou, underdamped
 from fpsde.processes.process import Process
 
 A = np.array([[1.0, -0.8], [0.3, 0.5]])
@@ -329,7 +329,7 @@ def test_klein_kramers_in_a_harmonic_well_is_met_at_order_one():
     e, s = expm(-a * t), 0.4 * np.eye(2)
     mean, covariance = e @ [0.8, 0.2], s + e @ (0.16 * np.eye(2) - s) @ e.T
     widths, errors = [], []
-    for cells in (96, 128, 176, 240):
+    for cells in (72, 96, 132, 180):
         solver = FokkerPlanck(process, Grid.uniform((-4, 4), (-4, 4), cells=(cells, cells)))
         found = solver.evolve((Normal(0.8, 0.4), Normal(0.2, 0.4)), t_end=t, dt=0.05)
         widths.append(1 / cells)
@@ -340,6 +340,31 @@ def test_klein_kramers_in_a_harmonic_well_is_met_at_order_one():
         np.testing.assert_allclose(found.law.mean, mean, atol=5 / cells)
     for error in np.array(errors).T:
         assert passes(checks.grid_order(widths, error, expected=1)), errors
+
+
+@pytest.mark.parametrize("name", ["rotating_ou", "nonnormal_ou", "underdamped_oscillator", "noised_mixture"])
+def test_processes_of_the_catalogue_have_their_known_moments(name):
+    process = CATALOGUE[name]()
+    known, run = process.exact, process.setting
+    mean, covariance = np.asarray(known.mean(run.x0, run.t_end)), np.asarray(known.covariance(run.x0, run.t_end))
+    std, start = np.sqrt(np.diag(covariance)), np.asarray(run.x0)
+    low, high = np.minimum(mean, start) - 8 * std, np.maximum(mean, start) + 8 * std
+    grid = Grid.uniform(*zip(low, high, strict=True), cells=80)
+    found = FokkerPlanck(process, grid).evolve(run.x0, t_end=run.t_end, dt=run.t_end / 40)
+    first_order = name == "underdamped_oscillator"
+    assert np.all(np.abs(found.law.mean - mean) < (0.05 if first_order else 0.01) * std)
+    assert np.all(np.abs(found.law.covariance - covariance) < 0.04 * np.multiply.outer(std, std))
+    assert found.minimum >= 0 and found.mass_error < 1e-13 and found.time_error is None
+
+
+def test_a_grid_that_is_too_coarse_is_said_with_numbers():
+    coarse, fine = (
+        FokkerPlanck(rotating_ou(1.0, 1.0), Grid.uniform((-6, 6), (-6, 6), cells=cells)) for cells in (24, 90)
+    )
+    assert fine.stationary().doubts == () == fine.evolve((0.5, 0.0), t_end=0.5, dt=0.05).doubts
+    for found in (coarse.stationary(), coarse.evolve((0.5, 0.0), t_end=0.5, dt=0.05)):
+        (doubt,) = found.doubts
+        assert doubt.startswith(f"the Peclet number reaches {found.peclet:.3g} (above 2")
 
 
 def test_bad_arguments_are_refused_with_their_numbers():

@@ -252,7 +252,7 @@ def test_the_stationary_current_turns_as_the_drift_does():
         ),
         ({"sigma": lambda x: (np.maximum(x[0], 0.0), 1.0)}, r"\(\d+ of \d+ points\).*have D_11 > 0 everywhere, or now"),
         ({"sigma": lambda x: (0.0, 0.0 * x[0])}, r"bad has no noise on this grid at t=0\.0"),
-        ({"sigma": lambda x: ((0.15,), (0.2,))}, r"have an inverse where noise is correlated"),
+        ({"sigma": lambda x: ((1.0,), (0.5,))}, r"at x=\(-2\.9\S*, \S+\).*have an inverse where noise is correlated"),
         ({"drift": lambda x: (np.log(x[0]), 0.0)}, r"drift of bad is .*nan.* at x=\(-2\.9"),
         (
             {"sigma": lambda x: (0.0, 1.0), "domain": (WALLS["reflecting"], LINE)},

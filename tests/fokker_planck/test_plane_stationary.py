@@ -15,8 +15,9 @@ from fpsde.domain import LINE, Interval, Wall
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.fokker_planck import FokkerPlanck, assemble_plane
 from fpsde.fokker_planck.plane_generator import centres
+from fpsde.fokker_planck.stream import stream_of
 from fpsde.grid import Grid
-from fpsde.processes import linear_system, rotating_ou, underdamped
+from fpsde.processes import CATALOGUE, linear_system, rotating_ou, underdamped
 from fpsde.processes.process import Process
 
 A = np.array([[1.0, -0.8], [0.3, 0.5]])
@@ -107,6 +108,30 @@ def test_a_flow_with_a_law_that_is_not_stated_is_upwind_at_order_one():
         found = FokkerPlanck(process, Grid.uniform((-3.6, 3.6), (-3.6, 3.6), cells=n)).stationary()
         errors.append(np.trace(found.law.covariance) - second)
     assert passes(checks.grid_order(1 / np.array(cells), errors, expected=1)), errors
+
+
+@pytest.mark.parametrize(("name", "box"), [("duffing", (4.0, 4.5)), ("energy_van_der_pol", (3.2, 3.2))])
+def test_oscillators_of_the_catalogue_have_their_known_moments(name, box):
+    process = CATALOGUE[name]()
+    grid = Grid.uniform(*((-size, size) for size in box), cells=90)
+    found = FokkerPlanck(process, grid).stationary()
+    exact, tolerance = process.exact.stationary_covariance(), 1e-4 if name == "duffing" else 0.05
+    np.testing.assert_allclose(found.law.covariance, exact, atol=tolerance)
+    np.testing.assert_allclose(found.law.mean, 0, atol=1e-6)
+    assert (stream_of(process) is not None) == (name == "duffing")
+
+
+def test_a_ring_that_is_driven_carries_a_current_and_one_that_is_not_keeps_gibbs_law():
+    grid = Grid.uniform((0, 2 * np.pi), (-4.5, 5.5), cells=(36, 60))
+    still, driven = (
+        FokkerPlanck(CATALOGUE["underdamped_washboard"](tilt=tilt), grid).stationary() for tilt in (0.0, 0.5)
+    )
+    x, v = centres(grid)
+    gibbs = np.exp(-(v**2 / 2 - np.cos(x)) / 0.4)
+    np.testing.assert_allclose(still.law.masses.ravel(), gibbs / gibbs.sum(), rtol=1e-8, atol=1e-15)
+    through = driven.current[0].sum(axis=1)  # the same across every line of cells: what enters the ring comes round
+    np.testing.assert_allclose(through, through[0], rtol=1e-9)
+    assert through[0] > 100 * np.abs(still.current[0].sum(axis=1)).max() > 0
 
 
 def brownian(drift=(0.0, 0.0), domain=LINE):
