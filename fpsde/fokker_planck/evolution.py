@@ -52,7 +52,7 @@ class Trace:
     absorbed: np.ndarray
     minimum: float
     edge: tuple[float, ...]
-    dt: float
+    dt: float | None
     n_steps: int
     n_refused: int
     time_error: float | None = None

@@ -103,7 +103,7 @@ def seen(
         absorbed=absorbed,
         minimum=float(min(start.masses.min(), masses.min())),
         edge=(float(masses[:, :low].sum(axis=1).max()), float(masses[:, n - high :].sum(axis=1).max())),
-        dt=float(times[-1] - times[-2]),
+        dt=None,
         n_steps=n_steps,
         n_refused=0,
         time_error=time_error,

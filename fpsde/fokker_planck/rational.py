@@ -21,7 +21,8 @@ from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.evolution import Trace
 from fpsde.fokker_planck.exact_in_time import ROUND_OFF, seen
 from fpsde.fokker_planck.generator import Generator
-from fpsde.fokker_planck.initial import Start
+from fpsde.fokker_planck.initial import HELD, Start
+from fpsde.fokker_planck.stationary_law import reversible_logs
 from fpsde.jit import kernel
 
 LIMIT = 2.1248537104952237488e-16
@@ -52,6 +53,8 @@ RESIDUES = np.array(
 LANES = len(POLES)
 POLES_RE, POLES_IM = POLES.real.copy(), POLES.imag.copy()
 WEIGHTS_RE, WEIGHTS_IM = -2 * RESIDUES.real, -2 * RESIDUES.imag  # of 1 / (theta - x), twice the real part
+#: Mass that round-off may move in an interval: partial fractions, large against their sum, leave 3e-14 of each mode.
+UNIT = 1e-13
 #: Masses below minus this fraction of the largest are no round-off.
 NEGATIVE = 1e-15
 
@@ -61,7 +64,8 @@ def trace_by_rational_approximation(
 ) -> Trace:
     """Return the masses at ``times[1:]``, counted from ``times[0]``, on a line, each interval in two halves.
 
-    ``time_error`` is the mass by which that differs from intervals in one piece, summed over the intervals. An error of
+    ``time_error`` is the mass by which that differs from intervals in one piece, and what round-off may move, summed
+    over the intervals. An error of
     the approximation differs by as much as itself, as r(x) and r(x/2)^2 part wherever r(x) and e^x do.
 
     Raises InvalidInput on a ring, and where ``time_error`` exceeds ``ROUND_OFF`` or a mass is below minus
@@ -92,6 +96,35 @@ def deepest(found: Trace) -> float:
     return float((found.masses.min(axis=1) / largest).min())
 
 
+def trace_if_sound(
+    generator: Generator, start: Start, times: np.ndarray, fringe: tuple[int, int], tolerance: float
+) -> Trace | None:
+    """Return the trace where halving moves at most ``tolerance`` and signs and ends are as steps would have them.
+
+    None on a ring, where the approximation is not that good, and where more than ``HELD`` may have been at a cut end of
+    the grid, at whatever time.
+    """
+    if generator.periodic or not stays_off_ends(generator, start, fringe):
+        return None
+    found = carried(generator, start, times, fringe)
+    return found if (found.time_error or 0.0) <= tolerance and deepest(found) >= -NEGATIVE else None
+
+
+def stays_off_ends(generator: Generator, start: Start, fringe: tuple[int, int]) -> bool:
+    """Return whether no more than ``HELD`` of the mass ever is in the watched cells of either end.
+
+    With m_s in detailed balance, masses below c m_s stay so for all time. Of a start, what exceeds c m_s moves, at the
+    worst, to that end as a whole; c is such that the rest puts HELD/2 there.
+    """
+    logs = reversible_logs(generator)
+    stationary = np.exp(logs - logs.max())
+    at_end = max(stationary[: fringe[0]].sum(), stationary[len(logs) - fringe[1] :].sum())
+    if at_end == 0:
+        return True
+    above = np.maximum(start.masses - HELD / 2 / at_end * stationary, 0.0)
+    return float(above.sum()) <= HELD / 2
+
+
 def carried(generator: Generator, start: Start, times: np.ndarray, fringe: tuple[int, int]) -> Trace:
     """Return what :func:`trace_by_rational_approximation` returns, however large its error is."""
     rates = generator.left, generator.right, np.array(generator.exits)
@@ -102,7 +135,7 @@ def carried(generator: Generator, start: Start, times: np.ndarray, fringe: tuple
         exponential(*rates, dt, whole, lost)
         exponential(*rates, dt / 2, masses, absorbed)
         exponential(*rates, dt / 2, masses, absorbed)
-        moved += 0.5 * float(np.abs(whole - masses).sum() + np.abs(lost - absorbed).sum())
+        moved += UNIT + 0.5 * float(np.abs(whole - masses).sum() + np.abs(lost - absorbed).sum())
         rows.append(masses.copy())
         walls.append(absorbed.copy())
     return seen(np.array(rows), np.array(walls), start, times, fringe, n_steps=2 * len(rows), time_error=moved)

@@ -70,7 +70,8 @@ def evolve_refined(
 ) -> Refined:
     """Return the law at ``t_end`` on the solver's grid cut into quarters, with a bound on its error.
 
-    The runs are (h, dt), (h/2, dt/2), (h/4, dt/4); without ``dt`` the first run finds it, to ``tolerance``. With d1, d2
+    The runs are (h, dt), (h/2, dt/2), (h/4, dt/4); without ``dt`` the first run finds it, to ``tolerance``, or all are
+    exact in time. With d1, d2
     the two differences and p = log2(d1 / d2), tau = F_s max(d2, d1 / 2^p) / (2^p - 1) plus the mass at and beyond
     the ends of the grid. F_s = 1.25 where p is near 2; otherwise F_s = 3 with p no larger than 2, and d1 guards against
     a d2 that is small by accident.
@@ -86,7 +87,11 @@ def evolve_refined(
     runs = [coarse]
     for k in (2, 4):
         finer = replace(solver, grid=_cut(solver.grid, k))
-        runs.append(finer.evolve(x0, t_end=t_end, t_start=t_start, dt=coarse.dt / k))
+        runs.append(
+            finer.evolve(x0, t_end=t_end, t_start=t_start, tolerance=tolerance)
+            if coarse.dt is None
+            else finer.evolve(x0, t_end=t_end, t_start=t_start, dt=coarse.dt / k)
+        )
     faces = solver.grid.faces
     values = [run.law.cdf(faces) for run in runs]
     first, last = (float(np.abs(a - b).max()) for a, b in pairwise(values))

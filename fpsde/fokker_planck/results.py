@@ -30,18 +30,21 @@ class Evolution:
     minimum
         smallest mass that a cell ever held
     time_error
-        mass moved by the last halving of dt, about three times the error of ``laws``; None where dt was given
+        mass moved by the last halving of dt, about three times the error of ``laws``; a bound of it where no steps were
+        taken; None where dt was given
     outside
         mass of the initial law that the grid does not hold
     edge
-        largest mass that ever lay in the outermost cells at the low and high end, where they cut the domain (else 0)
+        largest mass that lay in the outermost cells at the low and high end, where they cut the domain (else 0): after
+        any step, or where no steps were taken at any of the times
     peclet
         largest |integral of mu/D| over an edge where the last law is; far above 1 the order in the cell width is 1
     cells_per_length
         cells in the shortest correlation length, |d(mu/D)/dx|^(-1/2), where the last law is (the standard deviation of
         an Ornstein-Uhlenbeck process)
     dt, n_steps, n_refused
-        last step length; steps taken; steps taken in halves because a mass would have been negative
+        last step length (None: no steps were taken); steps taken (else products or solves); steps taken in halves
+        because a mass would have been negative
     """
 
     law: CellLaw
@@ -55,7 +58,7 @@ class Evolution:
     edge: tuple[float, ...]
     peclet: float
     cells_per_length: float
-    dt: float
+    dt: float | None
     n_steps: int
     n_refused: int
     provenance: dict[str, Any]

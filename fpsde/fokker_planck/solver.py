@@ -36,7 +36,7 @@ from fpsde.fokker_planck.passage import (
 )
 from fpsde.fokker_planck.plane_solver import PlaneFokkerPlanck
 from fpsde.fokker_planck.propagator import Propagator
-from fpsde.fokker_planck.rational import trace_by_rational_approximation
+from fpsde.fokker_planck.rational import trace_by_rational_approximation, trace_if_sound
 from fpsde.fokker_planck.results import Evolution, Stationary, cells_per_length, peclet_number, provenance
 from fpsde.fokker_planck.sides import Sides, sides_of
 from fpsde.fokker_planck.spectrum import Modes, residuals, spectrum
@@ -46,6 +46,9 @@ from fpsde.fokker_planck.stopping import pieces, stop
 from fpsde.fokker_planck.thermodynamics import Thermodynamics, thermodynamics
 from fpsde.grid import Grid
 from fpsde.validation import finite, increasing, positive
+
+#: What provenance calls the method that takes no steps.
+AT_ONCE = "rational approximation of order 16"
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,10 @@ class FokkerPlanck:
 
         TR-BDF2 with a damped start: order 2 in ``dt`` and in the cell width, also where coefficients depend on time.
         With ``dt`` (which must divide every interval between times) steps are of that length; without it dt is halved
-        until that moves less than ``tolerance`` of the mass at every time (total variation; 1e-6 if not given).
+        until that moves less than ``tolerance`` of the mass at every time (total variation; 1e-6 if not given). On a
+        line with constant coefficients, and without ``dt``, no steps are taken
+        (:meth:`evolve_by_rational_approximation`) where that keeps to ``tolerance``, to signs up to round-off, and,
+        by detailed balance, to the grid at all times.
 
         Raises
         ------
@@ -118,6 +124,11 @@ class FokkerPlanck:
         """
         when = stops(t_start, t_end, times)
         start = starting_masses(x0, self.grid, self._sides)
+        if dt is None and not self.process.time_dependent:
+            wanted = positive("tolerance", TOLERANCE if tolerance is None else tolerance)
+            at_once = trace_if_sound(self.generator(when[0]), start, when, self._fringe, wanted)
+            if at_once is not None:
+                return self._evolution(at_once, start, when, AT_ONCE)
         found = trace_as_asked(lambda: self._propagator(start, when), when, dt=dt, tolerance=tolerance)
         self._refuse_at_ends(found.edge)
         return self._evolution(found, start, when, "TR-BDF2")
@@ -168,7 +179,7 @@ class FokkerPlanck:
             in the tails of the stationary law over a short time.
         """
         when = stops(t_start, t_end, times)
-        return self._at_once(trace_by_rational_approximation, "rational approximation of order 16", x0, when)
+        return self._at_once(trace_by_rational_approximation, AT_ONCE, x0, when)
 
     def stationary(self) -> Stationary:
         """Return the stationary law: products of rate ratios on a line, the cyclic formula on a ring, driven or not.
