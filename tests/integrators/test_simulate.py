@@ -101,7 +101,7 @@ def test_a_refined_step_reads_the_rows_of_its_fine_steps(sub, normals, seed):
 
 @pytest.mark.parametrize("refinement", [1, 3])
 def test_a_long_run_passes_from_segment_to_segment_without_a_seam(refinement, seed, monkeypatch):
-    """Six normals for a step of three finer ones: every other step begins within a block of the generator."""
+    """Nine normals for a step of three finer ones: most steps begin within a block of the generator."""
     arguments = dict(
         x0=0.1,
         t_end=30.0,
