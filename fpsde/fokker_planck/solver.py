@@ -45,6 +45,7 @@ from fpsde.fokker_planck.stationary_law import stationary_masses
 from fpsde.fokker_planck.stopping import pieces, stop
 from fpsde.fokker_planck.thermodynamics import Thermodynamics, thermodynamics
 from fpsde.grid import Grid
+from fpsde.processes.process import Process
 from fpsde.validation import finite, increasing, positive
 
 #: What provenance calls the method that takes no steps.
@@ -448,7 +449,8 @@ class FokkerPlanck:
 
     def _propagator(self, start: Start, when: np.ndarray) -> Propagator:
         generators, process = self._generators(when[0]), self.process
-        printed = hasattr(process, "statement") and not process.tables and self.assemble is assemble
+        # a stand-in for a process may differ from the statement that it passes on
+        printed = isinstance(process, Process) and not process.tables and self.assemble is assemble
         if process.time_dependent and printed:
             return DrivenPropagator(process, self.grid, self._sides, generators, start, self._fringe)
         return Propagator(generators, start, constant=not process.time_dependent, fringe=self._fringe)
