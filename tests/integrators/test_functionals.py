@@ -175,6 +175,7 @@ def test_first_passages_are_those_of_the_paths(bins, dtype):
     assert passages.mean == pytest.approx(arrived.mean(), rel=1e-12)
     assert passages.variance == pytest.approx(arrived.var(), rel=1e-9)
     # each bin holds the ends of whole steps
+    np.testing.assert_allclose(passages.histogram.faces[0, [0, -1]], [0.0625, 4.0625], rtol=1e-6)
     steps = np.rint(arrived / 0.125).astype(int)
     np.testing.assert_array_equal(passages.histogram.counts[0], np.bincount((steps - 1) * bins // 32, minlength=bins))
     assert passages.histogram.above[0] == passages.histogram.nan[0] == 0
