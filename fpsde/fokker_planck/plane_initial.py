@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from fpsde.density import Law
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.initial import HELD, Start, starting_masses
 from fpsde.fokker_planck.sides import Sides
@@ -25,17 +25,18 @@ def plane_start(initial: Any, grid: Grid, sides: tuple[Sides, Sides]) -> Start:
     Raises InvalidInput for anything else, and if more than ``HELD`` of the mass is off the grid.
     """
     if isinstance(initial, JointCellLaw):
+        if not all(np.array_equal(*axes) for axes in zip(initial.grid.axes, grid.axes, strict=True)):
+            raise InvalidInput("x0 is a law on the cells of another grid; give one on this grid, or start from a pair")
         return _given(initial.masses, grid)
-    if np.ndim(initial) == 2:
-        return _given(finite_array("x0", initial, ndim=2), grid)
-    if isinstance(initial, Law) or np.ndim(initial) != 1 or len(initial) != 2:
+    if isinstance(initial, np.ndarray) and initial.ndim == 2:
+        return _given(finite_array("x0", initial), grid)
+    if isinstance(initial, str) or not isinstance(initial, (Sequence, np.ndarray)) or len(initial) != 2:
         raise InvalidInput(
             f"x0={initial!r} is no start of two components; give a pair of points or laws, or an array of masses "
             f"{grid.shape}"
         )
     parts = [
-        starting_masses(part if isinstance(part, Law) else float(part), Grid((faces,)), side)
-        for part, faces, side in zip(initial, grid.axes, sides, strict=True)
+        starting_masses(part, Grid((faces,)), side) for part, faces, side in zip(initial, grid.axes, sides, strict=True)
     ]
     first, second = parts
     absorbed = np.concatenate([first.absorbed * second.total, second.absorbed * first.masses.sum()])

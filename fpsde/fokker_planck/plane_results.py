@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.interpolate import RegularGridInterpolator
 
+from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.plane_generator import PlaneGenerator
 from fpsde.fokker_planck.results import BULK, doubts_about
+from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw
 from fpsde.provenance import environment
+from fpsde.validation import finite_array
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,44 @@ class PlaneStationary:
     @property
     def doubts(self) -> tuple[str, ...]:
         return doubts_about(self.peclet, math.inf)
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneFunction:
+    """A function of the starting point, as the backward equation gives it: ``values`` (n_1, n_2) at the cell centres.
+
+    Called with arrays x and y it is linear between the centres along each axis, and constant in the outer half of an
+    outermost cell. Raises InvalidInput beyond the grid.
+    """
+
+    grid: Grid
+    values: np.ndarray
+
+    def __call__(self, x: Any, y: Any) -> np.ndarray:
+        points = np.broadcast_arrays(finite_array("x", x), finite_array("y", y))
+        middles = [0.5 * (faces[1:] + faces[:-1]) for faces in self.grid.axes]
+        for name, at, faces in zip("xy", points, self.grid.axes, strict=True):
+            if at.min() < faces[0] or at.max() > faces[-1]:
+                raise InvalidInput(
+                    f"{name} from {at.min()} to {at.max()} reaches beyond the grid [{faces[0]}, {faces[-1]}]; extend it"
+                )
+        inner = [np.clip(at, c[0], c[-1]) for at, c in zip(points, middles, strict=True)]
+        return RegularGridInterpolator(tuple(middles), self.values)(np.stack(inner, axis=-1)).reshape(points[0].shape)
+
+
+@dataclass(frozen=True)
+class PlanePassageTime:
+    """The first time at the target from ``x0``: ``mean`` (time) and ``variance`` (time^2).
+
+    ``means`` and ``second_moments`` are E T and E T^2 as functions of the starting point.
+    """
+
+    mean: float
+    variance: float
+    x0: tuple[float, float]
+    means: PlaneFunction
+    second_moments: PlaneFunction
+    provenance: dict[str, Any]
 
 
 def plane_peclet(generator: PlaneGenerator, masses: np.ndarray) -> float:

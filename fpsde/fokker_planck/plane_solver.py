@@ -19,12 +19,19 @@ from fpsde.fokker_planck.plane_exact import trace_by_sums
 from fpsde.fokker_planck.plane_generator import PlaneGenerator
 from fpsde.fokker_planck.plane_initial import plane_start
 from fpsde.fokker_planck.plane_propagator import SplitPropagator, WholePropagator
-from fpsde.fokker_planck.plane_results import PlaneEvolution, PlaneStationary, plane_peclet, plane_provenance
+from fpsde.fokker_planck.plane_results import (
+    PlaneEvolution,
+    PlaneFunction,
+    PlanePassageTime,
+    PlaneStationary,
+    plane_peclet,
+    plane_provenance,
+)
 from fpsde.fokker_planck.plane_stationary import plane_stationary, residual
 from fpsde.fokker_planck.sides import Sides
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw
-from fpsde.validation import finite
+from fpsde.validation import finite, finite_array
 
 
 class Stepping(enum.Enum):
@@ -55,6 +62,11 @@ class PlaneFokkerPlanck:
     assemble: AssemblePlane = field(default=assemble_plane, kw_only=True)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.grid, Grid) or not hasattr(self.process, "ito_drift"):
+            raise InvalidInput(
+                f"FokkerPlanck takes a Process and a Grid, not {type(self.process).__name__} and "
+                f"{type(self.grid).__name__}; Grid.uniform((low, high), (low, high), cells=(100, 80)) makes a grid"
+            )
         for name, dim in (("process", self.process.dim), ("grid", self.grid.dim)):
             if dim != 2:
                 raise InvalidInput(
@@ -148,33 +160,56 @@ class PlaneFokkerPlanck:
             provenance=plane_provenance(self.process, q, method),
         )
 
-    def passage_time(self, target: Region) -> np.ndarray:
-        """Return the mean time to reach ``target`` from each cell, ``(n_1, n_2)``; 0 on it.
+    def passage_time(self, x0: tuple[float, float], target: Region) -> PlanePassageTime:
+        """Return mean and variance of the first time at ``target``, from ``x0`` and as functions of the start.
+
+            -Q^T tau = 1,    -Q^T tau_2 = 2 tau        (0 at the target)
 
         ``target`` is a function (x, y) -> bool of arrays, or an array of bool (n_1, n_2): whole cells, so that the edge
         of the target is met to order 1 in the cell width. A wall that absorbs ends the time too.
 
-        Raises InvalidInput for a target that holds no cell or all, and where coefficients depend on time; NotConverged
-        where it cannot be reached from everywhere.
+        Raises
+        ------
+        InvalidInput
+            if coefficients depend on time; a target that holds no cell or all; a start off the grid or in the target
+        NotConverged
+            if the target cannot be reached from everywhere
         """
-        self._refuse_time_dependence("has no mean passage time from a place alone; use evolve")
-        stop = cells_in("target", target, self.grid)
-        u = stopped(self.generator(), stop, np.zeros(len(stop)), np.ones(len(stop)))
-        return u.reshape(self.grid.shape)
+        self._refuse_time_dependence("has passage times that depend on when it starts; use evolve")
+        stop, q = cells_in("target", target, self.grid), self.generator()
+        none = np.zeros(len(stop))
+        tau = stopped(q, stop, none, np.ones(len(stop)))
+        means, seconds = (self._function(u) for u in (tau, stopped(q, stop, none, 2 * tau)))
+        start = finite_array("x0", x0, ndim=1)
+        if len(start) != 2:
+            raise InvalidInput(f"x0={x0!r}; give a pair of numbers")
+        mean, second = float(means(*start)), float(seconds(*start))
+        if not mean > 0:
+            raise InvalidInput(f"x0={x0} lies in the target; give a start outside of it")
+        return PlanePassageTime(
+            mean=mean,
+            variance=second - mean**2,
+            x0=(float(start[0]), float(start[1])),
+            means=means,
+            second_moments=seconds,
+            provenance=plane_provenance(self.process, q, "backward equation"),
+        )
 
-    def committor(self, a: Region, b: Region) -> np.ndarray:
-        """Return the probability to reach ``b`` before ``a`` from each cell, ``(n_1, n_2)``: 0 on a, 1 on b.
+    def committor(self, a: Region, b: Region) -> PlaneFunction:
+        """Return the probability to reach ``b`` before ``a`` from each place: 0 on a, 1 on b.
+
+            -Q^T q = 0
 
         Regions as in :meth:`passage_time`, which must not overlap; a wall that absorbs counts as neither. Raises as it.
         """
-        self._refuse_time_dependence("has no committor of a place alone; use evolve")
+        self._refuse_time_dependence("has committors that depend on when it starts")
         first, second = cells_in("a", a, self.grid), cells_in("b", b, self.grid)
         if (first & second).any():
             raise InvalidInput(
                 f"a and b have {np.count_nonzero(first & second)} cells in common; they must not overlap"
             )
         u = stopped(self.generator(), first | second, second.astype(float), np.zeros(len(first)))
-        return u.reshape(self.grid.shape)
+        return self._function(u)
 
     @property
     def _sides(self) -> tuple[Sides, Sides]:
@@ -245,3 +280,6 @@ class PlaneFokkerPlanck:
 
     def _law(self, masses: np.ndarray) -> JointCellLaw:
         return JointCellLaw(self.grid, masses.reshape(self.grid.shape))
+
+    def _function(self, u: np.ndarray) -> PlaneFunction:
+        return PlaneFunction(self.grid, u.reshape(self.grid.shape))

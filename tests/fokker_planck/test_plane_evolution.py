@@ -376,6 +376,8 @@ def test_bad_arguments_are_refused_with_their_numbers():
         (1.0, r"x0=1\.0 is no start of two components"),
         ((1.0, 2.0, 3.0), r"is no start of two components; give a pair of points or laws, or an array of masses \(20"),
         (Normal(0, 1), r"is no start of two components"),
+        (([1.0, 2.0], 0.0), r"x0=\[1\.0, 2\.0\] is not a number"),
+        (FokkerPlanck(ou, Grid.uniform((-7, 7), (-6, 6), cells=(20, 24))).stationary().law, r"cells of another grid"),
         ((9.0, 0.0), r"the initial point 9\.0 lies outside of the grid"),
         (flat[:, :-1], r"x0 has shape \(20, 23\), the grid \(20, 24\)"),
         (flat * 2, r"the masses x0 sum to 2; they must sum to 1 within 1e-06"),
@@ -384,6 +386,8 @@ def test_bad_arguments_are_refused_with_their_numbers():
     ):
         with pytest.raises(InvalidInput, match=message):
             solver.evolve(x0, t_end=1.0, dt=0.1)
+    with pytest.raises(InvalidInput, match=r"takes a Process and a Grid, not Process and str"):
+        FokkerPlanck(ou, "grid")
     with pytest.raises(InvalidInput, match=r"the grid has 1 dimension\(s\), where two are needed"):
         FokkerPlanck(ou, Grid.uniform((-6, 6), cells=20))
     with pytest.raises(

@@ -142,17 +142,19 @@ def brownian(drift=(0.0, 0.0), domain=LINE):
 
 def test_the_mean_time_out_of_a_disc_and_out_of_a_strip():
     grid = Grid.uniform((-1.2, 1.2), (-1.2, 1.2), cells=121)
-    time = FokkerPlanck(brownian(), grid).passage_time(lambda x, y: x**2 + y**2 >= 1)
+    found = FokkerPlanck(brownian(), grid).passage_time((0.0, 0.0), lambda x, y: x**2 + y**2 >= 1)
     x, y = centres(grid)
     exact = np.maximum(1 - x**2 - y**2, 0) / 2  # (R^2 - r^2)/(4 D), D = 1/2
-    assert np.abs(time.ravel() - exact).max() < 0.03 and time.min() == 0
-    assert time[60, 60] == pytest.approx(0.5, abs=0.03)
+    assert np.abs(found.means.values.ravel() - exact).max() < 0.03 and found.means.values.min() == 0
+    assert found.mean == pytest.approx(0.5, abs=0.03)
+    assert found.variance == pytest.approx(1 / 8, abs=0.01)  # E T^2 = 3/8: nabla^2 u/2 = -2 (1 - r^2)/2
     strip = Interval.between(-1.2, 1.2, Wall.ABSORBING), Interval.between(-1.2, 1.2, Wall.REFLECTING)
     inside = FokkerPlanck(brownian(domain=strip), grid)
-    half = inside.passage_time(lambda x, y: x > 1.2 - 0.02)  # the wall at -1.2 ends the time too
-    at = x.reshape(grid.shape)[:, 0]
-    expected = (at + 1.2) * (at[-1] - at)
-    np.testing.assert_allclose(half[:, 30], expected, atol=2e-4)
+    out = inside.passage_time((0.3, 0.4), lambda x, y: x > 1.2 - 0.02)  # the wall at -1.2 ends the time too
+    at, end = x.reshape(grid.shape)[:, 0], x.max()
+    np.testing.assert_allclose(out.means.values[:, 30], (at + 1.2) * (end - at), atol=2e-4)
+    assert out.mean == pytest.approx(1.5 * (end - 0.3), abs=4e-4)  # linear between centres: h^2/4 |u''| at most
+    assert out.mean == pytest.approx(float(out.means(0.3, -1.0)), rel=1e-12)
 
 
 def test_a_committor_is_linear_where_there_is_no_drift_and_exponential_where_there_is():
@@ -160,13 +162,17 @@ def test_a_committor_is_linear_where_there_is_no_drift_and_exponential_where_the
     x = centres(grid)[0].reshape(grid.shape)
     left, right = (lambda x, y: x < 0.02), (lambda x, y: x > 0.98)
     walls = Interval.between(0, 1, Wall.REFLECTING)
-    s = (x - x[0, 0]) / (x[-1, 0] - x[0, 0])
-    still = FokkerPlanck(brownian(domain=walls), grid).committor(left, right)
-    np.testing.assert_allclose(still, s, atol=1e-12)
-    driven = FokkerPlanck(brownian((1.5, 0.4), walls), grid).committor(left, right)
     length = x[-1, 0] - x[0, 0]
-    np.testing.assert_allclose(driven, np.expm1(-3 * s * length) / np.expm1(-3 * length), atol=1e-12)  # exact at nodes
-    np.testing.assert_allclose(FokkerPlanck(brownian((1.5, 0.4), walls), grid).committor(right, left), 1 - driven)
+    s = (x - x[0, 0]) / length
+    still = FokkerPlanck(brownian(domain=walls), grid).committor(left, right)
+    np.testing.assert_allclose(still.values, s, atol=1e-12)
+    np.testing.assert_allclose(still(np.array([0.4, 0.999]), 0.123), [(0.4 - x[0, 0]) / length, 1.0], rtol=1e-12)
+    driven = FokkerPlanck(brownian((1.5, 0.4), walls), grid).committor(left, right)
+    np.testing.assert_allclose(driven.values, np.expm1(-3 * s * length) / np.expm1(-3 * length), atol=1e-12)
+    back = FokkerPlanck(brownian((1.5, 0.4), walls), grid).committor(right, left)
+    np.testing.assert_allclose(back.values, 1 - driven.values, atol=1e-12)
+    with pytest.raises(InvalidInput, match=r"y from 1\.2 to 1\.2 reaches beyond the grid \[0\.0, 1\.0\]"):
+        still(0.5, 1.2)
 
 
 def test_what_has_no_stationary_law_or_target_is_refused_with_numbers():
@@ -179,7 +185,13 @@ def test_what_has_no_stationary_law_or_target_is_refused_with_numbers():
         (np.ones((10, 10), dtype=bool), r"target has dtype bool and shape \(10, 10\)"),
     ):
         with pytest.raises(InvalidInput, match=message):
-            solver.passage_time(target)
+            solver.passage_time((0.0, 0.0), target)
+    for x0, message in (
+        ((0.5, 0.0), r"x0=\(0\.5, 0\.0\) lies in the target"),
+        ((0.0, 3.0), r"y from 3\.0 to 3\.0 reaches"),
+    ):
+        with pytest.raises(InvalidInput, match=message):
+            solver.passage_time(x0, lambda x, y: x > 0.2)
     with pytest.raises(InvalidInput, match=r"a and b have 24 cells in common; they must not overlap"):
         solver.committor(lambda x, y: x < 0, lambda x, y: x > -0.4)
     with pytest.raises(InvalidInput, match=r"walk is absorbed at a wall and leaves no stationary law"):
@@ -189,8 +201,8 @@ def test_what_has_no_stationary_law_or_target_is_refused_with_numbers():
     ):
         FokkerPlanck(brownian(), grid).stationary()
     swinging = replace(brownian(), drift=lambda x, t: (np.sin(t), -x[1]))
-    for ask in (lambda s: s.stationary(), lambda s: s.passage_time(lambda x, y: x > 0)):
-        with pytest.raises(InvalidInput, match=r"walk depends on time and has no"):
+    for ask in (lambda s: s.stationary(), lambda s: s.passage_time((-0.5, 0.0), lambda x, y: x > 0)):
+        with pytest.raises(InvalidInput, match=r"walk depends on time and has (no|passage times)"):
             ask(FokkerPlanck(swinging, grid))
 
 
@@ -198,7 +210,7 @@ def test_parts_that_do_not_communicate_are_refused():
     parted = Process(lambda x: (0.0 * x[0], -x[1]), lambda x: (0.0 * x[0], 1.0), dim=2, name="parted")
     solver = FokkerPlanck(parted, Grid.uniform((-1, 1), (-4, 4), cells=(4, 30)))
     with pytest.raises(NotConverged, match=r"the target cannot be reached from some cells"):
-        solver.passage_time(lambda x, y: x > 0.5)
+        solver.passage_time((0.0, 0.0), lambda x, y: x > 0.5)
 
 
 def test_a_law_on_a_torus_with_a_drift_round_it_has_the_current_of_the_drift():
