@@ -5,7 +5,7 @@ from fpsde.fokker_planck.natural_scale import scale_speed
 from fpsde.fokker_planck.path_integral import PathIntegral, evolve_by_path_integral
 from fpsde.fokker_planck.plane_assembly import assemble_plane
 from fpsde.fokker_planck.plane_generator import PlaneGenerator
-from fpsde.fokker_planck.plane_results import PlaneEvolution, PlaneStationary
+from fpsde.fokker_planck.plane_results import PlaneEvolution, PlaneFunction, PlanePassageTime, PlaneStationary
 from fpsde.fokker_planck.plane_solver import PlaneFokkerPlanck, Stepping
 from fpsde.fokker_planck.refinement import Estimate, Refined, estimate_refined, evolve_refined
 from fpsde.fokker_planck.results import Evolution, Stationary
@@ -19,7 +19,9 @@ __all__ = [
     "PathIntegral",
     "PlaneEvolution",
     "PlaneFokkerPlanck",
+    "PlaneFunction",
     "PlaneGenerator",
+    "PlanePassageTime",
     "PlaneStationary",
     "Refined",
     "Stationary",

@@ -28,7 +28,7 @@ from fpsde.fokker_planck.stepper import Stepper
 from fpsde.fokker_planck.tridiagonal import GAMMA, STAGE, WEIGHT
 
 #: Factors that are kept, of as many lengths of a step (and axes).
-KEPT = 12
+KEPT = 6
 
 
 def factors(matrix: sparse.csc_array) -> SuperLU:
