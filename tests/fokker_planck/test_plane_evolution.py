@@ -394,6 +394,13 @@ def test_bad_arguments_are_refused_with_their_numbers():
         InvalidInput, match=r"along axis 0 does not hold rotating_ou: \S+ of the mass lay in the outermo"
     ):
         FokkerPlanck(ou, Grid.uniform((-3, 3), (-6, 6), cells=20)).evolve((0.0, 0.0), t_end=1.0, dt=0.1)
+    for box, side in (
+        (((-6, 3), (-6, 6)), "axis 0 .*high"),
+        (((-6, 6), (-3, 6)), "axis 1 .*low"),
+        (((-6, 6), (-6, 3)), "axis 1 .*high"),
+    ):
+        with pytest.raises(InvalidInput, match=side):
+            FokkerPlanck(ou, Grid.uniform(*box, cells=20)).evolve((0.0, 0.0), t_end=1.0, dt=0.1)
     correlated = FokkerPlanck(linear_system(A, np.linalg.cholesky(2 * D)), Grid.uniform(*BOX, cells=20))
     with pytest.raises(InvalidInput, match=r"noise of linear_system is correlated: mass moves along diagonals"):
         correlated.evolve((0.0, 0.0), t_end=1.0, dt=0.1, stepping=Stepping.SPLIT)
@@ -412,6 +419,19 @@ def test_a_step_that_no_halving_makes_positive_is_refused():
     solver = FokkerPlanck(rotating_ou(), Grid.uniform((-6, 6), (-6, 6), cells=10), assemble=broken)
     with pytest.raises(UnstableStep, match=r"leaves a cell with the mass nan after 0 halvings"):
         solver.evolve((Normal(0, 1), Normal(0, 1)), t_end=1.0, dt=0.1, stepping=Stepping.SPLIT)
+
+
+def test_a_start_at_walls_and_beyond_the_grid_is_the_product_of_its_parts():
+    grid = Grid.uniform((0, 2), (0, 2), cells=20)
+    walls = Interval(0.0, np.inf, Wall.ABSORBING, Wall.NONE)
+    process = Process(lambda x: (0 * x[0], 0 * x[0]), lambda x: (1.0, 1.0), dim=2, domain=(walls, walls))
+    parts = (0.02, Normal(1.0, 0.204))  # beside the wall; all but 9.5e-7 within the grid
+    found = plane_start(parts, grid, FokkerPlanck(process, grid)._sides)
+    held = Normal(1.0, 0.204).cell_masses(grid.axes[1]).sum()
+    assert 5e-7 < 1 - held < 1e-6 and 0.01 < found.absorbed[0] < 0.99
+    assert found.total == pytest.approx(held, abs=1e-15) and found.outside == pytest.approx(1 - held, abs=1e-15)
+    swapped = plane_start(parts[::-1], grid, FokkerPlanck(process, grid)._sides)
+    np.testing.assert_allclose(swapped.absorbed[[2, 3, 0, 1]], found.absorbed, rtol=1e-12, atol=1e-15)
 
 
 def test_a_law_of_two_components_has_marginals_and_moments():

@@ -91,10 +91,10 @@ def graded(cells, stretch=1.5):
 @pytest.mark.parametrize("first", WALLS)
 @pytest.mark.parametrize("second", ["reflecting", "ring", "mixed"])
 def test_components_that_do_not_meet_have_the_sum_of_their_generators(stand_in, first, second):
-    a = stand_in(lambda x, t: 0.5 + 3 * np.sin(K * x), lambda x, t: 1 + 0.3 * np.cos(K * x), WALLS[first])
+    a = stand_in(lambda x, t: 0.5 + x + 3 * np.sin(K * x), lambda x, t: 1 + 0.3 * np.cos(K * x), WALLS[first])
     b = stand_in(lambda x, t: np.cos(K * x), lambda x, t: 0.4 + 0.1 * np.sin(K * x), WALLS[second])
     both = Process(
-        drift=lambda x: (0.5 + 3 * np.sin(K * x[0]), np.cos(K * x[1])),
+        drift=lambda x: (0.5 + x[0] + 3 * np.sin(K * x[0]), np.cos(K * x[1])),  # x jumps at the seam of a ring
         sigma=lambda x: (np.sqrt(2 + 0.6 * np.cos(K * x[0])), np.sqrt(0.8 + 0.2 * np.sin(K * x[1]))),
         dim=2,
         domain=(WALLS[first], WALLS[second]),
@@ -161,6 +161,20 @@ def test_klein_kramers_keeps_its_gibbs_law_exactly_and_plain_upwinding_does_not(
         plain = assemble_plane(replace(process, energy=None), grid)
         assert np.abs(plain.apply(law)).sum() > 1e-3 * (plain.out_rates @ law)
     np.testing.assert_allclose(plain.matrix.sum(axis=0), 0, atol=1e-12 * plain.max_rate)
+
+
+def test_noise_that_depends_on_the_velocity_keeps_its_gibbs_law_exactly():
+    process = Process(  # D(v) = 0.4 + 0.2 sin v, drift of v: D' - D v/T - U', with U = x^2/2
+        drift=lambda x, p: (x[1], 0.2 * np.cos(x[1]) - (0.4 + 0.2 * np.sin(x[1])) * x[1] / p.temperature - x[0]),
+        sigma=lambda x: (0.0 * x[0], np.sqrt(0.8 + 0.4 * np.sin(x[1]))),
+        dim=2,
+        params={"temperature": 0.5},
+        energy=lambda x, t, p: (x[0] ** 2 + x[1] ** 2) / 2,
+    )
+    grid = Grid.uniform((-4, 4), (-4, 4), cells=40)
+    law = np.exp(-(centres(grid) ** 2).sum(axis=0))
+    q = assemble_plane(process, grid)
+    assert np.abs(q.apply(law)).sum() < 1e-14 * (q.out_rates @ law)
 
 
 def test_klein_kramers_on_a_ring_keeps_its_gibbs_law_across_the_seam():
