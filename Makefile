@@ -6,10 +6,10 @@ PEERS := torch==2.13.0 torchsde==0.2.6 jax==0.10.2 diffrax==0.7.2 sdeint==0.3.0
 FIGURES := $(filter-out figures/_%,$(wildcard figures/*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help install verify test test-all test-peers lint figures benchmark clean
+.PHONY: help install verify test test-all test-peers lint figures benchmark benchmark-fokker-planck clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-23s %s\n", $$1, $$2}' Makefile
 
 install: .venv/installed ## install fpsde and its tools into .venv (PYTHON=python3.12 chooses the interpreter)
 
@@ -34,6 +34,9 @@ figures: install ## draw every picture of figures/ again
 
 benchmark: install ## particle-steps per second, beside the peers that are installed (pip install -e '.[peers]')
 	$(BIN)/python benchmarks/particles.py
+
+benchmark-fokker-planck: install ## time to an error, beside SciPy and the solvers installed (pip install -e '.[solvers]')
+	$(BIN)/python benchmarks/fokker_planck.py
 
 clean: ## remove what the targets made, .venv and .venv-peers excepted
 	rm -rf out build dist fpsde.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -127,12 +127,13 @@ class FokkerPlanck:
         start = starting_masses(x0, self.grid, self._sides)
         if dt is None and not self.process.time_dependent:
             wanted = positive("tolerance", TOLERANCE if tolerance is None else tolerance)
-            at_once = trace_if_sound(self.generator(when[0]), start, when, self._fringe, wanted)
+            q = self.generator(when[0])
+            at_once = trace_if_sound(q, start, when, self._fringe, wanted)
             if at_once is not None:
-                return self._evolution(at_once, start, when, AT_ONCE)
+                return self._evolution(at_once, start, when, AT_ONCE, q)
         found = trace_as_asked(lambda: self._propagator(start, when), when, dt=dt, tolerance=tolerance)
         self._refuse_at_ends(found.edge)
-        return self._evolution(found, start, when, "TR-BDF2")
+        return self._evolution(found, start, when, "TR-BDF2", self.generator(when[-1]))
 
     def evolve_by_modes(self, x0: float | Law, *, t_end: float, t_start: float = 0.0, times: Any = None) -> Evolution:
         """Return what :meth:`evolve` returns, exact in time, from all modes of a line (absorbing walls included).
@@ -443,9 +444,10 @@ class FokkerPlanck:
     def _at_once(self, method: Callable[..., Trace], name: str, x0: float | Law, when: np.ndarray) -> Evolution:
         self._refuse_time_dependence("is not carried exactly in time; use evolve")
         start = starting_masses(x0, self.grid, self._sides)
-        found = method(self.generator(when[0]), start, when, self._fringe)
+        q = self.generator(when[0])
+        found = method(q, start, when, self._fringe)
         self._refuse_at_ends(found.edge)
-        return self._evolution(found, start, when, name)
+        return self._evolution(found, start, when, name, q)
 
     def _propagator(self, start: Start, when: np.ndarray) -> Propagator:
         generators, process = self._generators(when[0]), self.process
@@ -464,11 +466,10 @@ class FokkerPlanck:
                     f"in the {cells} outermost cell(s) at its {end} end, where at most {HELD:g} may; extend the grid"
                 )
 
-    def _evolution(self, found: Trace, start: Start, when: np.ndarray, method: str) -> Evolution:
+    def _evolution(self, found: Trace, start: Start, when: np.ndarray, method: str, q: Generator) -> Evolution:
         absorbed = found.absorbed * self._sides.absorbing  # what leaves through a wall of another kind is lost
         totals = found.masses.sum(axis=1) + absorbed.sum(axis=1)
         laws = tuple(self._law(m, a) for m, a in zip(found.masses, absorbed, strict=True))
-        q = self.generator(when[-1])
         return Evolution(
             law=laws[-1],
             laws=laws,

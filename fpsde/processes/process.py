@@ -197,7 +197,7 @@ class Process:
         """The number m of driving Brownian motions."""
         return self.statement.sigma.shape[1]
 
-    @property
+    @cached_property
     def time_dependent(self) -> bool:
         """Whether drift or sigma depend on time, directly or through a table."""
         s = self.statement
