@@ -114,15 +114,18 @@ def stays_off_ends(generator: Generator, start: Start, fringe: tuple[int, int]) 
     """Return whether no more than ``HELD`` of the mass ever is in the watched cells of either end.
 
     With m_s in detailed balance, masses below c m_s stay so for all time. Of a start, what exceeds c m_s moves, at the
-    worst, to that end as a whole; c is such that the rest puts HELD/2 there.
+    worst, to that end as a whole; c is such that the rest puts HELD/2 there. False where a rate has underflowed to zero
+    and nothing can be said.
     """
+    if not any(fringe):
+        return True
+    if not np.all(np.minimum(generator.lower, generator.upper) > 0):
+        return False
     logs = reversible_logs(generator)
     stationary = np.exp(logs - logs.max())
     at_end = max(stationary[: fringe[0]].sum(), stationary[len(logs) - fringe[1] :].sum())
-    if at_end == 0:
-        return True
-    above = np.maximum(start.masses - HELD / 2 / at_end * stationary, 0.0)
-    return float(above.sum()) <= HELD / 2
+    above = np.maximum(at_end * start.masses - HELD / 2 * stationary, 0.0)
+    return float(above.sum()) <= HELD / 2 * at_end
 
 
 def carried(generator: Generator, start: Start, times: np.ndarray, fringe: tuple[int, int]) -> Trace:

@@ -129,5 +129,8 @@ def test_mass_that_visits_a_cut_end_between_the_times_is_refused_as_in_steps(sta
     assert not stays_off_ends(q, start, solver._fringe)
     with pytest.raises(InvalidInput, match=r"does not hold stand-in: \S+ of the mass lay"):
         solver.evolve(7.7, t_end=2.0)
+    steep = FokkerPlanck(stand_in(lambda x, t: -1e4 * x, lambda x, t: 1.0), solver.grid)
+    assert min(steep.generator().lower) == 0 and not stays_off_ends(steep.generator(), start, steep._fringe)
+    assert steep.evolve(0.0, t_end=1.0).law.mass == pytest.approx(1, abs=1e-12)
     inside = starting_masses(0.0, solver.grid, solver._sides)
     assert stays_off_ends(q, inside, solver._fringe)
