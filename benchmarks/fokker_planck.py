@@ -126,6 +126,9 @@ def search(name: str, method: peers.Method, steps: tuple[int, ...], p: Problem, 
             start = time.perf_counter()
             masses = run()
             seconds = time.perf_counter() - start
+            if seconds < AT_LEAST:
+                (timing,) = harness.measure([Contestant(name, run)], rounds=5)
+                seconds = min(timing.seconds)
             error = p.error(masses)
             if np.isfinite(error):
                 found.append(Found(name, run, cells, n, error, seconds))
