@@ -74,7 +74,7 @@ def gaussian(p: Problem, faces: np.ndarray) -> np.ndarray:
     return np.diff(special.ndtr((faces - p.centre * decay) / std))
 
 
-def sinc_expansion(p: Problem, faces: np.ndarray, points: int = 400) -> np.ndarray:
+def sinc_expansion(p: Problem, faces: np.ndarray, points: int = 300) -> np.ndarray:
     """Return the cell masses by eigenfunctions of the symmetrised operator in a sinc basis, which no solver here uses.
 
     H = -D d2 + (U'^2 / kT - 2 U'') / 4 on p / sqrt(stationary law), D = kT; cells by four Gauss points. U'' is taken

@@ -32,7 +32,7 @@ def test_the_expansion_that_serves_as_reference_gives_the_closed_form_where_ther
     faces = ou.faces(100)
     expanded = peers.sinc_expansion(ou, faces)  # zero at the ends of the box, which costs e^(-7^2 / 2) = 2e-11
     np.testing.assert_allclose(expanded, peers.gaussian(ou, faces), rtol=0, atol=1e-11)
-    coarse, fine = (peers.sinc_expansion(well, well.faces(50), points) for points in (300, 400))
+    coarse, fine = (peers.sinc_expansion(well, well.faces(50), points) for points in (240, 300))
     assert np.abs(coarse - fine).sum() < 1e-9 and fine.sum() == pytest.approx(1, abs=1e-9)
     assert 0.02 < fine[25:].sum() < 0.48  # neither where it began nor at equilibrium
 
