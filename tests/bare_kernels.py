@@ -47,7 +47,7 @@ def one_step(
     run = compiled("step", step_source(step, dtype, normals)).step
     w = np.array(np.broadcast_to(state, (len(step.state), LANES)), dtype=dtype).ravel()
     run(
-        w, np.ascontiguousarray(z, dtype=normals.value), constant_rows(step, process, np.asarray(times, dtype=float))[s]
+        w, np.ascontiguousarray(z, dtype=normals.value), constant_rows(process, np.asarray(times, dtype=float))[s]
     )
     return w.reshape(-1, LANES)
 
@@ -77,7 +77,7 @@ def all_steps(
         x.shape[1],
         first,
         first_step,
-        constant_rows(step, process, np.asarray(times, dtype=float)),
+        constant_rows(process, np.asarray(times, dtype=float)),
         np.uint32(seed & 0xFFFFFFFF),
         np.uint32(seed >> 32),
         weights,

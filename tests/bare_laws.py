@@ -29,7 +29,7 @@ def run_text(step, row, state, z):
 def affine_form(scheme, process, dt, *, t=0.0) -> AffineForm:
     """Return the affine map of the traced step from t to t + dt; AssertionError where the step is no affine map."""
     step = traced_step(scheme, process)
-    row = constant_rows(step, process, np.array([t, t + dt]))[0]
+    row = constant_rows(process, np.array([t, t + dt]))[0]
     rows, r = len(step.state), len(step.normals)
     points = np.concatenate([np.zeros((1, rows + r)), np.eye(rows + r)]).T
     out = run_text(step, row, points[:rows], points[rows:])

@@ -205,7 +205,7 @@ class Chain:
     def _refuse_memory(self) -> None:
         """AssertionError unless positions alone are a chain: what a step keeps follows from where it ends."""
         d, dt = self.step.dim, 0.1
-        (constants,) = constant_rows(self.step, self.process, np.array([0.0, dt]))
+        (constants,) = constant_rows(self.process, np.array([0.0, dt]))
         z = np.repeat(self.z[:, :1], self.x.shape[1], axis=1)
         state = self._state(self.x, 0.0)
         after = self.advance(state, z, constants)
@@ -220,7 +220,7 @@ class Chain:
     def matrix(self, t: float, dt: float, *, seen: bool = False) -> np.ndarray:
         """Return P with (P u)_j = E u(x') from node j; ``seen``: of what observers see after the step instead of x'."""
         d, n, m = self.step.dim, self.x.shape[1], len(self.w)
-        (constants,) = constant_rows(self.step, self.process, np.array([t, t + dt]))
+        (constants,) = constant_rows(self.process, np.array([t, t + dt]))
         first = self.step.observed if seen else 0
         P = np.zeros((n, n))
         for part in np.array_split(np.arange(n), -(-n * m // 10**5)):

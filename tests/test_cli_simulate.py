@@ -465,9 +465,14 @@ def whole(tmp_path_factory):
 def stopped_after_a_shard(folder, how):
     """Start the long run in a process of its own, stop it once a shard is finished; return (exit code, stderr)."""
     command = [sys.executable, "-m", "fpsde", "simulate", *LONG, "--threads", "1", "--checkpoint", str(folder)]
-    process = subprocess.Popen(
-        [*command, "--json", str(folder) + ".json"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+    # a test run in the background may ignore Ctrl-C, and a process that it starts would too
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [*command, "--json", str(folder) + ".json"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     end = time.monotonic() + 60
     while not list(folder.glob("shard-*.json")):
         assert time.monotonic() < end and process.poll() is None

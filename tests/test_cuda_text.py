@@ -113,7 +113,7 @@ def both(name, library, dtype, normals, seed):
     step = traced_step(scheme, process)
     state = np.zeros((len(step.state), PARTICLES), dtype)
     state[: len(x)] = x
-    constants = np.ascontiguousarray(constant_rows(step, process, times))
+    constants = np.ascontiguousarray(constant_rows(process, times))
     getattr(library, f"run_{identifier(name)}")(
         pointer(state),
         pointer(constants),

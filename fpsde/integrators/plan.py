@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class Constants:
         process = SimpleNamespace(
             name=self.name, tables=self.tables, intervals=self.intervals, parameter_values=lambda: self.parameters
         )
-        return constant_rows(cast(Any, None), process, self.times, first=first, last=last)
+        return constant_rows(process, self.times, first=first, last=last)
 
 
 @dataclass(frozen=True, eq=False)

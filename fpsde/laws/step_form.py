@@ -49,7 +49,7 @@ class StepForm:
 
     def rows(self, times: np.ndarray) -> np.ndarray:
         """Return the constants of each step ``(n_steps, n_reads)``; equal steps get equal rows."""
-        rows = constant_rows(self.step, self.process, times)
+        rows = constant_rows(self.process, times)
         dt = np.diff(times)
         rounding = 8 * np.finfo(float).eps * np.max(np.abs(times))
         if np.ptp(dt) <= rounding:

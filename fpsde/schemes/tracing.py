@@ -99,9 +99,7 @@ def traced_step(scheme: Any, process: Any, tracked: Sequence[Tracked] = ()) -> T
     )
 
 
-def constant_rows(
-    step: TracedStep, process: Any, times: np.ndarray, *, first: int = 0, last: int | None = None
-) -> np.ndarray:
+def constant_rows(process: Any, times: np.ndarray, *, first: int = 0, last: int | None = None) -> np.ndarray:
     """Return what each of the steps ``first`` .. ``last`` reads besides state and noise: ``(steps, n_constants)``."""
     for name, values in process.tables.items():
         if len(values) != len(times) - 1:

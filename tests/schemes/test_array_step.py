@@ -85,7 +85,7 @@ def text_under_numpy(step, process, state, z):
     """Return the state after the step by the text of the kernel, run by NumPy."""
     values = dict(zip((s.name for s in step.state), state, strict=True))
     values |= dict(zip((s.name for s in step.normals), z, strict=True))
-    row = constant_rows(step, process, np.array([T, T + DT]))[0]
+    row = constant_rows(process, np.array([T, T + DT]))[0]
     values |= dict(zip((s.name for s in step.constants), row.tolist(), strict=True))
     with np.errstate(all="ignore"):
         exec("\n".join(body_lines(step)), dict(NUMPY_NAMES), values)
@@ -145,7 +145,7 @@ def test_at_walls_too_and_by_the_compiled_kernel(walls, scheme, seed):
     agree(found, text_under_numpy(step, process, state, z))
     kernel = compiled("step", step_source(step, "float64", Normals.FLOAT64)).step
     w = state.ravel().copy()
-    kernel(w, z, constant_rows(step, process, np.array([T, T + DT]))[0])
+    kernel(w, z, constant_rows(process, np.array([T, T + DT]))[0])
     # a uniform or a position may differ in its last bit, and stand on the other side of an edge
     agree(found, w.reshape(state.shape), most_ties=1)
     free = ArrayStep(scheme, Process(drift=process.drift, sigma=process.sigma, dim=2), TRACKED)

@@ -36,7 +36,7 @@ def moved(seed):
         rng = np.random.default_rng(seed)
         x, z = rng.normal(size=(4, LANES)), rng.normal(size=(4, LANES))
         step = traced_step(scheme, FOUR)
-        found = run_text(step, constant_rows(step, FOUR, TIMES)[0], np.array([*x, np.zeros(LANES)]), z)
+        found = run_text(step, constant_rows(FOUR, TIMES)[0], np.array([*x, np.zeros(LANES)]), z)
         assert not found[-1].any()
         return x, np.sqrt(DT) * z, found[:4]
 

@@ -62,7 +62,7 @@ def rule_of(scheme, process, dt=DT):
     log_uniform = -(uniform[0] ** 2 + uniform[1] ** 2) / 2
     assert isinstance(condition, sp.StrictLessThan) and sp.expand(condition.lhs - log_uniform) == 0
     assert not condition.rhs.free_symbols & set(uniform)
-    row = constant_rows(step, process, np.array([0.0, dt]))[0]
+    row = constant_rows(process, np.array([0.0, dt]))[0]
     function = numpy_function([step.state[0], z, *step.constants], [proposal, condition.rhs])
 
     def rule(x, z):
@@ -156,7 +156,7 @@ def test_the_step_is_the_formula_with_a_preconditioner(seed):
 def test_a_proposal_without_an_energy_is_rejected():
     """From far out the proposal of a superlinear drift overflows; the particle stays where it was."""
     step = traced_step(mala, tilted_well())
-    row = constant_rows(step, tilted_well(), np.array([0.0, DT]))[0]
+    row = constant_rows(tilted_well(), np.array([0.0, DT]))[0]
     with np.errstate(all="ignore"):
         found = run_text(step, row, np.array([[1e80, 0.5], [0.0, 0.0]]), np.array([[0.1, 0.1], [0.3, 3.0], [0.2, 3.0]]))
     assert found[0, 0] == 1e80 and found[1, 0] == 0 and found[1, 1] == 1

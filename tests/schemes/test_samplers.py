@@ -68,7 +68,7 @@ def stationary_bias(scheme, h):
     """
     process = Process(drift=lambda x: x - x**3, sigma=lambda x: np.sqrt(2.0))
     step = traced_step(scheme, process)
-    row = constant_rows(step, process, np.array([0.0, h]))[0]
+    row = constant_rows(process, np.array([0.0, h]))[0]
     n, edge = 140, 4.6
     theta = (np.arange(n) + 0.5) * np.pi / n
     nodes, weights = edge * np.cos(theta), (-1.0) ** np.arange(n) * np.sin(theta)

@@ -92,7 +92,7 @@ def by_kernel(scheme, process, state, z):
 
 def by_text(scheme, process, state, z):
     step = traced_step(scheme, process)
-    return run_text(step, constant_rows(step, process, np.array(TIMES))[0], state, z)
+    return run_text(step, constant_rows(process, np.array(TIMES))[0], state, z)
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,7 @@ def test_the_expanded_step_is_the_staged_one(name, seed):
     scheme, process, formula = CASES[name]
     step = traced_step(scheme, process)
     (e,) = step.expanded
-    row = dict(zip(step.constants, constant_rows(step, process, TIMES)[1], strict=True))
+    row = dict(zip(step.constants, constant_rows(process, TIMES)[1], strict=True))
     assert e.free_symbols <= {*step.state, *step.normals, *step.constants}
     found = float(e.xreplace({**row, step.state[0]: 0.3, step.normals[0]: -1.2}).evalf())
     assert found == pytest.approx(float(formula(np.array([0.3]), TIMES[1], TIMES[2] - TIMES[1], -1.2, 1)[0]), rel=1e-13)
@@ -228,7 +228,7 @@ def test_a_table_must_have_one_entry_for_each_step():
     with pytest.raises(
         InvalidInput, match=r"table 'beta' of process has 3 entries, the run 4 steps; they must be equal"
     ):
-        constant_rows(traced_step(euler_maruyama, NOISING), NOISING, np.arange(5.0))
+        constant_rows(NOISING, np.arange(5.0))
 
 
 def test_schemes_are_found_by_name():
