@@ -19,15 +19,25 @@ def _step(model: Any, x: Any, t: Any, dt: Any, noise: Any) -> Any:
     second = model.drift(x + first + kick, t + dt) * dt
     moved = x + 0.5 * (first + second)
     for k in channels:
-        up, down = (model.channel(k, x + first + s * sqrt_dt, t + dt) for s in (sigma[k], -sigma[k]))
-        moved = moved + 0.25 * (up + down + 2.0 * sigma[k]) * dw[k]
-        moved = moved + 0.25 * (up - down) * (dw[k] * dw[k] - dt) / sqrt_dt
+        moved = moved + with_itself(model, k, sigma[k], x + first, t, dt, dw[k])
     for (j, k), product in double_integrals(dw, noise.two_point, sqrt_dt, pairs=model.met_pairs()).items():
         # where channel k does not meet channel j the two terms vanish
         if model.meets(j, k):
-            up, down = (model.channel(k, x + s * sqrt_dt, t) for s in (sigma[j], -sigma[j]))
-            moved = moved + 0.25 * (up + down - 2.0 * sigma[k]) * dw[k] + 0.5 * (up - down) * product / sqrt_dt
+            moved = moved + with_others(model, k, sigma[k], x, sigma[j] * sqrt_dt, t, dw[k], product / sqrt_dt)
     return moved
+
+
+def with_itself(model: Any, k: int, sigma: Any, place: Any, t: Any, dt: Any, dw: Any) -> Any:
+    """Return sigma_k dW_k with its own second-order terms, from sigma_k at t + dt and place +- sigma_k sqrt(dt)."""
+    sqrt_dt = np.sqrt(dt)
+    up, down = (model.channel(k, place + s * sqrt_dt, t + dt) for s in (sigma, -sigma))
+    return 0.25 * (up + down + 2.0 * sigma) * dw + 0.25 * (up - down) * (dw * dw - dt) / sqrt_dt
+
+
+def with_others(model: Any, k: int, sigma: Any, x: Any, shift: Any, t: Any, dw: Any, weight: Any) -> Any:
+    """Return the terms of channel k with others, from sigma_k at x +- shift; ``weight`` is that of their difference."""
+    up, down = (model.channel(k, x + s, t) for s in (shift, -shift))
+    return 0.25 * (up + down - 2.0 * sigma) * dw + 0.5 * (up - down) * weight
 
 
 def double_integrals(

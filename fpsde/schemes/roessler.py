@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fpsde.schemes.inputs import THREE_POINT, TWO_POINT, Per
-from fpsde.schemes.platen import double_integrals
+from fpsde.schemes.platen import double_integrals, with_itself, with_others
 from fpsde.schemes.scheme import Orders, Scheme
 
 
@@ -25,15 +25,12 @@ def _step(model: Any, x: Any, t: Any, dt: Any, noise: Any) -> Any:
     third = model.drift(x - 1.0 / 3.0 * first + second, t + 2.0 / 3.0 * dt) * dt
     moved = x + 0.25 * first + 0.5 * second + 0.25 * third
     for k in channels:
-        up, down = (model.channel(k, x + first + s * sqrt_dt, t + dt) for s in (sigma[k], -sigma[k]))
-        moved = moved + 0.25 * (2.0 * sigma[k] + up + down) * dw[k]
-        moved = moved + 0.25 * (up - down) * (dw[k] * dw[k] - dt) / sqrt_dt
+        moved = moved + with_itself(model, k, sigma[k], x + first, t, dt, dw[k])
         # where channel k meets no other channel its last two terms vanish
         met = [j for j in channels if j != k and model.meets(j, k)]
         if met:
             shift = sum(sigma[j] * integrals[j, k] for j in met) / sqrt_dt
-            up, down = (model.channel(k, x + s, t) for s in (shift, -shift))
-            moved = moved + 0.25 * (up + down - 2.0 * sigma[k]) * dw[k] + 0.5 * (up - down) * sqrt_dt
+            moved = moved + with_others(model, k, sigma[k], x, shift, t, dw[k], sqrt_dt)
     return moved
 
 
