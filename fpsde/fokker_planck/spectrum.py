@@ -83,11 +83,6 @@ class Modes:
         worst = int(np.argmax(self.peclet))
         return (*found, *(f"mode {worst + 1}: {doubt}" for doubt in doubts_about(float(self.peclet[worst]), np.inf)))
 
-    @property
-    def timescales(self) -> np.ndarray:
-        """1/Re lambda_k ``(count,)``."""
-        return 1 / self.eigenvalues.real
-
     def relaxation(self, f: Callable[[np.ndarray], np.ndarray], x0: float | Law, *, times: Any) -> np.ndarray:
         """Return E f(X_t) at ``times`` (n_times,) from a point or a law ``x0``, by these modes alone.
 
