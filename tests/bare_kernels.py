@@ -46,9 +46,7 @@ def one_step(
     step = traced_step(scheme, process)
     run = compiled("step", step_source(step, dtype, normals)).step
     w = np.array(np.broadcast_to(state, (len(step.state), LANES)), dtype=dtype).ravel()
-    run(
-        w, np.ascontiguousarray(z, dtype=normals.value), constant_rows(process, np.asarray(times, dtype=float))[s]
-    )
+    run(w, np.ascontiguousarray(z, dtype=normals.value), constant_rows(process, np.asarray(times, dtype=float))[s])
     return w.reshape(-1, LANES)
 
 

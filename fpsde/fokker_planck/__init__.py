@@ -3,10 +3,10 @@
 from fpsde.fokker_planck.generator import Generator, assemble
 from fpsde.fokker_planck.natural_scale import scale_speed
 from fpsde.fokker_planck.path_integral import PathIntegral, evolve_by_path_integral
-from fpsde.fokker_planck.plane_assembly import assemble_plane
-from fpsde.fokker_planck.plane_generator import PlaneGenerator
-from fpsde.fokker_planck.plane_results import PlaneEvolution, PlaneFunction, PlanePassageTime, PlaneStationary
-from fpsde.fokker_planck.plane_solver import PlaneFokkerPlanck, Stepping
+from fpsde.fokker_planck.plane.assembly import assemble_plane
+from fpsde.fokker_planck.plane.generator import PlaneGenerator
+from fpsde.fokker_planck.plane.results import PlaneEvolution, PlaneFunction, PlanePassageTime, PlaneStationary
+from fpsde.fokker_planck.plane.solver import PlaneFokkerPlanck, Stepping
 from fpsde.fokker_planck.refinement import Estimate, Refined, estimate_refined, evolve_refined
 from fpsde.fokker_planck.results import Evolution, Stationary
 from fpsde.fokker_planck.solver import FokkerPlanck

@@ -34,7 +34,7 @@ from fpsde.fokker_planck.passage import (
     refuse_other_walls,
     time_at_cut_ends,
 )
-from fpsde.fokker_planck.plane_solver import PlaneFokkerPlanck
+from fpsde.fokker_planck.plane.solver import PlaneFokkerPlanck
 from fpsde.fokker_planck.propagator import Propagator
 from fpsde.fokker_planck.rational import trace_by_rational_approximation, trace_if_sound
 from fpsde.fokker_planck.results import Evolution, Stationary, cells_per_length, peclet_number, provenance

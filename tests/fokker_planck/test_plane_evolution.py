@@ -17,8 +17,9 @@ from fpsde import checks
 from fpsde.density import Normal
 from fpsde.domain import LINE, Interval, Wall
 from fpsde.errors import InvalidInput, UnstableStep
-from fpsde.fokker_planck import FokkerPlanck, PlaneFokkerPlanck, Stepping, assemble_plane, plane_assembly
-from fpsde.fokker_planck.plane_initial import plane_start
+from fpsde.fokker_planck import FokkerPlanck, PlaneFokkerPlanck, Stepping, assemble_plane
+from fpsde.fokker_planck.plane import assembly
+from fpsde.fokker_planck.plane.initial import plane_start
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw
 from fpsde.processes import CATALOGUE, linear_system, rotating_ou, underdamped
@@ -199,7 +200,7 @@ def test_zero_total_flux_reflects_correlated_noise_along_the_conormal_at_order_t
 
 
 def test_a_wall_without_jumps_along_it_is_flagged_as_first_order(monkeypatch):
-    monkeypatch.setattr(plane_assembly, "_along_walls", lambda read, d, vectors, weights, axis: 0 * weights[0])
+    monkeypatch.setattr(assembly, "_along_walls", lambda read, d, vectors, weights, axis: 0 * weights[0])
     errors, observed = wall_orders()
     assert np.all(observed[3] < 1) and abs(errors[3, -1]) > 4e-3, (errors, observed)
 

@@ -11,9 +11,9 @@ from scipy import sparse
 from fpsde.domain import LINE, Interval, Wall
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck import assemble
-from fpsde.fokker_planck.lattice import offsets_and_weights
-from fpsde.fokker_planck.plane_assembly import assemble_plane
-from fpsde.fokker_planck.plane_generator import centres, volumes
+from fpsde.fokker_planck.plane.assembly import assemble_plane
+from fpsde.fokker_planck.plane.generator import centres, volumes
+from fpsde.fokker_planck.plane.lattice import offsets_and_weights
 from fpsde.grid import Grid
 from fpsde.processes import linear_system, rotating_ou, underdamped
 from fpsde.processes.process import KINETIC, Process

@@ -14,8 +14,8 @@ from fpsde import checks
 from fpsde.domain import LINE, Interval, Wall
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.fokker_planck import FokkerPlanck, assemble_plane
-from fpsde.fokker_planck.plane_generator import centres
-from fpsde.fokker_planck.stream import stream_of
+from fpsde.fokker_planck.plane.generator import centres
+from fpsde.fokker_planck.plane.stream import stream_of
 from fpsde.grid import Grid
 from fpsde.processes import CATALOGUE, linear_system, rotating_ou, underdamped
 from fpsde.processes.process import Process

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.interpolate import RegularGridInterpolator
 
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck.plane_generator import PlaneGenerator
+from fpsde.fokker_planck.plane.generator import PlaneGenerator
 from fpsde.fokker_planck.results import BULK, doubts_about
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw

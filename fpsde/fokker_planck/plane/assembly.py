@@ -23,10 +23,10 @@ import numpy as np
 from fpsde.domain import Wall
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.generator import bernoulli
-from fpsde.fokker_planck.lattice import offsets_and_weights
-from fpsde.fokker_planck.plane_coefficients import Coefficients, plane_sides
-from fpsde.fokker_planck.plane_generator import Edges, PlaneGenerator, centres, neighbours
-from fpsde.fokker_planck.stream import stream_of
+from fpsde.fokker_planck.plane.coefficients import Coefficients, plane_sides
+from fpsde.fokker_planck.plane.generator import Edges, PlaneGenerator, centres, neighbours
+from fpsde.fokker_planck.plane.lattice import offsets_and_weights
+from fpsde.fokker_planck.plane.stream import stream_of
 from fpsde.grid import Grid
 from fpsde.validation import finite
 

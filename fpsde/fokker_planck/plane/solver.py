@@ -12,14 +12,14 @@ import numpy as np
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.evolution import Trace, stops, trace_as_asked
 from fpsde.fokker_planck.initial import HELD, Start
-from fpsde.fokker_planck.plane_assembly import AssemblePlane, assemble_plane
-from fpsde.fokker_planck.plane_backward import Region, cells_in, stopped
-from fpsde.fokker_planck.plane_coefficients import plane_sides
-from fpsde.fokker_planck.plane_exact import trace_by_sums
-from fpsde.fokker_planck.plane_generator import PlaneGenerator
-from fpsde.fokker_planck.plane_initial import plane_start
-from fpsde.fokker_planck.plane_propagator import SplitPropagator, WholePropagator
-from fpsde.fokker_planck.plane_results import (
+from fpsde.fokker_planck.plane.assembly import AssemblePlane, assemble_plane
+from fpsde.fokker_planck.plane.backward import Region, cells_in, stopped
+from fpsde.fokker_planck.plane.coefficients import plane_sides
+from fpsde.fokker_planck.plane.exact import trace_by_sums
+from fpsde.fokker_planck.plane.generator import PlaneGenerator
+from fpsde.fokker_planck.plane.initial import plane_start
+from fpsde.fokker_planck.plane.propagator import SplitPropagator, WholePropagator
+from fpsde.fokker_planck.plane.results import (
     PlaneEvolution,
     PlaneFunction,
     PlanePassageTime,
@@ -27,7 +27,7 @@ from fpsde.fokker_planck.plane_results import (
     plane_peclet,
     plane_provenance,
 )
-from fpsde.fokker_planck.plane_stationary import plane_stationary, residual
+from fpsde.fokker_planck.plane.stationary import plane_stationary, residual
 from fpsde.fokker_planck.sides import Sides
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw

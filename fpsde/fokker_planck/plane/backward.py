@@ -14,8 +14,8 @@ import numpy as np
 from scipy import sparse
 
 from fpsde.errors import InvalidInput, NotConverged
-from fpsde.fokker_planck.plane_generator import PlaneGenerator, centres
-from fpsde.fokker_planck.plane_propagator import factors
+from fpsde.fokker_planck.plane.generator import PlaneGenerator, centres
+from fpsde.fokker_planck.plane.propagator import factors
 from fpsde.grid import Grid
 
 #: A set of cells: a function (x, y) -> bool of arrays of their centres, or an array (n_1, n_2) of bool.

@@ -12,7 +12,7 @@ from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.evolution import Trace
 from fpsde.fokker_planck.exact_in_time import JUMPS, NEGLIGIBLE
 from fpsde.fokker_planck.initial import Start
-from fpsde.fokker_planck.plane_generator import PlaneGenerator
+from fpsde.fokker_planck.plane.generator import PlaneGenerator
 
 #: A run of more products than this is refused: some minutes on ten thousand cells.
 MOST_PRODUCTS = 2e6

@@ -22,8 +22,8 @@ from scipy import sparse
 from scipy.sparse.linalg import SuperLU, splu
 
 from fpsde.fokker_planck.initial import Start
-from fpsde.fokker_planck.lines import backward_euler_lines, factorise_lines, tr_bdf2_lines
-from fpsde.fokker_planck.plane_generator import PlaneGenerator
+from fpsde.fokker_planck.plane.generator import PlaneGenerator
+from fpsde.fokker_planck.plane.lines import backward_euler_lines, factorise_lines, tr_bdf2_lines
 from fpsde.fokker_planck.stepper import Stepper
 from fpsde.fokker_planck.tridiagonal import GAMMA, STAGE, WEIGHT
 

@@ -21,7 +21,7 @@ import numpy as np
 import sympy as sp
 
 from fpsde.fokker_planck.generator import bernoulli
-from fpsde.fokker_planck.plane_generator import Edges, centres, neighbours, volumes
+from fpsde.fokker_planck.plane.generator import Edges, centres, neighbours, volumes
 from fpsde.fokker_planck.sides import Sides
 from fpsde.functions import PARAMETER
 from fpsde.grid import Grid

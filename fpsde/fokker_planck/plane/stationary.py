@@ -13,8 +13,8 @@ from scipy import sparse
 from scipy.sparse.csgraph import breadth_first_order
 
 from fpsde.errors import NotConverged
-from fpsde.fokker_planck.plane_generator import PlaneGenerator, volumes
-from fpsde.fokker_planck.plane_propagator import factors
+from fpsde.fokker_planck.plane.generator import PlaneGenerator, volumes
+from fpsde.fokker_planck.plane.propagator import factors
 
 #: tau max|Q_ii|: a mode may be this much slower than the fastest cell, and round-off leaves the matrix ten digits.
 HUGE = 1e10
