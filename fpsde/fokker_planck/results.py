@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from fpsde.density import CellLaw
 from fpsde.fokker_planck.generator import Generator
+from fpsde.joint_law import JointCellLaw
 from fpsde.provenance import environment
 
 #: The Peclet number is read where at least this fraction of the mass lies on either side.
@@ -64,6 +66,11 @@ class Evolution:
     provenance: dict[str, Any]
 
     @property
+    def negative_mass(self) -> float:
+        """The largest sum, over the times, of what masses are below zero: L1 errors are no smaller."""
+        return negative_mass(self.laws)
+
+    @property
     def doubts(self) -> tuple[str, ...]:
         """What is wrong with the grid, in words and numbers; empty where nothing is."""
         return doubts_about(self.peclet, self.cells_per_length)
@@ -92,6 +99,11 @@ class Stationary:
     @property
     def doubts(self) -> tuple[str, ...]:
         return doubts_about(self.peclet, self.cells_per_length)
+
+
+def negative_mass(laws: Sequence[CellLaw] | Sequence[JointCellLaw]) -> float:
+    """Return the largest sum, over the laws, of the parts of masses below zero, as a positive number."""
+    return max(float(-np.minimum(law.masses, 0.0).sum()) for law in laws) + 0.0
 
 
 def peclet_number(generator: Generator, masses: np.ndarray) -> float:

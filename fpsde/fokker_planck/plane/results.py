@@ -11,7 +11,7 @@ from scipy.interpolate import RegularGridInterpolator
 
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
-from fpsde.fokker_planck.results import BULK, doubts_about
+from fpsde.fokker_planck.results import BULK, doubts_about, negative_mass
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw
 from fpsde.provenance import environment
@@ -57,6 +57,11 @@ class PlaneEvolution:
     n_steps: int
     n_refused: int
     provenance: dict[str, Any]
+
+    @property
+    def negative_mass(self) -> float:
+        """The largest sum, over the times, of what masses are below zero: L1 errors are no smaller."""
+        return negative_mass(self.laws)
 
     @property
     def doubts(self) -> tuple[str, ...]:
