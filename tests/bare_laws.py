@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from exact_moments import plain_step
 from scipy import linalg
 
-from fpsde.schemes.tracing import constant_rows, traced_step
+from fpsde.printing import NUMPY_NAMES
+from fpsde.schemes.kernel import body_lines
+from fpsde.schemes.tracing import TracedStep, constant_rows, traced_step
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,21 @@ class AffineForm:
     c: np.ndarray
     N: np.ndarray
     seen: slice  #: the rows of the state that observers see
+
+
+def plain_step(step: TracedStep) -> Callable[..., np.ndarray]:
+    """Return (state (rows, n), normals (r, n), constants) -> new state: the text of the kernels, run by NumPy."""
+    names = [s.name for s in (*step.state, *step.normals, *step.constants)]
+    outputs = [f"next{i}" for i in range(len(step.outputs))]
+    text = [f"def advance({', '.join(names)}):", *body_lines(step), f"return ({', '.join(outputs)},)"]
+    namespace = dict(NUMPY_NAMES)
+    exec("\n    ".join(text), namespace)
+
+    def advance(state: np.ndarray, normals: np.ndarray, constants: np.ndarray) -> np.ndarray:
+        found = namespace["advance"](*state, *normals, *constants)
+        return np.stack([np.broadcast_to(np.asarray(v, dtype=float), state.shape[1:]) for v in found])
+
+    return advance
 
 
 def run_text(step, row, state, z):

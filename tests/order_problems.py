@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 from coupled_paths import StrongProblem
-from exact_moments import Axis, gaussian_line, line, ring
 
+from fpsde.laws.axes import Axis, gaussian_line, polynomial_line, ring
 from fpsde.processes.process import STRATONOVICH, Process
 from fpsde.schemes import SCHEMES, drift_implicit, sgld
-from fpsde.symbolic import components
+from fpsde.symbolic import Components, components
 
 #: The schemes whose weak orders and biases are measured: with one of each factory that has a parameter.
 MEASURED = {**SCHEMES, "drift_implicit_0.75": drift_implicit(0.75), "sgld": sgld(lambda x: 0.6)}
@@ -98,7 +98,7 @@ def _second(x: Any, y: Any) -> Any:
 
 
 def _linear(process: Process) -> WeakProblem:
-    return WeakProblem(process, (line(), line()), (1.0, 0.5), _second)
+    return WeakProblem(process, (polynomial_line(2), polynomial_line(2)), (1.0, 0.5), _second)
 
 
 # --- underdamped: a force of period 2 pi, and a harmonic one
@@ -158,7 +158,7 @@ WEAK: dict[str, WeakProblem] = {
         gaussian_line(15, 0.8),
         lambda x, v: np.cos(x) + 0.4 * v * np.sin(x) + 0.3 * v**2,
     ),
-    "oscillator": _underdamped(lambda x: -1.2 * x, line(), line(), _second),
+    "oscillator": _underdamped(lambda x: -1.2 * x, polynomial_line(2), polynomial_line(2), _second),
     "variance preserving": WeakProblem(
         Process(
             drift=lambda x, t: -0.5 * (1 + t) * x,
@@ -166,7 +166,7 @@ WEAK: dict[str, WeakProblem] = {
             rate=lambda t: 1 + t,
             sample=_variance_preserving_sample,
         ),
-        (line(),),
+        (polynomial_line(2),),
         (1.2,),
         lambda x: x**2 + x,
     ),
@@ -247,7 +247,7 @@ def altered(scheme: Any, change: Callable[[Any], Any]) -> Any:
     def changed(value: Any) -> Any:
         if isinstance(value, tuple):
             return tuple(changed(part) for part in value)
-        return components([changed(v) for v in value]) if isinstance(value, np.ndarray) else change(value)
+        return components([changed(v) for v in value]) if isinstance(value, Components) else change(value)
 
     def step(model: Any, x: Any, t: Any, dt: Any, noise: Any, *aux: Any) -> Any:
         return scheme.step(model, x, t, dt, SimpleNamespace(**{k: changed(v) for k, v in vars(noise).items()}), *aux)

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 from bare_laws import stationary_covariance
-from exact_moments import Axis, Chain, line, segment
 from order_problems import MEASURED, WEAK, altered
 from scipy.special import ive
 
 from fpsde import checks
 from fpsde.checks import Verdict
+from fpsde.laws.axes import Axis, polynomial_line, segment, values_at
+from fpsde.laws.backward_chain import BackwardChain
 from fpsde.processes import process_named
 from fpsde.processes.process import Process
 from fpsde.schemes.inputs import DW
@@ -40,8 +41,11 @@ class Settled:
     nodes: int | None = None
 
     def biases(self, scheme: Any, steps: Sequence[float]) -> np.ndarray:
-        chain = Chain(scheme, self.process, self.axes, nodes=self.nodes)
-        return np.array([chain.stationary(self.observable, dt) for dt in steps]) - self.exact
+        chain, u = (
+            BackwardChain(scheme, self.process, self.axes, nodes=self.nodes),
+            values_at(self.axes, self.observable),
+        )
+        return np.array([chain.stationary(dt) @ u for dt in steps]) - self.exact
 
 
 def gibbs(energy: Callable[..., Any], u: Callable[..., Any], low: float, high: float) -> float:
@@ -232,7 +236,7 @@ def test_claims_hold_with_a_current_and_with_noise_on_velocities_alone(name: str
 
 def _harmonic(rate: float) -> Settled:
     process = Process(drift=lambda x, p: -p.rate * x, sigma=lambda x: np.sqrt(2.0), params={"rate": rate})
-    return Settled(process, (line(),), lambda x: x**2, 1 / rate, ())
+    return Settled(process, (polynomial_line(2),), lambda x: x**2, 1 / rate, ())
 
 
 #: k <x^2>/kT on a harmonic well, with a = h k
@@ -273,10 +277,10 @@ def test_the_variance_in_a_harmonic_well_is_the_closed_form(name: str, a: float,
 @pytest.mark.parametrize("h", [0.3, 1.2])
 def test_both_variances_of_an_oscillator_are_the_closed_forms(name: str, h: float, table: Callable) -> None:
     oscillator = WEAK["oscillator"]
-    chain = Chain(MEASURED[name], oscillator.process, oscillator.axes)
+    chain = BackwardChain(MEASURED[name], oscillator.process, oscillator.axes)
     exact = (_TEMPERATURE / _PUSH, _TEMPERATURE / _MASS)
     expected = UNDERDAMPED_HARMONIC[name](h**2 * _PUSH / _MASS / 4)
     for k, u in enumerate((lambda x, v: x**2, lambda x, v: v**2)):
-        found = chain.stationary(u, h) / exact[k]
+        found = chain.stationary(h) @ values_at(oscillator.axes, u) / exact[k]
         table(HARMONIC, (name, f"h = {h:g}", ("x^2", "v^2")[k], f"{found:.12f}", f"{expected[k]:.12f}"))
         assert found == pytest.approx(expected[k], abs=1e-12)

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from exact_moments import Chain, exact_expectation
 from order_problems import MEASURED, WEAK, altered
 
 from fpsde import checks
 from fpsde.checks import OrderResult, Verdict
+from fpsde.laws.backward_chain import BackwardChain
+from fpsde.laws.backward_equation import process_expectation
 
 ADDITIVE = ("circle, additive", "torus, additive", "pendulum", "oscillator", "variance preserving")
 DIAGONAL = ("circle, multiplicative", "circle, Stratonovich", "torus, diagonal")
@@ -60,13 +61,13 @@ HEADING = ("weak order", "problem", "claimed", "measured", "between", "and", "er
 @functools.cache
 def exact(problem: str) -> float:
     p = WEAK[problem]
-    return exact_expectation(p.process, p.axes, p.observable, p.x0, t_end=p.t_end)
+    return process_expectation(p.process, p.axes, p.observable, p.x0, t_end=p.t_end)
 
 
 def errors(scheme: Any, problem: str) -> np.ndarray:
     """Return E u(X_h) - E u(X) at the end, for the step sizes of the problem from coarse to fine."""
     p = WEAK[problem]
-    chain = Chain(scheme, p.process, p.axes)
+    chain = BackwardChain(scheme, p.process, p.axes)
     found = [chain.expectation(p.observable, p.x0, t_end=p.t_end, n_steps=n) for n in p.steps]
     return np.array(found) - exact(problem)
 

@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from exact_moments import Chain, exact_expectation, gaussian_line, line, ring, segment
 from order_problems import WEAK
 
+from fpsde.errors import InvalidInput
+from fpsde.laws.axes import gaussian_line, polynomial_line, ring, segment
+from fpsde.laws.backward_chain import BackwardChain
+from fpsde.laws.backward_equation import process_expectation
 from fpsde.processes.process import Process
 from fpsde.schemes import SCHEMES
 from fpsde.schemes.advance import Advance
@@ -30,19 +33,19 @@ GROWTH = {
 @pytest.mark.parametrize("name", GROWTH)
 @pytest.mark.parametrize("power", [1, 2])
 def test_a_chain_on_geometric_brownian_motion_has_the_moments_of_its_factors(name: str, power: int) -> None:
-    chain = Chain(SCHEMES[name], GEOMETRIC, (line(),))
+    chain = BackwardChain(SCHEMES[name], GEOMETRIC, (polynomial_line(2),))
     found = chain.expectation(lambda x: x**power, (1.3,), t_end=H * STEPS, n_steps=STEPS)
     assert found == pytest.approx(1.3**power * GROWTH[name][power - 1] ** STEPS, rel=1e-12)
 
 
 def test_the_process_has_its_moments() -> None:
     t = H * STEPS
-    second = exact_expectation(GEOMETRIC, (line(),), lambda x: x**2, (1.3,), t_end=t)
+    second = process_expectation(GEOMETRIC, (polynomial_line(2),), lambda x: x**2, (1.3,), t_end=t)
     assert second == pytest.approx(1.3**2 * np.exp((2 * MU + SIGMA**2) * t), rel=1e-12)
     moving = WEAK["variance preserving"]
     a = np.exp(-0.5 * (1 + 0.5))  # exp(-int_0^1 (1 + t) dt/2)
     exact = (1.2 * a) ** 2 + 1 - a**2 + 1.2 * a
-    assert exact_expectation(moving.process, moving.axes, moving.observable, (1.2,), t_end=1.0) == pytest.approx(
+    assert process_expectation(moving.process, moving.axes, moving.observable, (1.2,), t_end=1.0) == pytest.approx(
         exact, rel=1e-12
     )
 
@@ -52,10 +55,10 @@ def test_a_turn_of_the_circle_at_constant_speed_is_exact() -> None:
     process = Process(drift=lambda x: 0.8, sigma=lambda x: 0.6)
     exact = np.exp(-2 * 0.36) * np.cos(2 * (0.3 + 0.8))
     axes = (ring(7),)
-    found = Chain(SCHEMES["euler_maruyama"], process, axes).expectation(
+    found = BackwardChain(SCHEMES["euler_maruyama"], process, axes).expectation(
         lambda x: np.cos(2 * x), (0.3,), t_end=1.0, n_steps=3
     )
-    assert (found, exact_expectation(process, axes, lambda x: np.cos(2 * x), (0.3,), t_end=1.0)) == pytest.approx(
+    assert (found, process_expectation(process, axes, lambda x: np.cos(2 * x), (0.3,), t_end=1.0)) == pytest.approx(
         (exact, exact), abs=1e-13
     )
 
@@ -78,8 +81,8 @@ def test_more_nodes_change_nothing_that_an_order_sees(name: str) -> None:
     finer = tuple(gaussian_line(17, 0.8) if len(a.nodes) == 15 else ring(len(a.nodes) + 4) for a in problem.axes)
     found = []
     for p, nodes in ((problem, None), (replace(problem, axes=finer), 64)):
-        chain = Chain(scheme, p.process, p.axes, nodes=nodes)
-        exact = exact_expectation(p.process, p.axes, p.observable, p.x0, t_end=p.t_end)
+        chain = BackwardChain(scheme, p.process, p.axes, nodes=nodes)
+        exact = process_expectation(p.process, p.axes, p.observable, p.x0, t_end=p.t_end)
         found.append(chain.expectation(p.observable, p.x0, t_end=p.t_end, n_steps=8) - exact)
     assert found[0] == pytest.approx(found[1], rel=1e-3)
 
@@ -92,5 +95,5 @@ def test_a_scheme_with_a_memory_is_no_chain_of_positions(start: Any) -> None:
         return Advance(x + (1.5 * drift - 0.5 * aux["before"]) * dt + noise.dw, aux={"before": drift})
 
     scheme = replace(SCHEMES["euler_maruyama"], step=step, auxiliary=("before",), start=start)
-    with pytest.raises(AssertionError, match="remembers more than positions"):
-        Chain(scheme, GEOMETRIC, (line(),))
+    with pytest.raises(InvalidInput, match="remembers more than positions"):
+        BackwardChain(scheme, GEOMETRIC, (polynomial_line(2),))
