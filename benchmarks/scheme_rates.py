@@ -14,8 +14,9 @@ from harness import Contest, Contestant, Goal, Sense, Timing
 
 from fpsde.generated import CACHE_VARIABLE
 from fpsde.integrators import simulate
-from fpsde.integrators.compiled import compiled, step_source
+from fpsde.integrators.compiled import step_source
 from fpsde.noise import Normals
+from fpsde.numba_text import compiled
 from fpsde.processes import (
     Process,
     double_well,

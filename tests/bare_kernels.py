@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from fpsde.integrators.compiled import compiled, fill_source, step_source
+from fpsde.integrators.compiled import fill_source, step_source
 from fpsde.integrators.looks import Looks
 from fpsde.integrators.loop import LANES, driver
 from fpsde.noise import Normals
+from fpsde.numba_text import compiled
 from fpsde.schemes.tracing import constant_rows, traced_step
 
 

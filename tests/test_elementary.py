@@ -9,7 +9,7 @@ import pytest
 
 from fpsde import elementary
 from fpsde.errors import InvalidInput
-from fpsde.integrators.compiled import _decorated, _header, compiled
+from fpsde.numba_text import compiled, decorated, header
 
 ONE = [
     "exp_",
@@ -68,7 +68,7 @@ def module(dtype, names=(*ONE, *TWO), change=("", "")):
     assert change[0] in library
     text = elementary.used("".join(f"{name}(" for name in names), library.replace(*change))
     loops = [(_LOOP_1 if name in ONE else _LOOP_2).format(dtype=dtype, name=name) for name in names]
-    return compiled("elementary_test", _header(dtype) + _decorated(text) + "".join(loops))
+    return compiled("elementary_test", header(dtype) + decorated(text) + "".join(loops))
 
 
 def applied(name, *x, dtype, change=("", "")):

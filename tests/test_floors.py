@@ -21,7 +21,8 @@ PACKAGE = Path(fpsde.__file__).parent
 
 #: A new top-level module or folder gets its floor here.
 FLOORS = {
-    0: "errors validation arrays noise functions symbolic printing jit elementary generated provenance writing",
+    0: "errors validation arrays noise functions symbolic printing jit primitives elementary generated numba_text "
+    "provenance writing",
     1: "grid domain noise_class density joint_law smoothed ensemble",
     2: "processes schemes",
     3: "integrators laws fokker_planck checks",
@@ -34,8 +35,8 @@ FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms.spl
 #: What only some rooms may use: everything that compiles goes through `jit`, everything on a GPU through `arrays`.
 RESERVED = {
     "cupy": {"arrays"},
-    "numba": {"jit", "integrators", "fokker_planck"},
-    "llvmlite": {"jit", "integrators", "fokker_planck"},  # numba's own, in the version that it asks for
+    "numba": {"jit", "primitives", "numba_text", "integrators", "fokker_planck"},
+    "llvmlite": {"jit", "primitives", "integrators", "fokker_planck"},  # numba's own, in the version that it asks for
     "fpsde.jit": {"jit", "integrators", "fokker_planck"},
     "pytest": {"pytest_plugin"},
 }

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from fpsde.integrators.compiled import compiled
 from fpsde.integrators.loop import LANES, coarsening, look, mark_exploded
 from fpsde.integrators.machine import Machine, Record
 from fpsde.noise import Normals
+from fpsde.numba_text import compiled
 from fpsde.schemes.array_step import ArrayStep
 
 

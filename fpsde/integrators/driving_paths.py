@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from fpsde.errors import InvalidInput
-from fpsde.integrators.compiled import compiled, fill_source
+from fpsde.integrators.compiled import fill_source
 from fpsde.integrators.loop import LANES, coarsening
 from fpsde.integrators.memory import MEMORY_SHARE, gib, machine_memory
 from fpsde.noise import Normals
+from fpsde.numba_text import compiled
 from fpsde.schemes.inputs import DW
 from fpsde.validation import finite_array, integer, positive, seed64
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from fpsde.integrators.compiled import compiled
 from fpsde.integrators.loop import LANES, driver
 from fpsde.noise import Normals
+from fpsde.numba_text import compiled
 
 
 @dataclass(frozen=True, eq=False)

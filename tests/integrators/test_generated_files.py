@@ -13,13 +13,13 @@ import pytest
 from bare_processes import ou
 from numba import types
 
+from fpsde import numba_text as module
 from fpsde.errors import BackendUnavailable
 from fpsde.generated import cache_directory
-from fpsde.integrators import compiled as module
 from fpsde.integrators import simulate
-from fpsde.integrators.compiled import compiled
 from fpsde.integrators.loop import coarsening
 from fpsde.noise import Normals
+from fpsde.numba_text import compiled
 from fpsde.processes.process import Process
 from fpsde.schemes import euler_maruyama
 

@@ -9,8 +9,9 @@ from bare_processes import between, ou, two_dimensional
 
 from fpsde.domain import LINE, Interval, Wall
 from fpsde.errors import InvalidInput, Unsuited
-from fpsde.integrators.compiled import compiled, step_source
+from fpsde.integrators.compiled import step_source
 from fpsde.noise import Normals
+from fpsde.numba_text import compiled
 from fpsde.printing import NUMPY_NAMES
 from fpsde.processes.process import Process
 from fpsde.schemes import SCHEMES, ddpm_step, euler_maruyama, heun, leimkuhler_matthews, milstein, splitting
