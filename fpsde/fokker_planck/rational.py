@@ -9,8 +9,9 @@ of partial fractions cancels to about 3e-14. It is accurate where the spectrum l
 line there is detailed balance, and it lies on it. (A driven ring has complex eigenvalues.) An interval is carried in
 two halves: what one factor leaves of the fast modes, a_0 = 2e-16 of a point start, is taken away by the other.
 
-The eight systems are eliminated side by side, one in each lane. As in ``tridiagonal.py`` each pivot is rebuilt from the
-known column sum, theta_j, and the open rates: the mass, and cells of very different rates, keep their digits.
+The eight systems are eliminated side by side, one in each lane (``lanes.py``). As in ``tridiagonal.py`` each pivot is
+rebuilt from the known column sum, theta_j, and the open rates: the mass, and cells of very different rates, keep their
+digits.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from fpsde.fokker_planck.evolution import Trace
 from fpsde.fokker_planck.exact_in_time import ROUND_OFF, seen
 from fpsde.fokker_planck.generator import Generator
 from fpsde.fokker_planck.initial import HELD, Start
+from fpsde.fokker_planck.lanes import LANES, load, real_sum, split, store
 from fpsde.fokker_planck.stationary_law import reversible_logs
 from fpsde.jit import kernel
 
@@ -50,9 +52,10 @@ RESIDUES = np.array(
         4.1023136835410021273e-2 - 1.5743466173455468191e-1j,
     ]
 )
-LANES = len(POLES)
 POLES_RE, POLES_IM = POLES.real.copy(), POLES.imag.copy()
-WEIGHTS_RE, WEIGHTS_IM = -2 * RESIDUES.real, -2 * RESIDUES.imag  # of 1 / (theta - x), twice the real part
+WEIGHTS_RE, WEIGHTS_IM = -2 * RESIDUES.real, -2 * RESIDUES.imag
+THETA = split(POLES)
+WEIGHT, AT_WALL = split(-2 * RESIDUES), split(-2 * RESIDUES / POLES)  # of 1 / (theta - x), twice the real part
 #: Mass that round-off may move in an interval: partial fractions, large against their sum, leave 3e-14 of each mode.
 UNIT = 1e-13
 #: Masses below minus this fraction of the largest are no round-off.
@@ -65,8 +68,8 @@ def trace_by_rational_approximation(
     """Return the masses at ``times[1:]``, counted from ``times[0]``, on a line, each interval in two halves.
 
     ``time_error`` is the mass by which that differs from intervals in one piece, and what round-off may move, summed
-    over the intervals. An error of
-    the approximation differs by as much as itself, as r(x) and r(x/2)^2 part wherever r(x) and e^x do.
+    over the intervals. An error of the approximation differs by as much as itself, as r(x) and r(x/2)^2 part wherever
+    r(x) and e^x do.
 
     Raises InvalidInput on a ring, and where ``time_error`` exceeds ``ROUND_OFF`` or a mass is below minus
     ``NEGATIVE`` of the largest of cells and walls: the start then lies so deep in a tail that drift alone carries it,
@@ -130,75 +133,60 @@ def stays_off_ends(generator: Generator, start: Start, fringe: tuple[int, int]) 
 
 def carried(generator: Generator, start: Start, times: np.ndarray, fringe: tuple[int, int]) -> Trace:
     """Return what :func:`trace_by_rational_approximation` returns, however large its error is."""
-    rates = generator.left, generator.right, np.array(generator.exits)
+    rates = generator.open_rates
     masses, absorbed = start.masses.copy(), start.absorbed.copy()
     rows, walls, moved = [], [], 0.0
     for dt in np.diff(times).tolist():
-        whole, lost = masses.copy(), absorbed.copy()
-        exponential(*rates, dt, whole, lost)
-        exponential(*rates, dt / 2, masses, absorbed)
-        exponential(*rates, dt / 2, masses, absorbed)
-        moved += UNIT + 0.5 * float(np.abs(whole - masses).sum() + np.abs(lost - absorbed).sum())
+        moved += UNIT + 0.5 * in_halves(*rates, dt, masses, absorbed)
         rows.append(masses.copy())
         walls.append(absorbed.copy())
     return seen(np.array(rows), np.array(walls), start, times, fringe, n_steps=2 * len(rows), time_error=moved)
 
 
 @kernel()
-def exponential(left, right, exits, t, masses, absorbed):
-    """Replace masses ``(n,)`` and absorbed mass ``(2,)`` by those after a time ``t``.
+def in_halves(left, right, t, masses, absorbed):
+    """Carry masses ``(n,)`` and absorbed mass ``(2,)`` over two times t/2; return the L1 distance from t in one piece.
 
-    Solves (theta - tQ) u = m for each pole theta; a wall's mass is that of a state with no way out, t exit u / theta.
+    ``left`` and ``right`` (n,) are the rates out of each cell, ``left[0]`` and ``right[-1]`` those into the walls.
     """
-    last = len(masses) - 1
-    y = np.empty((last + 1, 2, LANES))  # real and imaginary part apart, so that lanes fill a vector
-    inverse = np.empty((last + 1, 2, LANES))
-    kept, u = np.empty((2, LANES)), np.empty((2, LANES))
-    kept[0], kept[1] = POLES_RE + t * exits[0], POLES_IM
-    u[:] = 0.0
-    for i in range(last + 1):
-        to_next = t * right[i] if i < last else t * exits[1]
-        from_next = t * left[i + 1] if i < last else 0.0
-        m = masses[i]
-        for j in range(LANES):
-            re, im = kept[0, j] + to_next, kept[1, j]
-            size = 1.0 / (re * re + im * im)
-            re, im = re * size, -im * size
-            inverse[i, 0, j], inverse[i, 1, j] = re, im
-            y_re, y_im = m + u[0, j], u[1, j]
-            y_re, y_im = y_re * re - y_im * im, y_re * im + y_im * re
-            y[i, 0, j], y[i, 1, j] = y_re, y_im
-            u[0, j], u[1, j] = to_next * y_re, to_next * y_im
-            re, im = from_next * re, from_next * im
-            kept_re, kept_im = kept[0, j], kept[1, j]
-            kept[0, j] = POLES_RE[j] + (kept_re * re - kept_im * im)
-            kept[1, j] = POLES_IM[j] + (kept_re * im + kept_im * re)
-    u[:] = 0.0
-    for i in range(last, -1, -1):
-        from_next = t * left[i + 1] if i < last else 0.0
-        total = LIMIT * masses[i]
-        for j in range(LANES):
-            back_re, back_im = from_next * u[0, j], from_next * u[1, j]
-            re, im = inverse[i, 0, j], inverse[i, 1, j]
-            u_re = y[i, 0, j] + (back_re * re - back_im * im)
-            u_im = y[i, 1, j] + (back_re * im + back_im * re)
-            u[0, j], u[1, j] = u_re, u_im
-            y[i, 0, j] = WEIGHTS_RE[j] * u_re - WEIGHTS_IM[j] * u_im
-        for j in range(LANES):
-            total += y[i, 0, j]
-        masses[i] = total
-        if i == last:
-            absorbed[1] += t * exits[1] * at_wall(u)
-    absorbed[0] += t * exits[0] * at_wall(u)
+    inverse, y = np.empty((len(masses), 2, LANES)), np.empty((len(masses), 2, LANES))
+    whole, lost = masses.copy(), absorbed.copy()
+    eliminate(left, right, t, inverse)
+    exponential(left, right, t, inverse, y, whole, lost)
+    eliminate(left, right, t / 2, inverse)
+    for _ in range(2):
+        exponential(left, right, t / 2, inverse, y, masses, absorbed)
+    return np.abs(whole - masses).sum() + np.abs(lost - absorbed).sum()
 
 
 @kernel()
-def at_wall(u):
-    """Return the sum of partial fractions of u / theta, as its wall receives it."""
-    total = 0.0
-    for j in range(LANES):
-        size = 1.0 / (POLES_RE[j] * POLES_RE[j] + POLES_IM[j] * POLES_IM[j])
-        re = (u[0, j] * POLES_RE[j] + u[1, j] * POLES_IM[j]) * size
-        im = (u[1, j] * POLES_RE[j] - u[0, j] * POLES_IM[j]) * size
-        total += WEIGHTS_RE[j] * re - WEIGHTS_IM[j] * im
-    return total
+def eliminate(left, right, t, inverse):
+    """Write the inverse pivots of theta/t - Q ``(n, 2, LANES)``, one pole theta in each lane."""
+    theta = (1.0 / t) * load(THETA, 0)
+    kept = theta + left[0]  # of the pivot: what does not go on to the next cell
+    for i in range(len(left)):
+        pivot = 1.0 / (kept + right[i])
+        store(inverse, i, pivot)
+        if i < len(left) - 1:
+            kept = theta + left[i + 1] * (kept * pivot)
+
+
+@kernel()
+def exponential(left, right, t, inverse, y, masses, absorbed):
+    """Replace masses and absorbed mass by those after a time t, with what :func:`eliminate` wrote; ``y`` is scratch.
+
+    Solves (theta/t - Q) u = m for each pole; a wall's mass is that of a state with no way out, rate * u t/theta.
+    """
+    weight, at_wall = (1.0 / t) * load(WEIGHT, 0), load(AT_WALL, 0)
+    on = 0.0 * weight
+    for i in range(len(masses)):
+        solved = (on + masses[i]) * load(inverse, i)
+        store(y, i, solved)
+        on = right[i] * solved
+    absorbed[1] += real_sum(at_wall * on)
+    back = 0.0 * weight
+    for i in range(len(masses) - 1, -1, -1):
+        u = load(y, i) + back * load(inverse, i)
+        masses[i] = LIMIT * masses[i] + real_sum(weight * u)
+        back = left[i] * u
+    absorbed[0] += real_sum(at_wall * back)

@@ -16,7 +16,7 @@ from fpsde.errors import InvalidInput
 from fpsde.fokker_planck import FokkerPlanck
 from fpsde.fokker_planck.exact_in_time import trace_by_uniformisation
 from fpsde.fokker_planck.initial import starting_masses
-from fpsde.fokker_planck.rational import LIMIT, POLES, RESIDUES, carried, exponential, stays_off_ends
+from fpsde.fokker_planck.rational import LIMIT, POLES, RESIDUES, carried, in_halves, stays_off_ends
 from fpsde.grid import Grid
 
 AXIS = -np.concatenate([[0.0], np.logspace(-6, 6, 601)])
@@ -43,7 +43,7 @@ def test_kernel_evaluates_the_rational_function_at_the_rate_of_one_cell():
     """One cell with an exit of rate k: m(t) = e^-kt, and what has left is 1 - e^-kt."""
     for kt in (0.0, 1e-3, 0.7, 20.0, 1e5):
         masses, absorbed = np.array([1.0]), np.zeros(2)
-        exponential(np.zeros(1), np.zeros(1), np.array([kt / 2, 0.0]), 2.0, masses, absorbed)
+        in_halves(np.array([kt / 2]), np.zeros(1), 2.0, masses, absorbed)
         np.testing.assert_allclose([masses[0], absorbed[0]], [np.exp(-kt), -np.expm1(-kt)], rtol=0, atol=4e-14)
         assert absorbed[1] == 0
 
