@@ -7,6 +7,7 @@ from fpsde.fokker_planck.plane.assembly import assemble_plane
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
 from fpsde.fokker_planck.plane.results import PlaneEvolution, PlaneFunction, PlanePassageTime, PlaneStationary
 from fpsde.fokker_planck.plane.solver import PlaneFokkerPlanck, Stepping
+from fpsde.fokker_planck.plane.spectrum import PlaneModes
 from fpsde.fokker_planck.refinement import Estimate, Refined, estimate_refined, evolve_refined
 from fpsde.fokker_planck.results import Evolution, Stationary
 from fpsde.fokker_planck.solver import FokkerPlanck
@@ -21,6 +22,7 @@ __all__ = [
     "PlaneFokkerPlanck",
     "PlaneFunction",
     "PlaneGenerator",
+    "PlaneModes",
     "PlanePassageTime",
     "PlaneStationary",
     "Refined",

@@ -236,7 +236,7 @@ class FokkerPlanck:
             left=found.left,
             right=found.right,
             stationary=found.stationary,
-            residual=residuals(q, found),
+            residual=residuals(q.apply, -q.diag, found),
             edge=np.array([max(self._at_ends(r)) for r in shapes]),
             peclet=np.array([peclet_number(q, r) for r in shapes]),
             turn=self._turn,

@@ -364,8 +364,23 @@ def test_a_grid_that_is_too_coarse_is_said_with_numbers():
     )
     assert fine.stationary().doubts == () == fine.evolve((0.5, 0.0), t_end=0.5, dt=0.05).doubts
     for found in (coarse.stationary(), coarse.evolve((0.5, 0.0), t_end=0.5, dt=0.05)):
-        (doubt,) = found.doubts
-        assert doubt.startswith(f"the Peclet number reaches {found.peclet:.3g} (above 2")
+        for axis, (peclet, cells) in enumerate((found.doubts[:2], found.doubts[2:])):
+            assert peclet.startswith(f"along axis {axis}: the Peclet number reaches {found.peclet[axis]:.3g} (above 2")
+            assert cells.startswith(f"along axis {axis}: the shortest correlation length has 2 cells")
+
+
+def test_cells_per_length_and_peclet_number_are_told_for_each_axis():
+    process = Process(lambda x: (-x[0] / 0.25, -x[1] / 4), lambda x: (np.sqrt(2.0),) * 2, dim=2, name="narrow")
+    grid = Grid.uniform((-3, 3), (-12, 12), cells=(24, 96))
+    found = FokkerPlanck(process, grid).stationary()
+    np.testing.assert_allclose(found.cells_per_length, [0.5 / 0.25, 2 / 0.25], rtol=1e-12)  # deviations over widths
+    reach = np.sqrt(2 * np.log(1e6))  # standard deviations to where a cell holds BULK of the largest mass
+    np.testing.assert_allclose(found.peclet, [reach * 0.25 / 0.5, reach * 0.25 / 2], rtol=0.15)
+    crowded, steep = found.doubts[1], found.doubts[0]
+    assert steep.startswith("along axis 0: the Peclet number reaches 2.") and len(found.doubts) == 2
+    assert crowded == "along axis 0: the shortest correlation length has 2 cells (fewer than 3); take 2 times the cells"
+    silent = FokkerPlanck(CATALOGUE["duffing"](), Grid.uniform((-4, 4), (-4.5, 4.5), cells=60)).stationary()
+    assert silent.peclet[0] == 0.0 and silent.cells_per_length[0] == np.inf
 
 
 def test_bad_arguments_are_refused_with_their_numbers():

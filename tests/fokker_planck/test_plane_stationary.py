@@ -75,7 +75,7 @@ def test_klein_kramers_has_its_gibbs_law_exactly_and_the_numbers_of_the_referenc
     z, second = (quad(lambda x, k=k: x**k * weight(x), -4, 4, epsabs=1e-13)[0] for k in (0, 2))
     assert z == pytest.approx(15.17019617, rel=1e-9) and second / z == pytest.approx(0.8713629081, rel=1e-9)
     found = FokkerPlanck(process, Grid.uniform((-2.4, 2.4), (-2.2, 2.2), cells=80)).stationary()
-    assert found.residual < 1e-14 and found.peclet < 1
+    assert found.residual < 1e-14 and max(found.peclet) < 1
     x, v = centres(found.law.grid)
     gibbs = np.exp(-(v**2 / 2 + quartic(x)) / 0.1)
     np.testing.assert_allclose(found.law.masses.ravel(), gibbs / gibbs.sum(), rtol=1e-6, atol=1e-13)

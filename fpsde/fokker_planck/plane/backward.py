@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from scipy.sparse.linalg import SuperLU
 
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.fokker_planck.plane.generator import PlaneGenerator, centres
@@ -55,3 +56,8 @@ def stopped(q: PlaneGenerator, stops: np.ndarray, values: np.ndarray, source: np
     if not np.all(np.isfinite(u)):
         raise NotConverged("the target cannot be reached from some cells of the grid; it must be, from every one")
     return u
+
+
+def transposed(of: SuperLU, u: np.ndarray) -> np.ndarray:
+    """Return the solution of A^T v = u by the factors of A."""
+    return of.solve(u, "T")  # type: ignore[call-overload]  # an argument that the stubs do not know

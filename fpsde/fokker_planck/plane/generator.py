@@ -117,6 +117,12 @@ class PlaneGenerator:
         """
         return self._divergence @ self.currents(masses) - self.exits.sum(axis=0) * masses
 
+    def apply_transposed(self, u: np.ndarray) -> np.ndarray:
+        """Return Q^T u in differences of u, ``(n,)``: the rate of change of a mean, going back in time."""
+        change = u[self.heads] - u[self.tails]
+        gained = np.bincount(self.tails, self.up * change, self.size)
+        return gained - np.bincount(self.heads, self.down * change, self.size) - self.exits.sum(axis=0) * u
+
     def current_density(self, masses: np.ndarray) -> np.ndarray:
         """Return the mean current density in each cell, ``(2, n_1, n_2)``, in 1/(length time).
 

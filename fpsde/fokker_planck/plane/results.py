@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +38,11 @@ class PlaneEvolution:
     edge
         largest mass that ever lay in the outermost cells at each end, as in ``absorbed``, that cuts the domain (else 0)
     peclet
-        largest |integral of D^-1 mu| along an edge where the last law is; far above 1 the order in the cell width is 1
+        along each axis, the largest |integral of D^-1 mu| over an edge where the last law is; far above 1 the order in
+        the cell width is 1 (0 along an axis without noise, where it always is)
+    cells_per_length
+        along each axis with noise, cells in the shortest correlation length |d(D^-1 mu)/dx|^(-1/2) where the last law
+        is (of an Ornstein-Uhlenbeck process, the standard deviation at a fixed other component)
     dt, n_steps, n_refused
         last step length (None without steps of time); steps taken; those taken in halves, as a mass would have been
         negative
@@ -52,7 +57,8 @@ class PlaneEvolution:
     time_error: float | None
     outside: float
     edge: tuple[float, ...]
-    peclet: float
+    peclet: tuple[float, float]
+    cells_per_length: tuple[float, float]
     dt: float | None
     n_steps: int
     n_refused: int
@@ -66,7 +72,7 @@ class PlaneEvolution:
     @property
     def doubts(self) -> tuple[str, ...]:
         """What is wrong with the grid, in words and numbers; empty where nothing is."""
-        return doubts_about(self.peclet, math.inf)
+        return plane_doubts(self.peclet, self.cells_per_length)
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ class PlaneStationary:
         sum over cells of |Q m|, divided by the rate at which all of the mass jumps: about 1e-16 for an exact one
     current
         mean current density in each cell, ``(2, n_1, n_2)``; zero but for round-off under detailed balance
-    edge, peclet, doubts
+    edge, peclet, cells_per_length, doubts
         as in :class:`PlaneEvolution`
     """
 
@@ -85,12 +91,13 @@ class PlaneStationary:
     residual: float
     current: np.ndarray
     edge: tuple[float, ...]
-    peclet: float
+    peclet: tuple[float, float]
+    cells_per_length: tuple[float, float]
     provenance: dict[str, Any]
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        return doubts_about(self.peclet, math.inf)
+        return plane_doubts(self.peclet, self.cells_per_length)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,11 +138,44 @@ class PlanePassageTime:
     provenance: dict[str, Any]
 
 
-def plane_peclet(generator: PlaneGenerator, masses: np.ndarray) -> float:
-    """Return the largest |w| over the edges with more than ``BULK`` of the largest mass at both ends."""
+def plane_peclet(generator: PlaneGenerator, masses: np.ndarray) -> tuple[float, float]:
+    """Return, for each axis, the largest |w| over the edges along or across it with mass at both ends.
+
+    That is more than ``BULK`` of the largest mass of a cell.
+    """
     held = masses > BULK * masses.max()
-    both = held[generator.tails] & held[generator.heads]
-    return float(np.max(np.abs(generator.exponents), initial=0.0, where=both))
+    largest = [0.0, 0.0]
+    for edges in generator.families:
+        found = float(np.max(np.abs(edges.exponents), initial=0.0, where=held[edges.tails] & held[edges.heads]))
+        largest = [max(old, found) if step else old for old, step in zip(largest, edges.offset, strict=True)]
+    return largest[0], largest[1]
+
+
+def plane_cells_per_length(generator: PlaneGenerator, masses: np.ndarray) -> tuple[float, float]:
+    """Return, for each axis, the smallest number of steps of an edge in a correlation length, where there is mass.
+
+    At a cell of width h with the exponents w of the edges before and after it, of lengths d, the length l along them
+    has h^2/l^2 = h |w_after/d_after - w_before/d_before|.
+    """
+    held = masses > BULK * masses.max()
+    steepest = [0.0, 0.0]
+    for edges in generator.families:
+        axis = int(edges.offset[0] == 0)
+        h = np.broadcast_to(np.ix_(*map(np.diff, generator.grid.axes))[axis], generator.grid.shape).ravel()
+        slopes = edges.exponents / (0.5 * (h[edges.tails] + h[edges.heads]))
+        after, before = np.full(generator.size, np.nan), np.full(generator.size, np.nan)
+        after[edges.tails], before[edges.heads] = slopes, slopes
+        change = np.abs(after - before) * h
+        found = float(np.max(change, initial=0.0, where=held & np.isfinite(change)))
+        steepest = [max(old, found) if step else old for old, step in zip(steepest, edges.offset, strict=True)]
+    first, second = (1 / math.sqrt(change) if change > 0 else math.inf for change in steepest)
+    return first, second
+
+
+def plane_doubts(peclet: Sequence[float], cells: Sequence[float]) -> tuple[str, ...]:
+    """Return sentences on what is too coarse along each axis."""
+    axes = enumerate(zip(peclet, cells, strict=True))
+    return tuple(f"along axis {axis}: {doubt}" for axis, numbers in axes for doubt in doubts_about(*numbers))
 
 
 def plane_provenance(process: Any, generator: PlaneGenerator, method: str) -> dict[str, Any]:

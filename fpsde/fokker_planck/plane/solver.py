@@ -24,11 +24,14 @@ from fpsde.fokker_planck.plane.results import (
     PlaneFunction,
     PlanePassageTime,
     PlaneStationary,
+    plane_cells_per_length,
     plane_peclet,
     plane_provenance,
 )
+from fpsde.fokker_planck.plane.spectrum import PlaneModes, plane_spectrum
 from fpsde.fokker_planck.plane.stationary import plane_stationary, residual
 from fpsde.fokker_planck.sides import Sides
+from fpsde.fokker_planck.spectrum import residuals
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw
 from fpsde.validation import finite, finite_array
@@ -149,7 +152,7 @@ class PlaneFokkerPlanck:
             raise InvalidInput(f"{self.process.name} is absorbed at a wall and leaves no stationary law; use evolve")
         q = self.generator()
         masses, method = plane_stationary(q)
-        edge = tuple((self._fringe @ masses).tolist())
+        edge = self._at_ends(masses)
         self._refuse_at_ends(edge)
         return PlaneStationary(
             law=self._law(masses),
@@ -157,7 +160,45 @@ class PlaneFokkerPlanck:
             current=q.current_density(masses),
             edge=edge,
             peclet=plane_peclet(q, masses),
+            cells_per_length=plane_cells_per_length(q, masses),
             provenance=plane_provenance(self.process, q, method),
+        )
+
+    def modes(self, count: int) -> PlaneModes:
+        """Return the ``count`` slowest modes: rates of decay, left and right eigenfunctions.
+
+            Q r = -lambda r,    Q^T l = -lambda l
+
+        Under detailed balance rates are real, and keep their own last digits however small they are. Otherwise they may
+        be complex, and the slowest of those nearest to zero are returned (one more where the last is half of a pair): a
+        mode that decays as slowly but turns faster than |lambda| of ``provenance["method"]`` is not seen. Order 2 in
+        the cell width, 1 along an axis without noise. A stationary law is not counted as a mode; where a wall absorbs,
+        the first mode is quasi-stationary.
+
+        Raises
+        ------
+        InvalidInput
+            if coefficients depend on time; for more modes than a quarter of the cells; a stationary law (where a wall
+            absorbs, a first mode) that reaches a cut end of the grid
+        NotConverged
+            if the iteration does not find them
+        """
+        self._refuse_time_dependence("has no modes")
+        q = self.generator()
+        found, shape = plane_spectrum(q, count), (-1, *self.grid.shape)
+        sizes = np.abs(found.right) / np.abs(found.right).sum(axis=1, keepdims=True)
+        self._refuse_at_ends(self._at_ends(sizes[0] if found.stationary is None else found.stationary))
+        return PlaneModes(
+            grid=self.grid,
+            eigenvalues=found.eigenvalues,
+            left=found.left.reshape(shape),
+            right=found.right.reshape(shape),
+            stationary=None if found.stationary is None else found.stationary.reshape(self.grid.shape),
+            residual=residuals(q.apply, q.out_rates, found),
+            edge=np.array([max(self._at_ends(size)) for size in sizes]),
+            peclet=np.array([plane_peclet(q, size) for size in sizes]),
+            turns=self._turns,
+            provenance=plane_provenance(self.process, q, found.method),
         )
 
     def passage_time(self, x0: tuple[float, float], target: Region) -> PlanePassageTime:
@@ -226,6 +267,19 @@ class PlaneFokkerPlanck:
             along[2 * axis + 1, n - high :] = 1.0
         return watched.reshape(4, -1)
 
+    def _at_ends(self, masses: np.ndarray) -> tuple[float, ...]:
+        """Return the mass in the cells that are watched at each end."""
+        return tuple((self._fringe @ masses).tolist())
+
+    @property
+    def _turns(self) -> tuple[float | None, float | None]:
+        """The lengths of the axes that are periodic; None for the others."""
+        first, second = (
+            float(faces[-1] - faces[0]) if side.periodic else None
+            for faces, side in zip(self.grid.axes, self._sides, strict=True)
+        )
+        return first, second
+
     def _split(self, q: PlaneGenerator, stepping: Stepping | None) -> bool:
         if stepping is Stepping.SPLIT and not q.along_axes:
             raise InvalidInput(
@@ -272,6 +326,7 @@ class PlaneFokkerPlanck:
             outside=start.outside,
             edge=found.edge,
             peclet=plane_peclet(q, found.masses[-1]),
+            cells_per_length=plane_cells_per_length(q, found.masses[-1]),
             dt=found.dt,
             n_steps=found.n_steps,
             n_refused=found.n_refused,

@@ -1,9 +1,9 @@
 """The stationary masses of a generator on a plane, without factoring the singular Q.
 
 Under detailed balance m_j / m_i = Q_ji / Q_ij along every edge: the masses are products of such ratios along a tree
-that reaches every cell, and that they are stationary says whether there was detailed balance. Otherwise they are found
-by inverse iteration, m -> (I - tau Q)^-1 m with a huge tau: a step of backward Euler, whose matrix is never singular
-and leaves of a mode with rate lambda the part 1/(1 + tau lambda).
+that reaches every cell, and that no edge then carries a current says whether there was detailed balance. Otherwise they
+are found by inverse iteration, m -> (I - tau Q)^-1 m with a huge tau: a step of backward Euler, whose matrix is never
+singular and leaves of a mode with rate lambda the part 1/(1 + tau lambda).
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from fpsde.fokker_planck.plane.propagator import factors
 HUGE = 1e10
 #: A residual that counts as round-off, and the most iterations that may lead to it.
 ROUND_OFF, MOST_ITERATIONS = 1e-13, 100
+#: Net over gross currents that count as round-off: rounding adds up along the way from the root to a cell.
+BALANCED = 1e-12
 
 
 def plane_stationary(q: PlaneGenerator) -> tuple[np.ndarray, str]:
@@ -28,10 +30,15 @@ def plane_stationary(q: PlaneGenerator) -> tuple[np.ndarray, str]:
     Raises NotConverged where the iteration does not settle: there is more than one stationary law, or one mode is
     slower than ``HUGE`` times the fastest cell.
     """
+    masses = balanced_masses(q)
+    return (_by_iteration(q), "inverse iteration") if masses is None else (masses, "rate ratios")
+
+
+def balanced_masses(q: PlaneGenerator) -> np.ndarray | None:
+    """Return the masses ``(n,)`` that are in detailed balance along all edges (whatever the exits), or None."""
     masses = _by_ratios(q)
-    if residual(q, masses) < ROUND_OFF:
-        return masses, "rate ratios"
-    return _by_iteration(q), "inverse iteration"
+    gross = float(q.up @ masses[q.tails] + q.down @ masses[q.heads])
+    return masses if float(np.abs(q.currents(masses)).sum()) < BALANCED * gross else None
 
 
 def residual(q: PlaneGenerator, masses: np.ndarray) -> float:
