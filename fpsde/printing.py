@@ -246,10 +246,15 @@ def cuda_line(line: str) -> str:
     return f"const T {line};"
 
 
-def numpy_function(arguments: Sequence[sp.Symbol], results: Sequence[Any]) -> Callable[..., tuple[np.ndarray, ...]]:
-    """Return the function (arrays) -> tuple of arrays that runs the printed text of ``results`` under NumPy."""
+def numpy_function(
+    arguments: Sequence[sp.Symbol], results: Sequence[Any], *, assignments: Sequence[tuple[sp.Symbol, Any]] = ()
+) -> Callable[..., tuple[np.ndarray, ...]]:
+    """Return the function (arrays) -> tuple of arrays that runs the printed text of ``results`` under NumPy.
+
+    ``assignments`` are symbols with what they stand for in what follows, as in :func:`lines`.
+    """
     outputs = [sp.Symbol(f"out_{i}", real=True) for i in range(len(results))]
-    body = lines(list(zip(outputs, results, strict=True)))
+    body = lines([*assignments, *zip(outputs, results, strict=True)])
     source = "\n".join(
         [
             f"def f({', '.join(a.name for a in arguments)}):",

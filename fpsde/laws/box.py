@@ -80,10 +80,8 @@ def _bulk(chain: Chain, interval: Interval) -> Region:
     x = np.concatenate([quantiles, np.linspace(quantiles[0], quantiles[-1], PILOTS // 2)])
     lowest, highest = np.full(PILOTS, np.inf), np.full(PILOTS, -np.inf)
     for n in range(len(chain.rows) + FLIGHT):
-        a, b, c = chain.form.coefficients(x, chain.rows[min(n, len(chain.rows) - 1)])
-        z = rng.standard_normal(PILOTS)
         with np.errstate(all="ignore"):
-            x = _inside(a + b * z + c * z**2, interval)
+            x = _inside(chain.form.pilot(x, chain.rows[min(n, len(chain.rows) - 1)], rng), interval)
         if n < len(chain.rows):
             lowest, highest = np.minimum(lowest, x), np.maximum(highest, x)
         alive = np.isfinite(x)

@@ -11,10 +11,12 @@ from scipy.special import ndtr
 
 from fpsde.density import PANEL_NODES, PanelLaw, panel_rule
 from fpsde.domain import Wall
+from fpsde.laws.kernels import Kernel
 from fpsde.laws.markov_chain import Chain
-from fpsde.laws.mesh import Mesh, kernel_at, refuse_if_too_many
+from fpsde.laws.mesh import Mesh, refuse_if_too_many
 from fpsde.laws.sources import sources_of
-from fpsde.laws.transition import Kernel, Region, absorbed, leaks, surviving_pairs
+from fpsde.laws.step_form import StepForm
+from fpsde.laws.transition import Region, absorbed, leaks, surviving_pairs
 
 #: Mass that may lie beyond the extent of a run, on each side.
 BEYOND = 1e-18
@@ -36,12 +38,19 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class _Operator:
-    """One step: from masses at the points of ``kernel`` to masses on the mesh, onto walls and out of the region."""
+    """One step: from masses at the points ``x`` to masses on the mesh, onto walls and out of the region."""
 
-    kernel: Kernel
+    form: StepForm
+    row: np.ndarray  #: the constants of the step
+    x: np.ndarray
     region: Region
     mesh: Mesh
+    cuts: int
     again: bool  #: whether the next step is the same
+
+    @cached_property
+    def kernel(self) -> Kernel:
+        return self.form.kernel(self.x, self.row, cuts=self.cuts)
 
     @cached_property
     def step(self) -> Any:
@@ -53,7 +62,8 @@ class _Operator:
     @cached_property
     def shown(self) -> Any:
         """Masses to the density on the panels that the law is returned on: finer, so that polynomials resolve it."""
-        return surviving_pairs(self.kernel, self.mesh.halved.nodes, self.region)
+        seen = self.form.kernel(self.x, self.row, cuts=self.cuts, seen=True) if self.form.sees_other else self.kernel
+        return surviving_pairs(seen, self.mesh.halved.nodes, self.region)
 
     @cached_property
     def losses(self) -> np.ndarray:
@@ -97,7 +107,7 @@ def run(chain: Chain, region: Region, *, cuts: int, show: bool = True) -> Run:
     for n, row in enumerate(chain.rows):
         if not chain.repeats[n]:
             mesh = chain.mesh(n + 1, region.low, region.high, cuts=cuts)
-            operator = _Operator(kernel_at(chain.form, row, x), region, mesh, chain.repeats[n + 1])
+            operator = _Operator(chain.form, row, x, region, mesh, cuts, chain.repeats[n + 1])
         losses = operator.losses @ mass
         density = operator.shown @ mass if n + 1 in wanted else None
         rates[n] = losses[:2] / (1 - lost)
@@ -109,7 +119,7 @@ def run(chain: Chain, region: Region, *, cuts: int, show: bool = True) -> Run:
             extent = _widened(extent, mesh, mass)
         if density is not None:
             laws[n + 1] = _conditioned(mesh.halved, density, walls, region, 1 - lost)
-    defect = abs(float(mass.sum() + walls.sum() + lost) - 1)
+    defect = max([abs(float(mass.sum() + walls.sum() + lost) - 1), *(abs(law.mass - 1) for law in laws.values())])
     return Run(laws, rates, float(lost), defect, n_nodes, extent, float(folded), folding)
 
 

@@ -1,4 +1,4 @@
-"""The fold of a quadratic step (Milstein's): where it is within reach, and the dt with which it is not."""
+"""The fold of a step (Milstein's quadratic one): where it is within reach, and the dt with which it is not."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ from fpsde.laws.evolution import Run, run
 from fpsde.laws.markov_chain import Chain
 from fpsde.laws.transition import Region
 
-#: Mass beyond the fold in one step up to which the kernel is taken for its one branch: Phi(-8.3) = 5e-17.
-UNFOLDED = 1e-16
+#: Share of the tolerance that the mass beyond the folds of all steps may take: the density is singular there, too.
+SHARE = 0.01
 #: Trials of a smaller dt, by how much it falls from one to the next at most, and steps that a trial may have.
 TRIALS, MOST_PARTS, MOST_STEPS = 8, 4, 4_000
 
 
-def refuse_fold(found: Run, chain: Chain, region: Region) -> None:
-    """Raise NotConverged, with a dt that works, if a step carries mass beyond its fold."""
-    if found.folded <= UNFOLDED:
+def refuse_fold(found: Run, chain: Chain, region: Region, *, tolerance: float) -> None:
+    """Raise NotConverged, with a dt that works, if too much mass lies beyond the folds of the steps."""
+    most = SHARE * tolerance / len(chain.rows)
+    if found.folded <= most:
         return
-    parts, works = _enough_parts(found, chain, region)
+    parts, works = _enough_parts(found, chain, region, tolerance)
     dt = float(np.max(np.diff(chain.times)))
     advice = f"it works with dt={dt / parts:.12g}" if works else f"even dt={dt / parts:.3g} may be too large"
     raise NotConverged(
         f"dt={dt:.6g}: {found.folded:.3g} of the mass of a step of {chain.form.scheme.name} lies beyond the fold of "
-        f"its kernel x' = A + B z + C z^2, where the density is singular; at most {UNFOLDED:g} may; {advice}"
+        "its kernel, where x' turns back as the noise grows and the density is singular; at most "
+        f"{most:.3g} may, with tolerance={tolerance:g}; {advice}"
     )
 
 
-def _enough_parts(found: Run, chain: Chain, region: Region) -> tuple[int, bool]:
+def _enough_parts(found: Run, chain: Chain, region: Region, tolerance: float) -> tuple[int, bool]:
     """Return into how many parts the steps must be cut, tried out, and whether the last trial had no mass beyond.
 
     B grows as sqrt(dt) and C as dt, so the fold B/(2 C) recedes as dt^(-1/2), but the law comes nearer to it, too.
@@ -40,8 +42,9 @@ def _enough_parts(found: Run, chain: Chain, region: Region) -> tuple[int, bool]:
     parts = 1
     for _ in range(TRIALS):
         fold, mass = found.folding
+        most = SHARE * tolerance / (parts * len(chain.rows))
         more = np.linspace(1, MOST_PARTS, 400)
-        enough = [mass @ ndtr(-fold * np.sqrt(m)) <= UNFOLDED for m in more]
+        enough = [mass @ ndtr(-fold * np.sqrt(m)) <= most for m in more]
         factor = more[np.argmax(enough)] if any(enough) else MOST_PARTS
         parts = max(parts + 1, int(np.ceil(parts * factor)))
         if chain.form.process.tables or parts * len(chain.times) > MOST_STEPS:
@@ -52,7 +55,7 @@ def _enough_parts(found: Run, chain: Chain, region: Region) -> tuple[int, bool]:
             found = run(trial, found_box(trial, region.interval), cuts=0, show=False)
         except (NotConverged, UnstableStep):
             break
-        if found.folded <= UNFOLDED:
+        if found.folded <= SHARE * tolerance / len(trial.rows):
             return parts, True
     return parts, False
 

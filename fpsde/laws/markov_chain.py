@@ -40,7 +40,7 @@ class Chain:
 
     def noise_at(self, x: float) -> float:
         """Return the least standard deviation |B| of all steps from ``x``."""
-        return float(self.form.coefficients(np.array(x), self.rows.T)[1].min())
+        return float(self.form.spread(np.array(x), self.rows.T)[1].min())
 
     def start_mesh(self, low: float, high: float) -> Mesh:
         """Return panels on (low, high) that resolve the first kernel in the point from which it starts."""

@@ -15,8 +15,8 @@ import numpy as np
 
 from fpsde.density import PANEL_NODES, panel_rule
 from fpsde.errors import NotConverged
+from fpsde.laws.kernels import NOISE_NEEDED
 from fpsde.laws.step_form import StepForm
-from fpsde.laws.transition import Kernel
 
 #: Width of the widest panels, in local standard deviations of the kernel.
 WIDTH = 4.5
@@ -26,7 +26,6 @@ FEWEST = 4
 MOST_NODES = 40_000
 #: Intervals with which the search for panels begins.
 FIRST = 16
-_NOISE_NEEDED = "state the domain in which sigma is positive, or a box inside of it, or take a smaller dt"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,25 +54,12 @@ class Mesh:
         return Mesh(np.insert(self.faces, np.arange(1, len(self.faces)), middles))
 
 
-def kernel_at(form: StepForm, row: np.ndarray, x: np.ndarray) -> Kernel:
-    """Return the kernel of the steps from ``x``; NotConverged where a step has no noise or is not finite."""
-    a, b, c = form.coefficients(x, row)
-    bad = ~(np.isfinite(a) & np.isfinite(c) & (b > 0) & (b < np.inf))
-    if bad.any():
-        k = int(np.argmax(bad))
-        raise NotConverged(
-            f"from x={x[k]:.6g} the step of {form.process.name} has mean {a[k]:.4g} and standard deviation {b[k]:.4g}, "
-            f"so its law has no density; {_NOISE_NEEDED}"
-        )
-    return Kernel(x, a, b, c)
-
-
 def kernel_widths(form: StepForm, rows: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Return at the increasing points ``x`` the scale on which the kernels of the steps with these ``rows`` vary.
 
     A kernel has the width B in the end of the step; in its start x, B/|A'| and, three deviations off, B/(3 |B'|).
     """
-    a, b, _ = form.coefficients(x[:, None], rows.T[:, None, :])
+    a, b = form.spread(x[:, None], rows.T[:, None, :])
     with np.errstate(all="ignore"):
         slope = np.abs(np.gradient(a, x, axis=0)) + 3 * np.abs(np.gradient(b, x, axis=0))
         return (b / np.maximum(1.0, slope)).min(axis=1)
@@ -107,7 +93,7 @@ def _panels_between(x: np.ndarray, widths: np.ndarray) -> np.ndarray:
     good = (widths > 0) & np.isfinite(widths)
     if not good.all():
         at = x[np.argmin(good)]
-        raise NotConverged(f"no finite noise at x={at:.6g}, between {x[0]:.6g} and {x[-1]:.6g}; {_NOISE_NEEDED}")
+        raise NotConverged(f"no finite noise at x={at:.6g}, between {x[0]:.6g} and {x[-1]:.6g}; {NOISE_NEEDED}")
     per_length = 1 / (WIDTH * widths)
     return 0.5 * (per_length[1:] + per_length[:-1]) * np.diff(x)
 

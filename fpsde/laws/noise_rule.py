@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -22,12 +22,14 @@ PANELS, POINTS, REACH = 128, 4, 9.0
 Inputs = Sequence[tuple[RandomInput, int]]
 
 
-def noise_rule(inputs: Inputs, nodes: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+def noise_rule(
+    inputs: Inputs, nodes: int | None = None, *, without: Collection[int] = ()
+) -> tuple[np.ndarray, np.ndarray]:
     """Return normals ``(r, n)`` of a step and weights ``(n,)``, whose weighted sums are expectations.
 
     ``inputs`` are the kinds of a step with how many of each it takes. ``nodes`` replaces the number of nodes for each
     normal, or of panels where a step accepts or rejects. The two normals of a uniform variable are left at zero: a
-    chain takes what they decide with its probability.
+    chain takes what they decide with its probability. So are the normals in the rows ``without``, which are not summed.
     """
     if nodes is None:
         nodes = PANELS if row_of_uniform(inputs) is not None else NODES[continuous_normals(inputs)]
@@ -37,14 +39,22 @@ def noise_rule(inputs: Inputs, nodes: int | None = None) -> tuple[np.ndarray, np
     for kind, count in inputs:
         one = [(0.0, 1.0)] if kind is UNIFORM else gauss if kind.support is None else _discrete(kind)
         rows += [one] * (kind.normals * count)
+    for row in without:
+        rows[row] = [(0.0, 1.0)]
     product = list(itertools.product(*rows))
     points = np.array([[z for z, _ in values] for values in product]).T.reshape(len(rows), len(product))
     return points, np.array([math.prod(w for _, w in values) for values in product])
 
 
 def continuous_normals(inputs: Inputs) -> int:
-    """Return how many normals of a step are continuous: neither discrete nor those of a uniform variable."""
-    return sum(kind.normals * count for kind, count in inputs if kind.support is None and kind is not UNIFORM)
+    """Return how many normals of a step are continuous."""
+    return len(continuous_rows(inputs))
+
+
+def continuous_rows(inputs: Inputs) -> list[int]:
+    """Return the rows of the continuous normals of a step: neither discrete nor those of a uniform variable."""
+    kinds = [kind for kind, count in inputs for _ in range(kind.normals * count)]
+    return [row for row, kind in enumerate(kinds) if kind.support is None and kind is not UNIFORM]
 
 
 def row_of_uniform(inputs: Inputs) -> int | None:

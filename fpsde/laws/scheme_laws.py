@@ -14,9 +14,9 @@ from fpsde.laws.box import found_box
 from fpsde.laws.markov_chain import Chain
 from fpsde.laws.recursion import closed_laws, is_closed
 from fpsde.laws.results import Leak, Method, SchemeLaw
+from fpsde.laws.scheme_forms import step_form
 from fpsde.laws.settling import settled
 from fpsde.laws.sources import refuse_outside
-from fpsde.laws.step_form import step_form
 from fpsde.laws.transition import Region
 from fpsde.processes.process import Process
 from fpsde.provenance import environment

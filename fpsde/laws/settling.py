@@ -33,7 +33,7 @@ def settled(chain: Chain, region: Region, *, tolerance: float) -> Settled:
     Raises NotConverged if that does not happen or if a fold is within reach, UnstableStep if too much leaks.
     """
     coarse = run(chain, region, cuts=0)
-    refuse_fold(coarse, chain, region)
+    refuse_fold(coarse, chain, region, tolerance=tolerance)
     _refuse_leak(coarse, chain, region)
     accuracy = np.inf
     for cuts in range(1, HALVINGS + 1):

@@ -1,10 +1,6 @@
 """The transition density of one step between points, and the walls' part in it.
 
-Without walls, y = A + B z + C z^2 has the density
-
-    phi(z) / |dy/dz|,    z = 2 (y - A)/(B + r),    dy/dz = r = sqrt(B^2 + 4 C (y - A)),
-
-on the branch of z around 0, which carries all of the mass but Phi(-B/(2 |C|)) beyond the fold at z = -B/(2 C). A
+Without walls, y = Phi(x, z) has the density phi(z)/(dy/dz) at the z that leads there (:mod:`fpsde.laws.kernels`). A
 reflecting wall folds the density, a circle wraps it: sums over images. An absorbing wall multiplies it by the
 probability not to have touched the wall in between, and takes the rest (:mod:`fpsde.schemes.walls`).
 """
@@ -13,19 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.special import ndtr
 
 from fpsde.domain import Interval, Wall
 from fpsde.errors import NotConverged
+from fpsde.laws.kernels import Kernel, QuadraticKernel
 from fpsde.schemes.walls import crossing
 
-#: Normal quantile beyond which a kernel is taken for zero: 2 Phi(-8.6) = 8e-18.
-REACH = 8.6
 #: Entries up to which, and share of nonzero ones above which, a dense matrix is the faster one.
 DENSE_SIZE, DENSE_SHARE = 2**18, 0.3
 #: Images beyond this many mean steps far longer than the domain.
@@ -48,48 +41,6 @@ class Region:
     @property
     def absorbing(self) -> bool:
         return Wall.ABSORBING in self.walls
-
-
-@dataclass(frozen=True, eq=False)
-class Kernel:
-    """The step from the points ``x``: A, |B| and C there, all of shape ``(n,)``."""
-
-    x: np.ndarray
-    a: np.ndarray
-    b: np.ndarray
-    c: np.ndarray
-
-    @cached_property
-    def reach(self) -> tuple[np.ndarray, np.ndarray]:
-        """The interval in which a step from each point ends, but for 1e-17 of the mass."""
-        near = np.minimum(REACH, self.fold)
-        back, forth = np.where(self.c > 0, near, REACH), np.where(self.c < 0, near, REACH)
-        return self.a - back * (self.b - back * self.c), self.a + forth * (self.b + forth * self.c)
-
-    @cached_property
-    def fold(self) -> np.ndarray:
-        """The distance |B/(2 C)| of the fold from z = 0, infinite where C = 0; the mass Phi(-fold) lies beyond it."""
-        with np.errstate(divide="ignore"):
-            return self.b / (2 * np.abs(self.c))
-
-    def score(self, i: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return z(y) of the points with index ``i`` and dy/dz there; beyond the fold z is infinite."""
-        a, b = self.a[i], self.b[i]
-        if not self.c.any():
-            return (y - a) / b, b
-        c = self.c[i]
-        square = b**2 + 4 * c * (y - a)
-        root = np.sqrt(np.maximum(square, 0.0))
-        z = np.where(square > 0, 2 * (y - a) / (b + root), np.where(c > 0, -np.inf, np.inf))
-        return z, np.where(square > 0, root, 1.0)
-
-    def below(self, y: float) -> np.ndarray:
-        """Return P(a step ends below y) from each point."""
-        return ndtr(self.score(slice(None), y)[0])
-
-    def above(self, y: float) -> np.ndarray:
-        """Return P(a step ends above y) from each point."""
-        return ndtr(-self.score(slice(None), y)[0])
 
 
 def images(region: Region, lowest: float, highest: float) -> list[tuple[int, float]]:
@@ -146,7 +97,8 @@ def _image_pairs(kernel: Kernel, y: np.ndarray, s: int, shift: float) -> tuple[n
     i = np.repeat(np.arange(len(count)), count)
     j = np.arange(len(i)) + np.repeat(first - (np.cumsum(count) - count), count)
     z, slope = kernel.score(i, s * y[j] + shift)
-    return i, j, np.exp(-0.5 * z**2) / (slope * _ROOT_TWO_PI)
+    i, share = kernel.of_points(i)
+    return i, j, np.exp(-0.5 * z**2) * (share / (slope * _ROOT_TWO_PI))
 
 
 def surviving_pairs(kernel: Kernel, y: np.ndarray, region: Region) -> Pairs:
@@ -170,6 +122,7 @@ def absorbed(kernel: Kernel, y: np.ndarray, w: np.ndarray, region: Region) -> np
 
 def _absorption(kernel: Kernel, region: Region, i: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the probabilities of absorption at the two walls for steps from x_i to y: the low wall takes first."""
+    assert isinstance(kernel, QuadraticKernel)  # no other step is let near a wall
 
     def at(wall: Wall, end: float) -> np.ndarray:
         if wall is not Wall.ABSORBING:

@@ -61,6 +61,19 @@ def substituted(e: Any, assignments: tuple[tuple[sp.Symbol, Any], ...]) -> Any:
     return e
 
 
+def needed(
+    assignments: Sequence[tuple[sp.Symbol, Any]], outputs: Sequence[Any]
+) -> tuple[list[tuple[sp.Symbol, Any]], set[sp.Symbol]]:
+    """Return the assignments that ``outputs`` rest on, in order, and the symbols that are then left to be given."""
+    read = set().union(*(sp.sympify(e).free_symbols for e in outputs))
+    kept = []
+    for symbol, value in reversed(assignments):
+        if symbol in read:
+            kept.append((symbol, value))
+            read = read - {symbol} | sp.sympify(value).free_symbols
+    return kept[::-1], read
+
+
 @offers_the_suited
 def traced_step(scheme: Any, process: Any, tracked: Sequence[Tracked] = ()) -> TracedStep:
     """Return the scheme's step on the process, with its walls and what is tracked on the way.

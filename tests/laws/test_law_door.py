@@ -14,7 +14,7 @@ from fpsde.processes import brownian, ddpm_chain, double_well, geometric_brownia
 from fpsde.processes.process import Process
 from fpsde.schemes import ddpm_step, euler_maruyama, splitting
 from fpsde.schemes.advance import Advance
-from fpsde.schemes.inputs import DW_I10, TWO_POINT
+from fpsde.schemes.inputs import DW, TWO_POINT
 from fpsde.schemes.scheme import Orders, Scheme
 
 WALLED = brownian(0.5, 0.8, domain=Interval.between(0.0, 1.0, Wall.REFLECTING))
@@ -36,11 +36,11 @@ def at_rest(model, x, t, dt, noise):
 
 
 def cubic(model, x, t, dt, noise):
-    return x + noise.dw_i10[0][0] ** 3
+    return x + noise.dw[0] + noise.dw[0] ** 3
 
 
 def with_memory(model, x, t, dt, noise, aux):
-    return Advance(x + model.noise(x, t, noise.two_point), {"v": aux["v"]})
+    return Advance(x + aux["v"] * dt + model.noise(x, t, noise.dw), {"v": noise.dw})
 
 
 @pytest.mark.parametrize(
@@ -72,10 +72,10 @@ def with_memory(model, x, t, dt, noise, aux):
         ({"scheme": splitting}, r"is not a Scheme; splitting is a function; call it: splitting\(\.\.\.\)"),
         ({"process": "double_well"}, "process='double_well' is not a Process"),
         ({"scheme": "euler"}, "scheme='euler' is not a Scheme"),
-        ({"scheme": other_scheme(moved_by_two_points, TWO_POINT)}, "other carries auxiliary state or discrete noise"),
-        ({"scheme": other_scheme(with_memory, TWO_POINT, auxiliary=("v",))}, "auxiliary state or discrete noise"),
-        ({"scheme": other_scheme(at_rest)}, "no polynomial of degree 2 in one standard normal"),
-        ({"scheme": other_scheme(cubic, DW_I10)}, "no polynomial of degree 2 in one standard normal"),
+        ({"scheme": other_scheme(moved_by_two_points, TWO_POINT)}, "other on double_well takes discrete noise or none"),
+        ({"scheme": other_scheme(with_memory, DW, auxiliary=("v",))}, "other reads aux_v0 of the step before"),
+        ({"scheme": other_scheme(at_rest)}, "takes discrete noise or none, .* so that a step has no density"),
+        ({"scheme": other_scheme(cubic, DW), "process": WALLED, "x0": 0.5}, "no polynomial .* at walls"),
         ({"scheme": ddpm_step, "process": WALLED}, "ddpm_step has no form at the reflecting/reflecting walls"),
         ({"scheme": ddpm_step}, "double_well states no noise rate"),
         ({"scheme": ddpm_step, "process": ddpm_chain()}, "'beta' of ddpm_chain has 1000 entries, the run 10 steps"),

@@ -1,0 +1,39 @@
+"""The form of a scheme's step on a process in one dimension: a polynomial of its noise, or a monotone map of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from fpsde.domain import LINE
+from fpsde.errors import InvalidInput
+from fpsde.laws.monotone_form import monotone_form
+from fpsde.laws.polynomial_form import polynomial_form
+from fpsde.laws.step_form import StepForm
+from fpsde.schemes.scheme import Scheme
+from fpsde.schemes.tracing import traced_step
+from fpsde.schemes.walls import CORRECTED
+
+
+@lru_cache(maxsize=64)
+def step_form(scheme: Scheme, process: Any) -> StepForm:
+    """Return the form of a scheme's step on a process; InvalidInput says what is possible where it has none."""
+    if process.dim != 1:
+        raise InvalidInput(f"{process.name} has dim={process.dim}; scheme_law takes processes of one dimension")
+    walled = process.intervals[0].walled
+    if walled:
+        traced_step(scheme, process)  # a scheme that has no form at these walls is refused with its own words
+        if scheme.wall_form is not CORRECTED:
+            raise InvalidInput(f"{scheme.name} has walls of its own kind; scheme_law knows the corrected ones only")
+    free = replace(process, domain=LINE)
+    step = traced_step(scheme, free)
+    form = polynomial_form(scheme, free, step)
+    if form is not None:
+        return form
+    if walled:
+        raise InvalidInput(
+            f"the step of {scheme.name} on {process.name} is no polynomial of degree 2 in one standard normal; at "
+            "walls scheme_law takes those alone, such as that of euler_maruyama"
+        )
+    return monotone_form(scheme, free, step)
