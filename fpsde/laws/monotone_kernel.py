@@ -13,6 +13,8 @@ from fpsde.laws.kernels import REACH, Kernel
 
 #: Newton squares its error: where it moves u less than this, the place that it moves to is exact. Moves at most.
 LAST_MOVE, MOST_MOVES = 1e-8, 80
+#: Places that are inverted at once: their series stay in the cache.
+AT_ONCE = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +44,19 @@ class MonotoneKernel(Kernel):
 
     def score(self, i: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return z(y) of the parts with index ``i`` and dy/dz there; out of their reach z is infinite."""
-        low, high, series = self.low[i], self.high[i], self.series[:, i]
-        y = np.broadcast_to(y, low.shape)
-        u, slope = _inverted(series, y)
+        i = np.arange(len(self.low))[i]
+        y = np.broadcast_to(y, i.shape)
+        z, slope = np.empty(len(i)), np.empty(len(i))
+        for start in range(0, len(i), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            z[part], slope[part] = self._score(i[part], y[part])
+        return z, slope
+
+    def _score(self, i: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        low, high, (lowest, highest) = self.low[i], self.high[i], (ends[i] for ends in self.reach)
         half = np.where(high > low, 0.5 * (high - low), 1.0)  # a part of which nothing is left is beyond the fold
-        below, above = y < self.reach[0][i], y > self.reach[1][i]
+        u, slope = _inverted(self.series[:, i], lowest, highest, np.clip(y, lowest, highest))
+        below, above = y < lowest, y > highest
         z = np.where(below, -np.inf, np.where(above, np.inf, 0.5 * (low + high) + half * u))
         return z, np.where(below | above, 1.0, slope / half)
 
@@ -58,13 +68,16 @@ class MonotoneKernel(Kernel):
         return values.reshape(-1, len(self.shares)) @ self.shares
 
 
-def _inverted(series: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return u in [-1, 1] where the increasing Chebyshev series (k, n) are ``y`` (n,), and their slopes there.
+def _inverted(
+    series: np.ndarray, lowest: np.ndarray, highest: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return u in [-1, 1] where Chebyshev series (k, n), increasing from ``lowest`` to ``highest``, are ``y`` (n,).
 
-    Where a series does not reach y, u is the nearer end. Newton's moves, and halves where one leaves the bracket.
+    And their slopes there. Newton's moves, and halves where one leaves the bracket.
     """
     low, high = np.full(len(y), -1.0), np.full(len(y), 1.0)
-    u = np.zeros(len(y))
+    with np.errstate(invalid="ignore"):
+        u = np.nan_to_num(2 * (y - lowest) / (highest - lowest) - 1)
     for _ in range(MOST_MOVES):
         value, slope = _with_slope(series, u)
         low, high = np.where(value < y, u, low), np.where(value < y, high, u)
