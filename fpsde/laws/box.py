@@ -18,6 +18,8 @@ HELD = 1e-16
 HELPED = 0.9
 #: Particles of the pilot, and steps in which one that has left for good leaves the finite numbers.
 PILOTS, FLIGHT = 256, 10
+#: First steps that the pilot takes.
+MOST_PILOTED = 5_000
 #: An end is pushed out to at most so many times its distance from the middle, in kernel widths, at once.
 MOST_PUSHED = 1.6
 #: A box with so many times the panels of the first one is not needed for what stays.
@@ -41,7 +43,7 @@ def found_box(chain: Chain, interval: Interval) -> Region:
     within = region
     for _ in range(MOST_BOXES):
         found = run(chain, region, cuts=0, show=False)
-        rates = found.rates.max(axis=0)
+        rates = found.rates
         stuck = ~fixed & (rates > HELPED * before)
         fixed |= stuck
         settled = fixed | (rates <= HELD)
@@ -79,10 +81,10 @@ def _bulk(chain: Chain, interval: Interval) -> Region:
     quantiles = chain.initial.ppf((np.arange(PILOTS // 2) + 0.5) / (PILOTS // 2))
     x = np.concatenate([quantiles, np.linspace(quantiles[0], quantiles[-1], PILOTS // 2)])
     lowest, highest = np.full(PILOTS, np.inf), np.full(PILOTS, -np.inf)
-    for n in range(len(chain.rows) + FLIGHT):
+    for n in range(min(len(chain.rows), MOST_PILOTED) + FLIGHT):
         with np.errstate(all="ignore"):
             x = _inside(chain.form.pilot(x, chain.rows[min(n, len(chain.rows) - 1)], rng), interval)
-        if n < len(chain.rows):
+        if n < min(len(chain.rows), MOST_PILOTED):
             lowest, highest = np.minimum(lowest, x), np.maximum(highest, x)
         alive = np.isfinite(x)
         if alive.sum() < PILOTS // 2:

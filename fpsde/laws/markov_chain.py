@@ -35,8 +35,10 @@ class Chain:
     @cached_property
     def repeats(self) -> list[bool]:
         """For each step, and for one after the last: whether it is the step before, between the same two meshes."""
-        equal = [False, *np.all(self.rows[1:] == self.rows[:-1], axis=1).tolist(), True]
-        return [n > 1 and all(equal[n - 1 : n + 2]) for n in range(len(self.rows))] + [False]
+        equal = np.concatenate([[False], np.all(self.rows[1:] == self.rows[:-1], axis=1), [True]])
+        same = np.zeros(len(self.rows) + 1, dtype=bool)
+        same[2:-1] = equal[1:-2] & equal[2:-1] & equal[3:]
+        return same.tolist()
 
     def noise_at(self, x: float) -> float:
         """Return the least standard deviation |B| of all steps from ``x``."""

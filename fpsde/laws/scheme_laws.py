@@ -86,7 +86,7 @@ def scheme_law(
         region = found_box(chain, domain) if box is None else _stated_box(box, domain, initial)
         found = settled(chain, region, tolerance=tolerance)
         laws |= found.run.laws
-        accuracy, leak = found.accuracy, Leak(found.run.lost, float(found.run.rates.sum(axis=1).max()))
+        accuracy, leak = found.accuracy, Leak(found.run.lost, found.run.largest)
         method, n_nodes, ends = Method.OPERATOR, found.run.n_nodes, (region.low, region.high)
     return SchemeLaw(
         law=laws[len(grid) - 1],

@@ -61,12 +61,12 @@ def _change(coarse: Run, fine: Run) -> float:
 
 
 def _refuse_leak(found: Run, chain: Chain, region: Region) -> None:
-    below, above = found.rates[np.argmax(found.rates.sum(axis=1))]
-    if below + above > MOST_LEAK:
+    if found.largest > MOST_LEAK:
+        below, above = found.rates
         name, dt = chain.form.process.name, float(np.max(np.diff(chain.times)))
         raise UnstableStep(
             f"{name} with dt={dt:.6g} leaks: of what is inside ({region.low:.6g}, {region.high:.6g}), up to "
-            f"{below + above:.3g} leaves in a step ({below:.3g} below, {above:.3g} above), {found.lost:.3g} in all "
+            f"{found.largest:.3g} leaves in a step ({below:.3g} below, {above:.3g} above), {found.lost:.3g} in all "
             f"steps; a law is given up to {MOST_LEAK:g} a step. Take a smaller dt (the leak falls steeply: try "
             f"{dt / 2:.6g}), or a box that holds the chain"
         )
