@@ -130,6 +130,7 @@ _HOMES = {
     "sra3": "fpsde.schemes",
     "sriw1": "fpsde.schemes",
     "stiff_tanh": "fpsde.processes",
+    "stationary_scheme_law": "fpsde.laws",
     "Stepping": "fpsde.fokker_planck",
     "STRATONOVICH": "fpsde.processes.process",
     "tamed_euler": "fpsde.schemes",

@@ -2,5 +2,6 @@
 
 from fpsde.laws.results import Leak, Method, SchemeLaw
 from fpsde.laws.scheme_laws import scheme_law
+from fpsde.laws.stationary_laws import stationary_scheme_law
 
-__all__ = ["Leak", "Method", "SchemeLaw", "scheme_law"]
+__all__ = ["Leak", "Method", "SchemeLaw", "scheme_law", "stationary_scheme_law"]

@@ -7,7 +7,7 @@ from scipy.special import ndtri
 
 from fpsde.domain import Interval, Wall
 from fpsde.errors import NotConverged, UnstableStep
-from fpsde.laws.evolution import Run, run
+from fpsde.laws.evolution import Run, Runs, run
 from fpsde.laws.markov_chain import Chain
 from fpsde.laws.mesh import WIDTH
 from fpsde.laws.transition import Region
@@ -28,8 +28,8 @@ MOST_GROWN = 16
 MOST_BOXES = 40
 
 
-def found_box(chain: Chain, interval: Interval) -> Region:
-    """Return the region that holds the chain from start to end, between walls where there are some.
+def found_box(chain: Chain, interval: Interval, *, runs: Runs = run) -> Region:
+    """Return the region that holds the chain in what ``runs`` gives, between walls where there are some.
 
     An end is settled when less than ``HELD`` leaks out there in a step, or when pushing it out helps no more: then what
     leaks comes from inside (a transient chain, or steps that leave the domain).
@@ -42,7 +42,7 @@ def found_box(chain: Chain, interval: Interval) -> Region:
     middle, most_faces = float(faces[len(faces) // 2]), MOST_GROWN * len(faces)
     within = region
     for _ in range(MOST_BOXES):
-        found = run(chain, region, cuts=0, show=False)
+        found = runs(chain, region, cuts=0, show=False)
         rates = found.rates
         stuck = ~fixed & (rates > HELPED * before)
         fixed |= stuck

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -35,6 +36,12 @@ class Run:
     folding: tuple[np.ndarray, np.ndarray]  #: in that step: the fold of each kernel, and the mass that starts there
 
 
+class Runs(Protocol):
+    """What takes a chain within a region to a :class:`Run`."""
+
+    def __call__(self, chain: Chain, region: Region, *, cuts: int, show: bool = True) -> Run: ...
+
+
 @dataclass(eq=False)
 class _Record:
     """What is known of a run up to the step that it is at."""
@@ -60,7 +67,7 @@ class _Record:
     def moved(self, operator: Operator, mass: np.ndarray, losses: np.ndarray) -> None:
         """Take the masses after one or more steps, and what was lost in them."""
         self.lost, self.walls, self.mass = self.lost + float(losses[:2].sum()), self.walls + losses[2:4], mass
-        self.extent = _widened(self.extent, operator.mesh, mass)
+        self.extent = widened(self.extent, operator.mesh, mass)
 
 
 def run(chain: Chain, region: Region, *, cuts: int, show: bool = True) -> Run:
@@ -118,7 +125,7 @@ def _leap(record: _Record, operator: Operator, n_steps: int) -> int:
     return n_steps
 
 
-def _widened(extent: tuple[float, float], mesh: Mesh, mass: np.ndarray) -> tuple[float, float]:
+def widened(extent: tuple[float, float], mesh: Mesh, mass: np.ndarray) -> tuple[float, float]:
     """Return the extent, widened by the panels of this mesh that carry mass."""
     panels = mass.reshape(-1, PANEL_NODES).sum(axis=1)
     empty_below = int(np.searchsorted(np.cumsum(panels), BEYOND))

@@ -9,7 +9,7 @@ from scipy.special import ndtr
 
 from fpsde.errors import NotConverged, UnstableStep
 from fpsde.laws.box import found_box
-from fpsde.laws.evolution import Run, run
+from fpsde.laws.evolution import Run, Runs
 from fpsde.laws.markov_chain import Chain
 from fpsde.laws.transition import Region
 
@@ -19,22 +19,22 @@ SHARE = 0.01
 TRIALS, MOST_PARTS, MOST_STEPS = 8, 4, 4_000
 
 
-def refuse_fold(found: Run, chain: Chain, region: Region, *, tolerance: float) -> None:
+def refuse_fold(found: Run, chain: Chain, region: Region, *, tolerance: float, runs: Runs) -> None:
     """Raise NotConverged, with a dt that works, if too much mass lies beyond the folds of the steps."""
     most = SHARE * tolerance / len(chain.rows)
     if found.folded <= most:
         return
-    parts, works = _enough_parts(found, chain, region, tolerance)
+    parts, works = _enough_parts(found, chain, region, tolerance, runs)
     dt = float(np.max(np.diff(chain.times)))
     advice = f"it works with dt={dt / parts:.12g}" if works else f"even dt={dt / parts:.3g} may be too large"
     raise NotConverged(
         f"dt={dt:.6g}: {found.folded:.3g} of the mass of a step of {chain.form.scheme.name} lies beyond the fold of "
-        "its kernel, where x' turns back as the noise grows and the density is singular; at most "
+        "its kernel, where x' turns back as the noise grows (the density is singular there), or the step fails; at most "
         f"{most:.3g} may, with tolerance={tolerance:g}; {advice}"
     )
 
 
-def _enough_parts(found: Run, chain: Chain, region: Region, tolerance: float) -> tuple[int, bool]:
+def _enough_parts(found: Run, chain: Chain, region: Region, tolerance: float, runs: Runs) -> tuple[int, bool]:
     """Return into how many parts the steps must be cut, tried out, and whether the last trial had no mass beyond.
 
     B grows as sqrt(dt) and C as dt, so the fold B/(2 C) recedes as dt^(-1/2), but the law comes nearer to it, too.
@@ -52,7 +52,7 @@ def _enough_parts(found: Run, chain: Chain, region: Region, tolerance: float) ->
         times = _cut(chain.times, parts)
         trial = replace(chain, times=times)
         try:
-            found = run(trial, found_box(trial, region.interval), cuts=0, show=False)
+            found = runs(trial, found_box(trial, region.interval, runs=runs), cuts=0, show=False)
         except (NotConverged, UnstableStep):
             break
         if found.folded <= SHARE * tolerance / len(trial.rows):

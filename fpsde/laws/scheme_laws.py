@@ -67,7 +67,7 @@ def scheme_law(
     UnstableStep   more than 1e-10 leaking in a step (on a superlinear drift, or out of the domain)
     NotConverged   a tolerance that is not reached; Milstein's step with its fold within reach, with the dt that works
     """
-    _refuse_kinds(process, scheme)
+    refuse_kinds(process, scheme)
     form = step_form(scheme, process)  # first: where there is none, no x0 helps
     grid = time_grid(t_end=t_end, dt=dt, times=times)
     initial = x0 if isinstance(x0, Law) else Point(finite("x0", x0))
@@ -83,7 +83,9 @@ def scheme_law(
         method, n_nodes = Method.RECURSION, 0
     else:
         chain = Chain(form, grid, initial, steps)
-        region = found_box(chain, domain) if box is None else _stated_box(box, domain, initial)
+        region = found_box(chain, domain) if box is None else stated_box(box, domain)
+        held = Interval(region.low, region.high, domain.low_wall, domain.high_wall)
+        refuse_outside(initial, held, what="the box")
         found = settled(chain, region, tolerance=tolerance)
         laws |= found.run.laws
         accuracy, leak = found.accuracy, Leak(found.run.lost, found.run.largest)
@@ -101,7 +103,8 @@ def scheme_law(
     )
 
 
-def _refuse_kinds(process: Any, scheme: Any) -> None:
+def refuse_kinds(process: Any, scheme: Any) -> None:
+    """Raise InvalidInput unless these are a Process and a Scheme."""
     if not isinstance(process, Process):
         raise InvalidInput(
             f"process={process!r} is not a Process; {uncalled(process) or 'state one, or take one of the catalogue'}"
@@ -140,7 +143,8 @@ def _steps_at(at: Any, grid: np.ndarray) -> list[int]:
     return steps.tolist()
 
 
-def _stated_box(box: Any, interval: Interval, initial: Law) -> Region:
+def stated_box(box: Any, interval: Interval) -> Region:
+    """Return the region of a box (low, high); InvalidInput unless it is in the domain and reaches its walls."""
     if np.shape(box) != (2,):
         raise InvalidInput(f"box={box!r} is not a pair; give (low, high)")
     low, high = finite("box[0]", box[0]), finite("box[1]", box[1])
@@ -154,5 +158,4 @@ def _stated_box(box: Any, interval: Interval, initial: Law) -> Region:
                 f"the box ({low}, {high}) ends at {end}, but must reach the {wall.value} wall at {at}; "
                 "it cuts only where there is no wall"
             )
-    refuse_outside(initial, Interval(low, high, interval.low_wall, interval.high_wall), what="the box")
     return Region(low, high, interval)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fpsde.errors import NotConverged, UnstableStep
-from fpsde.laws.evolution import Run, run
+from fpsde.laws.evolution import Run, Runs, run
 from fpsde.laws.fold import refuse_fold
 from fpsde.laws.markov_chain import Chain
 from fpsde.laws.transition import Region
@@ -27,17 +27,17 @@ class Settled:
     accuracy: float
 
 
-def settled(chain: Chain, region: Region, *, tolerance: float) -> Settled:
+def settled(chain: Chain, region: Region, *, tolerance: float, runs: Runs = run) -> Settled:
     """Return the laws on panels that were halved until no distribution function changed by more than ``tolerance``.
 
     Raises NotConverged if that does not happen or if a fold is within reach, UnstableStep if too much leaks.
     """
-    coarse = run(chain, region, cuts=0)
-    refuse_fold(coarse, chain, region, tolerance=tolerance)
+    coarse = runs(chain, region, cuts=0)
+    refuse_fold(coarse, chain, region, tolerance=tolerance, runs=runs)
     _refuse_leak(coarse, chain, region)
     accuracy = np.inf
     for cuts in range(1, HALVINGS + 1):
-        fine = run(chain, region, cuts=cuts)
+        fine = runs(chain, region, cuts=cuts)
         before, accuracy = accuracy, max(_change(coarse, fine), fine.defect)
         if accuracy <= tolerance:
             return Settled(fine, accuracy)
