@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtri
 
-from fpsde.domain import Interval, Wall
+from fpsde.domain import LINE, Interval, Wall
 from fpsde.errors import NotConverged, UnstableStep
 from fpsde.laws.evolution import Run, Runs, run
 from fpsde.laws.markov_chain import Chain
@@ -83,7 +83,8 @@ def _bulk(chain: Chain, interval: Interval) -> Region:
     lowest, highest = np.full(PILOTS, np.inf), np.full(PILOTS, -np.inf)
     for n in range(min(len(chain.rows), MOST_PILOTED) + FLIGHT):
         with np.errstate(all="ignore"):
-            x = _inside(chain.form.pilot(x, chain.rows[min(n, len(chain.rows) - 1)], rng), interval)
+            x = chain.form.pilot(x, chain.rows[min(n, len(chain.rows) - 1)], rng)
+            x = x if interval == LINE else _inside(x, interval)
         if n < min(len(chain.rows), MOST_PILOTED):
             lowest, highest = np.minimum(lowest, x), np.maximum(highest, x)
         alive = np.isfinite(x)

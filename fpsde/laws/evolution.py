@@ -55,19 +55,21 @@ class _Record:
     folding: tuple[np.ndarray, np.ndarray] = (np.empty(0), np.empty(0))
     extent: tuple[float, float] = (np.inf, -np.inf)
 
-    def looked_at(self, operator: Operator) -> np.ndarray:
-        """Note what the next step loses, and return it."""
-        losses = operator.losses @ self.mass
-        rates = losses[:2] / (1 - self.lost)
-        self.rates, self.largest = np.maximum(self.rates, rates), max(self.largest, float(rates.sum()))
-        if losses[4] > self.folded:
-            self.folded, self.folding = float(losses[4]), (operator.kernel.fold, self.mass)
+    def looked_at(self, operator: Operator, masses: np.ndarray, lost: np.ndarray) -> np.ndarray:
+        """Note and return what the steps from ``masses`` (k, n) lose, (k, 5); ``lost`` (k,) has leaked before."""
+        losses = masses @ operator.losses.T
+        rates = losses[:, :2] / (1 - lost[:, None])
+        self.rates = np.maximum(self.rates, rates.max(axis=0))
+        self.largest = max(self.largest, float(rates.sum(axis=1).max()))
+        k = int(np.argmax(losses[:, 4]))
+        if losses[k, 4] > self.folded:
+            self.folded, self.folding = float(losses[k, 4]), (operator.kernel.fold, masses[k])
         return losses
 
-    def moved(self, operator: Operator, mass: np.ndarray, losses: np.ndarray) -> None:
-        """Take the masses after one or more steps, and what was lost in them."""
-        self.lost, self.walls, self.mass = self.lost + float(losses[:2].sum()), self.walls + losses[2:4], mass
-        self.extent = widened(self.extent, operator.mesh, mass)
+    def moved(self, operator: Operator, masses: np.ndarray, losses: np.ndarray) -> None:
+        """Take the last of the ``masses`` (k, n) after steps that lost ``losses`` (4,) in all."""
+        self.lost, self.walls, self.mass = self.lost + float(losses[:2].sum()), self.walls + losses[2:4], masses[-1]
+        self.extent = widened(self.extent, operator.mesh, masses.max(axis=0))
 
 
 def run(chain: Chain, region: Region, *, cuts: int, show: bool = True) -> Run:
@@ -85,16 +87,13 @@ def run(chain: Chain, region: Region, *, cuts: int, show: bool = True) -> Run:
             mesh = chain.mesh(n + 1, region.low, region.high, cuts=cuts)
             operator = Operator(chain.form, chain.rows[n], x, region, mesh, cuts, chain.repeats[n + 1])
             n_nodes = max(n_nodes, len(mesh.nodes))
-        equal = int(stops[np.searchsorted(stops, n)]) - n
-        if n >= ONE_BY_ONE and equal >= MANY and len(mesh.nodes) <= MOST_NODES:
-            n += _leap(record, operator, equal)
-            continue
-        losses = record.looked_at(operator)
-        density = operator.shown @ record.mass if n + 1 in wanted else None
-        record.moved(operator, operator.step @ record.mass, losses)
-        x, n = mesh.nodes, n + 1
-        if density is not None:
-            laws[n] = conditioned(mesh.halved, density, record.walls, region, 1 - record.lost)
+        equal = max(1, int(stops[np.searchsorted(stops, n)]) - n)
+        shown = operator.shown @ record.mass if n + 1 in wanted else None
+        leaping = n >= ONE_BY_ONE and equal >= MANY and len(mesh.nodes) <= MOST_NODES
+        n += _leap(record, operator, equal) if leaping else _walk(record, operator, min(equal, ONE_BY_ONE))
+        x = mesh.nodes
+        if shown is not None:
+            laws[n] = conditioned(mesh.halved, shown, record.walls, region, 1 - record.lost)
     end = record.mass.sum() + record.walls.sum() + record.lost
     return Run(
         laws=laws,
@@ -115,12 +114,24 @@ def _stops(chain: Chain, wanted: set[int]) -> np.ndarray:
     return np.union1d(differs, np.array([n - 1 for n in wanted], dtype=int))
 
 
+def _walk(record: _Record, operator: Operator, n_steps: int) -> int:
+    """Take equal steps one by one."""
+    masses = [record.mass]
+    for _ in range(n_steps):
+        masses.append(operator.step @ masses[-1])
+    before = np.array(masses[:-1])
+    leaked = before @ operator.losses[:2].sum(axis=0)
+    losses = record.looked_at(operator, before, record.lost + np.cumsum(leaked) - leaked)
+    record.moved(operator, np.array(masses[1:]), losses[:, :4].sum(axis=0))
+    return n_steps
+
+
 def _leap(record: _Record, operator: Operator, n_steps: int) -> int:
     """Take many equal steps at once."""
     before = np.zeros(4)
     for mass, losses in leaps(operator, record.mass, n_steps):
-        record.looked_at(operator)
-        record.moved(operator, mass, losses - before)
+        record.looked_at(operator, record.mass[None], np.array([record.lost]))
+        record.moved(operator, mass[None], losses - before)
         before = losses
     return n_steps
 

@@ -46,26 +46,30 @@ class Chain:
 
     def start_mesh(self, low: float, high: float) -> Mesh:
         """Return panels on (low, high) that resolve the first kernel in the point from which it starts."""
-        return self._laid(low, high, self.rows[:1])
+        return self._laid(low, high, self.rows[:1], 0)
 
     def mesh(self, n: int, low: float, high: float, *, cuts: int = 0) -> Mesh:
         """Return the panels that the law after ``n`` steps is held on, each cut into ``2**cuts``.
 
         That law is as smooth as the kernel of the last step, and the next kernel is integrated over it.
         """
-        around = self.rows[[n - 1, min(n, len(self.rows) - 1)]]
-        key = (low, high, cuts, around.tobytes())
+        around = self.rows[n - 1 : n + 1]
+        return self._laid(low, high, around[:1] if np.all(around == around[0]) else around, cuts)
+
+    def _laid(self, low: float, high: float, rows: np.ndarray, cuts: int) -> Mesh:
+        key = (low, high, cuts, rows.tobytes())
         if key not in self._meshes:
             if len(self._meshes) >= _KEPT:
                 self._meshes.clear()
-            mesh = self._laid(low, high, around)
-            for _ in range(cuts):
-                refuse_if_too_many(2 * (len(mesh.faces) - 1))
-                mesh = mesh.halved
-            self._meshes[key] = mesh
+            self._meshes[key] = self._cut(low, high, rows, cuts) if cuts else self._uncut(low, high, rows)
         return self._meshes[key]
 
-    def _laid(self, low: float, high: float, rows: np.ndarray) -> Mesh:
+    def _cut(self, low: float, high: float, rows: np.ndarray, cuts: int) -> Mesh:
+        mesh = self._laid(low, high, rows, cuts - 1)
+        refuse_if_too_many(2 * (len(mesh.faces) - 1))
+        return mesh.halved
+
+    def _uncut(self, low: float, high: float, rows: np.ndarray) -> Mesh:
         mesh = laid(partial(kernel_widths, self.form, rows), low, high)
         if self.form.switches is None:
             return mesh

@@ -33,14 +33,14 @@ class PolynomialForm(StepForm):
         with np.errstate(all="ignore"):
             a, b, c = self.powers(x, *row)
         shape = np.broadcast_shapes(np.shape(x), *(np.shape(v) for v in row))
-        return np.broadcast_to(a, shape), np.abs(np.broadcast_to(b, shape)), np.broadcast_to(c, shape)
+        a, b, c = (v if np.shape(v) == shape else np.broadcast_to(v, shape) for v in (a, np.abs(b), c))
+        return a, b, c
 
     def pilot(self, x: np.ndarray, row: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return x' for noise that is drawn."""
-        a, b, c = self.coefficients(x, row)
+        a, b, c = self.powers(x, *row)
         z = rng.standard_normal(len(x))
-        with np.errstate(all="ignore"):
-            return a + b * z + c * z**2
+        return a + z * (b + z * c)
 
     def spread(self, x: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return A and |B|."""

@@ -38,7 +38,7 @@ class StepForm(ABC):
 
     @abstractmethod
     def pilot(self, x: np.ndarray, row: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return x' for noise that is drawn."""
+        """Return x' for noise that is drawn; callers expect overflows."""
 
     @abstractmethod
     def spread(self, x: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
