@@ -68,6 +68,8 @@ def solver_edge(q: Question, corners: Corners) -> tuple[list[CheckResult], Refer
 def closed_form(q: Question) -> Law | None:
     """Return the law of the process at ``t_end`` where it is known from this start."""
     exact = q.process.exact
+    if exact.law is not None and q.x0 is q.process.setting.x0:
+        return exact.law(q.t_end)
     if q.point is not None:
         return exact.transition(q.point, q.t_end) if exact.transition else None
     return exact.marginal(q.x0, q.t_end) if exact.marginal and isinstance(q.x0, Law) else None

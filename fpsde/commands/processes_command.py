@@ -31,6 +31,7 @@ KNOWN = {
     "stationary_covariance": ("stationary covariance", "stationary"),
     "path": ("X_t as a function of W_t", "path"),
     "velocity": ("mean velocity on the ring", "velocity"),
+    "law": ("law of X_t from its own start", "law"),
 }
 _LEGEND = (
     "known in closed form: law of X_t, moments of X_t, stationary law or moments, path as a function of W_t. "

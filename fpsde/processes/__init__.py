@@ -12,6 +12,7 @@ from fpsde.processes.annealed import annealed_langevin
 from fpsde.processes.area import levy_area
 from fpsde.processes.beta_schedules import BetaSchedule, constant_beta, linear_beta
 from fpsde.processes.black_box import BlackBox
+from fpsde.processes.carried import breathing_mixture, turning_mixture
 from fpsde.processes.chaos import lorenz
 from fpsde.processes.debrabant import debrabant_roessler
 from fpsde.processes.gradient import langevin_of, overdamped
@@ -39,7 +40,9 @@ from fpsde.processes.pathwise import (
     stiff_tanh,
     tanh_process,
 )
+from fpsde.processes.prescribed_law import manufactured
 from fpsde.processes.process import ITO, KINETIC, STRATONOVICH, Exact, Interpretation, Process, Setting
+from fpsde.processes.reversal import probability_flow_of, reverse_of
 from fpsde.processes.wells import (
     double_well,
     duffing,
@@ -67,6 +70,7 @@ __all__ = [
     "annealed_langevin",
     "arctan_process",
     "benes",
+    "breathing_mixture",
     "brownian",
     "call_price",
     "commuting_linear",
@@ -89,6 +93,7 @@ __all__ = [
     "linear_noise",
     "linear_system",
     "lorenz",
+    "manufactured",
     "mixture_log_density",
     "mueller_brown",
     "noised_mixture",
@@ -97,12 +102,15 @@ __all__ = [
     "ornstein_uhlenbeck",
     "overdamped",
     "pearson",
+    "probability_flow_of",
     "process_named",
+    "reverse_of",
     "rotating_ou",
     "sinh_process",
     "stiff_tanh",
     "tanh_process",
     "tilted_well",
+    "turning_mixture",
     "underdamped",
     "underdamped_of",
     "underdamped_oscillator",
@@ -148,6 +156,8 @@ CATALOGUE: dict[str, Callable[..., Process]] = {
         mueller_brown,
         lorenz,
         noised_mixture,
+        breathing_mixture,
+        turning_mixture,
     )
 }
 CATALOGUE |= {

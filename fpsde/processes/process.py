@@ -63,6 +63,9 @@ class Exact:
     ``(d, d)``, ``component(i, x0, t)``, the law of component i, and of the stationary law ``stationary_mean()``
     ``(d,)``, ``stationary_covariance()`` ``(d, d)`` and ``stationary_component(i)``. A marginal, where it is known, is
     a record of the kind of its initial law (:class:`~fpsde.processes.mixtures.NormalMixture`).
+
+    ``law(t)`` is the law of X_t of a process that is stated together with its start, ``law(0)``, such as a
+    manufactured one: a Law, or with d > 1 a record that has its ``mean`` and ``component(i)``.
     """
 
     transition: Callable[[float, float], Law] | None = None
@@ -77,6 +80,7 @@ class Exact:
     stationary_mean: Callable[[], np.ndarray] | None = None
     stationary_covariance: Callable[[], np.ndarray] | None = None
     stationary_component: Callable[[int], Law] | None = None
+    law: Callable[[float], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -302,10 +306,10 @@ def _traced(process: Process) -> Statement:
     p = Parameters(**constants, **tables)
     arguments = (Traced(x[0]) if d == 1 else tuple(components(x)), Traced(t), p)
     drift = np.atleast_1d(trace(process.drift, *arguments, shape=() if d == 1 else (d,)))
-    sigma = _traced_sigma(process.sigma, arguments, d)
+    sigma = sigma_matrix(process.sigma, arguments, d)
     rate = None if process.rate is None else real_expression(call(process.rate, Traced(t), p), process.rate)
     energy = None if process.energy is None else real_expression(call(process.energy, *arguments), process.energy)
-    ito_drift = _ito_drift(tuple(drift), sigma, x, process.interpretation)
+    ito_drift = ito_drift_of(tuple(drift), sigma, x, process.interpretation)
     return Statement(
         x=x,
         t=t,
@@ -321,7 +325,8 @@ def _traced(process: Process) -> Statement:
     )
 
 
-def _traced_sigma(function: Callable, arguments: tuple, d: int) -> sp.Matrix:
+def sigma_matrix(function: Callable, arguments: tuple, d: int) -> sp.Matrix:
+    """Return sigma (d, m) as ``function(*arguments)`` states it: a component, d of them, or d rows of m."""
     result = call(function, *arguments)
     given = np.asarray(result if not isinstance(result, Traced) else [result], dtype=object)
     given = np.atleast_1d(given)
@@ -334,7 +339,7 @@ def _traced_sigma(function: Callable, arguments: tuple, d: int) -> sp.Matrix:
     )
 
 
-def _ito_drift(drift: tuple, sigma: sp.Matrix, x: tuple, interpretation: Interpretation) -> tuple[sp.Expr, ...]:
+def ito_drift_of(drift: tuple, sigma: sp.Matrix, x: tuple, interpretation: Interpretation) -> tuple[sp.Expr, ...]:
     """Return the Itô drift: Stratonovich adds (1/2) sum_jk sigma_kj d_k sigma_ij, kinetic adds sum_j d_j D_ij.
 
     Source: Hütter & Öttinger, J. Chem. Soc. Faraday Trans. 94 (1998) 1403.

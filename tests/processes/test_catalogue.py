@@ -47,6 +47,21 @@ BY_HAND |= {
     "additive_time_dependent": (0.5 / np.sqrt(1.3) - X / 2.6, 0 * X + 0.5 / np.sqrt(1.3)),
     "ginzburg_landau": ((1 + 0.125) * X - X**3, 0.5 * X),
 }
+
+
+def breathing(x, t):
+    """The drift and sigma of breathing_mixture; the score is the mean of the normals' scores, weighted by density."""
+    m, m_slope = 0.5 * np.sin(2 * t), np.cos(2 * t)
+    s, s_slope = 1 + 0.3 * np.sin(3 * t), 0.9 * np.cos(3 * t)
+    parts = [(w, m + s * mean, s * std) for w, mean, std in ((0.4, -1.0, 0.5), (0.6, 1.0, 0.6))]
+    densities = [w / std * np.exp(-((x - mean) ** 2) / (2 * std**2)) for w, mean, std in parts]
+    slopes = [-(x - mean) / std**2 * q for q, (_, mean, std) in zip(densities, parts, strict=True)]
+    sigma = 0.8 * (1 + 0.4 * np.cos(x))
+    v = m_slope + (x - m) * s_slope / s
+    return v - sigma * 0.32 * np.sin(x) + sigma**2 / 2 * sum(slopes) / sum(densities), sigma
+
+
+BY_HAND["breathing_mixture"] = breathing(X, 0.3)
 BY_HAND |= {f"brownian_{wall}": BY_HAND["brownian"] for wall in ("reflecting", "absorbing", "periodic")}
 
 
@@ -90,6 +105,8 @@ def test_a_setting_is_a_run_of_20_to_200_whole_steps_inside_its_window(name) -> 
     laws = [start]
     if process.exact.marginal:
         laws += [process.exact.marginal(start, setting.t_end * k / 4) for k in range(1, 5)]
+    elif process.exact.law:
+        laws += [process.exact.law(setting.t_end * k / 4) for k in range(5)]
     elif process.exact.stationary:
         laws.append(process.exact.stationary())
     for law in laws:

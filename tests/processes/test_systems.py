@@ -63,6 +63,18 @@ BY_HAND = {
     "noised_mixture": ((0.5, 2.0), (-0.025, -0.1), np.sqrt(0.1) * np.eye(2)),
     "lorenz": ((1.0, 2.0, 3.0), (10.0, 23.0, -6.0), 3 * np.eye(3)),
 }  # fmt: skip
+#: u_0 = D_00 dlog q/dx_0 + D_01 dlog q/dx_1,  u_1 = dD_01/dx_0 + D_01 dlog q/dx_0 + D_11 dlog q/dx_1 at t = 0.
+AT = np.array([0.5, 0.8])
+PARTS = ((0.2, np.array([-1.5, 0.5]), 0.3), (0.5, np.array([1.0, 1.2]), 0.5), (0.3, np.array([0.4, -1.0]), 0.2))
+DENSITIES = [w / s**2 * np.exp(-np.sum((AT - m) ** 2) / (2 * s**2)) for w, m, s in PARTS]
+SCORE = sum(q * (m - AT) / s**2 for q, (_, m, s) in zip(DENSITIES, PARTS, strict=True)) / sum(DENSITIES)
+LEAN = 0.4 * (1 + 0.5 * np.sin(0.5))
+TURNING = np.array([[0.8, 0.0], [LEAN, 0.8]])
+BY_HAND["turning_mixture"] = (
+    tuple(AT),
+    tuple(1.5 * np.array([-0.8, 0.5]) + TURNING @ TURNING.T / 2 @ SCORE + [0.0, 0.8 * 0.2 * np.cos(0.5) / 2]),
+    TURNING,
+)
 
 
 def test_every_system_is_written_by_hand() -> None:
