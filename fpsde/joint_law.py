@@ -1,4 +1,4 @@
-"""Laws of two real random variables, held as the masses of the cells of a grid."""
+"""Laws of several real random variables: two as the masses of the cells of a grid, any number as a normal law."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from fpsde.density import CellLaw
+from fpsde.density import CellLaw, Law, Normal, Point
 from fpsde.errors import InvalidInput
 from fpsde.grid import Grid
-from fpsde.validation import integer
+from fpsde.validation import finite_array, integer
+
+#: Asymmetry and negative eigenvalues of a covariance, relative to its largest entry, that are round-off.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,3 +75,43 @@ class JointCellLaw:
         mixed = self.expectation(lambda x, y: (x - a) * (y - b))
         first, second = self.expectation(lambda x, y: (x - a) ** 2), self.expectation(lambda x, y: (y - b) ** 2)
         return np.array([[first, mixed], [mixed, second]])
+
+
+@dataclass(frozen=True, eq=False)
+class JointNormal:
+    """The law N(mean, covariance) in d dimensions; the covariance may be singular.
+
+    Raises InvalidInput unless ``mean`` is (d,) and ``covariance`` (d, d), symmetric and without negative eigenvalues.
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+    def __post_init__(self) -> None:
+        mean, covariance = finite_array("mean", self.mean, ndim=1), finite_array("covariance", self.covariance, ndim=2)
+        if covariance.shape != (len(mean), len(mean)):
+            raise InvalidInput(
+                f"mean has shape {mean.shape}, covariance {covariance.shape}; (d,) and (d, d) are needed"
+            )
+        size = float(np.abs(covariance).max(initial=0.0))
+        if np.abs(covariance - covariance.T).max(initial=0.0) > ROUNDING * size:
+            raise InvalidInput(f"covariance={covariance.tolist()} is not symmetric")
+        lowest = float(np.linalg.eigvalsh(covariance).min(initial=0.0))
+        if lowest < -ROUNDING * size:
+            raise InvalidInput(
+                f"covariance={covariance.tolist()} has the eigenvalue {lowest:.3g}; none may be negative"
+            )
+        object.__setattr__(self, "mean", mean)
+        object.__setattr__(self, "covariance", (covariance + covariance.T) / 2)
+
+    @property
+    def dim(self) -> int:
+        """The number d of components."""
+        return len(self.mean)
+
+    def component(self, i: int) -> Law:
+        """Return the law of component i."""
+        if not 0 <= i < self.dim:
+            raise InvalidInput(f"component {i} of {self.dim}; give one from 0 to {self.dim - 1}")
+        variance = float(self.covariance[i, i])
+        return Normal(float(self.mean[i]), variance**0.5) if variance > 0 else Point(float(self.mean[i]))
