@@ -120,6 +120,7 @@ _HOMES = {
     "Sampler": "fpsde.integrators",
     "scale_speed": "fpsde.fokker_planck",
     "Scheme": "fpsde.schemes",
+    "scheme_expectation": "fpsde.laws",
     "scheme_law": "fpsde.laws",
     "scheme_named": "fpsde.schemes",
     "SchemeLaw": "fpsde.laws",

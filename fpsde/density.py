@@ -104,6 +104,16 @@ def panel_rule(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (middle + half * _NODES).ravel(), (half * _WEIGHTS).ravel()
 
 
+def panel_weights(faces: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the panel of each ``x`` (n,) and the weights (n, PANEL_NODES) of the values at its nodes in those at x.
+
+    Between the nodes of a panel a function is the polynomial through them.
+    """
+    panel = np.clip(np.searchsorted(faces, x, side="right") - 1, 0, len(faces) - 2)
+    s = 2 * (x - faces[panel]) / (faces[panel + 1] - faces[panel]) - 1
+    return panel, np.polynomial.legendre.legvander(s, PANEL_NODES - 1) @ _TO_LEGENDRE
+
+
 @dataclass(frozen=True)
 class Point(Law):
     """All mass at ``at``."""

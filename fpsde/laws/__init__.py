@@ -1,7 +1,16 @@
 """The exact law of a scheme: by recursion where its steps are affine, by a transition operator elsewhere."""
 
+from fpsde.laws.expectations import Expectation, scheme_expectation
 from fpsde.laws.results import Leak, Method, SchemeLaw
 from fpsde.laws.scheme_laws import scheme_law
 from fpsde.laws.stationary_laws import stationary_scheme_law
 
-__all__ = ["Leak", "Method", "SchemeLaw", "scheme_law", "stationary_scheme_law"]
+__all__ = [
+    "Expectation",
+    "Leak",
+    "Method",
+    "SchemeLaw",
+    "scheme_expectation",
+    "scheme_law",
+    "stationary_scheme_law",
+]

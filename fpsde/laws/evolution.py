@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from fpsde.density import PANEL_NODES, PanelLaw
-from fpsde.domain import Wall
+from fpsde.density import PANEL_NODES
 from fpsde.laws.markov_chain import Chain
 from fpsde.laws.mesh import Mesh
 from fpsde.laws.sources import sources_of
@@ -25,7 +24,7 @@ ONE_BY_ONE, MANY, MOST_NODES = 128, 4096, 2048
 class Run:
     """What a chain gave within a region."""
 
-    laws: dict[int, PanelLaw]  #: by number of steps, conditioned on not having leaked
+    laws: dict[int, Any]  #: by number of steps, conditioned on not having leaked
     rates: np.ndarray  #: largest leaks of a step at the two ends, as shares of the mass still there, (2,)
     largest: float  #: largest leak of a step at both ends together
     lost: float  #: mass that leaked in all steps together
@@ -63,13 +62,13 @@ class _Record:
         self.largest = max(self.largest, float(rates.sum(axis=1).max()))
         k = int(np.argmax(losses[:, 4]))
         if losses[k, 4] > self.folded:
-            self.folded, self.folding = float(losses[k, 4]), (operator.kernel.fold, masses[k])
+            self.folded, self.folding = float(losses[k, 4]), (operator.fold, masses[k])
         return losses
 
     def moved(self, operator: Operator, masses: np.ndarray, losses: np.ndarray) -> None:
         """Take the last of the ``masses`` (k, n) after steps that lost ``losses`` (4,) in all."""
         self.lost, self.walls, self.mass = self.lost + float(losses[:2].sum()), self.walls + losses[2:4], masses[-1]
-        self.extent = widened(self.extent, operator.mesh, masses.max(axis=0))
+        self.extent = widened(self.extent, operator.mesh, np.abs(masses).max(axis=0))
 
 
 def run(chain: Chain, region: Region, *, cuts: int, show: bool = True) -> Run:
@@ -85,7 +84,7 @@ def run(chain: Chain, region: Region, *, cuts: int, show: bool = True) -> Run:
     while n < len(chain.rows):
         if not chain.repeats[n]:
             mesh = chain.mesh(n + 1, region.low, region.high, cuts=cuts)
-            operator = Operator(chain.form, chain.rows[n], x, region, mesh, cuts, chain.repeats[n + 1])
+            operator = chain.operator(chain.form, chain.rows[n], x, region, mesh, cuts, chain.repeats[n + 1])
             n_nodes = max(n_nodes, len(mesh.nodes))
         equal = max(1, int(stops[np.searchsorted(stops, n)]) - n)
         shown = operator.shown @ record.mass if n + 1 in wanted else None
@@ -93,7 +92,7 @@ def run(chain: Chain, region: Region, *, cuts: int, show: bool = True) -> Run:
         n += _leap(record, operator, equal) if leaping else _walk(record, operator, min(equal, ONE_BY_ONE))
         x = mesh.nodes
         if shown is not None:
-            laws[n] = conditioned(mesh.halved, shown, record.walls, region, 1 - record.lost)
+            laws[n] = operator.law(shown, record.walls, 1 - record.lost)
     end = record.mass.sum() + record.walls.sum() + record.lost
     return Run(
         laws=laws,
@@ -143,10 +142,3 @@ def widened(extent: tuple[float, float], mesh: Mesh, mass: np.ndarray) -> tuple[
     empty_above = int(np.searchsorted(np.cumsum(panels[::-1]), BEYOND))
     low, high = mesh.faces[empty_below], mesh.faces[len(panels) - empty_above]
     return min(extent[0], float(low)), max(extent[1], float(high))
-
-
-def conditioned(mesh: Mesh, density: np.ndarray, walls: np.ndarray, region: Region, kept: float) -> PanelLaw:
-    """Return the law of what has not leaked."""
-    ends = zip((region.low, region.high), (walls / kept).tolist(), region.walls, strict=True)
-    atoms = tuple((end, mass) for end, mass, wall in ends if wall is Wall.ABSORBING)
-    return PanelLaw(mesh.faces, density.reshape(-1, PANEL_NODES) / kept, atoms)

@@ -29,8 +29,8 @@ def refuse_fold(found: Run, chain: Chain, region: Region, *, tolerance: float, r
     advice = f"it works with dt={dt / parts:.12g}" if works else f"even dt={dt / parts:.3g} may be too large"
     raise NotConverged(
         f"dt={dt:.6g}: {found.folded:.3g} of the mass of a step of {chain.form.scheme.name} lies beyond the fold of "
-        "its kernel, where x' turns back as the noise grows (the density is singular there), or the step fails; at most "
-        f"{most:.3g} may, with tolerance={tolerance:g}; {advice}"
+        "its kernel, where x' turns back as the noise grows (the density is singular there), or the step fails; at "
+        f"most {most:.3g} may, with tolerance={tolerance:g}; {advice}"
     )
 
 

@@ -12,6 +12,7 @@ from fpsde.density import Law
 from fpsde.laws.kinks import kinks
 from fpsde.laws.mesh import Mesh, kernel_widths, laid, refuse_if_too_many
 from fpsde.laws.step_form import StepForm
+from fpsde.laws.transition_operator import Operator
 
 #: Meshes that a chain keeps: a run reads the last one only, and the next run may start with it.
 _KEPT = 8
@@ -25,6 +26,7 @@ class Chain:
     times: np.ndarray
     initial: Law
     steps: Sequence[int]
+    operator: type[Operator] = Operator  #: how masses are moved
     _meshes: dict[tuple, Mesh] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property

@@ -10,16 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import sympy as sp
 
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.laws.kernels import NOISE_NEEDED, REACH
 from fpsde.laws.monotone_kernel import MonotoneKernel
-from fpsde.laws.noise_rule import continuous_rows, noise_rule, row_of_uniform
-from fpsde.laws.step_form import StepForm
-from fpsde.printing import numpy_function
-from fpsde.schemes.scheme import Scheme
-from fpsde.schemes.tracing import TracedStep, needed
+from fpsde.laws.noise_rule import noise_rule
+from fpsde.laws.valued_form import ValuedForm
 
 #: Nodes for each of the other normals on the first panels; halved panels have twice as many.
 OTHERS = 8
@@ -30,22 +26,10 @@ SERIES, MOST_SERIES, RESOLVED = 24, 768, 1e-13
 
 
 @dataclass(frozen=True, eq=False)
-class MonotoneForm(StepForm):
-    """A step of which values are known. ``main`` is the row of the normal z in which its maps are inverted."""
+class MonotoneForm(ValuedForm):
+    """A step whose maps are inverted in the normal z of the row ``main``."""
 
     main: int = field(kw_only=True)
-    unsummed: set[int] = field(kw_only=True)  #: the main row, and those that the step does not read
-    advance: Callable[..., tuple] = field(kw_only=True)  #: (x, *normals, *constants) -> x', what is seen, failed
-
-    def moved(self, x: Any, normals: Any, row: Any, *, seen: bool = False) -> np.ndarray:
-        """Return x', or what observers see, NaN where the step fails; ``normals`` are its rows of normals."""
-        with np.errstate(all="ignore"):
-            outputs = self.advance(x, *normals, *row)
-            return np.where(outputs[2], np.nan, outputs[int(seen)])
-
-    def pilot(self, x: np.ndarray, row: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return x' for noise that is drawn."""
-        return self.moved(x, rng.standard_normal((len(self.step.normals), len(x))), row)
 
     def spread(self, x: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return x' without noise, and half of what z = 1 and z = -1 are apart, in x' or in what is seen if less."""
@@ -62,7 +46,7 @@ class MonotoneForm(StepForm):
 
         Raises NotConverged where a step has no noise, is not finite, or is not smooth in z.
         """
-        rule, shares = noise_rule(self.step.inputs, OTHERS << cuts, without=self.unsummed)
+        rule, shares = noise_rule(self.step.inputs, OTHERS << cuts, without=self.unread | {self.main})
         points, others = np.repeat(x, len(shares)), np.tile(rule, len(x))
 
         def phi(z: np.ndarray) -> np.ndarray:
@@ -108,32 +92,11 @@ class MonotoneForm(StepForm):
         )
 
 
-def monotone_form(scheme: Scheme, process: Any, step: TracedStep) -> MonotoneForm:
-    """Return the form of a step; InvalidInput where its law has no density, or where it remembers more than x."""
-    x, *others = step.state
-    failed = step.outputs[-1].xreplace({step.state[-1]: sp.Integer(0)}) if step.flagged else sp.Integer(0)
-    outputs = (step.outputs[0], step.outputs[step.observed], failed)
-    assignments, read = needed(step.assignments, outputs)
-    if read & set(others):
-        names = ", ".join(sorted(map(str, read & set(others))))
+def monotone_form(form: ValuedForm) -> MonotoneForm:
+    """Return the form of a step that has a density; InvalidInput where it has none."""
+    if not form.summed:
         raise InvalidInput(
-            f"{scheme.name} reads {names} of the step before: its positions on {process.name} alone are no chain"
-        )
-    unread = {row for row, z in enumerate(step.normals) if z not in read}
-    smooth = [row for row in continuous_rows(step.inputs) if row not in unread]
-    if not smooth or row_of_uniform(step.inputs) is not None:
-        raise InvalidInput(
-            f"{scheme.name} on {process.name} takes discrete noise or none, or rejects, so that a step has no density; "
+            f"{form.scheme.name} on {form.process.name} takes discrete noise or none, so that a step has no density; "
             "scheme_expectation gives its expectations"
         )
-    reads = [i for i, symbol in enumerate(step.constants) if symbol in read]
-    arguments = [x, *step.normals, *(step.constants[i] for i in reads)]
-    return MonotoneForm(
-        scheme=scheme,
-        step=step,
-        process=process,
-        reads=np.array(reads, dtype=int),
-        main=smooth[0],
-        unsummed=unread | {smooth[0]},
-        advance=numpy_function(arguments, outputs, assignments=assignments),
-    )
+    return MonotoneForm(**vars(form), main=form.summed[0])

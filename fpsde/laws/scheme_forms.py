@@ -11,6 +11,7 @@ from fpsde.errors import InvalidInput
 from fpsde.laws.monotone_form import monotone_form
 from fpsde.laws.polynomial_form import polynomial_form
 from fpsde.laws.step_form import StepForm
+from fpsde.laws.valued_form import valued_form
 from fpsde.schemes.scheme import Scheme
 from fpsde.schemes.tracing import traced_step
 from fpsde.schemes.walls import CORRECTED
@@ -36,4 +37,4 @@ def step_form(scheme: Scheme, process: Any) -> StepForm:
             f"the step of {scheme.name} on {process.name} is no polynomial of degree 2 in one standard normal; at "
             "walls scheme_law takes those alone, such as that of euler_maruyama"
         )
-    return monotone_form(scheme, free, step)
+    return monotone_form(valued_form(scheme, free, step))

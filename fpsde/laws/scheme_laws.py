@@ -99,7 +99,7 @@ def scheme_law(
         box=ends,
         n_nodes=n_nodes,
         method=method,
-        provenance=_provenance(process, scheme, grid, longest_step(grid, dt), tolerance),
+        provenance=provenance(process, scheme, grid, longest_step(grid, dt), tolerance),
     )
 
 
@@ -115,7 +115,8 @@ def refuse_kinds(process: Any, scheme: Any) -> None:
         )
 
 
-def _provenance(process: Process, scheme: Scheme, grid: np.ndarray, dt: float, tolerance: float) -> dict[str, Any]:
+def provenance(process: Process, scheme: Scheme, grid: np.ndarray, dt: float, tolerance: float) -> dict[str, Any]:
+    """Return where a result comes from: what was run, and the versions and the machine."""
     return {
         "process": process.name,
         "scheme": scheme.name,

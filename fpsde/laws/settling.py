@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,10 @@ MOST_LEAK = 1e-10
 HALVINGS, WORTHWHILE = 4, 0.1
 
 
+#: How far two runs, on panels and on halved ones, are apart.
+Change = Callable[[Run, Run], float]
+
+
 @dataclass(frozen=True, eq=False)
 class Settled:
     """A run that agrees with the one on panels twice as wide, up to ``accuracy``."""
@@ -27,18 +32,29 @@ class Settled:
     accuracy: float
 
 
-def settled(chain: Chain, region: Region, *, tolerance: float, runs: Runs = run) -> Settled:
-    """Return the laws on panels that were halved until no distribution function changed by more than ``tolerance``.
+def change_of_laws(coarse: Run, fine: Run) -> float:
+    """Return the largest difference of the distribution functions, at ends and within the panels of the finer run."""
+    out = 0.0
+    for n, law in fine.laws.items():
+        x = np.concatenate([law.faces, law.faces[:-1] + 0.37 * np.diff(law.faces)])
+        out = max(out, float(np.abs(coarse.laws[n].cdf(x) - law.cdf(x)).max()))
+    return out
+
+
+def settled(
+    chain: Chain, region: Region, *, tolerance: float, runs: Runs = run, change: Change = change_of_laws
+) -> Settled:
+    """Return the laws on panels that were halved until their ``change`` was no more than ``tolerance``.
 
     Raises NotConverged if that does not happen or if a fold is within reach, UnstableStep if too much leaks.
     """
     coarse = runs(chain, region, cuts=0)
     refuse_fold(coarse, chain, region, tolerance=tolerance, runs=runs)
-    _refuse_leak(coarse, chain, region)
+    refuse_leak(coarse, chain, region)
     accuracy = np.inf
     for cuts in range(1, HALVINGS + 1):
         fine = runs(chain, region, cuts=cuts)
-        before, accuracy = accuracy, max(_change(coarse, fine), fine.defect)
+        before, accuracy = accuracy, max(change(coarse, fine), fine.defect)
         if accuracy <= tolerance:
             return Settled(fine, accuracy)
         if accuracy > WORTHWHILE * before:
@@ -51,16 +67,8 @@ def settled(chain: Chain, region: Region, *, tolerance: float, runs: Runs = run)
     )
 
 
-def _change(coarse: Run, fine: Run) -> float:
-    """Return the largest difference of the distribution functions, at ends and within the panels of the finer run."""
-    out = 0.0
-    for n, law in fine.laws.items():
-        x = np.concatenate([law.faces, law.faces[:-1] + 0.37 * np.diff(law.faces)])
-        out = max(out, float(np.abs(coarse.laws[n].cdf(x) - law.cdf(x)).max()))
-    return out
-
-
-def _refuse_leak(found: Run, chain: Chain, region: Region) -> None:
+def refuse_leak(found: Run, chain: Chain, region: Region) -> None:
+    """Raise UnstableStep if a step leaks too much for a law that is conditioned on what stayed."""
     if found.largest > MOST_LEAK:
         below, above = found.rates
         name, dt = chain.form.process.name, float(np.max(np.diff(chain.times)))

@@ -10,10 +10,9 @@ from scipy.sparse import eye_array
 from scipy.sparse.linalg import splu
 
 from fpsde.errors import NotConverged
-from fpsde.laws.evolution import Run, conditioned, widened
+from fpsde.laws.evolution import Run, widened
 from fpsde.laws.markov_chain import Chain
 from fpsde.laws.transition import Region
-from fpsde.laws.transition_operator import Operator
 
 #: Inverse iteration: how far its shift is above 1, how often it is repeated at most, and the change that may be left.
 SHIFT, MOST_REPEATS, LEFT = 1e-12, 400, 1e-12
@@ -27,13 +26,13 @@ def stationary_run(chain: Chain, region: Region, *, cuts: int, show: bool = True
     nu P 1_region = (1 - leak) nu
     """
     mesh = chain.mesh(1, region.low, region.high, cuts=cuts)
-    operator = Operator(chain.form, chain.rows[0], mesh.nodes, region, mesh, cuts, again=True)
+    operator = chain.operator(chain.form, chain.rows[0], mesh.nodes, region, mesh, cuts, again=True)
     mass = _fixed(operator.step, chain)
     losses = operator.losses @ mass
     leak = float(losses[:2].sum())
     laws = {}
     if show:
-        laws[1] = conditioned(mesh.halved, operator.shown @ mass, np.zeros(2), region, 1 - leak)
+        laws[1] = operator.law(operator.shown @ mass, np.zeros(2), 1 - leak)
     return Run(
         laws=laws,
         rates=losses[:2],
@@ -45,7 +44,7 @@ def stationary_run(chain: Chain, region: Region, *, cuts: int, show: bool = True
         n_nodes=len(mesh.nodes),
         extent=widened((np.inf, -np.inf), mesh, mass),
         folded=float(losses[4]),
-        folding=(operator.kernel.fold, mass),
+        folding=(operator.fold, mass),
     )
 
 

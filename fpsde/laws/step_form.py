@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fpsde.errors import InvalidInput
 from fpsde.laws.kernels import Kernel
 from fpsde.schemes.scheme import Scheme
 from fpsde.schemes.tracing import TracedStep, constant_rows
@@ -44,12 +45,13 @@ class StepForm(ABC):
     def spread(self, x: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the middle of a step from ``x`` and the standard deviation of its noise there."""
 
-    @abstractmethod
     def kernel(self, x: np.ndarray, row: np.ndarray, *, cuts: int, seen: bool = False) -> Kernel:
         """Return the kernel of the steps from ``x``, or of what observers see after them.
 
-        ``cuts`` doubles the nodes of what is summed in it. NotConverged where a step has no noise or is not finite.
+        ``cuts`` doubles the nodes of what is summed in it. NotConverged where a step has no noise or is not finite,
+        InvalidInput where its noise is discrete.
         """
+        raise InvalidInput(f"a step of {self.scheme.name} on {self.process.name} has no density")
 
     def rows(self, times: np.ndarray) -> np.ndarray:
         """Return the constants of each step ``(n_steps, n_reads)``; equal steps get equal rows."""

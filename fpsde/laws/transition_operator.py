@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr
 
-from fpsde.density import panel_rule
+from fpsde.density import PANEL_NODES, PanelLaw, panel_rule
 from fpsde.domain import Wall
 from fpsde.laws.kernels import Kernel
 from fpsde.laws.mesh import Mesh, refuse_if_too_many
@@ -54,6 +54,17 @@ class Operator:
         """Masses to the density on the panels that the law is returned on: finer, so that polynomials resolve it."""
         seen = self.form.kernel(self.x, self.row, cuts=self.cuts, seen=True) if self.form.sees_other else self.kernel
         return surviving_pairs(seen, self.mesh.halved.nodes, self.region)
+
+    def law(self, shown: np.ndarray, walls: np.ndarray, kept: float) -> PanelLaw:
+        """Return the law of what has not leaked, from what ``shown`` made of the masses before the step."""
+        ends = zip((self.region.low, self.region.high), (walls / kept).tolist(), self.region.walls, strict=True)
+        atoms = tuple((end, mass) for end, mass, wall in ends if wall is Wall.ABSORBING)
+        return PanelLaw(self.mesh.halved.faces, shown.reshape(-1, PANEL_NODES) / kept, atoms)
+
+    @property
+    def fold(self) -> np.ndarray:
+        """The distance of the fold of the steps from each point."""
+        return self.kernel.fold
 
     @cached_property
     def losses(self) -> np.ndarray:

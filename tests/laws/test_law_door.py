@@ -74,7 +74,7 @@ def with_memory(model, x, t, dt, noise, aux):
         ({"scheme": "euler"}, "scheme='euler' is not a Scheme"),
         ({"scheme": other_scheme(moved_by_two_points, TWO_POINT)}, "other on double_well takes discrete noise or none"),
         ({"scheme": other_scheme(with_memory, DW, auxiliary=("v",))}, "other reads aux_v0 of the step before"),
-        ({"scheme": other_scheme(at_rest)}, "takes discrete noise or none, .* so that a step has no density"),
+        ({"scheme": other_scheme(at_rest)}, "takes discrete noise or none, so that a step has no density"),
         ({"scheme": other_scheme(cubic, DW), "process": WALLED, "x0": 0.5}, "no polynomial .* at walls"),
         ({"scheme": ddpm_step, "process": WALLED}, "ddpm_step has no form at the reflecting/reflecting walls"),
         ({"scheme": ddpm_step}, "double_well states no noise rate"),
