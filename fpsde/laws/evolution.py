@@ -42,7 +42,7 @@ class Runs(Protocol):
 
 
 @dataclass(eq=False)
-class _Record:
+class Record:
     """What is known of a run up to the step that it is at."""
 
     mass: np.ndarray
@@ -68,7 +68,23 @@ class _Record:
     def moved(self, operator: Operator, masses: np.ndarray, losses: np.ndarray) -> None:
         """Take the last of the ``masses`` (k, n) after steps that lost ``losses`` (4,) in all."""
         self.lost, self.walls, self.mass = self.lost + float(losses[:2].sum()), self.walls + losses[2:4], masses[-1]
-        self.extent = widened(self.extent, operator.mesh, np.abs(masses).max(axis=0))
+        mesh = operator.mesh
+        self.extent = widened(self.extent, mesh, np.abs(masses[:, : len(mesh.nodes)]).max(axis=0))
+
+    def result(self, laws: dict[int, Any], n_nodes: int) -> Run:
+        """Return the run that ends here."""
+        end = self.mass.sum() + self.walls.sum() + self.lost
+        return Run(
+            laws=laws,
+            rates=self.rates,
+            largest=self.largest,
+            lost=self.lost,
+            defect=max(abs(float(e) - 1) for e in (end, *(law.mass for law in laws.values()))),
+            n_nodes=n_nodes,
+            extent=self.extent,
+            folded=self.folded,
+            folding=self.folding,
+        )
 
 
 def run(chain: Chain, region: Region, *, cuts: int, show: bool = True) -> Run:
@@ -77,7 +93,7 @@ def run(chain: Chain, region: Region, *, cuts: int, show: bool = True) -> Run:
     Of steps taken by squaring, leaks are looked at after growing numbers of them.
     """
     start = sources_of(chain.initial, chain.start_mesh, region.interval, cuts=cuts)
-    x, record, laws, n_nodes = start.x, _Record(start.mass), {}, 0
+    x, record, laws, n_nodes = start.x, Record(start.mass), {}, 0
     wanted = set(chain.steps) if show else set()
     stops = _stops(chain, wanted)
     n = 0
@@ -89,22 +105,11 @@ def run(chain: Chain, region: Region, *, cuts: int, show: bool = True) -> Run:
         equal = max(1, int(stops[np.searchsorted(stops, n)]) - n)
         shown = operator.shown @ record.mass if n + 1 in wanted else None
         leaping = n >= ONE_BY_ONE and equal >= MANY and len(mesh.nodes) <= MOST_NODES
-        n += _leap(record, operator, equal) if leaping else _walk(record, operator, min(equal, ONE_BY_ONE))
+        n += leap(record, operator, equal) if leaping else walk(record, operator, min(equal, ONE_BY_ONE))
         x = mesh.nodes
         if shown is not None:
             laws[n] = operator.law(shown, record.walls, 1 - record.lost)
-    end = record.mass.sum() + record.walls.sum() + record.lost
-    return Run(
-        laws=laws,
-        rates=record.rates,
-        largest=record.largest,
-        lost=record.lost,
-        defect=max(abs(float(e) - 1) for e in (end, *(law.mass for law in laws.values()))),
-        n_nodes=n_nodes,
-        extent=record.extent,
-        folded=record.folded,
-        folding=record.folding,
-    )
+    return record.result(laws, n_nodes)
 
 
 def _stops(chain: Chain, wanted: set[int]) -> np.ndarray:
@@ -113,7 +118,7 @@ def _stops(chain: Chain, wanted: set[int]) -> np.ndarray:
     return np.union1d(differs, np.array([n - 1 for n in wanted], dtype=int))
 
 
-def _walk(record: _Record, operator: Operator, n_steps: int) -> int:
+def walk(record: Record, operator: Operator, n_steps: int) -> int:
     """Take equal steps one by one."""
     masses = [record.mass]
     for _ in range(n_steps):
@@ -125,7 +130,7 @@ def _walk(record: _Record, operator: Operator, n_steps: int) -> int:
     return n_steps
 
 
-def _leap(record: _Record, operator: Operator, n_steps: int) -> int:
+def leap(record: Record, operator: Operator, n_steps: int) -> int:
     """Take many equal steps at once."""
     before = np.zeros(4)
     for mass, losses in leaps(operator, record.mass, n_steps):

@@ -8,6 +8,7 @@ from typing import Any
 
 from fpsde.domain import LINE
 from fpsde.errors import InvalidInput
+from fpsde.laws.metropolis_form import metropolis_form
 from fpsde.laws.monotone_form import monotone_form
 from fpsde.laws.polynomial_form import polynomial_form
 from fpsde.laws.step_form import StepForm
@@ -29,7 +30,7 @@ def step_form(scheme: Scheme, process: Any) -> StepForm:
             raise InvalidInput(f"{scheme.name} has walls of its own kind; scheme_law knows the corrected ones only")
     free = replace(process, domain=LINE)
     step = traced_step(scheme, free)
-    form = polynomial_form(scheme, free, step)
+    form = metropolis_form(scheme, free, step) or polynomial_form(scheme, free, step)
     if form is not None:
         return form
     if walled:

@@ -12,6 +12,7 @@ from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput, uncalled
 from fpsde.laws.box import found_box
 from fpsde.laws.markov_chain import Chain
+from fpsde.laws.metropolis_run import moves
 from fpsde.laws.recursion import closed_laws, is_closed
 from fpsde.laws.results import Leak, Method, SchemeLaw
 from fpsde.laws.scheme_forms import step_form
@@ -50,8 +51,9 @@ def scheme_law(
 
     Parameters
     ----------
-    process, scheme : of one dimension; a step x' = A(x) + B(x) z (+ C(x) z^2) in a standard normal z, without other
-        state. euler_maruyama has one on every process; what another has is read off its step there.
+    process, scheme : of one dimension; a step that reads no other state than x and increases in a standard normal z,
+        with more normals or discrete noise besides (at walls x' = A(x) + B(x) z + C(x) z^2 alone), or that accepts or
+        rejects such a proposal. What the step of a scheme on a process is, is read off its trace.
     x0 : the point or the law at the first time.
     t_end, dt : horizon and step in the process's unit of time (dt must divide t_end); or ``times``, an increasing grid.
     at : increasing times of the grid.
@@ -59,6 +61,8 @@ def scheme_law(
         one it is found so that less than 1e-16 leaks in a step or, where a chain leaks out of every box, what must.
     tolerance : of the distribution functions.
 
+    A Metropolised chain (mala) has an atom of what was never accepted, at each point that it started from. Its kernel
+    has kinks, so a law that is not stationary settles to about 1e-7 only: state a ``tolerance``.
     A spike of the drift much narrower than a step of the noise, or than 1/2000 of the box, is not seen by the nodes.
 
     Raises
@@ -82,11 +86,15 @@ def scheme_law(
         accuracy, leak, ends = ROUND_OFF * (len(grid) - 1), Leak(0.0, 0.0), (-np.inf, np.inf)
         method, n_nodes = Method.RECURSION, 0
     else:
-        chain = Chain(form, grid, initial, steps)
-        region = found_box(chain, domain) if box is None else stated_box(box, domain)
-        held = Interval(region.low, region.high, domain.low_wall, domain.high_wall)
-        refuse_outside(initial, held, what="the box")
-        found = settled(chain, region, tolerance=tolerance)
+        operator, runs = moves(form)
+        chain = Chain(form, grid, initial, steps, operator)
+        if box is None:
+            region = found_box(chain, domain, runs=runs)
+        else:
+            region = stated_box(box, domain)
+            held = Interval(region.low, region.high, domain.low_wall, domain.high_wall)
+            refuse_outside(initial, held, what="the box")
+        found = settled(chain, region, tolerance=tolerance, runs=runs)
         laws |= found.run.laws
         accuracy, leak = found.accuracy, Leak(found.run.lost, found.run.largest)
         method, n_nodes, ends = Method.OPERATOR, found.run.n_nodes, (region.low, region.high)

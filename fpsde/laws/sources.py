@@ -60,7 +60,7 @@ def _parts(law: Law, lay: Callable, interval: Interval, cuts: int) -> list[tuple
     low, high = law.range()
     low, high = max(low, interval.low), min(high, interval.high)
     if low < high:
-        faces = _faces(law, lay, low, high)
+        faces = faces_of(law, lay, low, high)
         faces = np.interp(np.arange((len(faces) - 1) * 2**cuts + 1) / 2**cuts, np.arange(len(faces)), faces)
         refuse_if_too_many(len(faces))
         x, w = panel_rule(faces)
@@ -73,7 +73,7 @@ def _parts(law: Law, lay: Callable, interval: Interval, cuts: int) -> list[tuple
     return out
 
 
-def _faces(law: Law, lay: Callable, low: float, high: float) -> np.ndarray:
+def faces_of(law: Law, lay: Callable, low: float, high: float) -> np.ndarray:
     """Return panels that resolve the kernel and the law: its jumps, its singular ends."""
     kernel = lay(low, high).faces
     match law:

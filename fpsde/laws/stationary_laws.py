@@ -11,6 +11,7 @@ from fpsde.domain import LINE, Wall
 from fpsde.errors import InvalidInput, UnstableStep
 from fpsde.laws.box import found_box
 from fpsde.laws.markov_chain import Chain
+from fpsde.laws.metropolis_run import moves
 from fpsde.laws.results import Leak, Method, SchemeLaw
 from fpsde.laws.scheme_forms import step_form
 from fpsde.laws.scheme_laws import ROUND_OFF, refuse_kinds, stated_box
@@ -65,7 +66,7 @@ def stationary_scheme_law(
         raise InvalidInput(f"all mass of {process.name} ends on an absorbing wall; scheme_law follows it there")
     x0 = process.setting.x0
     start = x0 if isinstance(x0, Law) else Point(finite("x0 of the setting", x0))
-    chain = Chain(form, dt * np.arange(PILOT_STEPS + 1), start, (1,))
+    chain = Chain(form, dt * np.arange(PILOT_STEPS + 1), start, (1,), moves(form)[0])
     law: Law
     if box is None and form.affine is not None and domain == LINE:
         law, accuracy, leak, ends = _affine(form, chain.rows[0], dt), ROUND_OFF, 0.0, (-np.inf, np.inf)

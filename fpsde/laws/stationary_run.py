@@ -12,6 +12,7 @@ from scipy.sparse.linalg import splu
 from fpsde.errors import NotConverged
 from fpsde.laws.evolution import Run, widened
 from fpsde.laws.markov_chain import Chain
+from fpsde.laws.mesh import Mesh
 from fpsde.laws.transition import Region
 
 #: Inverse iteration: how far its shift is above 1, how often it is repeated at most, and the change that may be left.
@@ -27,7 +28,7 @@ def stationary_run(chain: Chain, region: Region, *, cuts: int, show: bool = True
     """
     mesh = chain.mesh(1, region.low, region.high, cuts=cuts)
     operator = chain.operator(chain.form, chain.rows[0], mesh.nodes, region, mesh, cuts, again=True)
-    mass = _fixed(operator.step, chain)
+    mass = _fixed(operator.step, mesh, chain)
     losses = operator.losses @ mass
     leak = float(losses[:2].sum())
     laws = {}
@@ -48,7 +49,7 @@ def stationary_run(chain: Chain, region: Region, *, cuts: int, show: bool = True
     )
 
 
-def _fixed(step: Any, chain: Chain) -> np.ndarray:
+def _fixed(step: Any, mesh: Mesh, chain: Chain) -> np.ndarray:
     """Return the masses, of sum 1, that a step changes by one factor close to 1.
 
     Raises NotConverged where there are two such laws, of wells that hardly ever meet.
@@ -59,7 +60,9 @@ def _fixed(step: Any, chain: Chain) -> np.ndarray:
         solve = lambda v: lu_solve(factors, v, check_finite=False)  # noqa: E731
     else:
         solve = splu((step - (1 + SHIFT) * eye_array(n)).tocsc()).solve
-    mass = np.full(n, 1 / n)
+    # from where particles start: laws that they never reach, of places that are never left, have no part in it then
+    mass = np.zeros(n)
+    mass[np.argmin(np.abs(mesh.nodes - chain.initial.ppf(0.5)))] = 1.0
     for _ in range(MOST_REPEATS):
         before, mass = mass, solve(mass)
         mass = mass / mass.sum()

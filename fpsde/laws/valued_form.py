@@ -56,7 +56,7 @@ class ValuedForm(StepForm):
 def valued_form(scheme: Scheme, process: Any, step: TracedStep) -> ValuedForm:
     """Return the form of a step; InvalidInput where it remembers more than x, or rejects."""
     if row_of_uniform(step.inputs) is not None:
-        raise InvalidInput(f"{scheme.name} rejects steps, and {process.name} with it has no law by values of its steps")
+        raise InvalidInput(f"{scheme.name} on {process.name} rejects steps; its law by scheme_law has expectations")
     x, *others = step.state
     failed = step.outputs[-1].xreplace({step.state[-1]: sp.Integer(0)}) if step.flagged else sp.Integer(0)
     outputs = (step.outputs[0], step.outputs[step.observed], failed)

@@ -138,7 +138,7 @@ def test_a_step_may_fold():
         ({"process": double_well(temperature=1.0), "dt": 0.1, "t_end": 10.0}, UnstableStep, "leaks"),
         ({"process": brownian(0.5, 0.8, domain=Interval.between(0.0, 1.0, Wall.REFLECTING))}, InvalidInput, "line"),
         ({"process": geometric_brownian()}, InvalidInput, "scheme_law knows walls"),
-        ({"scheme": mala}, InvalidInput, "mala rejects"),
+        ({"scheme": mala}, InvalidInput, "mala on double_well rejects"),
         ({"dt": 0.3}, InvalidInput, "does not divide"),
         ({"tolerance": -1.0}, InvalidInput, "tolerance=-1.0 must be positive"),
     ],
