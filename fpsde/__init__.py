@@ -91,6 +91,8 @@ _HOMES = {
     "mixture_log_density": "fpsde.processes",
     "Moments": "fpsde.integrators",
     "mueller_brown": "fpsde.processes",
+    "multilevel_estimate": "fpsde.multilevel",
+    "multilevel_levels": "fpsde.multilevel",
     "noised_mixture": "fpsde.processes",
     "noncommuting_linear": "fpsde.processes",
     "nonnormal_ou": "fpsde.processes",
