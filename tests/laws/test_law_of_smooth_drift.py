@@ -7,10 +7,12 @@ import math
 
 import numpy as np
 import pytest
-from scipy import integrate, special
+from scipy import integrate, special, stats
 
 from fpsde.density import Mixture, Normal, Point, Uniform
+from fpsde.integrators import Histogram, simulate
 from fpsde.laws import Method, scheme_law
+from fpsde.noise import Normals
 from fpsde.processes import benes
 from fpsde.processes.process import Process
 from fpsde.schemes import euler_maruyama, milstein
@@ -148,3 +150,37 @@ def test_a_kinked_and_a_jumping_drift_keep_the_accuracy():
             f = lambda x, y=y, g=drift, p=first: p.pdf(x) * special.ndtr((y - x - 0.1 * g(x)) / p.std)  # noqa: E731
             halves = [integrate.quad(f, a, b, epsabs=1e-14, epsrel=1e-13)[0] for a, b in ((-3, 0.0), (0.0, 3))]
             assert float(law.cdf(y)) == pytest.approx(sum(halves), abs=1e-12)
+
+
+@pytest.mark.slow
+def test_a_hundred_million_particles_follow_the_law_and_not_one_with_noise_off_by_a_tenth_of_a_percent(seed):
+    n, steps, bins = 10**8, 40, 60
+    run = simulate(
+        well(0.25),
+        euler_maruyama,
+        x0=X0,
+        t_end=steps * DT,
+        dt=DT,
+        n_particles=n,
+        seed=seed,
+        observers=[Histogram(-2.0, 2.0, bins)],
+        normals=Normals.FLOAT64,
+        keep_positions=False,
+    )
+    (found,) = run.results[0]
+    counts = np.concatenate([found.below, found.counts[0], found.above])
+    faces = np.concatenate([[-5.0], found.faces[0], [5.0]])
+    true, off = (well_law(steps, noise=noise).law.cell_masses(faces) for noise in (1.0, 1.001))
+    assert counts.sum() == n
+
+    def chi2(masses):
+        return float(((counts - n * masses) ** 2 / (n * masses)).sum())
+
+    def score(masses, other):
+        """A standard normal where ``masses`` are right, with the most power where ``other`` are."""
+        s = other / masses - 1
+        return float((counts - n * masses) @ s / math.sqrt(n * masses @ s**2))
+
+    assert chi2(true) < stats.chi2.isf(1e-8, bins + 1)
+    assert abs(score(true, off)) < stats.norm.isf(1e-8 / 2)
+    assert abs(score(off, true)) > stats.norm.isf(1e-8 / 2)
