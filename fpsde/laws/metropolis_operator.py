@@ -15,7 +15,7 @@ import numpy as np
 from fpsde.density import PANEL_NODES, PanelLaw, panel_rule, panel_weights
 from fpsde.laws.kernels import REACH
 from fpsde.laws.metropolis_form import MetropolisForm
-from fpsde.laws.transition_operator import Operator
+from fpsde.laws.transition_operator import Operator, continued
 
 #: Halvings of the brackets of the zeros of the gain.
 HALVINGS = 52
@@ -63,7 +63,7 @@ class MetropolisOperator(Operator):
         a, b = self.form.spread(x, self.row)
         z = (y - a) / b
         near = np.abs(z) <= REACH
-        gain = self.form.gain(np.broadcast_to(x, z.shape), np.where(near, z, 0.0), self.row)
+        gain = self.form.gain(np.broadcast_to(x, z.shape), np.where(near, y, x), self.row)
         density = np.exp(np.minimum(gain, 0.0) - 0.5 * z**2) / (b * np.sqrt(2 * np.pi))
         return np.where(near, density, 0.0)
 
@@ -73,8 +73,8 @@ class MetropolisOperator(Operator):
         faces, widths = self.mesh.faces, np.diff(self.mesh.faces)
         a, b = self.form.spread(self.x, self.row)
         low, high = float(np.min(a - REACH * b)), float(np.max(a + REACH * b))
-        below = np.arange(faces[0], min(low, faces[0]) - widths[0], -widths[0])[:0:-1]
-        above = np.arange(faces[-1], max(high, faces[-1]) + widths[-1], widths[-1])[1:]
+        below = continued(faces[0], min(low, faces[0]), widths[0])[:0:-1]
+        above = continued(faces[-1], max(high, faces[-1]), widths[-1])[1:]
         return np.concatenate([below, faces, above])
 
     @cached_property
@@ -89,7 +89,7 @@ class MetropolisOperator(Operator):
 
         def sign(j: np.ndarray, at: np.ndarray) -> np.ndarray:
             z = (at - a[j]) / b[j]
-            gain = self.form.gain(np.broadcast_to(x[j], z.shape), np.clip(z, -REACH, REACH), self.row)
+            gain = self.form.gain(np.broadcast_to(x[j], z.shape), at, self.row)
             return np.where(
                 np.abs(z) > REACH, 0.0, np.where(at == x[j], np.sign(slopes[j]), np.sign(gain * (at - x[j])))
             )

@@ -68,8 +68,7 @@ def _mesh(chain: Chain, region: Region, places: np.ndarray, cuts: int) -> Mesh:
     assert isinstance(form, MetropolisForm)
 
     def of_move(at: float, y: np.ndarray) -> np.ndarray:
-        a, b = form.spread(np.asarray(at), row)
-        return form.gain(np.full(np.shape(y), at), (y - a) / b, row)
+        return form.gain(np.full(np.shape(y), at), y, row)
 
     def of_short_move(x: np.ndarray) -> np.ndarray:
         return form.short_gain(x, row)

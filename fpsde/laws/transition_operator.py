@@ -85,13 +85,14 @@ def _with_beyond(kernel: Kernel, mesh: Mesh, region: Region) -> tuple[np.ndarray
         high = max(high, 2 * region.low - low)
     faces = [mesh.faces]
     if walls[0] is Wall.ABSORBING and low < region.low:
-        faces.insert(0, _continued(region.low, low, mesh.faces[1] - mesh.faces[0])[:0:-1])
+        faces.insert(0, continued(region.low, low, mesh.faces[1] - mesh.faces[0])[:0:-1])
     if walls[1] is Wall.ABSORBING and high > region.high:
-        faces.append(_continued(region.high, high, mesh.faces[-1] - mesh.faces[-2])[1:])
+        faces.append(continued(region.high, high, mesh.faces[-1] - mesh.faces[-2])[1:])
     return panel_rule(np.concatenate(faces))
 
 
-def _continued(end: float, upto: float, width: float) -> np.ndarray:
+def continued(end: float, upto: float, width: float) -> np.ndarray:
+    """Return faces of panels of about a width from ``end`` up to another point, both included."""
     n = int(np.ceil(abs(upto - end) / width))
     refuse_if_too_many(n)
     return np.linspace(end, upto, n + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from fpsde.integrators import simulate
 from fpsde.laws import scheme_law, stationary_scheme_law
 from fpsde.processes import double_well, overdamped
 from fpsde.schemes import mala
+from fpsde.schemes.advance import Advance
+from fpsde.symbolic import components
 
 POINTS, T, DT, X0 = np.linspace(-2, 2, 81), 0.25, 0.05, -1.3
 
@@ -105,3 +108,10 @@ def test_what_is_not_reached_is_said():
         scheme_law(double_well(), mala, x0=X0, t_end=10 * DT, dt=DT)
     with pytest.raises(InvalidInput, match="the law of mala takes equal steps"):
         scheme_law(double_well(), mala, x0=X0, times=[0.0, 0.1, 0.3])
+    with pytest.raises(InvalidInput, match="rejects by another rule"):
+        scheme_law(double_well(), replace(mala, step=tossed), x0=X0, t_end=DT, dt=DT)
+
+
+def tossed(model, x, t, dt, noise, aux):
+    moved = np.where(noise.uniform[0] < 0.5, x[0] + noise.dw[0], x[0])
+    return Advance(components([moved]), aux={"accepted": aux["accepted"]})
