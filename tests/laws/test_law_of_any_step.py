@@ -87,11 +87,11 @@ def test_two_steps_agree_with_the_sum_over_their_noise(name):
     assert found.method is Method.OPERATOR
     assert found.accuracy < 1e-12
     assert max(differences(scheme, on, found.law)) < 1e-11
-    off = scheme_law(process(1.001, varies=on is MULTIPLICATIVE), scheme, x0=X0, t_end=2 * DT, dt=DT)
-    assert max(differences(scheme, on, off.law)) > 1e-5  # noise that is 0.1 % too loud
+    louder = process(1.001, varies=on is MULTIPLICATIVE)  # noise that is 0.1 % too loud
+    assert max(differences(scheme, louder, found.law)) > 1e-5
 
 
-QUICK = {"heun, multiplicative", "sriw1", "leimkuhler_matthews"}  # the others take seconds to compile
+QUICK = {"heun, multiplicative", "leimkuhler_matthews"}  # the others take seconds to compile
 
 
 @pytest.mark.parametrize("name", [pytest.param(k, marks=() if k in QUICK else pytest.mark.slow) for k in CASES])
