@@ -22,7 +22,10 @@ from fpsde.schemes.walls import CORRECTED
 def step_form(scheme: Scheme, process: Any) -> StepForm:
     """Return the form of a scheme's step on a process; InvalidInput says what is possible where it has none."""
     if process.dim != 1:
-        raise InvalidInput(f"{process.name} has dim={process.dim}; scheme_law takes processes of one dimension")
+        raise InvalidInput(
+            f"{process.name} has dim={process.dim}; scheme_law takes processes of one dimension, and joint_scheme_law "
+            "affine chains of any"
+        )
     walled = process.intervals[0].walled
     if walled:
         traced_step(scheme, process)  # a scheme that has no form at these walls is refused with its own words

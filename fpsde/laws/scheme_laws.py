@@ -78,7 +78,7 @@ def scheme_law(
     tolerance = positive("tolerance", tolerance)
     domain = process.intervals[0]
     refuse_outside(initial, domain, what="the domain")
-    shown = _steps_at(at, grid)
+    shown = steps_at(at, grid)
     steps = sorted({*shown, len(grid) - 1})
     laws: dict[int, Law] = {0: initial}
     if box is None and is_closed(form, initial, domain):
@@ -136,7 +136,7 @@ def provenance(process: Process, scheme: Scheme, grid: np.ndarray, dt: float, to
     }
 
 
-def _steps_at(at: Any, grid: np.ndarray) -> list[int]:
+def steps_at(at: Any, grid: np.ndarray) -> list[int]:
     """Return the number of steps up to each of the times asked for."""
     if at is None:
         return []

@@ -91,6 +91,26 @@ def test_particles_have_the_law(seed) -> None:
         assert bool(min(p) > 1e-8) is holds
 
 
+def test_the_public_doors_give_these_laws() -> None:
+    process = underdamped_oscillator()
+    found = fpsde.joint_scheme_law(process, fpsde.baoab, x0=(1.0, 0.0), t_end=2.0, dt=0.1, at=[0.5, 2.0])
+    alone = fpsde.joint_scheme_law(process, fpsde.baoab, x0=(1.0, 0.0), t_end=0.5, dt=0.1)
+    assert found.times == pytest.approx((0.5, 2.0))
+    assert found.laws[0].covariance == pytest.approx(alone.law.covariance, rel=1e-12)
+    assert found.laws[1].mean.tolist() == found.law.mean.tolist()
+    assert found.provenance["n_steps"] == 20
+    far = fpsde.joint_scheme_law(process, fpsde.baoab, x0=(1.0, 0.0), t_end=1e5, dt=0.1)  # 10^6 steps
+    assert far.law.covariance == pytest.approx(
+        fpsde.stationary_joint_scheme_law(process, fpsde.baoab, dt=0.1).law.covariance, rel=1e-9, abs=1e-9
+    )
+    with pytest.raises(InvalidInput, match="joint_scheme_law"):
+        fpsde.scheme_law(process, fpsde.baoab, x0=0.0, t_end=1.0, dt=0.1)
+    with pytest.raises(InvalidInput, match="depend on time"):
+        fpsde.stationary_joint_scheme_law(fpsde.noised_mixture(), fpsde.euler_maruyama, dt=0.1)
+    with pytest.raises(InvalidInput, match="is not on the grid"):
+        fpsde.joint_scheme_law(process, fpsde.baoab, x0=(1.0, 0.0), t_end=1.0, dt=0.1, at=[0.55])
+
+
 def test_a_start_of_independent_components() -> None:
     start = normal_start((Normal(1.0, 0.5), 2.0), 2)
     assert start.mean.tolist() == [1.0, 2.0]
