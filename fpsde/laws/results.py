@@ -21,13 +21,13 @@ class Method(Enum):
 class Leak:
     """Mass that left the box or the domain."""
 
-    total: float  #: in all steps together
+    total: float  #: in all steps together; of a stationary law in one
     largest: float  #: in one step, as a share of the mass still there
 
 
 @dataclass(frozen=True, eq=False)
 class SchemeLaw:
-    """The law of a chain. Where mass leaked, it is conditioned on never having left the ``box``.
+    """The law of a chain, of what observers see. Where mass leaked, it is conditioned on never having left the ``box``.
 
     ``accuracy`` is what was reached: the largest change of a distribution function, at any of the times, when panels
     were halved, or the mass that quadrature lost if that is more. A recursion has round-off alone, 2e-16 a step.

@@ -10,7 +10,7 @@ import pytest
 from fpsde.density import Normal
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput, NotConverged, UnstableStep
-from fpsde.laws import scheme_expectation, scheme_law
+from fpsde.laws import scheme_expectation, scheme_law, stationary_scheme_law
 from fpsde.processes import brownian, double_well, geometric_brownian, ornstein_uhlenbeck
 from fpsde.processes.process import Process
 from fpsde.schemes import (
@@ -148,3 +148,13 @@ def test_what_has_no_expectation_here_is_refused(changes, error, message):
     given |= changes
     with pytest.raises(error, match=message):
         scheme_expectation(given.pop("process"), given.pop("scheme"), given.pop("f"), **given)
+
+
+@pytest.mark.parametrize("scheme", [euler_maruyama, heun], ids=lambda s: s.name)
+def test_a_hundred_thousand_steps_end_in_the_stationary_law(scheme):
+    on = double_well()
+    found = scheme_expectation(on, scheme, lambda x: x**2, x0=-1.0, t_end=2000.0, dt=0.02)
+    kept = stationary_scheme_law(on, scheme, dt=0.02).law.moment(2)
+    assert found.value == pytest.approx(kept, rel=1e-12)
+    early = scheme_expectation(on, scheme, lambda x: x**2, x0=-1.0, t_end=2.0, dt=0.02)
+    assert early.value != pytest.approx(kept, rel=1e-6)
