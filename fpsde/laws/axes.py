@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+
+#: How softly a segment holds steps inside, in its lengths.
+SOFT = 0.004
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +24,7 @@ class Axis:
     nodes: np.ndarray
     basis: Callable[[np.ndarray], np.ndarray]
     derivative: Callable[[np.ndarray], np.ndarray]  #: of the basis
+    held: Callable[[np.ndarray], np.ndarray] | None = None  #: on an axis with ends: where a step that ends at x is put
 
     @functools.cached_property
     def inverse(self) -> np.ndarray:
@@ -31,6 +34,10 @@ class Axis:
     def at(self, x: np.ndarray) -> np.ndarray:
         """Return the weights ``(n, n_nodes)`` that the values at the nodes have at ``x``."""
         return self.basis(x) @ self.inverse
+
+    def inside(self, x: np.ndarray) -> np.ndarray:
+        """Return where steps that end at ``x`` are put: there, but for an axis with ends."""
+        return x if self.held is None else self.held(x)
 
     @functools.cached_property
     def slopes(self) -> np.ndarray:
@@ -67,16 +74,25 @@ def gaussian_line(n: int, scale: float) -> Axis:
     return Axis(scale * np.polynomial.hermite_e.hermegauss(n)[0], basis, derivative)
 
 
-def polynomial_line(degree: int) -> Axis:
+def polynomial_line(degree: int, *, scale: float = 1.0) -> Axis:
     """Return an axis for polynomials of a low ``degree``: moments of linear systems, exactly."""
-    return gaussian_line(degree + 1, 1.0)
+    return gaussian_line(degree + 1, scale)
 
 
 def segment(low: float, high: float, n: int) -> Axis:
-    """Return an axis of Chebyshev nodes on [low, high]; what leaves it is put on its end."""
+    """Return an axis of Chebyshev nodes on [low, high]; steps that leave it are held inside.
+
+    s = x - soft (log(1 + e^((x - high)/soft)) - log(1 + e^((low - x)/soft)))  with a ``soft`` of SOFT lengths: smooth,
+    because a kink at the ends would be felt by every node, and the identity but for e^(-distance/soft) further inside.
+    """
+    soft = SOFT * (high - low)
 
     def scaled(x: np.ndarray) -> np.ndarray:
-        return np.clip((2 * x - low - high) / (high - low), -1.0, 1.0)
+        return (2 * x - low - high) / (high - low)
+
+    def held(x: np.ndarray) -> np.ndarray:
+        inside = x - soft * (np.logaddexp(0.0, (x - high) / soft) - np.logaddexp(0.0, (low - x) / soft))
+        return np.clip(inside, low, high)  # of far away, up to rounding
 
     def basis(x: np.ndarray) -> np.ndarray:
         return np.polynomial.chebyshev.chebvander(scaled(x), n - 1)
@@ -85,23 +101,5 @@ def segment(low: float, high: float, n: int) -> Axis:
         slopes = np.polynomial.chebyshev.chebder(np.eye(n), axis=0)
         return np.polynomial.chebyshev.chebval(scaled(x), slopes).T * 2 / (high - low)
 
-    return Axis(0.5 * (low + high) - 0.5 * (high - low) * np.cos(np.pi * (np.arange(n) + 0.5) / n), basis, derivative)
-
-
-# --- products of axes: nodes, and values at them, run over the last axis first
-
-
-def nodes_of(axes: Sequence[Axis]) -> np.ndarray:
-    """Return the nodes of a product of axes, ``(d, n_nodes)``."""
-    return np.stack([g.ravel() for g in np.meshgrid(*(axis.nodes for axis in axes), indexing="ij")])
-
-
-def values_at(axes: Sequence[Axis], f: Callable[..., Any]) -> np.ndarray:
-    """Return ``f`` of the components at the nodes, ``(n_nodes,)``."""
-    x = nodes_of(axes)
-    return np.array(np.broadcast_to(f(*x), x.shape[1:]), dtype=float)
-
-
-def weights_at(axes: Sequence[Axis], point: Sequence[float]) -> np.ndarray:
-    """Return the weights ``(n_nodes,)`` that the values at the nodes have at one point ``(d,)``."""
-    return functools.reduce(np.kron, [axis.at(np.array([x]))[0] for axis, x in zip(axes, point, strict=True)])
+    nodes = 0.5 * (low + high) - 0.5 * (high - low) * np.cos(np.pi * (np.arange(n) + 0.5) / n)
+    return Axis(nodes, basis, derivative, held)

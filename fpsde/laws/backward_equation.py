@@ -1,25 +1,24 @@
-"""Expectations of the process itself: the backward equation  du/dt = L u  on the nodes of a product of axes."""
+"""Expectations of the process itself: the backward equation  du/dt = L u  at the nodes of a frame without ends."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
-from fpsde.laws.axes import Axis, nodes_of, values_at, weights_at
+from fpsde.laws.frame import Frame, Observable
 from fpsde.processes.process import Process
 
 #: Tolerances in time where the coefficients depend on it.
 RTOL, ATOL = 1e-13, 1e-15
 
 
-def backward_generator(process: Process, axes: Sequence[Axis], t: float = 0.0) -> np.ndarray:
-    """Return  L = mu_i d_i + D_ij d_i d_j  at time t, on values at the nodes."""
-    d, x = len(axes), nodes_of(axes)
+def backward_generator(process: Process, frame: Frame, t: float = 0.0) -> np.ndarray:
+    """Return  L = mu_i d_i + D_ij d_i d_j  at time t, on values at the nodes of a frame without energy."""
+    axes, x, d = frame.axes, frame.nodes, process.dim
     slopes = [
         functools.reduce(np.kron, [axis.slopes if i == k else np.eye(len(axis.nodes)) for k, axis in enumerate(axes)])
         for i in range(d)
@@ -30,21 +29,19 @@ def backward_generator(process: Process, axes: Sequence[Axis], t: float = 0.0) -
     return L + sum(D[i, j][:, None] * (slopes[i] @ slopes[j]) for i in range(d) for j in range(d))
 
 
-def process_expectation(
-    process: Process, axes: Sequence[Axis], u: Callable[..., Any], x0: Sequence[float], *, t_end: float
-) -> float:
-    """Return E u(X_t) of the process from ``x0`` at t = t_end, by the backward equation on the nodes."""
-    values = values_at(axes, u)
-    if process.time_dependent:
-        found = solve_ivp(
-            lambda s, v: backward_generator(process, axes, t_end - s) @ v,
-            (0.0, t_end),
-            values,
-            method="DOP853",
-            rtol=RTOL,
-            atol=ATOL,
-        )
-        values = found.y[:, -1]
-    else:
-        values = expm(t_end * backward_generator(process, axes)) @ values
-    return float(weights_at(axes, x0) @ values)
+def process_expectations(
+    process: Process, frame: Frame, observables: Sequence[Observable], x0: Sequence[float], *, t_end: float
+) -> np.ndarray:
+    """Return E u(X_t) of the process from ``x0`` at t = t_end for each u, ``(k,)``, by the backward equation."""
+    values = frame.holding(observables)
+    if not process.time_dependent:
+        return frame.at(x0) @ expm(t_end * backward_generator(process, frame)) @ values
+    found = solve_ivp(
+        lambda s, v: (backward_generator(process, frame, t_end - s) @ v.reshape(values.shape)).ravel(),
+        (0.0, t_end),
+        values.ravel(),
+        method="DOP853",
+        rtol=RTOL,
+        atol=ATOL,
+    )
+    return frame.at(x0) @ found.y[:, -1].reshape(values.shape)

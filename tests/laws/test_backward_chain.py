@@ -12,13 +12,15 @@ from order_problems import WEAK
 from fpsde.errors import InvalidInput
 from fpsde.laws.axes import gaussian_line, polynomial_line, ring, segment
 from fpsde.laws.backward_chain import BackwardChain
-from fpsde.laws.backward_equation import process_expectation
+from fpsde.laws.backward_equation import process_expectations
+from fpsde.laws.frame import Frame
 from fpsde.processes.process import Process
 from fpsde.schemes import SCHEMES
 from fpsde.schemes.advance import Advance
 
 MU, SIGMA, H, STEPS = 0.3, 0.5, 0.25, 6
 GEOMETRIC = Process(drift=lambda x: MU * x, sigma=lambda x: SIGMA * x)
+POLYNOMIALS = Frame((polynomial_line(2),))
 #: Factors of E X and E X^2 in one step on geometric Brownian motion.
 GROWTH = {
     "euler_maruyama": (1 + MU * H, (1 + MU * H) ** 2 + SIGMA**2 * H),
@@ -33,34 +35,30 @@ GROWTH = {
 @pytest.mark.parametrize("name", GROWTH)
 @pytest.mark.parametrize("power", [1, 2])
 def test_a_chain_on_geometric_brownian_motion_has_the_moments_of_its_factors(name: str, power: int) -> None:
-    chain = BackwardChain(SCHEMES[name], GEOMETRIC, (polynomial_line(2),))
-    found = chain.expectation(lambda x: x**power, (1.3,), t_end=H * STEPS, n_steps=STEPS)
+    chain = BackwardChain(SCHEMES[name], GEOMETRIC, POLYNOMIALS)
+    (found,) = chain.expectations([lambda x: x**power], (1.3,), t_end=H * STEPS, n_steps=STEPS)
     assert found == pytest.approx(1.3**power * GROWTH[name][power - 1] ** STEPS, rel=1e-12)
 
 
 def test_the_process_has_its_moments() -> None:
     t = H * STEPS
-    second = process_expectation(GEOMETRIC, (polynomial_line(2),), lambda x: x**2, (1.3,), t_end=t)
+    (second,) = process_expectations(GEOMETRIC, POLYNOMIALS, [lambda x: x**2], (1.3,), t_end=t)
     assert second == pytest.approx(1.3**2 * np.exp((2 * MU + SIGMA**2) * t), rel=1e-12)
     moving = WEAK["variance preserving"]
     a = np.exp(-0.5 * (1 + 0.5))  # exp(-int_0^1 (1 + t) dt/2)
     exact = (1.2 * a) ** 2 + 1 - a**2 + 1.2 * a
-    assert process_expectation(moving.process, moving.axes, moving.observable, (1.2,), t_end=1.0) == pytest.approx(
-        exact, rel=1e-12
-    )
+    (found,) = process_expectations(moving.process, Frame(moving.axes), [moving.observable], (1.2,), t_end=1.0)
+    assert found == pytest.approx(exact, rel=1e-12)
 
 
 def test_a_turn_of_the_circle_at_constant_speed_is_exact() -> None:
     """x' = x + c t + s W:  E cos(2 x) = exp(-2 s^2 t) cos(2 (x0 + c t)), for the process and for Euler's chain."""
     process = Process(drift=lambda x: 0.8, sigma=lambda x: 0.6)
     exact = np.exp(-2 * 0.36) * np.cos(2 * (0.3 + 0.8))
-    axes = (ring(7),)
-    found = BackwardChain(SCHEMES["euler_maruyama"], process, axes).expectation(
-        lambda x: np.cos(2 * x), (0.3,), t_end=1.0, n_steps=3
-    )
-    assert (found, process_expectation(process, axes, lambda x: np.cos(2 * x), (0.3,), t_end=1.0)) == pytest.approx(
-        (exact, exact), abs=1e-13
-    )
+    frame, wave = Frame((ring(7),)), [lambda x: np.cos(2 * x)]
+    found = BackwardChain(SCHEMES["euler_maruyama"], process, frame).expectations(wave, (0.3,), t_end=1.0, n_steps=3)
+    assert found == pytest.approx(exact, abs=1e-13)
+    assert process_expectations(process, frame, wave, (0.3,), t_end=1.0) == pytest.approx(exact, abs=1e-13)
 
 
 @pytest.mark.parametrize("axis", [ring(9), gaussian_line(8, 0.7), segment(-1.5, 2.0, 12)], ids=["ring", "line", "box"])
@@ -81,9 +79,10 @@ def test_more_nodes_change_nothing_that_an_order_sees(name: str) -> None:
     finer = tuple(gaussian_line(17, 0.8) if len(a.nodes) == 15 else ring(len(a.nodes) + 4) for a in problem.axes)
     found = []
     for p, nodes in ((problem, None), (replace(problem, axes=finer), 64)):
-        chain = BackwardChain(scheme, p.process, p.axes, nodes=nodes)
-        exact = process_expectation(p.process, p.axes, p.observable, p.x0, t_end=p.t_end)
-        found.append(chain.expectation(p.observable, p.x0, t_end=p.t_end, n_steps=8) - exact)
+        frame, u = Frame(p.axes), [p.observable]
+        chain = BackwardChain(scheme, p.process, frame, nodes=nodes)
+        exact = process_expectations(p.process, frame, u, p.x0, t_end=p.t_end)
+        found.append(chain.expectations(u, p.x0, t_end=p.t_end, n_steps=8)[0] - exact[0])
     assert found[0] == pytest.approx(found[1], rel=1e-3)
 
 
@@ -96,4 +95,4 @@ def test_a_scheme_with_a_memory_is_no_chain_of_positions(start: Any) -> None:
 
     scheme = replace(SCHEMES["euler_maruyama"], step=step, auxiliary=("before",), start=start)
     with pytest.raises(InvalidInput, match="remembers more than positions"):
-        BackwardChain(scheme, GEOMETRIC, (polynomial_line(2),))
+        BackwardChain(scheme, GEOMETRIC, POLYNOMIALS)

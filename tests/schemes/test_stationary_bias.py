@@ -19,8 +19,9 @@ from scipy.special import ive
 
 from fpsde import checks
 from fpsde.checks import Verdict
-from fpsde.laws.axes import Axis, polynomial_line, segment, values_at
+from fpsde.laws.axes import Axis, polynomial_line, segment
 from fpsde.laws.backward_chain import BackwardChain
+from fpsde.laws.frame import Frame
 from fpsde.processes import process_named
 from fpsde.processes.process import Process
 from fpsde.schemes.inputs import DW
@@ -41,10 +42,9 @@ class Settled:
     nodes: int | None = None
 
     def biases(self, scheme: Any, steps: Sequence[float]) -> np.ndarray:
-        chain, u = (
-            BackwardChain(scheme, self.process, self.axes, nodes=self.nodes),
-            values_at(self.axes, self.observable),
-        )
+        frame = Frame(self.axes)
+        chain = BackwardChain(scheme, self.process, frame, nodes=self.nodes)
+        (u,) = frame.holding([self.observable]).T
         return np.array([chain.stationary(dt) @ u for dt in steps]) - self.exact
 
 
@@ -277,10 +277,11 @@ def test_the_variance_in_a_harmonic_well_is_the_closed_form(name: str, a: float,
 @pytest.mark.parametrize("h", [0.3, 1.2])
 def test_both_variances_of_an_oscillator_are_the_closed_forms(name: str, h: float, table: Callable) -> None:
     oscillator = WEAK["oscillator"]
-    chain = BackwardChain(MEASURED[name], oscillator.process, oscillator.axes)
+    frame = Frame(oscillator.axes)
+    chain = BackwardChain(MEASURED[name], oscillator.process, frame)
     exact = (_TEMPERATURE / _PUSH, _TEMPERATURE / _MASS)
     expected = UNDERDAMPED_HARMONIC[name](h**2 * _PUSH / _MASS / 4)
     for k, u in enumerate((lambda x, v: x**2, lambda x, v: v**2)):
-        found = chain.stationary(h) @ values_at(oscillator.axes, u) / exact[k]
+        found = chain.stationary(h) @ frame.holding([u])[:, 0] / exact[k]
         table(HARMONIC, (name, f"h = {h:g}", ("x^2", "v^2")[k], f"{found:.12f}", f"{expected[k]:.12f}"))
         assert found == pytest.approx(expected[k], abs=1e-12)

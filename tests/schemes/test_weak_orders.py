@@ -14,7 +14,8 @@ from order_problems import MEASURED, WEAK, altered
 from fpsde import checks
 from fpsde.checks import OrderResult, Verdict
 from fpsde.laws.backward_chain import BackwardChain
-from fpsde.laws.backward_equation import process_expectation
+from fpsde.laws.backward_equation import process_expectations
+from fpsde.laws.frame import Frame
 
 ADDITIVE = ("circle, additive", "torus, additive", "pendulum", "oscillator", "variance preserving")
 DIAGONAL = ("circle, multiplicative", "circle, Stratonovich", "torus, diagonal")
@@ -61,14 +62,14 @@ HEADING = ("weak order", "problem", "claimed", "measured", "between", "and", "er
 @functools.cache
 def exact(problem: str) -> float:
     p = WEAK[problem]
-    return process_expectation(p.process, p.axes, p.observable, p.x0, t_end=p.t_end)
+    return float(process_expectations(p.process, Frame(p.axes), [p.observable], p.x0, t_end=p.t_end)[0])
 
 
 def errors(scheme: Any, problem: str) -> np.ndarray:
     """Return E u(X_h) - E u(X) at the end, for the step sizes of the problem from coarse to fine."""
     p = WEAK[problem]
-    chain = BackwardChain(scheme, p.process, p.axes)
-    found = [chain.expectation(p.observable, p.x0, t_end=p.t_end, n_steps=n) for n in p.steps]
+    chain = BackwardChain(scheme, p.process, Frame(p.axes))
+    found = [chain.expectations([p.observable], p.x0, t_end=p.t_end, n_steps=n)[0] for n in p.steps]
     return np.array(found) - exact(problem)
 
 

@@ -1,0 +1,92 @@
+"""Where functions of the state are held: a product of axes, with or without a weight; and steps as matrices there."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fpsde.laws.axes import Axis
+
+#: Points (nodes times noise) that are stepped at once.
+AT_ONCE = 10**5
+
+Observable = Callable[..., Any]
+#: From nodes (d, n): weights (n * per_node,) and where a step ends (d, n * per_node), those of one node in a row.
+Outcomes = Callable[[np.ndarray], Iterable[tuple[np.ndarray, np.ndarray]]]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """Functions u of the state, held as  exp(-energy/2) u  by their values at the nodes of a product of axes.
+
+    ``energy`` (d, n) -> (n,) is that of the stationary law, in units of the temperature; without one u itself is held.
+    With it the operator of a step is nearly symmetric and what u does far out, where nobody goes, costs no nodes.
+    """
+
+    axes: tuple[Axis, ...]
+    energy: Callable[[np.ndarray], np.ndarray] | None = None
+
+    @functools.cached_property
+    def nodes(self) -> np.ndarray:
+        """The nodes of the product, ``(d, n_nodes)``; the last axis runs first."""
+        return np.stack([g.ravel() for g in np.meshgrid(*(axis.nodes for axis in self.axes), indexing="ij")])
+
+    @functools.cached_property
+    def weight(self) -> np.ndarray:
+        """exp(-energy/2) at the nodes, ``(n_nodes,)``: the function 1 as it is held."""
+        return np.exp(-0.5 * self._energy(self.nodes))
+
+    @property
+    def endless(self) -> bool:
+        """Whether no axis has ends: all are rings, or lines that go on for ever."""
+        return all(axis.held is None for axis in self.axes)
+
+    def holding(self, observables: Sequence[Observable]) -> np.ndarray:
+        """Return functions of the components as they are held, ``(n_nodes, k)``."""
+        n = self.nodes.shape[1]
+        return np.stack([self.weight * np.broadcast_to(u(*self.nodes), n) for u in observables], axis=1)
+
+    def at(self, point: Sequence[float]) -> np.ndarray:
+        """Return the row ``(n_nodes,)`` that turns what is held of u into u(point)."""
+        row = functools.reduce(np.kron, [axis.at(np.array([x]))[0] for axis, x in zip(self.axes, point, strict=True)])
+        return row * np.exp(0.5 * self._energy(np.reshape(point, (-1, 1))))
+
+    def matrix(self, outcomes: Outcomes, per_node: int) -> np.ndarray:
+        """Return the operator  (P u)(x_j) = sum_q w_jq u(x_jq)  on what is held; ``outcomes`` tells w_jq and x_jq."""
+        n = self.nodes.shape[1]
+        sums = np.zeros((n, n))  # of the functions of the axes, which are turned into values at the nodes in the end
+        for part in np.array_split(np.arange(n), -(-n * per_node // AT_ONCE)):
+            for w, ends in outcomes(self.nodes[:, part]):
+                after = np.stack([axis.inside(x) for axis, x in zip(self.axes, ends, strict=True)])
+                # the functions of the last axis are kept apart: the sum over q is then a product of small matrices
+                front = (w * np.exp(0.5 * self._energy(after)))[:, None]
+                for axis, x in zip(self.axes[:-1], after[:-1], strict=True):
+                    front = (front[:, :, None] * axis.basis(x)[:, None, :]).reshape(len(w), -1)
+                last = self.axes[-1].basis(after[-1])
+                front, last = (f.reshape(len(part), per_node, -1) for f in (front, last))
+                sums[part] += (np.swapaxes(front, 1, 2) @ last).reshape(len(part), n)
+        P = (self.weight[:, None] * sums).reshape(n, *(len(axis.nodes) for axis in self.axes))
+        for axis in self.axes:
+            P = np.tensordot(P, axis.inverse, axes=(1, 0))  # the axis comes back as the last one
+        return P.reshape(n, n)
+
+    def _energy(self, x: np.ndarray) -> np.ndarray:
+        return np.zeros(x.shape[1:]) if self.energy is None else self.energy(x)
+
+
+def applied(P: np.ndarray, values: np.ndarray, n_steps: int) -> np.ndarray:
+    """Return P^n_steps values: step by step, or by squaring where steps are many."""
+    if n_steps <= len(P):
+        for _ in range(n_steps):
+            values = P @ values
+        return values
+    while n_steps:
+        if n_steps % 2:
+            values = P @ values
+        n_steps //= 2
+        P = P @ P if n_steps else P
+    return values
