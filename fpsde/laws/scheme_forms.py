@@ -26,17 +26,20 @@ def step_form(scheme: Scheme, process: Any) -> StepForm:
             f"{process.name} has dim={process.dim}; scheme_law takes processes of one dimension, and joint_scheme_law "
             "affine chains of any"
         )
-    walled = process.intervals[0].walled
-    if walled:
+    interval = process.intervals[0]
+    if interval.walled:
         traced_step(scheme, process)  # a scheme that has no form at these walls is refused with its own words
         if scheme.wall_form is not CORRECTED:
             raise InvalidInput(f"{scheme.name} has walls of its own kind; scheme_law knows the corrected ones only")
     free = replace(process, domain=LINE)
     step = traced_step(scheme, free)
-    form = metropolis_form(scheme, free, step) or polynomial_form(scheme, free, step)
+    rejecting = metropolis_form(scheme, free, step)
+    if rejecting is not None and interval.walled:
+        raise InvalidInput(f"{scheme.name} on {process.name} rejects; scheme_law knows that on the whole line only")
+    form = rejecting or polynomial_form(scheme, free, step)
     if form is not None:
         return form
-    if walled:
+    if interval.walled and not interval.periodic:
         raise InvalidInput(
             f"the step of {scheme.name} on {process.name} is no polynomial of degree 2 in one standard normal; at "
             "walls scheme_law takes those alone, such as that of euler_maruyama"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fpsde.density import Normal
+from fpsde.domain import Interval, Wall
 from fpsde.errors import NotConverged
 from fpsde.integrators import simulate
 from fpsde.laws import Method, scheme_law
@@ -135,3 +136,17 @@ def test_noise_that_meets_a_kink_is_refused():
     kinked = Process(drift=lambda x, t, p: -abs(x), sigma=lambda x, t, p: 1.0, name="kinked")
     with pytest.raises(NotConverged, match="the step of heun on kinked is not smooth in its noise"):
         scheme_law(kinked, heun, x0=0.1, t_end=0.2, dt=0.1)
+
+
+@pytest.mark.parametrize("scheme", [heun, leimkuhler_matthews], ids=lambda s: s.name)
+def test_on_a_ring_the_law_is_that_on_the_line_wound_up(scheme):
+    def on(domain):
+        return Process(drift=lambda x, t, p: 0.4 - np.sin(x), sigma=lambda x, t, p: 0.9, domain=domain, name="ring")
+
+    run = {"x0": 1.0, "t_end": 1.0, "dt": 0.2}
+    ring = Interval.between(0.0, 2 * math.pi, Wall.PERIODIC)
+    wound, line = (scheme_law(on(domain), scheme, **run).law for domain in (ring, Interval()))
+    x = np.linspace(0.1, 6.2, 40)
+    turns = 2 * math.pi * np.arange(-3, 4)
+    np.testing.assert_allclose(wound.pdf(x), line.pdf(x[:, None] + turns).sum(axis=1), atol=1e-11)
+    assert np.abs(wound.pdf(x) - line.pdf(x)).max() > 1e-3

@@ -10,6 +10,7 @@ import pytest
 from scipy import integrate
 
 from fpsde.density import Normal
+from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.integrators import simulate
 from fpsde.laws import scheme_law, stationary_scheme_law
@@ -108,6 +109,10 @@ def test_what_is_not_reached_is_said():
         scheme_law(double_well(), mala, x0=X0, t_end=10 * DT, dt=DT)
     with pytest.raises(InvalidInput, match="the law of mala takes equal steps"):
         scheme_law(double_well(), mala, x0=X0, times=[0.0, 0.1, 0.3])
+    ring = Interval.between(0.0, 2 * math.pi, Wall.PERIODIC)
+    on_a_ring = overdamped(lambda x, p: np.cos(x), temperature=0.5, domain=ring)
+    with pytest.raises(InvalidInput, match="on the whole line only"):
+        scheme_law(on_a_ring, mala, x0=0.5, t_end=DT, dt=DT)
     with pytest.raises(InvalidInput, match="rejects by another rule"):
         scheme_law(double_well(), replace(mala, step=tossed), x0=X0, t_end=DT, dt=DT)
 
