@@ -139,6 +139,7 @@ _HOMES = {
     "sra3": "fpsde.schemes",
     "sriw1": "fpsde.schemes",
     "stationary_joint_scheme_law": "fpsde.laws",
+    "stationary_bias": "fpsde.convergence",
     "stiff_tanh": "fpsde.processes",
     "stationary_scheme_law": "fpsde.laws",
     "Stepping": "fpsde.fokker_planck",
@@ -159,6 +160,7 @@ _HOMES = {
     "verify": "fpsde.chain",
     "Wall": "fpsde.domain",
     "washboard": "fpsde.processes",
+    "weak_order": "fpsde.convergence",
 }
 #: Public submodules, used as ``fpsde.checks.density(...)``.
 _SUBMODULES = ("checks",)

@@ -24,6 +24,7 @@ class Axis:
     nodes: np.ndarray
     basis: Callable[[np.ndarray], np.ndarray]
     derivative: Callable[[np.ndarray], np.ndarray]  #: of the basis
+    lengths: np.ndarray  #: weights of the integral over x, ``(n_nodes,)``: exact as the interpolation is
     held: Callable[[np.ndarray], np.ndarray] | None = None  #: on an axis with ends: where a step that ends at x is put
 
     @functools.cached_property
@@ -57,7 +58,7 @@ def ring(n: int, *, low: float = 0.0, length: float = 2 * math.pi) -> Axis:
         phase = np.outer(x - low, k)
         return np.concatenate([np.zeros((len(x), 1)), -k * np.sin(phase), k * np.cos(phase)], axis=1)
 
-    return Axis(low + length * np.arange(n) / n, basis, derivative)
+    return Axis(low + length * np.arange(n) / n, basis, derivative, np.full(n, length / n))
 
 
 def gaussian_line(n: int, scale: float) -> Axis:
@@ -71,7 +72,8 @@ def gaussian_line(n: int, scale: float) -> Axis:
         lower = np.concatenate([np.zeros((len(x), 1)), basis(x)[:, :-1]], axis=1)  # he_k' = sqrt(k) he_(k-1)
         return lower * np.sqrt(np.arange(n)) / scale
 
-    return Axis(scale * np.polynomial.hermite_e.hermegauss(n)[0], basis, derivative)
+    z, w = np.polynomial.hermite_e.hermegauss(n)
+    return Axis(scale * z, basis, derivative, scale * w * np.exp(0.5 * z**2))
 
 
 def polynomial_line(degree: int, *, scale: float = 1.0) -> Axis:
@@ -101,5 +103,7 @@ def segment(low: float, high: float, n: int) -> Axis:
         slopes = np.polynomial.chebyshev.chebder(np.eye(n), axis=0)
         return np.polynomial.chebyshev.chebval(scaled(x), slopes).T * 2 / (high - low)
 
-    nodes = 0.5 * (low + high) - 0.5 * (high - low) * np.cos(np.pi * (np.arange(n) + 0.5) / n)
-    return Axis(nodes, basis, derivative, held)
+    angles = np.pi * (np.arange(n) + 0.5) / n
+    nodes = 0.5 * (low + high) - 0.5 * (high - low) * np.cos(angles)
+    # Gauss's rule for the weight (1 - s^2)^(-1/2), of what is zero at the ends
+    return Axis(nodes, basis, derivative, 0.5 * (high - low) * np.pi / n * np.sin(angles), held)

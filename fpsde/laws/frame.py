@@ -40,6 +40,11 @@ class Frame:
         """exp(-energy/2) at the nodes, ``(n_nodes,)``: the function 1 as it is held."""
         return np.exp(-0.5 * self._energy(self.nodes))
 
+    @functools.cached_property
+    def lengths(self) -> np.ndarray:
+        """The weights of the integral over the state at the nodes, ``(n_nodes,)``."""
+        return functools.reduce(np.kron, [axis.lengths for axis in self.axes])
+
     @property
     def endless(self) -> bool:
         """Whether no axis has ends: all are rings, or lines that go on for ever."""

@@ -1,0 +1,73 @@
+"""stationary_bias(): the quartic well's table to its digits, harmonic wells in closed form, and a planted defect."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from order_problems import altered
+from scipy.special import ndtr
+
+from fpsde.convergence import stationary_bias
+from fpsde.errors import InvalidInput
+from fpsde.processes import geometric_brownian, overdamped, underdamped
+from fpsde.schemes import aboba, baoab, euler_maruyama, heun, leimkuhler_matthews
+
+STEPS = (0.1, 0.05, 0.025, 0.0125)
+#: Biases of E x^2 in U = x^4/4 - x^2/2 at temperature 1, by an independent computation, in the digits that it gave.
+KNOWN = {
+    euler_maruyama: ("-2.6127e-02", "-1.177e-02", "-5.631e-03", "-2.763e-03"),
+    leimkuhler_matthews: ("-1.686e-03", "-3.454e-04", "-8.117e-05", "-1.979e-05"),
+    heun: ("-3.118e-02", "-6.521e-03", "-1.442e-03", "-3.367e-04"),
+}
+
+
+def quartic():
+    return overdamped(lambda x: x**4 / 4 - x**2 / 2, 1.0)
+
+
+def printed(biases, known) -> list[str]:
+    return [f"{bias:.{len(k.lstrip('-').split('e')[0]) - 2}e}" for bias, k in zip(biases, known, strict=True)]
+
+
+@pytest.mark.parametrize("scheme", KNOWN, ids=lambda s: s.name)
+def test_the_quartic_well_has_the_known_biases(scheme) -> None:
+    found = stationary_bias(quartic(), scheme, dts=STEPS, tolerance=1e-7)
+    assert found.exact[0] == pytest.approx(1.0417972965, abs=1e-9)
+    assert found.exact[1] == pytest.approx(1 + found.exact[0], abs=1e-8)
+    assert printed(found.biases[:, 0], KNOWN[scheme]) == list(KNOWN[scheme])
+    assert found.theory == scheme.stationary_order(quartic())
+
+
+def test_noise_wrong_by_a_part_in_a_thousand_changes_the_digits() -> None:
+    wrong = altered(leimkuhler_matthews, lambda value: 1.001 * value)
+    found = stationary_bias(quartic(), wrong, dts=STEPS, tolerance=1e-7)
+    assert printed(found.biases[:, 0], KNOWN[leimkuhler_matthews]) != list(KNOWN[leimkuhler_matthews])
+
+
+@pytest.mark.parametrize("a", [0.1, 0.4])
+def test_harmonic_wells_are_the_closed_form(a: float) -> None:
+    """k <x^2>/kT = 1/(1 - h k/2) for Euler and Maruyama, 1 for Leimkuhler and Matthews; E x^4 = 3 (E x^2)^2."""
+    well = overdamped(lambda x: x**2 / 2, 1.0)
+    variance = 1 / (1 - a / 2)
+    found = stationary_bias(well, euler_maruyama, dts=[a])
+    np.testing.assert_allclose(found.exact + found.biases[0], [variance, 3 * variance**2], rtol=1e-7)
+    # N(0, 1) and N(0, s^2) cross at c^2 = log(s^2)/(1 - 1/s^2): half of the distance is 2 (Phi(c) - Phi(c/s))
+    c = np.sqrt(np.log(variance) / (1 - 1 / variance))
+    distance = 2 * (ndtr(c) - ndtr(c / np.sqrt(variance)))
+    assert found.total_variation[0] == pytest.approx(distance, rel=0.05)
+    exact = stationary_bias(well, leimkuhler_matthews, dts=[a])
+    assert np.max(np.abs(exact.biases)) < 1e-8 and exact.total_variation[0] < 1e-6
+
+
+@pytest.mark.parametrize("scheme", [baoab, aboba], ids=lambda s: s.name)
+def test_positions_of_an_oscillator_are_exact_and_velocities_are_not(scheme) -> None:
+    oscillator = underdamped(lambda x: x**2 / 2, 1.0)
+    u = {"x^2": lambda x, v: x**2, "v^2": lambda x, v: v**2}
+    found = stationary_bias(oscillator, scheme, dts=[0.4], observables=u, tolerance=1e-6)
+    velocity = {"baoab": 1 - 0.04, "aboba": 1 / (1 - 0.04)}[scheme.name]
+    np.testing.assert_allclose(found.exact + found.biases[0], [1.0, velocity], atol=1e-5)
+
+
+def test_a_process_without_an_energy_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="states no energy"):
+        stationary_bias(geometric_brownian(), euler_maruyama, dts=[0.1])
