@@ -38,7 +38,8 @@ LEVELS = 4
 
 @dataclass(frozen=True)
 class OrderResult(CheckResult):
-    """A :class:`CheckResult` with the fit e(h) = intercept + constant h^order; ``low``, ``high`` bound the order.
+    """A :class:`CheckResult` with the fit e(h) = intercept + constant h^order; ``low``, ``high`` bound the order, and
+    ``intercept_low``, ``intercept_high`` the intercept of an error that goes to zero with it.
 
     ``alpha`` is 0: nothing is random. ``n`` is the number of levels.
     """
@@ -47,6 +48,8 @@ class OrderResult(CheckResult):
     low: float | None = None
     high: float | None = None
     intercept: float | None = None
+    intercept_low: float | None = None
+    intercept_high: float | None = None
     constant: float | None = None
 
 
@@ -127,7 +130,7 @@ def _judged_errors(claim: _Claim, h: np.ndarray, e: np.ndarray) -> OrderResult:
     exponent = _judged_exponent(claim, h, e[:-1] - e[1:])
     bias, intercept, constant = _judged_intercept(claim, h, e, exponent)
     parts = [bias, exponent.result] if bias.verdict is Verdict.FAIL else [exponent.result, bias]
-    return _with_fit(combined(parts), exponent, intercept, constant)
+    return _with_fit(combined(parts), exponent, (intercept, bias.threshold or 0.0), constant)
 
 
 def _judged_solutions(claim: _Claim, h: np.ndarray, solutions: np.ndarray) -> OrderResult:
@@ -147,11 +150,27 @@ def _at_round_off(claim: _Claim, largest: float, levels: int) -> OrderResult:
     )
 
 
-def _with_fit(result: CheckResult, exponent: _Exponent, intercept: float | None, constant: float | None) -> OrderResult:
+def _with_fit(
+    result: CheckResult, exponent: _Exponent, intercept: tuple[float, float] | None, constant: float | None
+) -> OrderResult:
     p, half = exponent.order, exponent.half
     seen, low, high = (None, None, None) if math.isnan(p) else (p, p - half, p + half)
     fields = {name: getattr(result, name) for name in CheckResult.__dataclass_fields__}
-    return OrderResult(**fields, order=seen, low=low, high=high, intercept=intercept, constant=constant)
+    a0, a0_low, a0_high = (None, None, None) if intercept is None else _around(*intercept)
+    return OrderResult(
+        **fields,
+        order=seen,
+        low=low,
+        high=high,
+        intercept=a0,
+        intercept_low=a0_low,
+        intercept_high=a0_high,
+        constant=constant,
+    )
+
+
+def _around(value: float, half: float) -> tuple[float, float, float]:
+    return value, value - half, value + half
 
 
 def _judged_exponent(claim: _Claim, h: np.ndarray, differences: np.ndarray) -> _Exponent:

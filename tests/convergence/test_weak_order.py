@@ -50,6 +50,7 @@ def test_orders_in_a_double_well_are_those_claimed(scheme) -> None:
     claimed, result = scheme.weak_order(process), found.result
     assert result.verdict is Verdict.PASS, result.detail
     assert result.high - result.low <= 0.1 and result.low <= claimed <= result.high
+    assert result.intercept_low < 0.0 < result.intercept_high
     assert checks.order(found.dts, found.errors, expected=claimed + 1.0).verdict is Verdict.FAIL
     assert np.all(found.accuracy < 1e-3 * np.abs(found.errors))  # the leading term does not vanish
 
@@ -69,6 +70,7 @@ def test_noise_that_is_slightly_wrong_is_found_by_the_intercept(factor: float) -
         found = weak_order(process, wrong, observables=SQUARE, dts=halved(dt), t_end=1.0)["x^2"]
         assert found.result.verdict is Verdict.FAIL
         assert "biased at order 0" in found.result.detail
+        assert not found.result.intercept_low <= 0.0 <= found.result.intercept_high
 
 
 def test_what_cannot_be_measured_is_refused() -> None:
