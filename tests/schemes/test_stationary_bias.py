@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 from bare_laws import stationary_covariance
-from order_problems import MEASURED, WEAK, altered
+from order_problems import altered
 from scipy.special import ive
 
 from fpsde import checks
 from fpsde.checks import Verdict
+from fpsde.convergence.problems import MEASURED, WEAK
 from fpsde.laws.axes import Axis, polynomial_line, segment
 from fpsde.laws.backward_chain import BackwardChain
 from fpsde.laws.frame import Frame
