@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from fpsde.checks import OrderResult
+from fpsde.convergence.weak import judged
 from fpsde.errors import NotConverged
 from fpsde.laws.backward_chain import BackwardChain
 from fpsde.laws.extent import extent_of
@@ -18,6 +20,9 @@ from fpsde.provenance import environment
 from fpsde.schemes.array_step import array_step
 from fpsde.schemes.scheme import Scheme
 from fpsde.validation import finite_array, positive
+
+#: Steps from which an order is judged.
+FEWEST = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +40,7 @@ class BiasTable:
     total_variation_accuracy: np.ndarray  #: its last change: kinks where densities cross, tails where a chain leaks
     accuracy: np.ndarray  #: the last change of each bias when the frame was made finer and wider, ``(levels, k)``
     theory: float | None  #: the order of the bias that the scheme claims
+    results: Mapping[str, OrderResult]  #: verdicts on it by observable, of four steps or more
     provenance: Mapping[str, Any]
 
 
@@ -70,9 +76,20 @@ def stationary_bias(
             change = np.abs(biases - before)
         if np.all(change <= tolerance):
             provenance = {"process": process.name, "scheme": scheme.name, "tolerance": tolerance, **environment()}
-            theory = scheme.stationary_order(process)
+            theory, results = scheme.stationary_order(process), {}
+            if theory is not None and np.isfinite(theory) and len(steps) >= FEWEST:
+                results = {u: judged(steps, biases[:, i], change[:, i], theory) for i, u in enumerate(named)}
             return BiasTable(
-                steps, tuple(named), exact, biases, distances, np.abs(distances - farther), change, theory, provenance
+                dts=steps,
+                observables=tuple(named),
+                exact=exact,
+                biases=biases,
+                total_variation=distances,
+                total_variation_accuracy=np.abs(distances - farther),
+                accuracy=change,
+                theory=theory,
+                results=results,
+                provenance=provenance,
             )
         before, farther = biases, distances
     raise NotConverged(

@@ -131,7 +131,7 @@ def weak_order(
             float(exact[i]),
             accuracy[:, i],
             theory,
-            _judged(steps, errors[:, i], accuracy[:, i], theory),
+            judged(steps, errors[:, i], accuracy[:, i], theory),
             provenance,
         )
         for i, name in enumerate(observables)
@@ -155,7 +155,8 @@ def _settled(at: Any, ladder: Any, tolerance: float, process: Process, scheme: S
     )
 
 
-def _judged(dts: np.ndarray, errors: np.ndarray, accuracy: np.ndarray, theory: float) -> OrderResult:
+def judged(dts: np.ndarray, errors: np.ndarray, accuracy: np.ndarray, theory: float) -> OrderResult:
+    """Return the verdict on the order of errors ``(levels,)`` that are known to ``accuracy``."""
     # an error at a large step need not be known better than at the smallest one, as a share of itself
     sizes = np.maximum(np.abs(errors), np.finfo(float).tiny)
     floor = float(np.max(accuracy * np.minimum(1.0, np.min(sizes) / sizes)))

@@ -7,6 +7,7 @@ import pytest
 from order_problems import altered
 from scipy.special import ndtr
 
+from fpsde.checks import Verdict
 from fpsde.convergence import stationary_bias
 from fpsde.errors import InvalidInput
 from fpsde.processes import geometric_brownian, overdamped, underdamped
@@ -36,6 +37,16 @@ def test_the_quartic_well_has_the_known_biases(scheme) -> None:
     assert found.exact[1] == pytest.approx(1 + found.exact[0], abs=1e-8)
     assert printed(found.biases[:, 0], KNOWN[scheme]) == list(KNOWN[scheme])
     assert found.theory == scheme.stationary_order(quartic())
+
+
+@pytest.mark.parametrize("scheme", [euler_maruyama, leimkuhler_matthews], ids=lambda s: s.name)
+def test_the_order_of_the_bias_is_the_one_that_is_claimed(scheme) -> None:
+    found = stationary_bias(quartic(), scheme, dts=[0.05 / 2**k for k in range(6)])
+    assert found.results["x^2"].verdict is Verdict.PASS, found.results["x^2"].detail
+    assert found.results["x^2"].low <= found.theory <= found.results["x^2"].high
+    wrong = altered(scheme, lambda value: 1.001 * value)
+    biased = stationary_bias(quartic(), wrong, dts=[0.05 / 2**k for k in range(6)])
+    assert biased.results["x^2"].verdict is Verdict.FAIL
 
 
 def test_noise_wrong_by_a_part_in_a_thousand_changes_the_digits() -> None:
