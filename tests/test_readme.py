@@ -23,7 +23,7 @@ def test_the_ten_line_example_runs_as_printed(tmp_path, monkeypatch, capsys) -> 
 
 def test_the_examples_of_particles_run_as_printed(capsys) -> None:
     blocks = re.findall(r"(<!-- example -->\n)?```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    (_, particles), (_, statements), (_, strong) = blocks[1:]
+    (_, particles), (_, statements), (_, strong) = blocks[1:4]
     exec(particles, {})
     assert "have not by t = 10.0" in capsys.readouterr().out
     names: dict = {"fpsde": fpsde}
@@ -32,6 +32,18 @@ def test_the_examples_of_particles_run_as_printed(capsys) -> None:
     exec(strong, {})
     euler, milstein = (float(line.rsplit(" ", 1)[1]) for line in capsys.readouterr().out.splitlines())
     assert abs(euler - 0.5) < 0.05 and abs(milstein - 1) < 0.05
+
+
+def test_the_example_of_orders_runs_as_printed(capsys) -> None:
+    blocks = re.findall(r"<!-- example -->\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    names: dict = {}
+    exec(blocks[3], names)
+    out = capsys.readouterr().out
+    assert re.search(r"Heun: order (1\.9\d|2\.0\d) in", out)
+    assert names["kept"].law.variance > 1.02 * names["well"].exact.stationary().variance
+    assert abs(names["baoab"].law.covariance[0, 0] - 1) < 1e-12
+    low, high = names["price"].interval(1 - 1e-8)
+    assert low < 10.4506 < high and names["price"].cost < names["price"].plain_cost / 3
 
 
 def test_every_link_of_the_readme_leads_somewhere() -> None:
