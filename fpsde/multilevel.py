@@ -160,7 +160,7 @@ class MultilevelEstimate:
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
         """Return (low, high) around the value: the quantile of the standard error, and the bias."""
-        half = special.ndtri(0.5 + probability("confidence", confidence) / 2) * self.standard_error + self.bias
+        half = float(special.ndtri(0.5 + probability("confidence", confidence) / 2)) * self.standard_error + self.bias
         return self.value - half, self.value + half
 
 
