@@ -20,20 +20,21 @@ from fpsde.fokker_planck.plane.waves import Waves
 
 
 class PhaseSpaceSteps:
-    """Values ``(n_1, n_2)`` at the cell centres in steps of time, from the equation ``space``."""
+    """Values ``(n_1, n_2)`` at the cell centres in steps; ``watched`` (4, n) marks the cells at each cut end."""
 
-    def __init__(self, space: PhaseSpace):
+    def __init__(self, space: PhaseSpace, watched: np.ndarray):
         self._space = space
         self._x, self._v = self.axes = tuple(Waves(faces) for faces in space.grid.axes)
         self._analysis = self._x.analysis(self._x.centres)
         n_1, n_2 = space.grid.shape
+        self._watched = watched.reshape(4, n_1, n_2).transpose(0, 2, 1).reshape(4, -1)
         self._x_waves, self._moved = np.empty((n_2, 2 * len(self._x.k))), np.empty((n_2, n_1))
         self._v_waves, self._turned = np.empty((n_1, 2 * len(self._v.k))), np.empty((n_1, n_2))
 
     def march(self, values: np.ndarray, t: float, dt: float, n_steps: int, fringe: np.ndarray | None) -> np.ndarray:
         """Return the values after ``n_steps`` of ``dt`` from ``t``.
 
-        ``fringe`` (4,), if given, is raised to the largest sum of values met in the outermost cells at each cut end.
+        ``fringe`` (4,), if given, is raised to the largest sum of values met in the cells watched at each end.
         """
         v, constant = self._v.centres, not self._space.process.time_dependent
         half, whole = self._x.shift(0.5 * dt * v), self._x.shift(dt * v)
@@ -44,7 +45,7 @@ class PhaseSpaceSteps:
                 push = self._push(self._space.at(t + (i + 0.5) * dt), dt)
             p = self._transported(self._relaxed(p.T, transition, push).T, whole if i < n_steps - 1 else half)
             if fringe is not None:
-                self._watch(p.T, fringe)
+                np.maximum(fringe, self._watched @ p.ravel(), out=fringe)
         return p.T.copy()
 
     def _transported(self, p: np.ndarray, shift: np.ndarray) -> np.ndarray:
@@ -67,13 +68,6 @@ class PhaseSpaceSteps:
 
     def _push(self, space: PhaseSpace, dt: float) -> np.ndarray:
         return self._v.shift(_decayed(space.friction, dt) * space.force)
-
-    def _watch(self, p: np.ndarray, fringe: np.ndarray) -> None:
-        for axis, (side, n) in enumerate(zip(self._space.sides, p.shape, strict=True)):
-            low, high = side.fringe(n)
-            along = p if axis == 0 else p.T
-            for end, cells in ((2 * axis, along[:low]), (2 * axis + 1, along[n - high :])):
-                fringe[end] = max(fringe[end], cells.sum())
 
 
 def _decayed(g: float, dt: float) -> float:
