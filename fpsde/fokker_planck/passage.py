@@ -22,7 +22,7 @@ from fpsde.fokker_planck.sides import sides_of
 from fpsde.fokker_planck.start_function import StartFunction
 from fpsde.fokker_planck.stopping import Piece, Stopped, pieces
 from fpsde.grid import Grid
-from fpsde.validation import finite
+from fpsde.validation import finite, increasing
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class PassageLaw:
     density
         of T, 1/time ``(n_times,)``: the current into the target
     arrived
-        probability to have arrived at the low and at the high end of where the process may go ``(n_times, 2)``
+        probability to have arrived at the low and at the high end of where the process may go ``(n_times, 2)``; on a
+        plane at the target, and at the low and the high wall of each axis ``(n_times, 5)``
     mass_error, time_error
         as in :class:`~fpsde.fokker_planck.results.Evolution`
     """
@@ -164,6 +165,14 @@ def time_at_cut_ends(generator: Generator, piece: Piece, x0: float) -> float:
                 f"{HELD:g} may be: the time depends on where the grid ends; extend the grid"
             )
     return max(edges)
+
+
+def times_of_passage(times: Any) -> np.ndarray:
+    """Return times at which a law of passage is asked for; InvalidInput unless they increase from above 0."""
+    after = increasing("times", times)
+    if after[0] <= 0:
+        raise InvalidInput(f"times begin at {after[0]}; a passage takes a positive time, counted from t_start")
+    return after
 
 
 def law_of_passage(

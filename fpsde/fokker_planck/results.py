@@ -10,6 +10,7 @@ import numpy as np
 
 from fpsde.density import CellLaw
 from fpsde.fokker_planck.generator import Generator
+from fpsde.fokker_planck.high_order.differences import Differences
 from fpsde.joint_law import JointCellLaw
 from fpsde.provenance import environment
 
@@ -106,7 +107,7 @@ def negative_mass(laws: Sequence[CellLaw] | Sequence[JointCellLaw]) -> float:
     return max(float(-np.minimum(law.masses, 0.0).sum()) for law in laws) + 0.0
 
 
-def peclet_number(generator: Generator, masses: np.ndarray) -> float:
+def peclet_number(generator: Generator | Differences, masses: np.ndarray) -> float:
     """Return the largest |w| over the edges with more than ``BULK`` of the mass on either side; over all of a ring."""
     w = np.abs(generator.exponents)
     if generator.periodic:
@@ -115,7 +116,7 @@ def peclet_number(generator: Generator, masses: np.ndarray) -> float:
     return float(np.max(w, initial=0.0, where=(below > BULK) & (masses.sum() - below > BULK)))
 
 
-def cells_per_length(generator: Generator, masses: np.ndarray) -> float:
+def cells_per_length(generator: Generator | Differences, masses: np.ndarray) -> float:
     """Return the smallest number of cells in a correlation length, over the cells with more than ``BULK`` on each side.
 
     With w the integral of mu/D from centre to centre, at the distance d, the length at a cell of width h is
@@ -150,7 +151,7 @@ def doubts_about(peclet: float, cells: float) -> tuple[str, ...]:
     return tuple(found)
 
 
-def provenance(process: Any, generator: Generator, method: str) -> dict[str, Any]:
+def provenance(process: Any, generator: Generator | Differences, method: str) -> dict[str, Any]:
     """Return what a result was computed from and with, ready for JSON."""
     faces = generator.grid.faces
     return {

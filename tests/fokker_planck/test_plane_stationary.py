@@ -181,14 +181,18 @@ def test_what_has_no_stationary_law_or_target_is_refused_with_numbers():
     for target, message in (
         (lambda x, y: x > 2, r"target holds 0 of 120 cells; it must hold some, and leave some"),
         (lambda x, y: x < 2, r"target holds 120 of 120 cells"),
-        (lambda x, y: x, r"target has dtype float64 and shape \(120,\); give a function \(x, y\) -> bool"),
+        (lambda x, y: x + 2, r"target holds 0 of 120 cells"),
+        (lambda x, y: 1j * x, r"target has dtype complex128 and shape \(120,\); give a function \(x, y\) -> bool"),
+        (lambda x, y: np.where(x < 0, np.nan, x), r"target has dtype float64 and shape \(120,\); .* a finite one"),
+        (lambda x, y: (x - y)[:3], r"target has dtype float64 and shape \(3,\)"),
         (np.ones((10, 10), dtype=bool), r"target has dtype bool and shape \(10, 10\)"),
     ):
         with pytest.raises(InvalidInput, match=message):
             solver.passage_time((0.0, 0.0), target)
     for x0, message in (
         ((0.5, 0.0), r"x0=\(0\.5, 0\.0\) lies in the target"),
-        ((0.0, 3.0), r"y from 3\.0 to 3\.0 reaches"),
+        ((0.0, 3.0), r"x0\[1\]=3\.0 lies outside of the grid \[-1\.0, 1\.0\]; extend the grid"),
+        ((0.0, 0.0, 0.0), r"x0=\(0\.0, 0\.0, 0\.0\); give a pair of numbers"),
     ):
         with pytest.raises(InvalidInput, match=message):
             solver.passage_time(x0, lambda x, y: x > 0.2)
@@ -209,7 +213,9 @@ def test_what_has_no_stationary_law_or_target_is_refused_with_numbers():
 def test_parts_that_do_not_communicate_are_refused():
     parted = Process(lambda x: (0.0 * x[0], -x[1]), lambda x: (0.0 * x[0], 1.0), dim=2, name="parted")
     solver = FokkerPlanck(parted, Grid.uniform((-1, 1), (-4, 4), cells=(4, 30)))
-    with pytest.raises(NotConverged, match=r"the target cannot be reached from some cells"):
+    with pytest.raises(
+        NotConverged, match=r"cannot be reached from 90 of 120 cells of the grid, such as the one at x=\(-0"
+    ):
         solver.passage_time((0.0, 0.0), lambda x, y: x > 0.5)
 
 

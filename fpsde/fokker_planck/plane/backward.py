@@ -1,8 +1,6 @@
-"""Mean passage times and committors of a plane: the backward equation with the transpose of Q, by sparse factors.
+"""The backward equation of a plane until the process is stopped, -Q^T u = source, by sparse factors.
 
-Both solve  sum_j Q_ji u_j = -f_i  on the cells i outside of the sets that stop the process, where u is given. The
-matrix is that of a chain that is killed there, which has an inverse if the sets can be reached from everywhere. A set
-is made of whole cells, and u is given at their centres: the edge of the set is met to order 1 in the width of a cell.
+The matrix is that of a chain that is killed, which has an inverse if it is killed wherever it starts.
 """
 
 from __future__ import annotations
@@ -12,50 +10,48 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from scipy.sparse.csgraph import breadth_first_order
 from scipy.sparse.linalg import SuperLU
 
-from fpsde.errors import InvalidInput, NotConverged
+from fpsde.errors import NotConverged
 from fpsde.fokker_planck.plane.generator import PlaneGenerator, centres
 from fpsde.fokker_planck.plane.propagator import factors
-from fpsde.grid import Grid
-
-#: A set of cells: a function (x, y) -> bool of arrays of their centres, or an array (n_1, n_2) of bool.
-Region = Callable[[np.ndarray, np.ndarray], Any] | np.ndarray
 
 
-def cells_in(name: str, region: Region, grid: Grid) -> np.ndarray:
-    """Return which cells have their centre in a region, flat ``(n,)``; InvalidInput if none or all have."""
-    found = np.asarray(region(*centres(grid)) if callable(region) else region)
-    found = np.broadcast_to(found, (int(np.prod(grid.shape)),)) if callable(region) else found
-    if found.dtype != bool or found.size != np.prod(grid.shape) or found.shape not in (grid.shape, (found.size,)):
-        raise InvalidInput(
-            f"{name} has dtype {found.dtype} and shape {found.shape}; give a function (x, y) -> bool of arrays, or an "
-            f"array of bool {grid.shape}"
-        )
-    if found.all() or not found.any():
-        raise InvalidInput(f"{name} holds {int(found.sum())} of {found.size} cells; it must hold some, and leave some")
-    return found.ravel()
+def until_stopped(q: PlaneGenerator, stopped: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function that solves -Q^T u = source ``(n,)``, with u = 0 in the cells that are ``stopped``.
 
-
-def stopped(q: PlaneGenerator, stops: np.ndarray, values: np.ndarray, source: np.ndarray) -> np.ndarray:
-    """Return u ``(n,)``: ``values`` on the cells of ``stops``, and Q^T u = -``source`` on the others.
-
-    Mass that leaves through an absorbing wall brings nothing: u is 0 there. Raises NotConverged where the solution is
-    not finite, because the sets cannot be reached from somewhere.
+    What is earned on the way is u: mass that leaves brings nothing more. Raises NotConverged if there is a cell from
+    which no exit can be reached.
     """
-    free = np.flatnonzero(~stops)
-    columns = q.matrix[:, free]
-    matrix = sparse.csc_array(-columns[free].T)
-    given = source[free] + columns[np.flatnonzero(stops)].T @ values[stops]
-    u = values.astype(float)
-    with np.errstate(all="ignore"):
-        try:
-            u[free] = factors(matrix).solve(given)
-        except RuntimeError:  # an exact zero on the diagonal of the factors
-            u[free] = np.nan
-    if not np.all(np.isfinite(u)):
-        raise NotConverged("the target cannot be reached from some cells of the grid; it must be, from every one")
-    return u
+    lost = np.flatnonzero(~(_reach_an_exit(q) | stopped))
+    if len(lost):
+        x, y = centres(q.grid)[:, lost[0]].tolist()
+        raise NotConverged(
+            f"the target cannot be reached from {len(lost)} of {q.size} cells of the grid, such as the one at "
+            f"x={(x, y)}; it must be, from every one"
+        )
+    free = np.flatnonzero(~stopped)
+    of = factors(sparse.csc_array(-q.matrix[:, free][free]))
+
+    def solve(source: np.ndarray) -> np.ndarray:
+        u = np.zeros(q.size)
+        u[free] = transposed(of, source[free])
+        return u
+
+    return solve
+
+
+def _reach_an_exit(q: PlaneGenerator) -> np.ndarray:
+    """Return from which cells mass can leave ``(n,)``: those found on the ways back from a place outside."""
+    outside = sparse.csr_array(q.exits.sum(axis=0)[None, :])
+    blocks: list[Any] = [[q.matrix, None], [outside, sparse.csr_array((1, 1))]]
+    ways_back = sparse.csr_array(sparse.block_array(blocks))
+    ways_back.eliminate_zeros()
+    found = breadth_first_order(ways_back, q.size, return_predecessors=False)
+    reached = np.zeros(q.size + 1, dtype=bool)
+    reached[found] = True
+    return reached[:-1]
 
 
 def transposed(of: SuperLU, u: np.ndarray) -> np.ndarray:

@@ -35,7 +35,8 @@ class PlaneGenerator:
     """A Markov generator Q: dm/dt = Q m for the cell masses m, flat ``(n,)`` in C order of ``grid.shape``.
 
     Off-diagonals are not negative and columns sum to zero but for ``exits`` (4, n): the rates out of each cell through
-    the absorbing walls at the low and high end of the first axis, and of the second.
+    the absorbing walls at the low and high end of the first axis, and of the second (and where the process is stopped
+    at sets, further rows: into each of them).
     """
 
     grid: Grid

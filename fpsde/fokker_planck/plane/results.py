@@ -11,7 +11,9 @@ import numpy as np
 from scipy.interpolate import RegularGridInterpolator
 
 from fpsde.errors import InvalidInput
+from fpsde.fokker_planck.high_order.differences import Differences
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
+from fpsde.fokker_planck.plane.phase_space import PhaseSpace
 from fpsde.fokker_planck.results import BULK, doubts_about, negative_mass
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw
@@ -32,7 +34,8 @@ class PlaneEvolution:
     minimum
         smallest mass that a cell ever held
     time_error
-        mass moved by the last halving of dt, about three times the error of ``laws``; None where dt was given
+        mass moved by the last halving of dt, about three times the error of ``laws``; to high order, and without steps,
+        a bound of it; None where dt was given
     outside
         mass of the initial law that the grid does not hold
     edge
@@ -138,7 +141,7 @@ class PlanePassageTime:
     provenance: dict[str, Any]
 
 
-def plane_peclet(generator: PlaneGenerator, masses: np.ndarray) -> tuple[float, float]:
+def plane_peclet(generator: PlaneGenerator | Differences | PhaseSpace, masses: np.ndarray) -> tuple[float, float]:
     """Return, for each axis, the largest |w| over the edges along or across it with mass at both ends.
 
     That is more than ``BULK`` of the largest mass of a cell.
@@ -151,7 +154,9 @@ def plane_peclet(generator: PlaneGenerator, masses: np.ndarray) -> tuple[float, 
     return largest[0], largest[1]
 
 
-def plane_cells_per_length(generator: PlaneGenerator, masses: np.ndarray) -> tuple[float, float]:
+def plane_cells_per_length(
+    generator: PlaneGenerator | Differences | PhaseSpace, masses: np.ndarray
+) -> tuple[float, float]:
     """Return, for each axis, the smallest number of steps of an edge in a correlation length, where there is mass.
 
     At a cell of width h with the exponents w of the edges before and after it, of lengths d, the length l along them
@@ -163,7 +168,7 @@ def plane_cells_per_length(generator: PlaneGenerator, masses: np.ndarray) -> tup
         axis = int(edges.offset[0] == 0)
         h = np.broadcast_to(np.ix_(*map(np.diff, generator.grid.axes))[axis], generator.grid.shape).ravel()
         slopes = edges.exponents / (0.5 * (h[edges.tails] + h[edges.heads]))
-        after, before = np.full(generator.size, np.nan), np.full(generator.size, np.nan)
+        after, before = np.full(len(masses), np.nan), np.full(len(masses), np.nan)
         after[edges.tails], before[edges.heads] = slopes, slopes
         change = np.abs(after - before) * h
         found = float(np.max(change, initial=0.0, where=held & np.isfinite(change)))
@@ -178,7 +183,7 @@ def plane_doubts(peclet: Sequence[float], cells: Sequence[float]) -> tuple[str, 
     return tuple(f"along axis {axis}: {doubt}" for axis, numbers in axes for doubt in doubts_about(*numbers))
 
 
-def plane_provenance(process: Any, generator: PlaneGenerator, method: str) -> dict[str, Any]:
+def plane_provenance(process: Any, generator: PlaneGenerator | Differences | PhaseSpace, method: str) -> dict[str, Any]:
     """Return what a result was computed from and with, ready for JSON."""
     return {
         "process": process.name,

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from fpsde.density import Law
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.evolution import Trace, stops, trace_as_asked
+from fpsde.fokker_planck.high_order.differences import Differences, differences
+from fpsde.fokker_planck.high_order.evolution import CHEBYSHEV, trace_at_high_order
+from fpsde.fokker_planck.high_order.stencils import SIXTH, stencils_of
 from fpsde.fokker_planck.initial import HELD, Start
+from fpsde.fokker_planck.passage import PassageLaw, times_of_passage
 from fpsde.fokker_planck.plane.assembly import AssemblePlane, assemble_plane
-from fpsde.fokker_planck.plane.backward import Region, cells_in, stopped
+from fpsde.fokker_planck.plane.backward import until_stopped
 from fpsde.fokker_planck.plane.coefficients import plane_sides
 from fpsde.fokker_planck.plane.exact import trace_by_sums
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
 from fpsde.fokker_planck.plane.initial import plane_start
+from fpsde.fokker_planck.plane.phase_space import PhaseSpace, phase_space
+from fpsde.fokker_planck.plane.phase_space_evolution import SPLITTING, trace_of_phase_space
 from fpsde.fokker_planck.plane.propagator import SplitPropagator, WholePropagator
 from fpsde.fokker_planck.plane.results import (
     PlaneEvolution,
@@ -30,6 +37,7 @@ from fpsde.fokker_planck.plane.results import (
 )
 from fpsde.fokker_planck.plane.spectrum import PlaneModes, plane_spectrum
 from fpsde.fokker_planck.plane.stationary import plane_stationary, residual
+from fpsde.fokker_planck.plane.targets import Region, Target, stopped_at
 from fpsde.fokker_planck.sides import Sides
 from fpsde.fokker_planck.spectrum import residuals
 from fpsde.grid import Grid
@@ -121,7 +129,9 @@ class PlaneFokkerPlanck:
             return kind(generators, start, constant=not self.process.time_dependent, fringe=self._fringe)
 
         found = trace_as_asked(propagator, when, dt=dt, tolerance=tolerance)
-        return self._evolution(found, start, when, (Stepping.SPLIT if split else Stepping.WHOLE).value)
+        return self._evolution(
+            found, start, when, (Stepping.SPLIT if split else Stepping.WHOLE).value, generators(when[-1])
+        )
 
     def evolve_by_uniformisation(
         self, x0: Any, *, t_end: float, t_start: float = 0.0, times: Any = None
@@ -134,8 +144,55 @@ class PlaneFokkerPlanck:
         self._refuse_time_dependence("is not carried exactly in time; use evolve")
         when = stops(t_start, t_end, times)
         start = plane_start(x0, self.grid, self._sides)
-        found = trace_by_sums(self.generator(when[0]), start, when, self._fringe)
-        return self._evolution(found, start, when, "uniformisation")
+        q = self.generator(when[0])
+        found = trace_by_sums(q, start, when, self._fringe)
+        return self._evolution(found, start, when, "uniformisation", q)
+
+    def evolve_to_high_order(
+        self,
+        x0: Any,
+        *,
+        t_end: float,
+        t_start: float = 0.0,
+        times: Any = None,
+        order: int | None = None,
+        tolerance: float | None = None,
+    ) -> PlaneEvolution:
+        """Return what :meth:`evolve` returns, of ``order`` 4 or 6 in the cell width, not positive: for smooth laws.
+
+        Central differences of the products mu_i p and D_ij p, on equal cells between cut or periodic ends, correlated
+        noise included: what one cell loses others gain, and cell masses are met at the order. Signs are kept only as
+        far as the law is: ``negative_mass`` and ``minimum`` say how far. No steps are taken, but an expansion of the
+        exponential in Chebyshev polynomials, which may move ``tolerance`` of the mass (1e-6 if not given); ``n_steps``
+        counts products.
+
+        Without an ``order``, which is then 6, the equation of Klein and Kramers is recognised: underdamped motion of
+        one position, dX = V dt, dV = (f(X, t) - g V) dt + sqrt(2 D) dW with constant g and D. It is carried in steps
+        that are exact for X and for V in turn, on trigonometric polynomials: errors fall faster than any power of the
+        cell width. Steps are shortened until an error of order 4 in dt moves no more than ``tolerance``; the result is
+        of order 6.
+
+        Raises
+        ------
+        InvalidInput
+            as :meth:`evolve`; if coefficients (but for f) depend on time; unequal cells; a wall that is not periodic; a
+            start that is rough on the grid, as a point is; a mass below -1e-7 of the largest, as on a grid that is too
+            coarse
+        NotConverged
+            a tolerance that is not reached
+        """
+        when = stops(t_start, t_end, times)
+        space = phase_space(self.process, self.grid, self._sides, when[0]) if order is None else None
+        if space is not None:
+            start = plane_start(x0, self.grid, self._sides)
+            found = trace_of_phase_space(space, start, when, tolerance, self._fringe)
+            return self._evolution(found, start, when, SPLITTING, space)
+        self._refuse_time_dependence("is not carried exactly in time; use evolve")
+        start = plane_start(x0, self.grid, self._sides)
+        stencils = SIXTH if order is None else stencils_of(order)
+        operator = differences(self.process, self.grid, self._sides, when[0], stencils)
+        found = trace_at_high_order(operator, start, when, tolerance)
+        return self._evolution(found, start, when, f"{operator.flux}, {CHEBYSHEV}", operator)
 
     def stationary(self) -> PlaneStationary:
         """Return the stationary law: products of rate ratios under detailed balance, else by inverse iteration.
@@ -206,8 +263,9 @@ class PlaneFokkerPlanck:
 
             -Q^T tau = 1,    -Q^T tau_2 = 2 tau        (0 at the target)
 
-        ``target`` is a function (x, y) -> bool of arrays, or an array of bool (n_1, n_2): whole cells, so that the edge
-        of the target is met to order 1 in the cell width. A wall that absorbs ends the time too.
+        ``target`` is a function (x, y) -> float of arrays that is negative in it, whose edge is met to order 2 in the
+        cell width (1 across an axis without noise). Or a function (x, y) -> bool of arrays, or an array of bool
+        (n_1, n_2): whole cells, whose edge is met to order 1. A wall that absorbs ends the time too.
 
         Raises
         ------
@@ -216,24 +274,64 @@ class PlaneFokkerPlanck:
         NotConverged
             if the target cannot be reached from everywhere
         """
-        self._refuse_time_dependence("has passage times that depend on when it starts; use evolve")
-        stop, q = cells_in("target", target, self.grid), self.generator()
-        none = np.zeros(len(stop))
-        tau = stopped(q, stop, none, np.ones(len(stop)))
-        means, seconds = (self._function(u) for u in (tau, stopped(q, stop, none, 2 * tau)))
-        start = finite_array("x0", x0, ndim=1)
-        if len(start) != 2:
-            raise InvalidInput(f"x0={x0!r}; give a pair of numbers")
-        mean, second = float(means(*start)), float(seconds(*start))
-        if not mean > 0:
-            raise InvalidInput(f"x0={x0} lies in the target; give a start outside of it")
+        self._refuse_time_dependence("has passage times that depend on when it starts; use passage_law")
+        goal, (x, y) = Target.of("target", target, self.grid), self._point(x0)
+        self._refuse_inside(goal, x, y)
+        q = stopped_at(self.generator(), [goal])
+        solve = until_stopped(q, goal.cells)
+        tau = solve(np.ones(q.size))
+        means, seconds = (self._function(u) for u in (tau, solve(2 * tau)))
+        mean, second = float(means(x, y)), float(seconds(x, y))
         return PlanePassageTime(
             mean=mean,
             variance=second - mean**2,
-            x0=(float(start[0]), float(start[1])),
+            x0=(x, y),
             means=means,
             second_moments=seconds,
             provenance=plane_provenance(self.process, q, "backward equation"),
+        )
+
+    def passage_law(
+        self, x0: Any, target: Region, *, times: Any, t_start: float = 0.0, tolerance: float | None = None
+    ) -> PassageLaw:
+        """Return the law of the first time T at ``target`` from ``x0``: survival P(T > t) and density at ``times``.
+
+        ``times`` are counted from ``t_start``, as T is; ``x0`` as of :meth:`evolve`, ``target`` as of
+        :meth:`passage_time`, and a wall that absorbs ends the time too. The law is evolved with the target as a further
+        wall, in unsplit steps, to ``tolerance`` as in :meth:`evolve`. ``arrived`` ``(n_times, 5)`` is the probability
+        to have arrived at the target, and at the low and high wall of each axis.
+
+        Raises
+        ------
+        InvalidInput
+            bad times; a target that holds no cell or all; a start in the target; as :meth:`evolve`
+        """
+        after, goal = times_of_passage(times), Target.of("target", target, self.grid)
+        if not isinstance(x0, JointCellLaw) and np.ndim(x0) == 1 and not any(isinstance(part, Law) for part in x0):
+            self._refuse_inside(goal, *self._point(x0))
+        start = plane_start(x0, self.grid, self._sides)
+        there = start.masses * goal.cells
+        start = Start(start.masses - there, np.append(start.absorbed, there.sum()), start.outside)
+        begin = finite("t_start", t_start)
+        generators = self._generators(begin, [goal])
+        fringe = np.concatenate([self._fringe, np.zeros((1, len(there)))])  # the cells of the target are not watched
+
+        def propagator() -> WholePropagator:
+            return WholePropagator(generators, start, constant=not self.process.time_dependent, fringe=fringe)
+
+        when = stops(begin, begin + after[-1], begin + after)
+        found = trace_as_asked(propagator, when, dt=None, tolerance=tolerance)
+        self._refuse_at_ends(found.edge[:4])
+        totals = found.masses.sum(axis=1) + found.absorbed.sum(axis=1)
+        rates = [generators(t).exits.sum(axis=0) for t in when[1:]]
+        return PassageLaw(
+            times=after,
+            survival=1.0 - start.outside - found.absorbed.sum(axis=1),
+            density=np.array([rate @ masses for rate, masses in zip(rates, found.masses, strict=True)]),
+            arrived=np.roll(found.absorbed, 1, axis=1),
+            mass_error=float(np.abs(totals - start.total).max()),
+            time_error=found.time_error,
+            provenance=plane_provenance(self.process, generators(begin), Stepping.WHOLE.value),
         )
 
     def committor(self, a: Region, b: Region) -> PlaneFunction:
@@ -244,13 +342,28 @@ class PlaneFokkerPlanck:
         Regions as in :meth:`passage_time`, which must not overlap; a wall that absorbs counts as neither. Raises as it.
         """
         self._refuse_time_dependence("has committors that depend on when it starts")
-        first, second = cells_in("a", a, self.grid), cells_in("b", b, self.grid)
-        if (first & second).any():
-            raise InvalidInput(
-                f"a and b have {np.count_nonzero(first & second)} cells in common; they must not overlap"
-            )
-        u = stopped(self.generator(), first | second, second.astype(float), np.zeros(len(first)))
-        return self._function(u)
+        first, second = Target.of("a", a, self.grid), Target.of("b", b, self.grid)
+        both = np.count_nonzero(first.cells & second.cells)
+        if both:
+            raise InvalidInput(f"a and b have {both} cells in common; they must not overlap")
+        q = stopped_at(self.generator(), [first, second])
+        return self._function(until_stopped(q, first.cells | second.cells)(q.exits[-1]) + second.cells)
+
+    def _point(self, x0: Any) -> tuple[float, float]:
+        start = finite_array("x0", x0, ndim=1)
+        if len(start) != 2:
+            raise InvalidInput(f"x0={x0!r}; give a pair of numbers")
+        for axis, (at, faces) in enumerate(zip(start, self.grid.axes, strict=True)):
+            if not faces[0] <= at <= faces[-1]:
+                raise InvalidInput(
+                    f"x0[{axis}]={at} lies outside of the grid [{faces[0]}, {faces[-1]}]; extend the grid"
+                )
+        return float(start[0]), float(start[1])
+
+    @staticmethod
+    def _refuse_inside(target: Target, x: float, y: float) -> None:
+        if target.holds(x, y):
+            raise InvalidInput(f"x0={(x, y)} lies in the target; give a start outside of it")
 
     @property
     def _sides(self) -> tuple[Sides, Sides]:
@@ -288,11 +401,15 @@ class PlaneFokkerPlanck:
             )
         return q.reversible_lines if stepping is None else stepping is Stepping.SPLIT
 
-    def _generators(self, t_start: float) -> Callable[[float], PlaneGenerator]:
-        """Return Q as a function of time; one and the same where coefficients do not depend on it."""
+    def _generators(self, t_start: float, targets: Sequence[Target] = ()) -> Callable[[float], PlaneGenerator]:
+        """Return Q as a function of time, stopped at targets; one and the same where no coefficient depends on time."""
+
+        def generator(t: float) -> PlaneGenerator:
+            return stopped_at(self.generator(t), targets) if targets else self.generator(t)
+
         if self.process.time_dependent:
-            return self.generator
-        q = self.generator(t_start)
+            return generator
+        q = generator(t_start)
         return lambda _: q
 
     def _refuse_time_dependence(self, what: str) -> None:
@@ -310,11 +427,12 @@ class PlaneFokkerPlanck:
                     f"most {HELD:g} may; extend the grid"
                 )
 
-    def _evolution(self, found: Trace, start: Start, when: np.ndarray, method: str) -> PlaneEvolution:
+    def _evolution(
+        self, found: Trace, start: Start, when: np.ndarray, method: str, q: PlaneGenerator | Differences | PhaseSpace
+    ) -> PlaneEvolution:
         self._refuse_at_ends(found.edge)
         totals = found.masses.sum(axis=1) + found.absorbed.sum(axis=1)
         laws = tuple(self._law(masses) for masses in found.masses)
-        q = self.generator(when[-1])
         return PlaneEvolution(
             law=laws[-1],
             laws=laws,

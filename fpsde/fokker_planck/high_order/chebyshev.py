@@ -1,0 +1,94 @@
+"""exp(tL) p by an expansion in Chebyshev polynomials of L: nothing but products, about sqrt(t max|L|) of them.
+
+With the spectrum of L near [-2 r, 0], tau = t r and T_0, T_1, ... the Chebyshev polynomials of 1 + L/r,
+
+    exp(tL) p = e^-tau [I_0(tau) p + 2 sum_k I_k(tau) T_k p],        T_(k+1) p = 2 (1 + L/r) T_k p - T_(k-1) p
+
+(Tal-Ezer, SIAM J. Numer. Anal. 23 (1986) 11). The weights are positive and sum to at most one: what is left of their
+sum, times the largest |T_k p| met, bounds what the terms left off would move. L is not symmetric: where drift dominates
+at the edge of a grid, T_k p may grow to about exp(t max mu^2/4D) before it falls, and with it round-off. The growth is
+watched, and an interval is taken in pieces, twice as many until round-off does no harm.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import special
+
+from fpsde.errors import NotConverged
+from fpsde.fokker_planck.high_order.differences import Differences
+from fpsde.fokker_planck.high_order.product import Product
+
+#: Products between two looks at the size of the terms; even, as two rows of polynomials take turns.
+BETWEEN_LOOKS = 8
+#: Pieces are no shorter than this in units of 1/r, and no more than this: beyond it round-off is not what is wrong.
+SHORTEST, MOST_PIECES = 1.0, 2**12
+
+
+def carried_by_products(
+    operator: Differences, values: np.ndarray, t: float, tolerance: float
+) -> tuple[np.ndarray, float, int]:
+    """Return the values after a time ``t``, what the expansion may have moved of the mass, and the number of products.
+
+    Raises NotConverged where round-off stays above ``tolerance`` however many pieces there are.
+    """
+    product = Product(operator)
+    pieces, used = 1, 0
+    while True:
+        found, error, products = _in_pieces(product, values, t, pieces, tolerance)
+        used += products
+        if error <= tolerance:
+            return found, error, used
+        pieces *= 2
+        if pieces > MOST_PIECES or t * product.half_width / pieces < SHORTEST:
+            raise NotConverged(
+                f"tolerance={tolerance:g} is not reached: in {pieces // 2} pieces the expansion may still move "
+                f"{error:.3g} of the mass (time {t:.6g}, {used} products); allow a larger tolerance, or use evolve"
+            )
+
+
+def _in_pieces(
+    product: Product, values: np.ndarray, t: float, pieces: int, tolerance: float
+) -> tuple[np.ndarray, float, int]:
+    """Return values, error and products after equal pieces of ``t``, or of the first so many that it was too large."""
+    weights = chebyshev_weights(t * product.half_width / pieces)
+    error, used = 0.0, 0
+    for _ in range(pieces):
+        values, moved, products = _expanded(product, values, weights, tolerance / pieces)
+        error += moved
+        used += products
+        if not error <= tolerance:
+            break
+    return values, error, used
+
+
+def chebyshev_weights(tau: float) -> np.ndarray:
+    """Return e^-tau I_0, 2 e^-tau I_1, 2 e^-tau I_2, ..., until their sum is one to the last digit."""
+    weights = 2 * special.ive(np.arange(40 + int(10 * np.sqrt(tau))), tau)
+    weights[0] /= 2
+    return weights
+
+
+def _expanded(
+    product: Product, values: np.ndarray, weights: np.ndarray, tolerance: float
+) -> tuple[np.ndarray, float, int]:
+    """Return the sum of so many terms as ``tolerance`` needs, what may be missing of it, and their number.
+
+    Round-off is taken as one unit of |T_k p| for each product up to T_k p.
+    """
+    rest = np.cumsum(weights[::-1])[::-1]  # rest[k]: the sum of the weights from k on
+    total = weights[0] * values
+    older, newer = np.zeros_like(values), values.copy()
+    product.advance(older, newer, total, weights[1:2], first=True)
+    older, newer = newer, older
+    largest, noise, k = product.mass(values), 0.0, 2
+    while True:
+        size = product.mass(newer)
+        largest = max(largest, size)
+        error = largest * rest[k] + noise
+        if error <= tolerance or not noise <= tolerance or k + BETWEEN_LOOKS >= len(weights):
+            return total / (1.0 - rest[k]), error, k - 1
+        part = weights[k : k + BETWEEN_LOOKS]
+        product.advance(older, newer, total, part, first=False)
+        k += BETWEEN_LOOKS
+        noise += np.finfo(float).eps * k * size * float(part.sum())

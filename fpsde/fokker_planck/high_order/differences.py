@@ -1,0 +1,160 @@
+"""The Fokker-Planck operator in central differences of products, on the equal cells of a line or a plane.
+
+    (L p) = -d_i(mu_i p) + d_i d_j(D_ij p)
+
+Values at the cell centres are multiplied by the coefficients there, and the products are differenced. So one statement
+serves constant and variable coefficients and correlated noise, no derivative of a coefficient is needed, and what one
+cell loses others gain, down to round-off, as long as nothing is near a cut end: beyond it everything is zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fpsde.domain import Wall
+from fpsde.errors import InvalidInput
+from fpsde.fokker_planck.coefficients import diffusivity_at, drift_at
+from fpsde.fokker_planck.high_order.stencils import REACH, Stencils
+from fpsde.fokker_planck.plane.coefficients import Coefficients
+from fpsde.fokker_planck.sides import Sides
+from fpsde.grid import Grid
+
+#: Widths of cells that differ by less than this fraction are equal.
+EQUAL = 1e-9
+
+
+class Links(NamedTuple):
+    """Pairs of neighbours that lie ``offset`` cells apart, as flat indices, and w = h (D^-1 mu) between them."""
+
+    offset: tuple[int, int]
+    tails: np.ndarray
+    heads: np.ndarray
+    exponents: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Differences:
+    """L on a grid of one or two axes, from mu ``(d, *shape)`` and D ``(d, d, *shape)`` at the cell centres."""
+
+    grid: Grid
+    sides: tuple[Sides, ...]
+    stencils: Stencils
+    drift: np.ndarray
+    diffusivity: np.ndarray
+
+    @property
+    def flux(self) -> str:
+        return f"central differences of order {self.stencils.order}"
+
+    @property
+    def rings(self) -> tuple[bool, ...]:
+        """Which axes are periodic."""
+        return tuple(side.periodic for side in self.sides)
+
+    @property
+    def periodic(self) -> bool:
+        return any(self.rings)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.grid.shape))
+
+    @cached_property
+    def widths(self) -> tuple[float, ...]:
+        return tuple(float(faces[-1] - faces[0]) / (len(faces) - 1) for faces in self.grid.axes)
+
+    @cached_property
+    def coefficients(self) -> np.ndarray:
+        """mu_1, mu_2, D_11, D_22, 2 D_12 in units of the cells, ``(5, n_1, n_2)``, 1/time; a line is one row of it."""
+        mu, d, h = self.drift, self.diffusivity, self.widths
+        if len(mu) == 1:
+            nothing = np.zeros_like(mu)
+            return np.stack([nothing, mu / h[0], nothing, d[0] / h[0] ** 2, nothing])
+        return np.stack(
+            [mu[0] / h[0], mu[1] / h[1], d[0, 0] / h[0] ** 2, d[1, 1] / h[1] ** 2, 2 * d[0, 1] / (h[0] * h[1])]
+        )
+
+    @cached_property
+    def bands(self) -> np.ndarray:
+        """The bands ``(7, n)`` of a line without a ring: (L p)_i = sum_k bands[3 + k, i] p_(i+k)."""
+        mu, d = self.coefficients[1, 0], self.coefficients[3, 0]
+        once, twice = self.stencils.first, self.stencils.second
+        found = np.zeros((2 * REACH + 1, len(mu)))
+        found[REACH] = twice[0] * d
+        for k in range(1, REACH + 1):
+            found[REACH + k, :-k] = twice[k] * d[k:] - once[k - 1] * mu[k:]
+            found[REACH - k, k:] = twice[k] * d[:-k] + once[k - 1] * mu[:-k]
+        return found
+
+    @property
+    def exponents(self) -> np.ndarray:
+        """The integrals of mu/D between neighbours on a line."""
+        return self.families[0].exponents
+
+    @cached_property
+    def families(self) -> tuple[Links, ...]:
+        """The neighbours along each axis, with the integral of (D^-1 mu) between them by the trapezoid rule."""
+        found = []
+        number = np.arange(self.size).reshape(self.grid.shape)
+        for axis, (h, pull, ring) in enumerate(zip(self.widths, self._pull(), self.rings, strict=True)):
+            first, second = (slice(None), slice(None)) if ring else (slice(None, -1), slice(1, None))
+            ahead = np.roll(number, -1, axis) if ring else number
+            tails, heads = np.moveaxis(number, axis, 0)[first].ravel(), np.moveaxis(ahead, axis, 0)[second].ravel()
+            w = 0.5 * h * (pull.ravel()[tails] + pull.ravel()[heads])
+            found.append(Links((1 - axis, axis), tails, heads, w))
+        return tuple(found)
+
+    def _pull(self) -> np.ndarray:
+        """Return D^-1 mu ``(d, *shape)``, zero along an axis without noise."""
+        mu, d = self.drift, self.diffusivity
+        if len(mu) == 2 and d[0, 1].any():
+            determinant = d[0, 0] * d[1, 1] - d[0, 1] * d[1, 0]
+            mu = np.stack([d[1, 1] * mu[0] - d[0, 1] * mu[1], d[0, 0] * mu[1] - d[1, 0] * mu[0]])
+            noise = np.broadcast_to(determinant, mu.shape)
+        else:
+            noise = np.einsum("ii...->i...", d)
+        return np.divide(mu, noise, out=np.zeros_like(mu), where=noise > 0)
+
+
+def differences(process: Any, grid: Grid, sides: tuple[Sides, ...], t: float, stencils: Stencils) -> Differences:
+    """Return L of a process of one or two components at time ``t``.
+
+    Raises InvalidInput where cells are not equal, at a wall that is not periodic, and for coefficients that are not
+    finite or a D that is not positive (semi-definite, with two components).
+    """
+    refuse_unequal(grid)
+    refuse_walls(process, grid, sides)
+    centres = [0.5 * (faces[1:] + faces[:-1]) for faces in grid.axes]
+    if grid.dim == 1:
+        mu, d = drift_at(process, centres[0], t)[None], diffusivity_at(process, centres[0], t)[None, None]
+    else:
+        x = np.stack(np.meshgrid(*centres, indexing="ij")).reshape(2, -1)
+        read = Coefficients(process, grid, t, (sides[0], sides[1]))
+        mu, d = read.drift(x).reshape(2, *grid.shape), read.diffusivity(x).reshape(2, 2, *grid.shape)
+    return Differences(grid, sides, stencils, mu, d)
+
+
+def refuse_unequal(grid: Grid) -> None:
+    """Refuse cells of different widths along an axis."""
+    for axis, faces in enumerate(grid.axes):
+        widths = np.diff(faces)
+        if np.ptp(widths) > EQUAL * widths.max():
+            raise InvalidInput(
+                f"the cells along axis {axis} are from {widths.min():.6g} to {widths.max():.6g} wide; central "
+                "differences need equal ones: take Grid.uniform, or evolve"
+            )
+
+
+def refuse_walls(process: Any, grid: Grid, sides: tuple[Sides, ...]) -> None:
+    """Refuse ends of the grid that are ends of the domain, unless the two are one point."""
+    for side, faces in zip(sides, grid.axes, strict=True):
+        for cut, wall, end in zip(side.cut, side.walls, faces[[0, -1]].tolist(), strict=True):
+            if not cut and wall is not Wall.PERIODIC:
+                raise InvalidInput(
+                    f"the grid reaches the end of the domain of {process.name} at {end:g} (wall: {wall.value}), where "
+                    "central differences of high order do not hold; use evolve, or cut the grid before that end"
+                )

@@ -1,0 +1,255 @@
+"""The high-order mode: orders 4 and 6 of cell masses on lines, rings and planes, bounded negative mass, refusals."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.linalg import expm
+
+import fpsde
+from fpsde import checks
+from fpsde.density import Mixture, Normal
+from fpsde.domain import Interval, Wall
+from fpsde.errors import InvalidInput, NotConverged
+from fpsde.fokker_planck.high_order import evolution, rational_bands
+from fpsde.fokker_planck.high_order.differences import differences
+from fpsde.fokker_planck.high_order.stencils import FOURTH, SIXTH
+from fpsde.fokker_planck.sides import sides_of
+from fpsde.grid import Grid
+from fpsde.processes import breathing_mixture, double_well, linear_system, manufactured, ornstein_uhlenbeck
+
+OU = ornstein_uhlenbeck(theta=1.0, mean=0.0, sigma=float(np.sqrt(2)))
+START = Mixture([0.3, 0.7], [Normal(-1.0, 0.6), Normal(1.0, 0.5)])
+A, D = np.array([[1.0, 0.5], [-0.5, 1.5]]), np.array([[1.0, 0.4], [0.4, 0.6]])
+PLANE = linear_system(A, np.linalg.cholesky(2 * D))
+
+
+def passes(check) -> bool:
+    return check.verdict is checks.Verdict.PASS
+
+
+def order_of(errors, cells, expected, floor=1e-12):
+    """Judge errors on cells of the coarsest grid along the last of them."""
+    signed = [float(np.sum(e * errors[-1])) / float(np.abs(errors[-1]).max()) for e in errors]
+    return checks.grid_order([1 / n for n in cells], signed, expected=expected, floor=floor)
+
+
+def gathered(masses, shape):
+    """Return the masses of ``shape`` coarse cells."""
+    for axis, n in enumerate(shape):
+        masses = np.add.reduceat(masses, np.arange(n) * (masses.shape[axis] // n), axis=axis)
+    return masses
+
+
+@pytest.mark.parametrize("stencils", [FOURTH, SIXTH])
+def test_stencils_are_exact_on_polynomials_below_their_order(stencils) -> None:
+    k = np.arange(-3, 4)
+    first = np.concatenate([-np.array(stencils.first)[::-1], [0.0], stencils.first])
+    of_two_sides = {
+        name: np.concatenate([np.array(w[1:])[::-1], w])
+        for name, w in (("second", stencils.second), ("average", stencils.average), ("value", stencils.value))
+    }
+    for degree in range(stencils.order + 1):
+        assert first @ k**degree == pytest.approx(1.0 * (degree == 1), abs=1e-12)
+        assert of_two_sides["second"] @ k**degree == pytest.approx(2.0 * (degree == 2), abs=1e-12)
+    for degree in range(stencils.order):
+        mean = ((k + 0.5) ** (degree + 1) - (k - 0.5) ** (degree + 1)) / (degree + 1)
+        assert of_two_sides["average"] @ k**degree == pytest.approx(mean[3], abs=1e-12)
+        assert of_two_sides["value"] @ mean == pytest.approx(1.0 * (degree == 0), abs=1e-12)
+
+
+@pytest.mark.parametrize("order", [4, 6])
+def test_cell_masses_of_ornstein_uhlenbeck_are_met_at_the_order(order) -> None:
+    exact, errors = OU.exact.marginal(START, 0.5), []
+    cells = (60, 80, 120, 160)
+    for n in cells:
+        run = fpsde.FokkerPlanck(OU, Grid.uniform((-7, 7), cells=n)).evolve_to_high_order(START, t_end=0.5, order=order)
+        errors.append(gathered(run.law.masses - np.diff(exact.cdf(run.law.grid.faces)), (20,)))
+        assert run.mass_error < 1e-10 and run.time_error < 1e-9
+    found = order_of(errors, cells, order)
+    assert passes(found) and found.high - found.low < 1.5
+    for other in (2, 4, 6):
+        assert other == order or not passes(order_of(errors, cells, other))
+
+
+def test_the_double_well_is_met_at_order_six_and_far_below_the_positive_generator() -> None:
+    """Against 1600 cells of the generator in natural scale, extrapolated: an independent discretisation."""
+    well, start = double_well(0.25), Normal(-1.0, 0.2)
+    fine = [
+        fpsde.FokkerPlanck(well, Grid.uniform((-2.2, 2.2), cells=n), assemble=fpsde.scale_speed).evolve(
+            start, t_end=1.0
+        )
+        for n in (1600, 3200)
+    ]
+    coarse = [gathered(run.law.masses, (80,)) for run in fine]
+    exact = (4 * coarse[1] - coarse[0]) / 3
+    solver = fpsde.FokkerPlanck(well, Grid.uniform((-2.2, 2.2), cells=160))
+    high, low = solver.evolve_to_high_order(start, t_end=1.0), solver.evolve(start, t_end=1.0)
+    errors = [np.abs(gathered(run.law.masses, (80,)) - exact).sum() for run in (high, low)]
+    assert errors[0] < 2e-6
+    assert errors[0] < errors[1] / 200
+
+
+@pytest.mark.parametrize("order", [4, 6])
+def test_variable_noise_on_a_ring_is_met_at_the_order(order) -> None:
+    """A manufactured law that stands still, with a drift that is derived: a wave in D and a wave in p, on one turn."""
+    ring = Interval.between(0.0, 2 * np.pi, Wall.PERIODIC)
+    process = manufactured(lambda x: 0.8 * np.cos(x) + 0.3 * np.sin(2 * x), lambda x: 1 + 0.4 * np.sin(x), domain=ring)
+    law, errors, cells = process.exact.stationary(), [], (24, 36, 48, 72)
+    for n in cells:
+        grid = Grid.uniform((0.0, 2 * np.pi), cells=n)
+        run = fpsde.FokkerPlanck(process, grid).evolve_to_high_order(law, t_end=20.0, order=order, tolerance=1e-11)
+        assert "Chebyshev" in run.provenance["method"]
+        errors.append(gathered(run.law.masses - np.diff(law.cdf(grid.faces)), (12,)))
+    assert passes(order_of(errors, cells, order, floor=1e-11))
+    assert not passes(order_of(errors, cells, 10 - order, floor=1e-11))
+
+
+@pytest.mark.parametrize("order", [4, 6])
+def test_a_plane_with_correlated_noise_is_met_at_the_order(order) -> None:
+    """Non-normal drift: the covariance of the law in time is exact, its masses are read from a fine product rule."""
+    t, start = 0.5, (Normal(1.0, 0.6), Normal(0.5, 0.5))
+    spread = PLANE.exact.covariance((1.0, 0.5), t)
+    decay = expm(-A * t)
+    covariance = decay @ np.diag([0.36, 0.25]) @ decay.T + spread
+    mean, errors, cells = decay @ [1.0, 0.5], [], (60, 80, 120, 160)
+    for n in cells:
+        grid = Grid.uniform((-5.5, 6.5), (-5.0, 5.0), cells=(n, n))
+        run = fpsde.FokkerPlanck(PLANE, grid).evolve_to_high_order(start, t_end=t, order=order, tolerance=1e-10)
+        errors.append(gathered(run.law.masses - normal_masses(mean, covariance, grid), (20, 20)))
+        assert run.negative_mass < 1e-7 and run.mass_error < 1e-9
+    found = order_of(errors, cells, order, floor=1e-10)
+    assert passes(found)
+    assert not passes(order_of(errors, cells, 10 - order, floor=1e-10))
+
+
+def normal_masses(mean, covariance, grid):
+    """Return the masses of a normal law in two dimensions, by eight Gauss-Legendre nodes for each cell and axis."""
+    z, w = np.polynomial.legendre.leggauss(8)
+    x, weights = [], []
+    for faces in grid.axes:
+        h = np.diff(faces)
+        x.append((0.5 * (faces[1:] + faces[:-1])[:, None] + 0.5 * h[:, None] * z).ravel())
+        weights.append((0.5 * h[:, None] * w).ravel())
+    inverse = np.linalg.inv(covariance)
+    a, b = x[0][:, None] - mean[0], x[1][None, :] - mean[1]
+    density = np.exp(-0.5 * (inverse[0, 0] * a**2 + 2 * inverse[0, 1] * a * b + inverse[1, 1] * b**2))
+    density *= np.multiply.outer(*weights) / (2 * np.pi * np.sqrt(np.linalg.det(covariance)))
+    n, m = grid.shape
+    return density.reshape(n, 8, m, 8).sum(axis=(1, 3))
+
+
+def test_negative_mass_is_in_the_result_and_bounded() -> None:
+    """At an error of 1e-4 the dips are below 1e-7 of the largest mass; a positive method has none."""
+    exact = OU.exact.marginal(Normal(1.0, 0.4), 1.0)
+    solver = fpsde.FokkerPlanck(OU, Grid.uniform((-7, 7), cells=48))
+    run = solver.evolve_to_high_order(Normal(1.0, 0.4), t_end=1.0)
+    assert 1e-6 < np.abs(run.law.masses - np.diff(exact.cdf(solver.grid.faces))).sum() < 1e-4
+    assert run.minimum >= -1e-7 * run.law.masses.max()
+    assert run.negative_mass == pytest.approx(-run.law.masses[run.law.masses < 0].sum(), abs=1e-18)
+    assert run.negative_mass > 0
+    assert solver.evolve(Normal(1.0, 0.4), t_end=1.0, dt=0.1).negative_mass == 0
+
+
+def test_several_times_are_those_of_single_runs() -> None:
+    solver = fpsde.FokkerPlanck(OU, Grid.uniform((-7, 7), cells=80))
+    run = solver.evolve_to_high_order(START, t_end=1.0, times=[0.3, 0.7])
+    assert run.times == (0.3, 0.7, 1.0)
+    alone = solver.evolve_to_high_order(START, t_end=0.7)
+    assert np.abs(run.laws[1].masses - alone.law.masses).sum() < 1e-6
+
+
+def test_the_exponential_of_bands_is_that_of_the_dense_matrix() -> None:
+    solver = fpsde.FokkerPlanck(double_well(0.25), Grid.uniform((-2.2, 2.2), cells=60))
+    operator = operator_of(solver)
+    matrix = sum(
+        np.diag(row[max(0, -k) : len(row) - max(0, k)], k) for k, row in zip(range(-3, 4), operator.bands, strict=True)
+    )
+    values = np.exp(-0.5 * ((solver.grid.centres + 1) / 0.3) ** 2)
+    expected = expm(0.7 * matrix) @ values
+    found, error, _ = rational_bands.carried_by_bands(operator, values, 0.7, 1e-9)
+    assert found == pytest.approx(expected, abs=1e-9)
+    assert error < 1e-9
+
+
+def operator_of(solver):
+    return differences(solver.process, solver.grid, (sides_of(solver.process.domain, solver.grid),), 0.0, SIXTH)
+
+
+def test_a_drift_that_is_off_by_a_percent_is_seen() -> None:
+    solver = fpsde.FokkerPlanck(OU, Grid.uniform((-7, 7), cells=80))
+    operator, faces = operator_of(solver), solver.grid.faces
+    values = evolution.values_from(operator, np.diff(START.cdf(faces)))
+    exact = np.diff(OU.exact.marginal(START, 0.5).cdf(faces))
+    off = []
+    for one in (operator, replace(operator, drift=0.99 * operator.drift)):
+        found = rational_bands.carried_by_bands(one, values, 0.5, 1e-8)[0]
+        off.append(np.abs(evolution.along_all(operator, found, SIXTH.average) - exact).sum())
+    assert off[0] < 1e-4 < 1e-3 < off[1]
+
+
+BOX = Interval.between(0.0, 1.0, Wall.REFLECTING)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (
+            lambda: fpsde.FokkerPlanck(
+                fpsde.brownian(domain=BOX), Grid.uniform((0, 1), cells=50)
+            ).evolve_to_high_order(Normal(0.5, 0.05), t_end=0.1),
+            InvalidInput,
+            r"reaches the end of the domain of .* \(wall: reflecting\)",
+        ),
+        (
+            lambda: fpsde.FokkerPlanck(OU, Grid((np.cumsum([-7, *np.linspace(0.1, 0.6, 40)]),))).evolve_to_high_order(
+                START, t_end=0.1
+            ),
+            InvalidInput,
+            "central differences need equal ones",
+        ),
+        (
+            lambda: fpsde.FokkerPlanck(OU, Grid.uniform((-7, 7), cells=80)).evolve_to_high_order(0.3, t_end=0.1),
+            InvalidInput,
+            "the start is rough on this grid",
+        ),
+        (
+            lambda: fpsde.FokkerPlanck(OU, Grid.uniform((-7, 7), cells=24)).evolve_to_high_order(
+                Normal(1.0, 0.7), t_end=0.05
+            ),
+            InvalidInput,
+            "the bound of the high-order mode",
+        ),
+        (
+            lambda: fpsde.FokkerPlanck(breathing_mixture(), Grid.uniform((-6, 7), cells=80)).evolve_to_high_order(
+                START, t_end=0.1
+            ),
+            InvalidInput,
+            "depends on time and is not carried exactly",
+        ),
+        (
+            lambda: fpsde.FokkerPlanck(OU, Grid.uniform((-7, 7), cells=80)).evolve_to_high_order(
+                START, t_end=1, order=5
+            ),
+            InvalidInput,
+            "order=5 is not one of 4 and 6",
+        ),
+        (
+            lambda: fpsde.FokkerPlanck(OU, Grid.uniform((-2, 2), cells=80)).evolve_to_high_order(
+                Normal(0.0, 0.3), t_end=1.0
+            ),
+            InvalidInput,
+            "does not hold",
+        ),
+        (
+            lambda: fpsde.FokkerPlanck(OU, Grid.uniform((-7, 7), cells=80)).evolve_to_high_order(
+                START, t_end=1.0, tolerance=1e-17
+            ),
+            NotConverged,
+            "is not reached",
+        ),
+    ],
+)  # fmt: skip
+def test_what_the_mode_cannot_do_is_refused(make, error, message) -> None:
+    with pytest.raises(error, match=message):
+        make()

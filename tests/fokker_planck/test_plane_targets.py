@@ -1,0 +1,158 @@
+"""Sets that stop a process of two components: exit times, laws of passage, committors, of whole cells and of levels."""
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+
+import fpsde
+from fpsde import checks
+from fpsde.errors import InvalidInput
+from fpsde.fokker_planck.plane.targets import Target, stopped_at
+from fpsde.grid import Grid
+from fpsde.processes import double_well, ornstein_uhlenbeck, overdamped
+from fpsde.processes.process import Process
+
+FREE = Process(drift=lambda x: (0.0, 0.0), sigma=lambda x: ((1.0, 0.0), (0.0, 1.0)), dim=2, name="free")
+RADIUS = 0.83
+
+
+def outside_of_disc(x, y):
+    return RADIUS**2 - x**2 - y**2
+
+
+def passes(check) -> bool:
+    return check.verdict is checks.Verdict.PASS
+
+
+def square(n, half=1.0):
+    return Grid.uniform((-half, half), (-half, half), cells=(n, n))
+
+
+def test_the_exit_time_of_a_disc_is_met_at_order_two_by_its_level_and_at_order_one_by_cells() -> None:
+    """tau = (R^2 - r^2)/(2 sigma^2) = (R^2 - r^2)/(4 D) with D = 1/2."""
+    cells, start = (20, 40, 80, 160), (0.2, -0.1)
+    exact = (RADIUS**2 - 0.05) / 2
+    errors = []
+    for n in cells:
+        solver = fpsde.FokkerPlanck(FREE, square(n))
+        errors.append(solver.passage_time(start, outside_of_disc).mean - exact)
+    scaled = np.abs(errors) * np.array(cells) ** 2
+    assert np.ptp(scaled) < 0.1 * scaled.mean()  # over a factor of 8 in h: order 2 to 0.05
+    whole = (
+        fpsde.FokkerPlanck(FREE, square(160)).passage_time(start, lambda x, y: outside_of_disc(x, y) < 0).mean - exact
+    )
+    assert 20 * abs(errors[-1]) < abs(whole) < 0.02  # an edge of whole cells is off by a part of a cell
+
+
+def test_a_strip_is_the_one_dimensional_problem_at_order_two() -> None:
+    """Passage out of the well of a product process through a level of x alone, where no face of the grid lies."""
+    pair = overdamped(lambda x: (x[0] ** 2 - 1) ** 2 + x[1] ** 2, 0.25, dim=2)
+    level, start, cells, errors = 0.117, -0.9, (24, 48, 96, 192), []
+    kT = 0.25
+    potential = lambda x: (x**2 - 1) ** 2  # noqa: E731
+    inner = lambda y: quad(lambda z: np.exp(-potential(z) / kT), -2.2, y, epsabs=1e-13)[0]  # noqa: E731
+    exact = quad(lambda y: np.exp(potential(y) / kT) * inner(y), start, level, epsabs=1e-12)[0] / kT
+    for n in cells:
+        grid = Grid.uniform((-2.2, 2.2), (-2.5, 2.5), cells=(n, 8))
+        errors.append(fpsde.FokkerPlanck(pair, grid).passage_time((start, 0.0), lambda x, y: level - x).mean - exact)
+    order = np.log(abs(errors[-2] / errors[-1])) / np.log(2)
+    assert abs(order - 2) < 0.3 and abs(errors[-1]) < 2e-3 * exact
+    line = fpsde.FokkerPlanck(double_well(0.25), Grid.uniform((-2.2, 2.2), cells=192)).passage_time(start, level).mean
+    assert line == pytest.approx(exact, rel=2e-3)  # the other solver agrees
+    assert abs(errors[0]) > 10 * abs(errors[-1])
+
+
+def test_a_passage_law_has_the_mean_of_the_passage_time_and_loses_nothing() -> None:
+    solver, times = fpsde.FokkerPlanck(FREE, square(24)), np.linspace(0.05, 2.0, 40)
+    law = solver.passage_law((0.2, -0.1), outside_of_disc, times=times, tolerance=1e-4)
+    assert law.mass_error < 1e-12
+    assert law.survival + law.arrived.sum(axis=1) == pytest.approx(1.0, abs=1e-12)
+    assert np.all(law.arrived[:, 1:] == 0)  # free ends are not walls
+    mean = np.trapezoid(np.concatenate([[1.0], law.survival]), np.concatenate([[0.0], times])) + tail(law, times)
+    assert mean == pytest.approx(solver.passage_time((0.2, -0.1), outside_of_disc).mean, rel=5e-3)
+    assert np.trapezoid(law.density, times) == pytest.approx(law.survival[0] - law.survival[-1], rel=1e-2)
+    # negative control: the mean of a larger disc is another one
+    other = solver.passage_time((0.2, -0.1), lambda x, y: (RADIUS + 0.02) ** 2 - x**2 - y**2).mean
+    assert abs(other - mean) > 0.02 * mean
+
+
+def tail(law, times):
+    """The rest of the integral of a survival that decays exponentially at the end."""
+    rate = -np.log(law.survival[-1] / law.survival[-11]) / (times[-1] - times[-11])
+    return law.survival[-1] / rate
+
+
+def test_the_slowest_rate_of_a_disc_is_that_of_a_bessel_function() -> None:
+    """Survival decays at D (2.404825557695773/R)^2."""
+    solver = fpsde.FokkerPlanck(FREE, square(60))
+    law = solver.passage_law((0.0, 0.0), outside_of_disc, times=np.linspace(1.0, 2.0, 11))
+    rate = -np.log(law.survival[-1] / law.survival[0])
+    assert rate == pytest.approx(0.5 * (2.404825557695773 / RADIUS) ** 2, rel=2e-3)
+
+
+def test_the_committor_of_a_ring_is_a_logarithm() -> None:
+    """q = log(r/a)/log(b/a) between the circles a and b, at order 2; symmetric wells are left with 1/2."""
+    errors = []
+    for n in (40, 80):
+        q = fpsde.FokkerPlanck(FREE, square(n)).committor(lambda x, y: x**2 + y**2 - 0.3**2, outside_of_disc)
+        errors.append(float(q(0.5, 0.1)) - np.log(np.hypot(0.5, 0.1) / 0.3) / np.log(RADIUS / 0.3))
+    assert abs(errors[1]) < 1e-3 and abs(errors[0]) > 2 * abs(errors[1])
+    wells = overdamped(lambda x: (x[0] ** 2 - 1) ** 2 + x[1] ** 2, 0.5, dim=2)
+    solver = fpsde.FokkerPlanck(wells, Grid.uniform((-2.4, 2.4), (-3, 3), cells=(48, 30)))
+    q = solver.committor(lambda x, y: x + 0.93, lambda x, y: 0.93 - x)
+    assert float(q(0.0, 0.3)) == pytest.approx(0.5, abs=1e-10)
+
+
+def test_the_rates_into_a_level_are_not_negative_and_columns_sum_to_zero() -> None:
+    solver = fpsde.FokkerPlanck(
+        Process(
+            drift=lambda x: (-3 * x[0], 2.0 - x[1]), sigma=lambda x: ((0.6, 0.0), (0.3, 0.5)), dim=2, name="correlated"
+        ),
+        square(30, 2.0),
+    )
+    goal = Target.of("target", lambda x, y: 1.1 - np.hypot(x, y), solver.grid)
+    q = stopped_at(solver.generator(), [goal])
+    assert q.exits.shape[0] == 5 and q.exits.min() >= 0 and q.exits[4].sum() > 0
+    sums = np.asarray(q.matrix.sum(axis=0)).ravel() + q.exits.sum(axis=0)
+    assert np.abs(sums).max() < 1e-12 * np.abs(q.matrix).max()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda s: s.passage_time((0.9, 0.9), outside_of_disc), "lies in the target"),
+        (lambda s: s.passage_time((1.9, 0.0), outside_of_disc), r"x0\[0\]=1.9 lies outside of the grid"),
+        (lambda s: s.passage_time((0.0, 0.0), lambda x, y: x**2 + 1), "target holds 0 of 400 cells"),
+        (lambda s: s.passage_time((0.0, 0.0), np.ones((3, 3), bool)), r"shape \(3, 3\)"),
+        (lambda s: s.passage_time((0.0, 0.0), lambda x, y: np.where(x > 0, np.nan, x)), "a finite one that is negative"),
+        (lambda s: s.committor(lambda x, y: x - 0.5, lambda x, y: x - 0.7), "cells in common"),
+        (lambda s: s.passage_law((0.0, 0.0), outside_of_disc, times=[0.0, 1.0]), "a passage takes a positive time"),
+    ],
+)  # fmt: skip
+def test_bad_sets_and_starts_are_refused(make, message) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        make(fpsde.FokkerPlanck(FREE, square(20)))
+
+
+def test_time_dependent_passage_is_sent_to_its_law() -> None:
+    moving = Process(drift=lambda x, t: (np.sin(t), 0.0), sigma=lambda x: (1.0, 1.0), dim=2, name="moving")
+    with pytest.raises(InvalidInput, match="use passage_law"):
+        fpsde.FokkerPlanck(moving, square(20)).passage_time((0.0, 0.0), outside_of_disc)
+    law = fpsde.FokkerPlanck(moving, square(12)).passage_law(
+        (0.0, 0.0), outside_of_disc, times=[0.2, 0.4], tolerance=1e-2
+    )
+    assert 0 < law.survival[1] < law.survival[0] < 1
+
+
+def test_a_level_that_belongs_to_one_dimension_gives_the_law_of_one_dimension() -> None:
+    """x of a product of Ornstein-Uhlenbeck processes at 1: the survival of the line solver."""
+    line = fpsde.FokkerPlanck(ornstein_uhlenbeck(theta=1.0, mean=0.0, sigma=1.0), Grid.uniform((-4, 4), cells=160))
+    pair = overdamped(lambda x: x[0] ** 2 / 2 + x[1] ** 2 / 2, 0.5, dim=2)
+    plane = fpsde.FokkerPlanck(pair, Grid.uniform((-4, 4), (-4, 4), cells=(160, 16)))
+    times = [0.5, 1.0, 2.0]
+    alone, joint = (
+        line.passage_law(0.0, 1.0, times=times).survival,
+        plane.passage_law((0.0, 0.2), lambda x, y: 1.0 - x, times=times).survival,
+    )
+    assert joint == pytest.approx(alone, abs=2e-3)
+    assert np.abs(alone - plane.passage_law((0.0, 0.2), lambda x, y: 1.05 - x, times=times).survival).max() > 1e-2
