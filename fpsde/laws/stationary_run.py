@@ -16,7 +16,8 @@ from fpsde.laws.mesh import Mesh
 from fpsde.laws.transition import Region
 
 #: Inverse iteration: how far its shift is above 1, how often it is repeated at most, and the change that may be left.
-SHIFT, MOST_REPEATS, LEFT = 1e-12, 400, 1e-12
+#: Rounding grows as 1/shift where chains hardly ever move, as a Metropolised one far out does.
+SHIFT, MOST_REPEATS, LEFT = 1e-8, 400, 1e-12
 #: Steps after it, in which the sign of what is far out comes right: there rounding is more than the law.
 SMOOTHING = 8
 
