@@ -11,7 +11,7 @@ from fpsde import checks
 from fpsde.density import Mixture, Normal
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput, NotConverged
-from fpsde.fokker_planck.high_order import evolution, rational_bands
+from fpsde.fokker_planck.high_order import chebyshev, evolution, rational_bands
 from fpsde.fokker_planck.high_order.differences import differences
 from fpsde.fokker_planck.high_order.stencils import FOURTH, SIXTH
 from fpsde.fokker_planck.sides import sides_of
@@ -253,3 +253,24 @@ BOX = Interval.between(0.0, 1.0, Wall.REFLECTING)
 def test_what_the_mode_cannot_do_is_refused(make, error, message) -> None:
     with pytest.raises(error, match=message):
         make()
+
+
+def test_steep_walls_are_met_in_pieces_and_by_both_exponentials_alike() -> None:
+    """In one piece round-off grows by exp(t max mu^2/4D) and is seen; on a line bands and products must agree."""
+    solver = fpsde.FokkerPlanck(double_well(0.25), Grid.uniform((-1.9, 1.9), cells=80))
+    operator, start = operator_of(solver), Normal(-1.0, 0.2)
+    values = evolution.values_from(operator, np.diff(start.cdf(solver.grid.faces))) / operator.widths[0]
+    product = chebyshev.Product(operator)
+    _, error, _ = chebyshev._in_pieces(product, values, 2.0, 1, 1e-8)
+    assert not error < 1e-3
+    by_products, error, _ = chebyshev.carried_by_products(operator, values, 2.0, 1e-8)
+    by_bands, _, _ = rational_bands.carried_by_bands(operator, values, 2.0, 1e-10)
+    assert 0.5 * operator.widths[0] * np.abs(by_products - by_bands).sum() < error < 1e-8
+
+
+def test_few_terms_of_the_expansion_keep_mass_to_round_off() -> None:
+    """However large the tolerance: the weights of the terms taken are scaled to the sum one."""
+    start = Normal(0.5, 0.5), Normal(0.0, 0.5)
+    solver = fpsde.FokkerPlanck(PLANE, Grid.uniform((-7, 7), (-7, 7), cells=(100, 100)))
+    run = solver.evolve_to_high_order(start, t_end=0.1, tolerance=1e-3)
+    assert 1e-6 < run.time_error < 1e-3 and run.mass_error < 1e-13

@@ -17,8 +17,8 @@ from fpsde.validation import positive
 
 #: What provenance calls an expansion of the exponential in products with L.
 CHEBYSHEV = "Chebyshev expansion"
-#: A start is rough where orders 4 and 6 of its values at the centres differ by more of the mass: a normal law of less
-#: than about 1.2 cells, or a point, which the start spreads over three cells, an error of order 2.
+#: A start is rough where orders 4 and 6 of its values at the centres differ by more of the mass: a normal law with a
+#: standard deviation below 0.85 cells, or a point, which the start spreads over three cells, an error of order 2.
 ROUGH = 0.01
 #: Masses below minus this fraction of the largest are refused.
 NEGATIVE = 1e-7
@@ -101,7 +101,7 @@ def refuse_negative(masses: np.ndarray) -> None:
     if not dip >= -NEGATIVE:
         raise InvalidInput(
             f"masses fall to {dip:.3g} of the largest, where {-NEGATIVE:g} is the bound of the high-order mode: the "
-            "grid is too coarse for this law; take narrower cells, a lower order, or use evolve, which keeps signs"
+            "grid is too coarse for this law; take narrower cells, a smaller tolerance, or evolve, which keeps signs"
         )
 
 
