@@ -52,8 +52,6 @@ RESIDUES = np.array(
         4.1023136835410021273e-2 - 1.5743466173455468191e-1j,
     ]
 )
-POLES_RE, POLES_IM = POLES.real.copy(), POLES.imag.copy()
-WEIGHTS_RE, WEIGHTS_IM = -2 * RESIDUES.real, -2 * RESIDUES.imag
 THETA = split(POLES)
 WEIGHT, AT_WALL = split(-2 * RESIDUES), split(-2 * RESIDUES / POLES)  # of 1 / (theta - x), twice the real part
 #: Mass that round-off may move in an interval: partial fractions, large against their sum, leave 3e-14 of each mode.
