@@ -27,8 +27,10 @@ def stops(t_start: Any, t_end: Any, times: Any) -> np.ndarray:
     begin, end = finite("t_start", t_start), finite("t_end", t_end)
     if not begin < end:
         raise InvalidInput(f"t_end={end} must come after t_start={begin}")
-    between = np.empty(0) if times is None else increasing("times", times)
-    if len(between) and not begin < between[0] <= between[-1] <= end:
+    if times is None:
+        return np.array([begin, end])
+    between = increasing("times", times)
+    if not begin < between[0] <= between[-1] <= end:
         raise InvalidInput(f"times run from {between[0]} to {between[-1]}; they must lie in ({begin}, {end}]")
     return np.unique(np.concatenate([[begin], between, [end]]))
 

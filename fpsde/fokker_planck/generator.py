@@ -87,7 +87,7 @@ class Generator:
         for name, rates in (("left", self.left), ("right", self.right)):
             if np.shape(rates) != self.grid.shape:
                 raise InvalidInput(f"{name} has shape {np.shape(rates)}, the grid {self.grid.shape}; they must agree")
-            if not np.all((rates >= 0) & np.isfinite(rates)):
+            if not (np.min(rates) >= 0 and np.max(rates) < np.inf):
                 i = int(np.argmin((rates >= 0) & np.isfinite(rates)))
                 raise InvalidInput(
                     f"{name}[{i}]={rates[i]} at x={self.grid.centres[i]}; rates must be finite and not negative"

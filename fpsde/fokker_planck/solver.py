@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -449,11 +450,11 @@ class FokkerPlanck:
             )
         return thermodynamics(self.generator(t), law.masses)
 
-    @property
+    @cached_property
     def _sides(self) -> Sides:
         return sides_of(self.process.domain, self.grid)
 
-    @property
+    @cached_property
     def _fringe(self) -> tuple[int, int]:
         return self._sides.fringe(self.grid.shape[0])
 

@@ -262,7 +262,9 @@ class Process:
             raise InvalidInput(f"x has shape {x.shape}; ({self.dim}, n) is needed, component first")
         columns = (x,) if self.dim == 1 else tuple(x)
         values = self._functions[what](*columns, t, *self.parameter_values(), *self.tables_at(t))
-        out = np.stack([np.broadcast_to(v, columns[0].shape).astype(float) for v in values])
+        out = np.empty((len(values), *columns[0].shape))
+        for i, value in enumerate(values):
+            out[i] = value
         if self.dim == 1:
             return out[0]
         return out if what == "ito_drift" else out.reshape(self.dim, -1, *columns[0].shape)

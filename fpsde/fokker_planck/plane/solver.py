@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -365,7 +366,7 @@ class PlaneFokkerPlanck:
         if target.holds(x, y):
             raise InvalidInput(f"x0={(x, y)} lies in the target; give a start outside of it")
 
-    @property
+    @cached_property
     def _sides(self) -> tuple[Sides, Sides]:
         return plane_sides(self.process, self.grid)
 
