@@ -144,6 +144,7 @@ _HOMES = {
     "stationary_scheme_law": "fpsde.laws",
     "Stepping": "fpsde.fokker_planck",
     "STRATONOVICH": "fpsde.processes.process",
+    "strong_order": "fpsde.convergence",
     "tamed_euler": "fpsde.schemes",
     "tanh_process": "fpsde.processes",
     "tilted_well": "fpsde.processes",

@@ -25,6 +25,8 @@ RELATIVE, OF_MASS, LAST_BITS = 1e-12, 1e-15, 64
 _CONTROLS = np.concatenate([panel_rule(np.array([0.0, 0.5, 1.0]))[0], [1e-9, 1 - 1e-9]])
 #: Rounds of samples around minima, each eight times denser.
 MOST_ROUNDS = 16
+#: Samples at most: a potential with wells without end, such as -cos x on the line, is looked at no closer.
+MOST_SAMPLES = 2**17
 #: Points looked at in each octave of the distance from the centre, on an unbounded side: 2^-30 to 2^64.
 OCTAVE = 16
 _DISTANCES = 2.0 ** np.arange(-30, 64, 1 / OCTAVE)
@@ -95,7 +97,7 @@ def _samples(energy: Function, domain: Interval) -> tuple[np.ndarray, np.ndarray
         minimal = (e[1:-1] < e[:-2]) & (e[1:-1] <= e[2:])
         steep = np.maximum(e[:-2], e[2:]) > e[1:-1] + 0.1  # else the well is resolved
         lowest = 1 + np.flatnonzero(minimal & steep)
-        if not len(lowest):
+        if not len(lowest) or len(x) + 17 * len(lowest) > MOST_SAMPLES:
             break
         x = np.unique(np.concatenate([x, np.linspace(x[lowest - 1], x[lowest + 1], 17).ravel()]))
     return _where_finite(energy, x)

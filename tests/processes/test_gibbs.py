@@ -132,3 +132,8 @@ def test_energies_that_cannot_be_held_are_refused() -> None:
         gibbs_law(lambda x: np.where(np.abs(x - 0.51) < 0.005, np.nan, x), WALLED)
     with pytest.raises(NotConverged, match=r"not resolved by 4096 panels"):
         gibbs_law(lambda x: 0.1 * np.floor(1e4 * x), WALLED)
+
+
+def test_wells_without_end_leave_no_law() -> None:
+    """-cos x on the line has no normalisable law, and is not looked at for ever."""
+    assert gibbs_law(lambda x: -np.cos(x), LINE) is None
