@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from fpsde import __version__
 from fpsde.commands import (
+    converge_command,
     fokker_planck_command,
     kernel_command,
     processes_command,
@@ -47,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         verify_command,
         simulate_command,
         fokker_planck_command,
+        converge_command,
         processes_command,
         schemes_command,
         kernel_command,

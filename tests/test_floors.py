@@ -26,8 +26,8 @@ FLOORS = {
     1: "grid domain noise_class density joint_law smoothed ensemble",
     2: "processes schemes",
     3: "integrators laws fokker_planck checks",
-    4: "ddpm",
-    5: "chain question edge_particles edge_scheme edge_solver corners plants suite convergence multilevel audit claims "
+    4: "ddpm convergence",
+    5: "chain question edge_particles edge_scheme edge_solver corners plants suite multilevel audit claims "
     "plotting report pytest_plugin commands cli __main__",
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms.split()}

@@ -31,7 +31,7 @@ from fpsde.symbolic import Traced, call
 from fpsde.validation import finite_array, integer, positive, probability
 
 #: Numbers of steps of a study, and its particles.
-STEPS, PARTICLES = (16, 32, 64, 128, 256, 512), 20_000
+STEPS, PARTICLES = (16, 32, 64, 128, 256, 512), 100_000
 #: Orders that an interval must tell apart, and the half width above which it is too wide to say anything.
 CANDIDATES, WIDEST = (0.5, 1.0, 1.5, 2.0), 0.25
 #: Where errors are this small against what the solution is, they are round-off.
