@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from coupled_paths import StrongProblem
 
 from fpsde.convergence.problems import ALPHA, BETAS, WEAK, matrix_times, turned
-from fpsde.processes.process import Process
+from fpsde.processes.process import Exact, Process
 from fpsde.symbolic import Components, components
 
-# --- solutions as functions of the Brownian motions, which are the last components of each process
+
+@dataclass(frozen=True)
+class StrongProblem:
+    """A process, a start, a horizon, and how many paths show an order."""
+
+    process: Process
+    x0: tuple[float, ...]
+    t_end: float = 1.0
+    n_particles: int = 100_000
+
+
+# --- solutions as functions of the Brownian motions
 
 #: X = arctan(SLOPE W + tan x0)
 SLOPE = 0.8
@@ -22,16 +32,8 @@ SLOPE = 0.8
 PULL = 0.4
 
 
-def _arctan(x: Any) -> tuple:
-    return -(SLOPE**2) * np.sin(x[0]) * np.cos(x[0]) ** 3, 0.0
-
-
-def _arctan_path(x0: Any, t: float, w: Any) -> tuple:
-    return (np.arctan(SLOPE * w[0] + np.tan(x0[0])),)
-
-
 def _moving(x: Any, t: Any) -> tuple:
-    return PULL / np.sqrt(1 + t) - x[0] / (2 * (1 + t)), (1 - x[1]) / (1 + t), 0.0
+    return PULL / np.sqrt(1 + t) - x[0] / (2 * (1 + t)), (1 - x[1]) / (1 + t)
 
 
 def _moving_path(x0: Any, t: float, w: Any) -> tuple:
@@ -45,37 +47,41 @@ def _turning_path(x0: Any, t: float, w: Any) -> tuple:
     return z.real, z.imag
 
 
-def _turning_noise(x: Any) -> tuple:
-    rows = zip(*(matrix_times(turned(b), x) for b in BETAS), strict=True)
-    return (*rows, (1.0, 0.0), (0.0, 1.0))
-
-
 def arctan_of_brownian(*, noise: float = 1.0) -> StrongProblem:
     """Return X = arctan(SLOPE W + tan x0), whose noise is wrong by the factor ``noise`` unless that is 1."""
-    process = Process(drift=_arctan, sigma=lambda x: ((noise * SLOPE * np.cos(x[0]) ** 2,), (1.0,)), dim=2)
-    # its errors have long tails
-    return StrongProblem(process, (0.5, 0.0), 1.0, _arctan_path, n_particles=250_000)
+    process = Process(
+        drift=lambda x: -(SLOPE**2) * np.sin(x) * np.cos(x) ** 3,
+        sigma=lambda x: noise * SLOPE * np.cos(x) ** 2,
+        exact=Exact(path=lambda x0, t, w: np.arctan(SLOPE * w + np.tan(x0))),
+    )
+    return StrongProblem(process, (0.5,), n_particles=250_000)  # its errors have long tails
 
 
 STRONG: dict[str, StrongProblem] = {
     "scalar": arctan_of_brownian(),
     "commuting": StrongProblem(
-        Process(drift=lambda x: (*matrix_times(turned(ALPHA), x), 0.0, 0.0), sigma=_turning_noise, dim=4),
-        (1.0, 0.5, 0.0, 0.0),
-        1.0,
-        _turning_path,
+        Process(
+            drift=lambda x: matrix_times(turned(ALPHA), x),
+            sigma=lambda x: tuple(zip(*(matrix_times(turned(b), x) for b in BETAS), strict=True)),
+            dim=2,
+            exact=Exact(path=_turning_path),
+        ),
+        (1.0, 0.5),
     ),
     "additive": StrongProblem(
-        Process(drift=_moving, sigma=lambda x, t: ((0.5 / np.sqrt(1 + t),), (1 / (1 + t),), (1.0,)), dim=3),
-        (1.0, 0.3, 0.0),
-        1.0,
-        _moving_path,
+        Process(
+            drift=_moving,
+            sigma=lambda x, t: ((0.5 / np.sqrt(1 + t),), (1 / (1 + t),)),
+            dim=2,
+            exact=Exact(path=_moving_path),
+        ),
+        (1.0, 0.3),
     ),
-    "additive, nonlinear": StrongProblem(WEAK["torus, additive"].process, (1.0, 1.2), 1.0),
-    "diagonal": StrongProblem(WEAK["torus, diagonal"].process, (1.0, 1.2), 1.0),
-    "general": StrongProblem(WEAK["torus, general"].process, (1.0, 1.2), 1.0),
-    "pendulum": StrongProblem(WEAK["pendulum"].process, (1.0, -1.0), 1.0),
-    "oscillator": StrongProblem(WEAK["oscillator"].process, (1.0, -1.0), 1.0),
+    "additive, nonlinear": StrongProblem(WEAK["torus, additive"].process, (1.0, 1.2)),
+    "diagonal": StrongProblem(WEAK["torus, diagonal"].process, (1.0, 1.2)),
+    "general": StrongProblem(WEAK["torus, general"].process, (1.0, 1.2)),
+    "pendulum": StrongProblem(WEAK["pendulum"].process, (1.0, -1.0)),
+    "oscillator": StrongProblem(WEAK["oscillator"].process, (1.0, -1.0)),
 }
 
 

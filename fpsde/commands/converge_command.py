@@ -14,8 +14,7 @@ from fpsde.chain import SEED
 from fpsde.checks import Verdict
 from fpsde.commands.convergence_figure import convergence_figure
 from fpsde.commands.options import (
-    OVERDAMPED,
-    UNDERDAMPED,
+    add_dynamics,
     add_json,
     add_set,
     hinting_at_dynamics,
@@ -26,9 +25,8 @@ from fpsde.commands.options import (
 )
 from fpsde.convergence import StrongOrder, WeakOrder, strong_order, weak_order
 from fpsde.density import Law
-from fpsde.errors import FpsdeError, InvalidInput
+from fpsde.errors import InvalidInput, NotConverged, Unsuited
 from fpsde.processes.process import Process
-from fpsde.provenance import environment
 from fpsde.schemes import Scheme
 from fpsde.writing import made_folder, put_bytes, put_json, refuse_unwritable
 
@@ -43,9 +41,7 @@ def add(commands: Any) -> None:
     run = commands.add_parser("converge", help="measure strong and weak order of a scheme on a process")
     run.add_argument("scheme", metavar="SCHEME", help="name of a scheme, or a splitting by its letters A, B and O")
     run.add_argument("--process", required=True, metavar="PROCESS", help="name of a process of the catalogue")
-    run.add_argument(
-        "--dynamics", default=OVERDAMPED, metavar=f"{OVERDAMPED}|{UNDERDAMPED}", help="as of fpsde simulate"
-    )
+    add_dynamics(run)
     add_set(run)
     run.add_argument("--seed", type=int, default=SEED, help="of the paths of the strong order (default: %(default)s)")
     add_json(run)
@@ -78,16 +74,21 @@ def _converge(options: argparse.Namespace) -> int:
         image = io.BytesIO()
         convergence_figure(process, scheme, strong, weak).savefig(image)
         put_bytes(files[1], image.getvalue())
-    verdicts = {found for found in (_verdict(strong), _verdict(weak)) if found is not None}
-    return 1 if Verdict.FAIL in verdicts else 0 if verdicts == {Verdict.PASS} else 2
+    verdicts = {_verdict(study) for study in (strong, weak) if study is not None}
+    if Verdict.FAIL in verdicts:
+        return 1
+    unsettled = any(isinstance(error, NotConverged) for error in (no_strong, no_weak))
+    return 2 if unsettled or verdicts != {Verdict.PASS} else 0
 
 
-def _tried(study: Callable[[], Any]) -> tuple[Any, str]:
-    """Return a study, or None and why there is none."""
+def _tried(study: Callable[[], Any]) -> tuple[Any, Exception | None]:
+    """Return a study, or why a scheme that has a form on the process has no such order there."""
     try:
-        return study(), ""
-    except FpsdeError as error:
-        return None, str(error)
+        return study(), None
+    except Unsuited:
+        raise
+    except (InvalidInput, NotConverged) as error:
+        return None, error
 
 
 def _start(process: Process) -> Any:
@@ -126,7 +127,7 @@ def _record(process: Process, scheme: Scheme, strong: StrongOrder | None, weak: 
         "strong": of_paths,
         "weak": of_laws,
         "verdicts": {kind: None if found is None else found.value for kind, found in verdicts.items()},
-        "provenance": dict(strong.provenance if strong else weak.provenance if weak else environment()),
+        "provenance": {**(weak.provenance if weak else {}), **(strong.provenance if strong else {})},
     }
 
 

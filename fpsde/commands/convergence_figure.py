@@ -39,7 +39,8 @@ def _panel(panel: Any, dts: np.ndarray, errors: np.ndarray, bars: np.ndarray, fo
     panel.errorbar(h, e, np.minimum(bars[shown], 0.9 * e), fmt="o", color=BLUE, ms=4, label="measured")
     fine, size = float(h.min()), float(e[np.argmin(h)])
     along = np.geomspace(fine, float(h.max()), 50)
-    if found.order is not None:
+    if found.order is not None:  # the fit for small dt; its band opens away from the finest step
+        size = abs(found.constant) * fine**found.order
         panel.plot(along, size * (along / fine) ** found.order, color=BLUE, label=f"order {found.order:.3f}")
         low, high = (size * (along / fine) ** p for p in (found.low, found.high))
         panel.fill_between(along, low, high, color=SKY, alpha=0.4, label=f"{found.low:.3f} to {found.high:.3f}")

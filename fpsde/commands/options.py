@@ -108,6 +108,11 @@ def add_process(parser: argparse.ArgumentParser, *, needed: bool = True) -> None
         metavar="PROCESS",
         help="name of a process; fpsde processes lists them",
     )
+    add_dynamics(parser)
+
+
+def add_dynamics(parser: argparse.ArgumentParser) -> None:
+    """Add ``--dynamics``."""
     parser.add_argument(
         "--dynamics",
         default=OVERDAMPED,
