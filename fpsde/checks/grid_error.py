@@ -1,9 +1,8 @@
 """The error of a grid solution from three grids: Roache's grid-convergence index, as a tolerance for comparisons.
 
-    p_obs:  |f_1 - f_2|/|f_2 - f_3| = (h_1^p - h_2^p)/(h_2^p - h_3^p)        tau = F_s |f_2 - f_3|/(r^p - 1)
+    p_obs:  |f_1 - f_2|/|f_2 - f_3| = (h_1^p - h_2^p)/(h_2^p - h_3^p)
 
-F_s = 1.25 where the observed order is within 10 % of the formal one, else 3; p is the smaller of the two orders.
-Source: Roache (1998), Verification and Validation in Computational Science and Engineering, ch. 5; ASME V&V 20-2009.
+The index, its order and its factors of safety stand in ``richardson``.
 """
 
 from __future__ import annotations
@@ -14,13 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from fpsde.checks.order_fit import SAFETY, in_order, refinement, window_order
+from fpsde.checks.order_fit import in_order, refinement, window_order
 from fpsde.errors import InvalidInput, NotConverged
+from fpsde.richardson import CONFIRMED_SAFETY, lacking, safety_and_order
 from fpsde.validation import positive
 
-#: Safety factor where the observed order confirms the formal one, and how near it must be.
-CONFIRMED_SAFETY = 1.25
-NEAR = 0.1
 #: Smallest refinement ratio whose differences say anything.
 SMALLEST_RATIO = 1.1
 
@@ -69,7 +66,7 @@ def _index(h: np.ndarray, coarse: float, fine: float, formal: float) -> GridConv
             f"solutions on widths {widths} differ by {coarse:.3g}, then {fine:.3g}: no order can be read; "
             f"refine the grid until the differences fall"
         )
-    safety = CONFIRMED_SAFETY if abs(p - formal) <= NEAR * formal else SAFETY
-    tau = safety * fine / (ratio ** min(p, formal) - 1)
+    safety, order = safety_and_order(p, formal)
+    tau = safety * lacking(0.0, fine, ratio, order)
     expected_ratio = ((h[0] / h[1]) ** formal - 1) / (1 - ratio**-formal)
     return GridConvergence(tau, p, formal, safety, coarse / fine / expected_ratio, widths)

@@ -9,7 +9,7 @@ first bound is wide where the steps are large, the second where the coarsest win
 or p + 1/2 where half orders are expected. If the error goes to zero, these a0 fall at least like h^q from window to
 window, so the finest one is bounded by what that fall allows, |a0_coarse - a0_fine|/(r^q - 1).
 
-The factor 3 is Roache's (1998) for an order that is not taken for granted.
+The factor 3 is Roache's for an order that is not taken for granted (see ``richardson``).
 """
 
 from __future__ import annotations
@@ -24,11 +24,10 @@ import numpy as np
 
 from fpsde.checks.radii import solve_between
 from fpsde.errors import InvalidInput
+from fpsde.richardson import SAFETY, lacking
 from fpsde.validation import finite_array
 
-#: Roache's safety factor where the order is itself in question.
-SAFETY = 3.0
-#: The same for a limit already extrapolated: an expansion in h^(1/2) needs 2.4 of it, and its next term some more.
+#: A factor of safety for a limit already extrapolated: an expansion in h^(1/2) needs 2.4 of it, its next term more.
 SAFETY_OF_LIMIT = 4.0
 #: Orders looked for.
 LOWEST, STEEPEST = 1e-3, 16.0
@@ -123,7 +122,7 @@ def allowed_intercept(h: np.ndarray, e: np.ndarray, powers: tuple[float, float])
 def _corrections(h: Sequence[float], values: Sequence[float], q: float) -> list[float]:
     """Return what each value but the first still lacks of its limit at h = 0, if its error is O(h^q) (Richardson)."""
     pairs = zip(pairwise(h), pairwise(values), strict=True)
-    return [(fine - coarse) / ((h1 / h2) ** q - 1) for (h1, h2), (coarse, fine) in pairs]
+    return [lacking(coarse, fine, h1 / h2, q) for (h1, h2), (coarse, fine) in pairs]
 
 
 def _three_level_fit(h: np.ndarray, powers: tuple[float, float]) -> np.ndarray:

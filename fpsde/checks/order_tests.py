@@ -16,7 +16,6 @@ import numpy as np
 
 from fpsde.checks.order_fit import (
     LOWEST,
-    SAFETY,
     Window,
     allowed_intercept,
     finest_fit,
@@ -27,6 +26,7 @@ from fpsde.checks.order_fit import (
 )
 from fpsde.checks.result import CheckResult, Verdict, combined
 from fpsde.errors import InvalidInput
+from fpsde.richardson import SAFETY
 from fpsde.validation import finite, positive
 
 #: Orders that an interval must tell apart.

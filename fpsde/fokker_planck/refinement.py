@@ -1,8 +1,8 @@
 """A law, or any number, together with a bound on its error, from three grids: Richardson extrapolation, Roache's index.
 
 If the distribution function at the faces has the error e(x) h^2 + O(h^3), the differences between grids h, h/2, h/4
-shrink by 4, and the finest is off by a third of the last. dt is refined with h, so that both errors are in it.
-Source: P. J. Roache, Verification and Validation in Computational Science and Engineering (1998), ch. 5.
+shrink by 4, and the finest is off by a third of the last. dt is refined with h, so that both errors are in it. The
+formulas stand in ``richardson``.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from fpsde.errors import InvalidInput, NotConverged
 from fpsde.fokker_planck.results import Evolution
 from fpsde.fokker_planck.solver import FokkerPlanck
 from fpsde.grid import Grid
+from fpsde.richardson import CONFIRMED_SAFETY, lacking, safety_and_order
 
-#: Order of the scheme in h and dt, the distance from it that counts as near, and Roache's two factors of safety.
-FORMAL_ORDER, NEAR = 2.0, 0.25
-SAFE, CAREFUL = 1.25, 3.0
+#: Order of the scheme in h and dt.
+FORMAL_ORDER = 2.0
 #: Orders below it say that the three grids do not converge at all.
 LEAST_ORDER = 0.5
 #: Differences of distribution functions below it are round-off: no order can be read from them.
@@ -71,10 +71,9 @@ def evolve_refined(
     """Return the law at ``t_end`` on the solver's grid cut into quarters, with a bound on its error.
 
     The runs are (h, dt), (h/2, dt/2), (h/4, dt/4); without ``dt`` the first run finds it, to ``tolerance``, or all are
-    exact in time. With d1, d2
-    the two differences and p = log2(d1 / d2), tau = F_s max(d2, d1 / 2^p) / (2^p - 1) plus the mass at and beyond
-    the ends of the grid. F_s = 1.25 where p is near 2; otherwise F_s = 3 with p no larger than 2, and d1 guards against
-    a d2 that is small by accident.
+    exact in time. With d1, d2 the two differences, tau is Roache's index of max(d2, d1 / 2^p) with the order p observed
+    (no larger than 2), plus the mass at and beyond the ends of the grid: d1 guards against a d2 that is small by
+    accident.
 
     Raises
     ------
@@ -96,12 +95,12 @@ def evolve_refined(
     values = [run.law.cdf(faces) for run in runs]
     first, last = (float(np.abs(a - b).max()) for a, b in pairwise(values))
     order = _observed_order(first, last, ROUND_OFF, "the distribution function")
-    safety, p = _safety(order)
-    once, twice = ((4 * fine - rough) / 3 for rough, fine in pairwise(values))
+    safety, p = safety_and_order(order, FORMAL_ORDER)
+    once, twice = (fine + lacking(rough, fine, 2, FORMAL_ORDER) for rough, fine in pairwise(values))
     missing = abs(runs[-1].outside) + sum(runs[-1].edge)
     return Refined(
         evolution=runs[-1],
-        tau=safety * max(last, first / 2**p) / (2**p - 1) + missing,
+        tau=safety * lacking(0.0, max(last, first / 2**p), 2, p) + missing,
         between=_interpolation_error(runs[-1].law),
         faces=faces,
         cdf=twice,
@@ -156,16 +155,11 @@ def _estimate(
     floor = ROUND_OFF * max(abs(coarse), abs(middle), abs(fine), scale)
     first, last = abs(coarse - middle), abs(middle - fine)
     order = _observed_order(first, last, floor, "number " + ", ".join(map(str, index)) if index else "the number")
-    safety, p = _safety(order)
-    if safety == SAFE:
-        once, twice = (4 * middle - coarse) / 3, (4 * fine - middle) / 3
+    safety, p = safety_and_order(order, FORMAL_ORDER)
+    if safety == CONFIRMED_SAFETY:
+        once, twice = (b + lacking(a, b, 2, FORMAL_ORDER) for a, b in ((coarse, middle), (middle, fine)))
         return twice, safety * abs(twice - once) + floor, order
-    return fine, safety * max(last, first / 2**p) / (2**p - 1) + floor, order
-
-
-def _safety(order: float) -> tuple[float, float]:
-    """Return Roache's factor of safety and the order to use with it."""
-    return (SAFE, order) if abs(order - FORMAL_ORDER) < NEAR else (CAREFUL, min(order, FORMAL_ORDER))
+    return fine, safety * lacking(0.0, max(last, first / 2**p), 2, p) + floor, order
 
 
 def _cut(grid: Grid, parts: int) -> Grid:
