@@ -12,13 +12,18 @@ from fpsde.grid import Grid
 from fpsde.integrators import simulate
 from fpsde.laws import SchemeLaw, scheme_law
 from fpsde.processes.process import Process
+from fpsde.schemes import Scheme
 
 
 @dataclass(frozen=True)
 class Corners:
-    """How each corner is computed. ``claimed`` is what particles and scheme get for the process judged."""
+    """How each corner is computed.
+
+    ``claimed`` is what particles and scheme get for the process judged, ``stated`` what they get for its scheme.
+    """
 
     particles: Callable[..., Ensemble] = simulate
     law: Callable[..., SchemeLaw] = scheme_law
     solver: Callable[[Any, Grid], FokkerPlanck] = FokkerPlanck
     claimed: Callable[[Process], Process] = lambda process: process
+    stated: Callable[[Scheme], Scheme] = lambda scheme: scheme

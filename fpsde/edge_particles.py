@@ -15,7 +15,7 @@ from fpsde.integrators import Snapshots
 from fpsde.laws import SchemeLaw
 from fpsde.processes.process import Process
 from fpsde.question import Question
-from fpsde.schemes import euler_maruyama
+from fpsde.schemes import Scheme, euler_maruyama
 
 #: Sampling checks that share the level of the edge.
 N_CHECKS = 5
@@ -28,14 +28,14 @@ MIXED = 4
 def particle_edge(q: Question, corners: Corners, law: SchemeLaw) -> tuple[list[CheckResult], Ensemble]:
     """Return the verdicts on the particles, and the run that was judged."""
     alpha = q.alpha / N_CHECKS
-    process = corners.claimed(q.process)
-    run = corners.particles(process, q.scheme, x0=q.x0, times=q.times(), n_particles=q.n_particles, seed=q.key("end"))
+    process, scheme = corners.claimed(q.process), corners.stated(q.scheme)
+    run = corners.particles(process, scheme, x0=q.x0, times=q.times(), n_particles=q.n_particles, seed=q.key("end"))
     rows = [
         checks.density(run, law.law, alpha=alpha),
         checks.moments(run, law.law, orders=(1, 2), alpha=alpha),
         _neighbours(q, run.positions[0], law.law, alpha),
         _copies(q, run, law.law, alpha),
-        _innovations(q, corners, process, alpha),
+        _innovations(q, corners, process, scheme, alpha),
     ]
     return rows, run
 
@@ -73,13 +73,13 @@ def _lattice(q: Question) -> float:
     return 0.0 if mixed else 2.0**-24 * float(q.process.noise_coefficient(0.0)) * float(np.sqrt(q.dt))
 
 
-def _innovations(q: Question, corners: Corners, process: Process, alpha: float) -> CheckResult:
+def _innovations(q: Question, corners: Corners, process: Process, scheme: Scheme, alpha: float) -> CheckResult:
     """Judge the increments of whole paths, where the step is x + mu dt + sigma dW and no wall changes it."""
-    if q.scheme is not euler_maruyama or process.intervals[0].walled:
+    if scheme is not euler_maruyama or process.intervals[0].walled:
         return CheckResult("innovations", Verdict.NOT_APPLICABLE, detail="the step is not x + mu dt + sigma dW alone")
     times, n = q.times(), min(PATHS, q.n_particles)
     run = corners.particles(
-        process, q.scheme, x0=q.x0, times=times, n_particles=n, seed=q.key("paths"), observers=(Snapshots(times[1:]),)
+        process, scheme, x0=q.x0, times=times, n_particles=n, seed=q.key("paths"), observers=(Snapshots(times[1:]),)
     )
     paths = [x[0] for _, x in run.snapshots]
     if q.point is None:

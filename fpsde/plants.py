@@ -34,19 +34,26 @@ class Plant:
     visible: Callable[[Process], bool] = lambda process: True
 
 
+def _noise_changed(scheme: Scheme, change: Callable[[Any, Any], Any]) -> Scheme:
+    """Return the scheme with ``change(value, dt)`` in place of its increments, dw or z."""
+
+    def step(model: Any, x: Any, t: Any, dt: Any, noise: Any, *aux: Any) -> Any:
+        changed = {name: change(value, dt) for name, value in vars(noise).items()}
+        return scheme.step(model, x, t, dt, SimpleNamespace(**changed), *aux)
+
+    return replace(scheme, step=step)
+
+
 def _with_noise(change: Callable[[Any, Any], Any]) -> Callable[[Corners], Corners]:
-    """Plant a change of the increments into the particles' scheme alone: ``change(value, dt)`` for dw or z."""
-
-    def wrong(scheme: Scheme) -> Scheme:
-        def step(model: Any, x: Any, t: Any, dt: Any, noise: Any, *aux: Any) -> Any:
-            changed = {name: change(value, dt) for name, value in vars(noise).items()}
-            return scheme.step(model, x, t, dt, SimpleNamespace(**changed), *aux)
-
-        return replace(scheme, step=step)
-
+    """Plant a change of the increments into the particles' scheme alone."""
     return lambda corners: replace(
-        corners, particles=lambda process, scheme, **run: simulate(process, wrong(scheme), **run)
+        corners, particles=lambda process, scheme, **run: simulate(process, _noise_changed(scheme, change), **run)
     )
+
+
+def _stating_noise(change: Callable[[Any, Any], Any]) -> Callable[[Corners], Corners]:
+    """Plant a change of the increments into the scheme itself: particles and law have it alike."""
+    return lambda corners: replace(corners, stated=lambda scheme: _noise_changed(scheme, change))
 
 
 def _reused(process: Process, scheme: Scheme, *, n_particles: int, **run: Any) -> Ensemble:
@@ -124,6 +131,9 @@ PLANTS: dict[str, Plant] = {
         Plant("sqrt(dt)->dt", 1, "the kernel scales its normals by dt", _with_noise(lambda v, dt: v * np.sqrt(dt))),
         Plant("reused noise", 1, "two particles share each draw", lambda c: replace(c, particles=_reused)),
         Plant("dropped last step", 1, "the kernel stops a step early", lambda c: replace(c, particles=_one_step_short)),
+        Plant(
+            "stated noise*1.001", 2, "the scheme takes 0.1 % too much noise", _stating_noise(lambda v, dt: 1.001 * v)
+        ),
         Plant("drift sign", 2, "the scheme is stated with -mu", _claiming(_drift_reversed)),
         Plant(
             "ito as stratonovich",

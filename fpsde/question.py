@@ -76,7 +76,7 @@ def law_of(q: Question, corners: Corners, *, refined: int = 1) -> SchemeLaw:
     process = corners.claimed(q.process)
     if process.tables:
         process = replace(process, tables={name: np.repeat(values, refined) for name, values in process.tables.items()})
-    return corners.law(process, q.scheme, x0=q.x0, times=q.times(refined))
+    return corners.law(process, corners.stated(q.scheme), x0=q.x0, times=q.times(refined))
 
 
 def projected(errors: np.ndarray) -> np.ndarray:

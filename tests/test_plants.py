@@ -18,6 +18,7 @@ CASES = {
     "sqrt(dt)->dt": [double_well],
     "reused noise": [double_well],
     "dropped last step": [double_well],
+    "stated noise*1.001": [double_well],
     "drift sign": [ornstein_uhlenbeck, double_well],
     "ito as stratonovich": [geometric_brownian, cox_ingersoll_ross],
     "D not halved": [ornstein_uhlenbeck, double_well],
