@@ -30,6 +30,14 @@ from fpsde.processes.multiplicative import (
     pearson,
 )
 from fpsde.processes.multiplicative_systems import commuting_linear, kubo_oscillator, linear_noise, noncommuting_linear
+from fpsde.processes.noise_schedules import (
+    NoiseSchedule,
+    leading_timesteps,
+    linspace_timesteps,
+    schedule_of_betas,
+    schedule_of_sigmas,
+    trailing_timesteps,
+)
 from fpsde.processes.noising import ddpm_chain, variance_preserving
 from fpsde.processes.nonlinear import benes
 from fpsde.processes.pathwise import (
@@ -43,6 +51,17 @@ from fpsde.processes.pathwise import (
 from fpsde.processes.prescribed_law import manufactured
 from fpsde.processes.process import ITO, KINETIC, STRATONOVICH, Exact, Interpretation, Process, Setting
 from fpsde.processes.reversal import probability_flow_of, reverse_of
+from fpsde.processes.schedule_formulas import (
+    cosine_schedule,
+    karras_schedule,
+    linear_schedule,
+    reciprocal_schedule,
+    scaled_linear_schedule,
+    sigmoid_schedule,
+    sub_variance_preserving_schedule,
+    variance_exploding_schedule,
+    variance_preserving_schedule,
+)
 from fpsde.processes.wells import (
     double_well,
     duffing,
@@ -63,6 +82,7 @@ __all__ = [
     "BlackBox",
     "Exact",
     "Interpretation",
+    "NoiseSchedule",
     "NormalMixture",
     "Process",
     "Setting",
@@ -75,6 +95,7 @@ __all__ = [
     "call_price",
     "commuting_linear",
     "constant_beta",
+    "cosine_schedule",
     "cox_ingersoll_ross",
     "cube_root",
     "ddpm_chain",
@@ -86,12 +107,16 @@ __all__ = [
     "geometric_brownian",
     "ginzburg_landau",
     "jacobi",
+    "karras_schedule",
     "kubo_oscillator",
     "langevin_of",
+    "leading_timesteps",
     "levy_area",
     "linear_beta",
     "linear_noise",
+    "linear_schedule",
     "linear_system",
+    "linspace_timesteps",
     "lorenz",
     "manufactured",
     "mixture_log_density",
@@ -104,18 +129,27 @@ __all__ = [
     "pearson",
     "probability_flow_of",
     "process_named",
+    "reciprocal_schedule",
     "reverse_of",
     "rotating_ou",
+    "scaled_linear_schedule",
+    "schedule_of_betas",
+    "schedule_of_sigmas",
+    "sigmoid_schedule",
     "sinh_process",
     "stiff_tanh",
+    "sub_variance_preserving_schedule",
     "tanh_process",
     "tilted_well",
+    "trailing_timesteps",
     "turning_mixture",
     "underdamped",
     "underdamped_of",
     "underdamped_oscillator",
     "underdamped_washboard",
+    "variance_exploding_schedule",
     "variance_preserving",
+    "variance_preserving_schedule",
     "washboard",
 ]
 

@@ -13,9 +13,9 @@ import numpy as np
 from fpsde.density import Law, Mixture, Normal, Uniform
 from fpsde.errors import InvalidInput
 from fpsde.processes.beta_schedules import BetaSchedule, linear_beta
+from fpsde.processes.noise_schedules import refuse_no_betas
 from fpsde.processes.process import Exact, Process
 from fpsde.processes.transitions import gaussian, setting_of
-from fpsde.validation import finite_array
 
 #: Data without a symmetry that could hide an error: unequal weights, means not opposite, scales not 1.
 TWO_NORMALS = Mixture([0.3, 0.7], [Normal(-1.5, 0.3), Normal(1.0, 0.5)])
@@ -72,13 +72,7 @@ def ddpm_chain(betas: Sequence[float] | np.ndarray | None = None, data: Law = UN
 
     Raises InvalidInput unless 0 < beta_n < 1 for all n, and for times beyond the table.
     """
-    betas = finite_array("betas", np.linspace(1e-4, 0.02, 1000) if betas is None else betas, ndim=1)
-    outside = np.flatnonzero((betas <= 0) | (betas >= 1))
-    if len(outside):
-        n = outside[0]
-        raise InvalidInput(
-            f"betas[{n}]={betas[n]}, and {len(outside) - 1} more of {len(betas)}, do not lie strictly between 0 and 1"
-        )
+    betas = refuse_no_betas(np.linspace(1e-4, 0.02, 1000) if betas is None else betas)
     known = _noised(_integral_of_table(betas))
     return Process(
         drift=lambda x, t, p: -0.5 * p.beta * x,
