@@ -146,6 +146,7 @@ _HOMES = {
     "sinh_process": "fpsde.processes",
     "Snapshots": "fpsde.integrators",
     "split_step_backward_euler": "fpsde.schemes",
+    "speed_measure": "fpsde.fokker_planck",
     "splitting": "fpsde.schemes",
     "sra1": "fpsde.schemes",
     "sra3": "fpsde.schemes",

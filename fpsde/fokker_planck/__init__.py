@@ -4,6 +4,7 @@ from fpsde.fokker_planck.generator import Generator, assemble
 from fpsde.fokker_planck.natural_scale import scale_speed
 from fpsde.fokker_planck.path_integral import PathIntegral, evolve_by_path_integral
 from fpsde.fokker_planck.plane.assembly import assemble_plane
+from fpsde.fokker_planck.plane.cell_averages import speed_measure
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
 from fpsde.fokker_planck.plane.results import PlaneEvolution, PlaneFunction, PlanePassageTime, PlaneStationary
 from fpsde.fokker_planck.plane.solver import PlaneFokkerPlanck, Stepping
@@ -34,4 +35,5 @@ __all__ = [
     "evolve_by_path_integral",
     "evolve_refined",
     "scale_speed",
+    "speed_measure",
 ]

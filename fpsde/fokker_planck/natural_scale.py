@@ -43,15 +43,15 @@ def scale_speed(process: Any, grid: Grid, t: float = 0.0) -> Generator:
     Raises
     ------
     InvalidInput
-        if the grid leaves the domain; mu or D is not finite, or D not positive, somewhere inside; or Phi changes so
-        much over a cell (about 700) that a rate underflows.
+        if the grid is not of one dimension, or leaves the domain; mu or D is not finite, or D not positive, somewhere
+        inside; or Phi changes so much over a cell (about 700) that a rate underflows.
     """
+    if grid.dim != 1:
+        raise InvalidInput(f"scale_speed takes a grid of one dimension, not {grid.dim}; in two, give speed_measure")
     sides = sides_of(process.domain, grid)
     half = 0.5 * grid.widths
     mu, d = half_cell_coefficients(process, grid, finite("t", t), NODES)
-    rise = half * np.array([-1.0, 1.0])[:, None, None] * mu / d  # of Phi outward from the centre, per unit of node
-    phi = np.einsum("jk,skn->sjn", TO_NODES, rise)
-    to_low, to_high = np.einsum("k,skn->sn", WEIGHTS, rise)
+    phi, (to_low, to_high) = outward_integrals(half, mu / d)
     w = to_high - np.roll(to_low, -1)  # Phi at centre i + 1 minus Phi at centre i; the last edge is the seam
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         mass = half * np.einsum("k,skn->n", WEIGHTS, np.exp(phi) / d)  # each relative to rho at the centre
@@ -64,6 +64,16 @@ def scale_speed(process: Any, grid: Grid, t: float = 0.0) -> Generator:
     _refuse_underflow(grid, left, right, w)
     out = tuple(float(rate) if absorbs else 0.0 for rate, absorbs in zip(exits, sides.absorbing, strict=True))
     return Generator(grid, left, right, (out[0], out[1]), w, sides.periodic, "scale function and speed measure")
+
+
+def outward_integrals(half: np.ndarray, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return integrals from the centre of each cell outward: to the nodes of its halves ``(2, n_nodes, n)``, and ends.
+
+    Those to the two ends are ``(2, n)``. ``slope`` (2, n_nodes, n) is given at ``NODES`` of the lower and upper half,
+    whose lengths are ``half`` (n,).
+    """
+    rise = half * np.array([-1.0, 1.0])[:, None, None] * slope
+    return TO_NODES @ rise, WEIGHTS @ rise
 
 
 def _refuse_underflow(grid: Grid, left: np.ndarray, right: np.ndarray, w: np.ndarray) -> None:

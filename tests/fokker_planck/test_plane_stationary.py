@@ -39,7 +39,7 @@ def test_a_law_with_a_current_is_found_at_order_two_and_so_is_its_current():
     for cells in (32, 44, 60, 84):
         found = FokkerPlanck(process, Grid.uniform((-8, 8), (-6, 6), cells=cells)).stationary()
         assert found.residual < 1e-15 and found.law.masses.min() >= 0
-        assert found.provenance["method"] == "inverse iteration"
+        assert found.provenance["method"] == "Scharfetter-Gummel, inverse iteration"
         x = centres(found.law.grid)
         p = np.exp(-0.5 * np.einsum("in,ij,jn->n", x, np.linalg.inv(s), x)) / (2 * np.pi * np.sqrt(np.linalg.det(s)))
         exact = (-(A - D @ np.linalg.inv(s)) @ x * p).reshape(found.current.shape)  # mu p - D grad p
@@ -59,7 +59,7 @@ def kinetic(x):
 def test_a_gradient_drift_has_its_boltzmann_law_from_rate_ratios_and_no_current():
     process = Process(kinetic, lambda x: (np.sqrt(2 + 0.6 * np.sin(x[1])), 1.0), dim=2, name="well")
     found = FokkerPlanck(process, Grid.uniform((-6, 6), (-4, 4), cells=(60, 50))).stationary()
-    assert found.provenance["method"] == "rate ratios" and found.residual < 1e-14
+    assert found.provenance["method"].endswith("rate ratios") and found.residual < 1e-14
     x = centres(found.law.grid)
     law = np.exp(-(0.5 * x[0] ** 2 + 0.25 * x[1] ** 4 + 0.6 * x[0] * x[1]))
     np.testing.assert_allclose(found.law.masses.ravel(), law / law.sum(), rtol=1e-11)

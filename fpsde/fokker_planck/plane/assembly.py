@@ -26,12 +26,14 @@ from fpsde.fokker_planck.generator import bernoulli
 from fpsde.fokker_planck.plane.coefficients import Coefficients, plane_sides
 from fpsde.fokker_planck.plane.generator import Edges, PlaneGenerator, centres, neighbours
 from fpsde.fokker_planck.plane.lattice import offsets_and_weights
-from fpsde.fokker_planck.plane.stream import stream_of
+from fpsde.fokker_planck.plane.stream import Stream, stream_of
 from fpsde.grid import Grid
 from fpsde.validation import finite
 
 #: Cells are equal if their widths differ by less than this part.
 EQUAL = 1e-9
+#: The fluxes, for provenance.
+FITTED, UPWIND = "Scharfetter-Gummel", "Scharfetter-Gummel, upwind along the axis without noise"
 
 #: A function that builds the generator of a process on a grid at a time, as :func:`assemble_plane` does.
 AssemblePlane = Callable[[Any, Grid, float], PlaneGenerator]
@@ -59,11 +61,19 @@ def assemble_plane(process: Any, grid: Grid, t: float = 0.0) -> PlaneGenerator:
         return _correlated(read, d)
     noisy = [bool(d[axis, axis].any()) for axis in (0, 1)]
     _refuse_silence(read, noisy)
-    stream = None if all(noisy) or any(any(side.absorbing) for side in sides) else stream_of(process)
+    stream = stream_at(read, d)
     if stream is not None:
-        return PlaneGenerator(grid, stream.edges(grid, d, noisy.index(True), sides), np.zeros((4, d.shape[-1])))
+        return PlaneGenerator(grid, stream.edges(grid, d, noisy.index(True), sides), np.zeros((4, d.shape[-1])), UPWIND)
     parts = [(_noisy_axis if noisy[axis] else _silent_axis)(read, d, axis) for axis in (0, 1)]
-    return PlaneGenerator(grid, [edges for edges, _ in parts], np.concatenate([exits for _, exits in parts]))
+    families, exits = [edges for edges, _ in parts], np.concatenate([exits for _, exits in parts])
+    return PlaneGenerator(grid, families, exits, FITTED if all(noisy) else UPWIND)
+
+
+def stream_at(read: Coefficients, d: np.ndarray) -> Stream | None:
+    """Return the stream that keeps the law that a process states, if there is no noise along an axis, and no exit."""
+    if all(d[axis, axis].any() for axis in (0, 1)) or any(any(side.absorbing) for side in read.sides):
+        return None
+    return stream_of(read.process)
 
 
 def _refuse_silence(read: Coefficients, noisy: list[bool]) -> None:
@@ -144,7 +154,7 @@ def _correlated(read: Coefficients, d: np.ndarray) -> PlaneGenerator:
             families.append(_lattice_edges(read, h, rho, offset))
             for sign in (-1, 1):
                 _lattice_exits(read, h, rho, sign * offset, exits)
-    return PlaneGenerator(read.grid, families, exits)
+    return PlaneGenerator(read.grid, families, exits, FITTED)
 
 
 def _equal_widths(read: Coefficients) -> np.ndarray:

@@ -60,6 +60,17 @@ class Coefficients:
         points = self._on_edges(x, steps)
         return points, self.drift(points), self.diffusivity(points)
 
+    def in_halves(self, axis: int, x: np.ndarray, half: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+        """Return the points at ``nodes`` (n_nodes,) of the lower and upper half of cells along an axis.
+
+        The points are flat ``(2, 2 n_nodes n)``; ``x`` (2, n) are the centres, from which nodes in (0, 1) are counted
+        outward, and ``half`` (n,) the half widths.
+        """
+        steps = nodes[:, None] * half
+        points = np.repeat(x[:, None], 2 * len(nodes), axis=1).reshape(2, 2, len(nodes), -1)
+        points[axis] += np.stack([-steps, steps])
+        return points.reshape(2, -1)
+
     def axis_exponents(self, axis: int, x: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """Return the integrals of mu/D along edges parallel to ``axis``, by their signed lengths ``steps`` (n,)."""
         points, mu, d = self.along(x, _parallel(axis, steps))

@@ -36,12 +36,13 @@ class PlaneGenerator:
 
     Off-diagonals are not negative and columns sum to zero but for ``exits`` (4, n): the rates out of each cell through
     the absorbing walls at the low and high end of the first axis, and of the second (and where the process is stopped
-    at sets, further rows: into each of them).
+    at sets, further rows: into each of them). ``flux`` names the discretisation, for provenance.
     """
 
     grid: Grid
     families: Sequence[Edges]
     exits: np.ndarray
+    flux: str
 
     def __post_init__(self) -> None:
         for name, cells, rates in (("rate", self.tails, self.up), ("rate", self.heads, self.down)):
@@ -130,11 +131,11 @@ class PlaneGenerator:
         The current of an edge, times the way between its cells, is shared by the two: the mean over the plane is exact.
         """
         out = np.zeros((2, self.size))
-        widths = [np.broadcast_to(w, self.grid.shape).ravel() for w in np.ix_(*map(np.diff, self.grid.axes))]
+        h = widths(self.grid)
         for edges in self.families:
             current = edges.up * masses[edges.tails] - edges.down * masses[edges.heads]
             for axis in (0, 1):
-                length = edges.offset[axis] * 0.5 * (widths[axis][edges.tails] + widths[axis][edges.heads])
+                length = edges.offset[axis] * 0.5 * (h[axis][edges.tails] + h[axis][edges.heads])
                 for cells in (edges.tails, edges.heads):
                     out[axis] += np.bincount(cells, 0.5 * current * length, self.size)
         return (out / volumes(self.grid)).reshape(2, *self.grid.shape)
@@ -171,6 +172,11 @@ def centres(grid: Grid) -> np.ndarray:
     return np.stack([x.ravel() for x in np.meshgrid(*middles, indexing="ij")])
 
 
+def widths(grid: Grid) -> np.ndarray:
+    """Return the widths along each axis of all cells of a two-dimensional grid, flat, component first ``(2, n)``."""
+    return np.stack([np.broadcast_to(h, grid.shape).ravel() for h in np.ix_(*map(np.diff, grid.axes))])
+
+
 def volumes(grid: Grid) -> np.ndarray:
     """Return the volumes of all cells of a two-dimensional grid, flat ``(n,)``."""
     return np.multiply.outer(*(np.diff(faces) for faces in grid.axes)).ravel()
@@ -179,11 +185,10 @@ def volumes(grid: Grid) -> np.ndarray:
 def neighbours(grid: Grid, axis: int, *, periodic: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return tails, heads (m,) of the edges along an axis, the distance of their centres, and all widths (n,)."""
     ids = np.arange(np.prod(grid.shape)).reshape(grid.shape)
-    h = np.diff(grid.axes[axis])
-    widths = np.broadcast_to(h if axis else h[:, None], grid.shape).ravel()
+    h = widths(grid)[axis]
     heads = np.roll(ids, -1, axis)
     if not periodic:
         inner = slice(-1) if axis == 0 else (slice(None), slice(-1))
         ids, heads = ids[inner], heads[inner]
     tails, heads = ids.ravel(), heads.ravel()
-    return tails, heads, 0.5 * (widths[tails] + widths[heads]), widths
+    return tails, heads, 0.5 * (h[tails] + h[heads]), h

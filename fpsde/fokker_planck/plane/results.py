@@ -12,7 +12,7 @@ from scipy.interpolate import RegularGridInterpolator
 
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.high_order.differences import Differences
-from fpsde.fokker_planck.plane.generator import PlaneGenerator
+from fpsde.fokker_planck.plane.generator import PlaneGenerator, widths
 from fpsde.fokker_planck.plane.phase_space import PhaseSpace
 from fpsde.fokker_planck.results import BULK, doubts_about, negative_mass
 from fpsde.grid import Grid
@@ -166,7 +166,7 @@ def plane_cells_per_length(
     steepest = [0.0, 0.0]
     for edges in generator.families:
         axis = int(edges.offset[0] == 0)
-        h = np.broadcast_to(np.ix_(*map(np.diff, generator.grid.axes))[axis], generator.grid.shape).ravel()
+        h = widths(generator.grid)[axis]
         slopes = edges.exponents / (0.5 * (h[edges.tails] + h[edges.heads]))
         after, before = np.full(len(masses), np.nan), np.full(len(masses), np.nan)
         after[edges.tails], before[edges.heads] = slopes, slopes

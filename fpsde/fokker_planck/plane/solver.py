@@ -61,7 +61,9 @@ class PlaneFokkerPlanck:
     ``process`` has ``ito_drift(x, t)``, ``diffusivity(x, t)``, ``intervals``, ``dim``, ``time_dependent`` and ``name``.
     Where the grid ends at an end of the domain, the wall there holds (reflecting: zero total flux, along the co-normal
     where noise is correlated; absorbing; periodic). An end inside the domain has zero flux and must not be reached.
-    ``assemble`` builds the generator; another one solves another equation.
+    ``assemble`` builds the generator: :func:`assemble_plane`, or
+    :func:`~fpsde.fokker_planck.plane.cell_averages.speed_measure`, whose stationary masses are those of the cells to
+    order 4; another one solves another equation.
 
     Raises
     ------
@@ -219,7 +221,7 @@ class PlaneFokkerPlanck:
             edge=edge,
             peclet=plane_peclet(q, masses),
             cells_per_length=plane_cells_per_length(q, masses),
-            provenance=plane_provenance(self.process, q, method),
+            provenance=plane_provenance(self.process, q, f"{q.flux}, {method}"),
         )
 
     def modes(self, count: int) -> PlaneModes:

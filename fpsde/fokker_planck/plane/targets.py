@@ -21,7 +21,7 @@ import numpy as np
 
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.generator import bernoulli
-from fpsde.fokker_planck.plane.generator import Edges, PlaneGenerator, centres
+from fpsde.fokker_planck.plane.generator import Edges, PlaneGenerator, centres, widths
 from fpsde.grid import Grid
 
 #: A function (x, y) -> bool of arrays, or (x, y) -> float that is negative in the set; or an array (n_1, n_2) of bool.
@@ -116,7 +116,5 @@ def _rates_into(q: PlaneGenerator, edges: Edges, target: Target, free: np.ndarra
 
 def _steps(grid: Grid, edges: Edges) -> np.ndarray:
     """Return the vectors from tail to head of each edge, ``(2, m)``."""
-    widths = [np.broadcast_to(w, grid.shape).ravel() for w in np.ix_(*map(np.diff, grid.axes))]
-    return np.array([
-        step * 0.5 * (w[edges.tails] + w[edges.heads]) for step, w in zip(edges.offset, widths, strict=True)
-    ])  # fmt: skip
+    h = widths(grid)
+    return np.array(edges.offset)[:, None] * 0.5 * (h[:, edges.tails] + h[:, edges.heads])
