@@ -2,26 +2,24 @@
 
     -du/dt = Q^T u + (rate into a wall) f(wall)
 
-TR-BDF2 with the factors of the forward steps, transposed, and their damped start. An average lies between the smallest
-and the largest value of f; a step that would leave that interval is refused and taken in halves, as a negative mass is
-in the forward equation.
+TR-BDF2 with the factors of the forward steps, transposed, and their damped start, on lines and planes alike. An average
+lies between the smallest and the largest value of f; a step that would leave that interval is refused and taken in
+halves, as a negative mass is in the forward equation.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from fpsde.errors import InvalidInput, NotConverged, UnstableStep
-from fpsde.fokker_planck.evolution import COARSEST
+from fpsde.errors import InvalidInput, UnstableStep
+from fpsde.fokker_planck.evolution import run_as_asked
 from fpsde.fokker_planck.generator import Generator
-from fpsde.fokker_planck.start_function import StartFunction
-from fpsde.fokker_planck.stepper import MAX_HALVINGS
+from fpsde.fokker_planck.stepper import KEPT, MAX_HALVINGS
 from fpsde.fokker_planck.tridiagonal import GAMMA, STAGE, WEIGHT, factorise, solve
 
 #: Rows of the factors of I - aQ, in the order in which they are those of its transpose.
@@ -34,7 +32,7 @@ ROUND_OFF = 1e-12
 
 @dataclass(frozen=True)
 class Expectation:
-    """E[f(X_(t_end)) | X_(t_start) = x] as ``function`` of x, ``values`` (n,) at the centres of the cells.
+    """E[f(X_(t_end)) | X_(t_start) = x] as ``function`` of x, ``values`` ``grid.shape`` at the centres of the cells.
 
     time_error
         largest change of a value by the last halving of dt, about three times the error; None where dt was given
@@ -42,7 +40,7 @@ class Expectation:
         as in :class:`~fpsde.fokker_planck.results.Evolution`
     """
 
-    function: StartFunction
+    function: Callable[..., np.ndarray]
     values: np.ndarray
     time_error: float | None
     dt: float
@@ -50,20 +48,48 @@ class Expectation:
     n_refused: int
     provenance: dict[str, Any]
 
-    def __call__(self, x: Any) -> np.ndarray:
-        """Return the expectation from starting points ``x``, same shape; monotone cubic between the centres."""
-        return self.function(x)
+    def __call__(self, *x: Any) -> np.ndarray:
+        """Return the expectation from starting points, an array for each component, same shape.
+
+        Between the centres it is a monotone cubic; of two components, linear along each axis.
+        """
+        return self.function(*x)
+
+
+class Averaging(Protocol):
+    """What the backward equation asks of a generator."""
+
+    def apply_transposed(self, u: np.ndarray) -> np.ndarray: ...
+
+    def earned_at_walls(self, values: np.ndarray) -> np.ndarray: ...
+
+
+Q = TypeVar("Q", bound=Averaging)
+#: The function that solves (I - a Q^T) v = b for v, given b; it may overwrite b.
+Solver = Callable[[np.ndarray], np.ndarray]
 
 
 class BackwardPropagator:
-    """Values ``u`` (n,), moved back in time in place."""
+    """Values ``u`` (n,), moved back in time in place; ``at_walls`` are those on the walls, in the shape of the exits.
 
-    def __init__(self, generator: Callable[[float], Generator], u: np.ndarray, at_walls: np.ndarray):
+    ``solver(q, a)`` returns the function that solves with I - a Q^T. ``constant`` says that Q is at all times the same.
+    """
+
+    def __init__(
+        self,
+        generator: Callable[[float], Q],
+        solver: Callable[[Q, float], Solver],
+        u: np.ndarray,
+        at_walls: np.ndarray,
+        *,
+        constant: bool,
+    ):
         self.u = u.copy()
         self.n_steps, self.n_refused = 0, 0
         self._at_walls = at_walls
+        self._constant = constant
         self._generator = lru_cache(maxsize=4)(generator)
-        self._factors = lru_cache(maxsize=MAX_HALVINGS)(self._factorise)
+        self._solver = lru_cache(maxsize=KEPT)(lambda t, a: solver(self._generator(t), a))
         low, high = float(min(u.min(), at_walls.min())), float(max(u.max(), at_walls.max()))
         slack = ROUND_OFF * max(high - low, abs(low), abs(high))
         self._range = low - slack, high + slack
@@ -100,65 +126,89 @@ class BackwardPropagator:
         return self._solved(end, a, self.u + change + a * self._walls(end))
 
     def _solved(self, t: float, a: float, b: np.ndarray) -> np.ndarray:
-        solve(self._factors(t, a), b)
-        return b
+        return self._solver(self._key(t), a)(b)
 
     def _applied(self, t: float, u: np.ndarray) -> np.ndarray:
-        return self._generator(t).apply_transposed(u) + self._walls(t)
+        return self._generator(self._key(t)).apply_transposed(u) + self._walls(t)
 
     def _walls(self, t: float) -> np.ndarray:
         """Return what walls add to du: the rate into each times the value of f there."""
-        source = np.zeros(len(self.u))
-        exits = self._generator(t).exits
-        source[0] += exits[0] * self._at_walls[0]
-        source[-1] += exits[1] * self._at_walls[1]
-        return source
+        return self._generator(self._key(t)).earned_at_walls(self._at_walls)
 
-    def _factorise(self, t: float, a: float) -> np.ndarray:
-        q = self._generator(t)
-        return factorise(q.left, q.right, *q.exits, a)[TRANSPOSED]
+    def _key(self, t: float) -> float:
+        return 0.0 if self._constant else t
 
 
-def carried_back(
-    propagator: Callable[[], BackwardPropagator], t_start: float, t_end: float, n_steps: int
-) -> BackwardPropagator:
-    """Return the propagator after ``n_steps`` equal steps from ``t_end`` back to ``t_start``, the first one damped."""
-    dt = (t_end - t_start) / n_steps
-    found = propagator()
-    found.start(t_end, dt)
-    found.advance(t_end - dt, dt, n_steps - 1)
-    return found
+def line_solver(q: Generator, a: float) -> Solver:
+    """Return the function that solves with I - a Q^T on a line or a ring, in place."""
+    factors = factorise(q.left, q.right, *q.exits, a)[TRANSPOSED]
+
+    def solved(b: np.ndarray) -> np.ndarray:
+        solve(factors, b)
+        return b
+
+    return solved
 
 
-def carried_back_to_tolerance(
-    propagator: Callable[[], BackwardPropagator], t_start: float, t_end: float, tolerance: float
-) -> tuple[BackwardPropagator, int, float]:
-    """Return the first run whose values halving dt moved by less than ``tolerance``, its steps, and that change.
+def expected(
+    f: Callable[..., np.ndarray],
+    times: np.ndarray,
+    generator: Callable[[float], Q],
+    solver: Callable[[Q, float], Solver],
+    *,
+    points: tuple[Sequence[np.ndarray], Sequence[np.ndarray]],
+    constant: bool,
+    dt: float | None,
+    tolerance: float | None,
+    function: Callable[[np.ndarray, np.ndarray], Callable[..., np.ndarray]],
+    shape: tuple[int, ...],
+    provenance: dict[str, Any],
+) -> Expectation:
+    """Return the expectation of ``f`` over ``times`` (start, end), in steps of ``dt`` or else to ``tolerance``.
 
-    Raises NotConverged beyond ``MOST_STEPS`` steps.
+    ``points`` are the centres of the cells, and where mass arrives at the walls (in the shape of the exits), an array
+    for each component. ``function(u, at_walls)`` makes a function of the values at both. Raises as
+    :func:`run_as_asked`; the default tolerance is 1e-6 of the range of f.
     """
-    n_steps = COARSEST
-    coarse, moved = carried_back(propagator, t_start, t_end, n_steps), math.inf
-    while n_steps <= MOST_STEPS:
-        n_steps *= 2
-        fine = carried_back(propagator, t_start, t_end, n_steps)
-        moved = float(np.abs(fine.u - coarse.u).max())
-        if moved <= tolerance:
-            return fine, n_steps, moved
-        coarse = fine
-    raise NotConverged(
-        f"tolerance={tolerance:g} is not reached: with {n_steps} steps the last halving of dt still moved a value by "
-        f"{moved:.3g}; allow a larger tolerance, or give dt"
+    inside, at_walls = (final_values(f, *where) for where in points)
+    seen = np.concatenate([inside.ravel(), at_walls.ravel()])
+
+    def carried_back(steps: np.ndarray) -> BackwardPropagator:
+        begin, end = times.tolist()
+        n_steps, found = int(steps[0]), BackwardPropagator(generator, solver, inside, at_walls, constant=constant)
+        length = (end - begin) / n_steps
+        found.start(end, length)
+        found.advance(end - length, length, n_steps - 1)
+        return found
+
+    found, moved, steps = run_as_asked(
+        carried_back,
+        lambda coarse, fine: float(np.abs(fine.u - coarse.u).max()),
+        times,
+        dt=dt,
+        tolerance=tolerance,
+        most=MOST_STEPS,
+        scale=float(np.ptp(seen)) or float(np.abs(seen).max()) or 1.0,
+    )
+    return Expectation(
+        function=function(found.u, at_walls),
+        values=found.u.reshape(shape),
+        time_error=moved,
+        dt=float(times[1] - times[0]) / int(steps[0]),
+        n_steps=found.n_steps,
+        n_refused=found.n_refused,
+        provenance=provenance,
     )
 
 
-def final_values(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
-    """Return f at ``x``; InvalidInput unless it gives one finite number for each."""
-    values = np.asarray(f(x))
-    if values.shape not in ((), x.shape) or values.dtype.kind not in "fiub":
-        raise InvalidInput(f"f returned shape {values.shape} for {x.shape} points; give a function of arrays")
-    values = np.broadcast_to(values, x.shape).astype(float)
+def final_values(f: Callable[..., np.ndarray], *x: np.ndarray) -> np.ndarray:
+    """Return f at ``x``, an array for each component; InvalidInput unless it gives one finite number for each point."""
+    values = np.asarray(f(*x))
+    if values.shape not in ((), x[0].shape) or values.dtype.kind not in "fiub":
+        raise InvalidInput(f"f returned shape {values.shape} for {x[0].shape} points; give a function of arrays")
+    values = np.broadcast_to(values, x[0].shape).astype(float)
     if not np.isfinite(values).all():
-        i = int(np.argmin(np.isfinite(values)))
-        raise InvalidInput(f"f is {values[i]} at x={x[i]}; it must be finite on the grid")
+        i = np.unravel_index(int(np.argmin(np.isfinite(values))), values.shape)
+        at = tuple(float(one[i]) for one in x)
+        raise InvalidInput(f"f is {values[i]} at x={at[0] if len(at) == 1 else at}; it must be finite on the grid")
     return values

@@ -6,13 +6,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.fokker_planck.stepper import Stepper
 from fpsde.validation import finite, increasing, positive, whole_steps
+
+Run = TypeVar("Run")
 
 #: Where neither dt nor tolerance is given, halving dt may move this fraction of the mass.
 TOLERANCE = 1e-6
@@ -65,15 +67,63 @@ def trace_as_asked(
 ) -> Trace:
     """Return the trace in steps of ``dt``, or else to ``tolerance``; every run is made by a fresh ``propagator()``.
 
-    Raises InvalidInput if both are given or ``dt`` does not divide an interval, else as :func:`trace_to_tolerance`.
+    What halving dt moves is measured by the total variation distance, the largest over the times: it bounds the change
+    of the probability of any event. Raises as :func:`run_as_asked`.
     """
-    if dt is None:
-        wanted = positive("tolerance", TOLERANCE if tolerance is None else tolerance)
-        return trace_to_tolerance(propagator, times, wanted)
-    if tolerance is not None:
-        raise InvalidInput(f"dt={dt} and tolerance={tolerance} were both given; give one of them")
-    steps = np.array([steps_between(*interval, dt) for interval in pairwise(times.tolist())])
-    return trace(propagator(), times, steps)
+    found, moved, _ = run_as_asked(
+        lambda steps: trace(propagator(), times, steps),
+        _total_variation,
+        times,
+        dt=dt,
+        tolerance=tolerance,
+        most=MOST_STEPS,
+    )
+    return replace(found, time_error=moved)
+
+
+def run_as_asked(
+    run: Callable[[np.ndarray], Run],
+    difference: Callable[[Run, Run], float],
+    times: np.ndarray,
+    *,
+    dt: float | None,
+    tolerance: float | None,
+    most: int,
+    scale: float = 1.0,
+) -> tuple[Run, float | None, np.ndarray]:
+    """Return ``run(steps)`` in steps of ``dt``, or the first that halving dt moved by less than ``tolerance``.
+
+    ``steps`` are the numbers of equal steps on each interval of ``times``; they come back with the run, and with what
+    the last halving moved (None where ``dt`` was given). ``tolerance`` is ``TOLERANCE`` of ``scale``, if not given. As
+    TR-BDF2 is of order 2, the error that is left is about a third of what moved. The whole run is repeated: errors at a
+    rough start, however large where they are made, have mostly decayed at the times asked for.
+
+    Raises
+    ------
+    InvalidInput
+        if both are given, or ``dt`` does not divide an interval
+    NotConverged
+        beyond ``most`` steps (round-off keeps the difference above about 1e-12 of the scale)
+    """
+    if dt is not None:
+        if tolerance is not None:
+            raise InvalidInput(f"dt={dt} and tolerance={tolerance} were both given; give one of them")
+        steps = np.array([steps_between(*interval, dt) for interval in pairwise(times.tolist())])
+        return run(steps), None, steps
+    wanted = positive("tolerance", TOLERANCE * scale if tolerance is None else tolerance)
+    steps = np.maximum(FEWEST, np.ceil(COARSEST * np.diff(times) / (times[-1] - times[0])))
+    coarse, moved = run(steps), math.inf
+    while steps.sum() <= most:
+        steps = 2 * steps
+        fine = run(steps)
+        moved = difference(coarse, fine)
+        if moved <= wanted:
+            return fine, moved, steps
+        coarse = fine
+    raise NotConverged(
+        f"tolerance={wanted:g} is not reached: with {int(steps.sum())} steps the last halving of dt still moved the "
+        f"result by {moved:.3g}; allow a larger tolerance, or give dt"
+    )
 
 
 def trace(propagator: Stepper, times: np.ndarray, steps: np.ndarray) -> Trace:
@@ -95,34 +145,6 @@ def trace(propagator: Stepper, times: np.ndarray, steps: np.ndarray) -> Trace:
         dt=float(dts[-1]),
         n_steps=propagator.n_steps,
         n_refused=propagator.n_refused,
-    )
-
-
-def trace_to_tolerance(propagator: Callable[[], Stepper], times: np.ndarray, tolerance: float) -> Trace:
-    """Return the trace of the first number of steps at which halving dt moves less than ``tolerance`` of the mass.
-
-    The measure is the total variation distance, the largest over the times: it bounds the change of the probability of
-    any event. As TR-BDF2 is of order 2, the error that is left is about a third of it. The whole run is repeated:
-    errors at a rough start, however large where they are made, have mostly decayed at the times asked for.
-
-    Raises
-    ------
-    NotConverged
-        beyond ``MOST_STEPS`` steps (round-off keeps the distance above about 1e-12).
-    """
-    intervals = np.diff(times)
-    steps = np.maximum(FEWEST, np.ceil(COARSEST * intervals / (times[-1] - times[0])))
-    coarse, moved = trace(propagator(), times, steps), math.inf
-    while steps.sum() <= MOST_STEPS:
-        steps = 2 * steps
-        fine = trace(propagator(), times, steps)
-        moved = _total_variation(coarse, fine)
-        if moved <= tolerance:
-            return replace(fine, time_error=moved)
-        coarse = fine
-    raise NotConverged(
-        f"tolerance={tolerance:g} is not reached: with {int(steps.sum())} steps the last halving of dt still moved "
-        f"{moved:.3g} of the mass; allow a larger tolerance, or give dt"
     )
 
 

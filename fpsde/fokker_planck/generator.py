@@ -142,6 +142,13 @@ class Generator:
         change[-1] -= self.exits[1] * u[-1]
         return change
 
+    def earned_at_walls(self, values: np.ndarray) -> np.ndarray:
+        """Return what arriving at walls adds to the rate of change of a mean, ``(n,)``: ``values`` (2,) hold there."""
+        earned = np.zeros(self.grid.shape)
+        earned[0] += self.exits[0] * values[0]
+        earned[-1] += self.exits[1] * values[1]
+        return earned
+
     def dense(self) -> np.ndarray:
         """Return Q as an array ``(n, n)``, for oracles on small grids."""
         q = np.diag(self.diag) + np.diag(self.lower, -1) + np.diag(self.upper, 1)

@@ -11,15 +11,9 @@ import numpy as np
 
 from fpsde.density import CellLaw, Law
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck.backward import (
-    BackwardPropagator,
-    Expectation,
-    carried_back,
-    carried_back_to_tolerance,
-    final_values,
-)
+from fpsde.fokker_planck.backward import Expectation, expected, line_solver
 from fpsde.fokker_planck.driven import DrivenPropagator
-from fpsde.fokker_planck.evolution import TOLERANCE, Trace, steps_between, stops, trace_as_asked
+from fpsde.fokker_planck.evolution import TOLERANCE, Trace, stops, trace_as_asked
 from fpsde.fokker_planck.exact_in_time import trace_by_modes, trace_by_uniformisation
 from fpsde.fokker_planck.generator import Assemble, Generator, assemble
 from fpsde.fokker_planck.high_order.differences import Differences, differences
@@ -305,36 +299,22 @@ class FokkerPlanck:
         UnstableStep, NotConverged
             as :meth:`evolve`
         """
-        begin, end = stops(t_start, t_end, None).tolist()
-        values = final_values(f, self.grid.centres)
-        absorbing = np.array(self._sides.absorbing)
-        at_walls = np.where(
-            absorbing, final_values(f, np.where(absorbing, self.grid.faces[[0, -1]], values[[0, -1]])), 0
-        )
-
-        def propagator() -> BackwardPropagator:
-            return BackwardPropagator(self._generators(begin), values, at_walls)
-
-        moved = None
-        if dt is not None and tolerance is not None:
-            raise InvalidInput(f"dt={dt} and tolerance={tolerance} were both given; give one of them")
-        if dt is not None:
-            n_steps = steps_between(begin, end, dt)
-            found = carried_back(propagator, begin, end, n_steps)
-        else:
-            seen = np.concatenate([values, at_walls])
-            scale = float(np.ptp(seen)) or float(np.abs(seen).max()) or 1.0
-            wanted = TOLERANCE * scale if tolerance is None else tolerance
-            found, n_steps, moved = carried_back_to_tolerance(propagator, begin, end, positive("tolerance", wanted))
-        q = self.generator(begin)
-        points = [(self.grid.faces[[0, -1]][absorbing], at_walls[absorbing]), (self.grid.centres, found.u)]
-        return Expectation(
-            function=StartFunction.of(points, self._turn),
-            values=found.u,
-            time_error=moved,
-            dt=(end - begin) / n_steps,
-            n_steps=found.n_steps,
-            n_refused=found.n_refused,
+        when = stops(t_start, t_end, None)
+        absorbing, centres = np.array(self._sides.absorbing), self.grid.centres
+        walls = np.where(absorbing, self.grid.faces[[0, -1]], centres[[0, -1]])
+        generators = self._generators(when[0])
+        q = generators(when[0])
+        return expected(
+            f,
+            when,
+            generators,
+            line_solver,
+            points=([centres], [walls]),
+            constant=not self.process.time_dependent,
+            dt=dt,
+            tolerance=tolerance,
+            function=lambda u, v: StartFunction.of([(walls[absorbing], v[absorbing]), (centres, u)], self._turn),
+            shape=self.grid.shape,
             provenance=provenance(self.process, q, f"{q.flux}, TR-BDF2 backward"),
         )
 

@@ -11,6 +11,8 @@ from fpsde.fokker_planck.initial import Start
 
 #: A refused step is halved at most so often: dt / 2^40 is below any positivity limit worth waiting for.
 MAX_HALVINGS = 40
+#: Factors that are kept, of as many lengths of a step (on lines of a plane, times the axes).
+KEPT = 6
 
 
 class Stepper(ABC):

@@ -1,11 +1,12 @@
-"""The backward equation of a plane until the process is stopped, -Q^T u = source, by sparse factors.
+"""The backward equation of a plane by sparse factors: in time, and until the process is stopped, -Q^T u = source.
 
-The matrix is that of a chain that is killed, which has an inverse if it is killed wherever it starts.
+The matrix of the second is that of a chain that is killed, which has an inverse if it is killed wherever it starts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,27 @@ from scipy.sparse.linalg import SuperLU
 
 from fpsde.errors import NotConverged
 from fpsde.fokker_planck.plane.generator import PlaneGenerator, centres
-from fpsde.fokker_planck.plane.propagator import factors
+from fpsde.fokker_planck.plane.propagator import factors, implicit_factors
+from fpsde.fokker_planck.sides import Sides
+from fpsde.grid import Grid
+
+
+def plane_solver(q: PlaneGenerator, a: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function that solves with I - a Q^T."""
+    return partial(transposed, implicit_factors(q, a))
+
+
+def wall_points(grid: Grid, sides: tuple[Sides, Sides]) -> np.ndarray:
+    """Return for each cell where the mass that leaves it arrives at each wall, beside its centre, ``(2, 4, n)``.
+
+    Where no wall absorbs, which nothing reaches, it is the centre itself.
+    """
+    points = np.repeat(centres(grid)[:, None, :], 4, axis=1)
+    for axis, (side, faces) in enumerate(zip(sides, grid.axes, strict=True)):
+        for end in (0, 1):
+            if side.absorbing[end]:
+                points[axis, 2 * axis + end] = faces[-end]
+    return points
 
 
 def until_stopped(q: PlaneGenerator, stopped: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

@@ -125,6 +125,10 @@ class PlaneGenerator:
         gained = np.bincount(self.tails, self.up * change, self.size)
         return gained - np.bincount(self.heads, self.down * change, self.size) - self.exits.sum(axis=0) * u
 
+    def earned_at_walls(self, values: np.ndarray) -> np.ndarray:
+        """Return what leaving adds to the rate of change of a mean, ``(n,)``: ``values`` in the shape of the exits."""
+        return (self.exits * values).sum(axis=0)
+
     def current_density(self, masses: np.ndarray) -> np.ndarray:
         """Return the mean current density in each cell, ``(2, n_1, n_2)``, in 1/(length time).
 

@@ -24,16 +24,18 @@ from scipy.sparse.linalg import SuperLU, splu
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
 from fpsde.fokker_planck.plane.lines import backward_euler_lines, factorise_lines, tr_bdf2_lines
-from fpsde.fokker_planck.stepper import Stepper
+from fpsde.fokker_planck.stepper import KEPT, Stepper
 from fpsde.fokker_planck.tridiagonal import GAMMA, STAGE, WEIGHT
-
-#: Factors that are kept, of as many lengths of a step (and axes).
-KEPT = 6
 
 
 def factors(matrix: sparse.csc_array) -> SuperLU:
     """Return the sparse factors of an M-matrix, such as I - aQ or its transpose, without pivoting."""
     return splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+
+
+def implicit_factors(q: PlaneGenerator, a: float) -> SuperLU:
+    """Return the factors of I - aQ."""
+    return factors(sparse.csc_array(sparse.eye_array(q.size, format="csc") - a * q.matrix))
 
 
 class PlanePropagator(Stepper):
@@ -100,8 +102,7 @@ class WholePropagator(PlanePropagator):
         self._accept(new, dt * (q.exits @ new))
 
     def _factorise(self, t: float, a: float) -> SuperLU:
-        q = self._generator(t).matrix
-        return factors(sparse.csc_array(sparse.eye_array(q.shape[0], format="csc") - a * q))
+        return implicit_factors(self._generator(t), a)
 
 
 class SplitPropagator(PlanePropagator):

@@ -108,22 +108,31 @@ class PlaneFunction:
     """A function of the starting point, as the backward equation gives it: ``values`` (n_1, n_2) at the cell centres.
 
     Called with arrays x and y it is linear between the centres along each axis, and constant in the outer half of an
-    outermost cell. Raises InvalidInput beyond the grid.
+    outermost cell. ``turns`` are the lengths of the axes that are periodic, round which a point is turned back into the
+    grid; None along the others. Raises InvalidInput beyond the grid.
     """
 
     grid: Grid
     values: np.ndarray
+    turns: tuple[float | None, float | None] = (None, None)
 
     def __call__(self, x: Any, y: Any) -> np.ndarray:
         points = np.broadcast_arrays(finite_array("x", x), finite_array("y", y))
-        middles = [0.5 * (faces[1:] + faces[:-1]) for faces in self.grid.axes]
-        for name, at, faces in zip("xy", points, self.grid.axes, strict=True):
-            if at.min() < faces[0] or at.max() > faces[-1]:
+        knots, values, inner = [], self.values, []
+        for axis, (at, faces, turn) in enumerate(zip(points, self.grid.axes, self.turns, strict=True)):
+            middles = 0.5 * (faces[1:] + faces[:-1])
+            if turn is not None:
+                middles = np.concatenate([middles[-1:] - turn, middles, middles[:1] + turn])
+                values = np.pad(values, [(int(k == axis),) * 2 for k in (0, 1)], mode="wrap")
+                at = faces[0] + (at - faces[0]) % turn
+            elif at.min() < faces[0] or at.max() > faces[-1]:
                 raise InvalidInput(
-                    f"{name} from {at.min()} to {at.max()} reaches beyond the grid [{faces[0]}, {faces[-1]}]; extend it"
+                    f"{'xy'[axis]} from {at.min()} to {at.max()} reaches beyond the grid [{faces[0]}, {faces[-1]}]; "
+                    "extend it"
                 )
-        inner = [np.clip(at, c[0], c[-1]) for at, c in zip(points, middles, strict=True)]
-        return RegularGridInterpolator(tuple(middles), self.values)(np.stack(inner, axis=-1)).reshape(points[0].shape)
+            knots.append(middles)
+            inner.append(np.clip(at, middles[0], middles[-1]))
+        return RegularGridInterpolator(tuple(knots), values)(np.stack(inner, axis=-1)).reshape(points[0].shape)
 
 
 @dataclass(frozen=True)

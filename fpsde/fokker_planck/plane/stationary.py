@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import breadth_first_order
 
 from fpsde.errors import NotConverged
 from fpsde.fokker_planck.plane.generator import PlaneGenerator, volumes
-from fpsde.fokker_planck.plane.propagator import factors
+from fpsde.fokker_planck.plane.propagator import implicit_factors
 
 #: tau max|Q_ii|: a mode may be this much slower than the fastest cell, and round-off leaves the matrix ten digits.
 HUGE = 1e10
@@ -73,7 +73,7 @@ def _entries(matrix: sparse.csc_array, rows: np.ndarray, columns: np.ndarray) ->
 
 def _by_iteration(q: PlaneGenerator) -> np.ndarray:
     tau = HUGE / q.max_rate
-    solve = factors(sparse.csc_array(sparse.eye_array(q.size, format="csc") - tau * q.matrix)).solve
+    solve = implicit_factors(q, tau).solve
     masses = volumes(q.grid) / volumes(q.grid).sum()
     for _ in range(MOST_ITERATIONS):
         new = solve(masses)
