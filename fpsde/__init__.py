@@ -181,7 +181,7 @@ _HOMES = {
     "weak_order": "fpsde.convergence",
 }
 #: Public submodules, used as ``fpsde.checks.density(...)``.
-_SUBMODULES = ("checks",)
+_SUBMODULES = ("checks", "ddpm")
 
 __all__ = [*_HOMES, *_SUBMODULES]
 
