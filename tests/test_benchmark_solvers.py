@@ -1,4 +1,4 @@
-"""The solvers' benchmark: its references, its search on errors that are known, and a small run end to end."""
+"""The benchmark of the solvers: its references, what each method reaches, its searches, and small runs end to end."""
 
 from __future__ import annotations
 
@@ -9,96 +9,219 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 
+from fpsde.errors import InvalidInput
+
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-FIRST_LEVEL, LAST_LEVEL = 1e-1, 1e-2
+MODULES = ("central", "growth", "line", "packages", "race")
 
 
 @pytest.fixture(scope="module")
-def modules() -> Iterator[tuple[ModuleType, ModuleType]]:
-    """The script and the file of the other methods, imported as the script imports them."""
+def modules() -> Iterator[SimpleNamespace]:
+    """The script and the files of the rows, imported as the script imports them."""
     sys.path.insert(0, str(BENCHMARKS))
-    yield importlib.import_module("fokker_planck"), importlib.import_module("fokker_planck_peers")
+    rows = {name: importlib.import_module(f"solvers.{name}") for name in MODULES}
+    yield SimpleNamespace(script=importlib.import_module("fokker_planck"), **rows)
     sys.path.remove(str(BENCHMARKS))
 
 
+def line_problems(line: ModuleType) -> tuple:
+    return line.ORNSTEIN_UHLENBECK, line.DOUBLE_WELL
+
+
+def of_kind(race, kind):
+    return {m.name: m for m in race.methods if m.kind is kind}
+
+
 def test_the_expansion_that_serves_as_reference_gives_the_closed_form_where_there_is_one(modules):
-    script, peers = modules
-    ou, well = script.PROBLEMS
+    ou, well = line_problems(modules.line)
     faces = ou.faces(100)
-    expanded = peers.sinc_expansion(ou, faces)  # zero at the ends of the box, which costs e^(-7^2 / 2) = 2e-11
-    np.testing.assert_allclose(expanded, peers.gaussian(ou, faces), rtol=0, atol=1e-11)
-    coarse, fine = (peers.sinc_expansion(well, well.faces(50), points) for points in (240, 300))
+    expanded = modules.line.sinc_expansion(ou, faces)  # zero at the ends of the box, which costs e^(-7^2 / 2) = 2e-11
+    np.testing.assert_allclose(expanded, modules.line.gaussian(ou, faces), rtol=0, atol=1e-11)
+    coarse, fine = (modules.line.sinc_expansion(well, well.faces(50), points) for points in (240, 300))
     assert np.abs(coarse - fine).sum() < 1e-9 and fine.sum() == pytest.approx(1, abs=1e-9)
     assert 0.02 < fine[25:].sum() < 0.48  # neither where it began nor at equilibrium
 
 
 @pytest.mark.parametrize("problem", [0, 1])
-def test_every_method_of_scipy_solves_the_problem_of_fpsde(modules, problem):
-    script, peers = modules
-    p = script.PROBLEMS[problem]
-    ours = script.by_fpsde(p, 64, 1)()
+def test_every_method_of_scipy_solves_the_problem_of_fpsde_on_a_line(modules, problem):
+    line, p = modules.line, line_problems(modules.line)[problem]
+    ours = line.by_fpsde(p, 64, 1)()
     assert p.error(ours) < 1e-2
-    for method, steps in peers.SCIPY.values():
-        found = method(p, 64, steps[-2:][0])()
-        assert np.abs(found - ours).sum() < 1e-3  # one operator, other ways through time
-    up, down = peers.rates(p, 64)
-    q = script.FokkerPlanck(script.PROCESSES[p.name], script.Grid.uniform(p.box, cells=64)).generator()
+    for name, method in of_kind(line.race(p), modules.race.Kind.SCIPY).items():
+        found = method.prepare(64, method.efforts[-2:][0])()
+        exact_in_space = "order 4" in name or "sinc" in name
+        assert np.abs(found - ours).sum() < (1e-2 if exact_in_space else 1e-3), name  # else one operator
+    up, down = line.rates(p, 64)
+    q = line.FokkerPlanck(p.process, line.Grid.uniform(p.box, cells=64)).generator()
     np.testing.assert_allclose(up, q.right[:-1], rtol=1e-9)
     np.testing.assert_allclose(down, q.left[1:], rtol=1e-9)
 
 
+@pytest.mark.parametrize("problem", [0, 1])
+def test_ours_and_the_methods_of_high_order_reach_the_smallest_error_on_a_line(modules, problem):
+    line, p = modules.line, line_problems(modules.line)[problem]
+    assert p.error(line.by_fpsde(p, 2048, 1)()) < 1e-5 < 1e-4 < p.error(line.by_fpsde(p, 192, 1)())
+    assert p.error(line.by_fpsde_to_high_order(p, 192, 1)()) < 1e-5
+    assert p.error(line.sinc_collocation(p, 64, 1)()) < 1e-5
+    rational = of_kind(line.race(p), modules.race.Kind.SCIPY)["SciPy, order 4, rational"]
+    coarse, fine = (p.error(rational.prepare(cells, 1)()) for cells in (192, 384))
+    assert 13 < coarse / fine < 19 and fine < 1e-5  # order 4
+
+
+def test_central_differences_are_of_their_order_and_averages_are_means_over_cells(modules):
+    box, errors = [(-6.0, 6.0), (-5.0, 5.0)], []
+    D = np.array([[1.0, 0.3], [0.3, 0.5]])
+    for cells in (40, 80):
+        x, y = np.meshgrid(*modules.central.centres(box, cells), indexing="ij")
+        p = np.exp(-(x**2) - y**2 - x * y)
+        q = modules.central.order_four(box, cells, lambda x, y: (-x, 0.5 * x), D)
+        px, py = -(2 * x + y) * p, -(2 * y + x) * p
+        pxx, pyy = (-2 + (2 * x + y) ** 2) * p, (-2 + (2 * y + x) ** 2) * p
+        exact = p + x * px - 0.5 * x * py + pxx + 0.6 * (-1 + (2 * x + y) * (2 * y + x)) * p + 0.5 * pyy
+        errors.append(np.abs(q @ p.ravel() - exact.ravel()).max())
+    assert 14 < errors[0] / errors[1] < 18
+    faces = np.linspace(-8, 8, 61)
+    centres, h = 0.5 * (faces[1:] + faces[:-1]), faces[1] - faces[0]
+    means = np.diff([math.erf(x) for x in faces]) * math.sqrt(math.pi) / 2 / h
+    np.testing.assert_allclose(modules.central.averages(np.exp(-(centres**2))), means, atol=1e-13)
+    np.testing.assert_allclose(modules.central.averages(means, -1), np.exp(-(centres**2)), atol=1e-13)
+
+
+def stub_race(race, *methods, levels=(1e-1, 1e-2), wanted=(), bounds=None):
+    made = [race.Method(name, kind, prepare, cells, efforts) for name, kind, prepare, cells, efforts in methods]
+    return race.Race("stub", abs, tuple(made), wanted, levels, bounds or race.Bounds(call=0.2, whole=5.0))
+
+
 def test_search_takes_the_cheapest_run_that_reaches_an_error_and_reports_what_fails(modules):
-    script, _ = modules
-    p = script.PROBLEMS[0]
-    tried = []
+    race, tried = modules.race, []
 
-    def method(problem, cells, steps):
-        tried.append((cells, steps))
-        exact = problem.exact(problem, problem.faces(cells))
-        return lambda: exact + 0.05 / cells / steps
+    def prepare(cells, effort):
+        tried.append((cells, effort))
+        if cells == 8:
+            raise ValueError("too coarse")
+        return lambda: 3.0 / cells / effort
 
-    found = script.search("stub", method, (1, 10, 100), p, script.QUICK)
-    assert tried[0] == (32, 1) and found.failure == ""  # 0.05 and 0.005 reach both errors on the first grid
-    assert {level: f.steps for level, f in found.cheapest.items()}[1e-2] >= 10
+    ours = ("stub", race.Kind.OURS, prepare, (8, 32, 64), (1, 10, 100))
+    problem = stub_race(race, ours)
+    found = race.search(problem.methods[0], problem)
+    assert tried == [(8, 1), (32, 1), (32, 10)] and found.failure == ""  # a size that is refused is passed over
+    assert found.cheapest[0.01].effort == 10 and set(found.cheapest) == {0.1, 0.01}
     assert all(f.error <= level for level, f in found.cheapest.items())
 
-    def broken(problem, cells, steps):
+    def broken(cells, effort):
         raise RuntimeError("no such grid")
 
-    lost = script.search("broken", broken, (1,), p, script.QUICK)
-    assert lost.cheapest == {} and lost.failure == "RuntimeError: no such grid"
-    wrong = script.search("wrong", lambda problem, cells, steps: lambda: np.zeros(cells), (1,), p, script.QUICK)
-    assert wrong.cheapest == {}  # an error of 1 reaches nothing
+    lost = stub_race(race, ("broken", race.Kind.SCIPY, broken, (8, 16), (1,)))
+    report = race.search(lost.methods[0], lost)
+    assert report.cheapest == {} and report.failure == "RuntimeError: no such grid" and report.stopped is None
 
 
-@pytest.fixture(scope="module")
-def quick() -> tuple[dict, str]:
-    """The record and the tables of a small run."""
-    command = [sys.executable, str(BENCHMARKS / "fokker_planck.py"), "--quick", "--json", "-"]
+def busy(seconds, race):
+    end = race.clock() + seconds
+    while race.clock() < end:
+        pass
+
+
+def test_a_wrong_solution_is_credited_with_no_error_and_one_that_is_not_finite_with_none(modules):
+    race, p = modules.race, modules.line.DOUBLE_WELL
+
+    def wrong(cells, effort):  # the law at rest: right in shape, wrong at this time
+        x = 0.5 * (p.faces(cells)[1:] + p.faces(cells)[:-1])
+        weights = np.exp(-p.potential(x) / p.temperature)
+        return lambda: weights / weights.sum()
+
+    for prepare in (wrong, lambda cells, effort: lambda: np.full(cells, np.nan)):
+        method = race.Method("wrong", race.Kind.OURS, prepare, (64, 128))
+        claims = (race.Wanted(1e-2, 1.0, ((race.Kind.SCIPY, 2.0),)),)
+        problem = race.Race("wrong", p.error, (method,), claims, (1e-1, 1e-2))
+        record, goals = race.run(problem, 2, lambda _: None)
+        assert record["searches"]["wrong"]["reached"] == {} and record["contests"] == []
+        assert [g.met for g in goals] == [False, False] and goals[0].measured is None  # ours missed: a goal missed
+
+
+def test_bounds_stop_a_method_and_what_it_took_bounds_the_ratio(modules):
+    race = modules.race
+
+    def slow(cells, effort):
+        return lambda: busy(0.004 * cells, race) or 1.0
+
+    methods = (
+        ("fpsde", race.Kind.OURS, lambda cells, effort: lambda: busy(1e-3, race) or 1e-3, (8,), (1,)),
+        ("slow", race.Kind.PACKAGE, slow, (1, 8, 64), (1,)),
+    )
+    wanted = (race.Wanted(1e-2, 5.0, ((race.Kind.PACKAGE, 10.0), (race.Kind.SCIPY, 2.0))),)
+    problem = stub_race(race, *methods, wanted=wanted, bounds=race.Bounds(call=0.02, whole=5.0))
+    record, (own, ratio) = race.run(problem, 2, lambda _: None)  # no method of SciPy: no goal
+    assert own.met and 0.9 < own.measured < 3
+    assert record["searches"]["slow"]["stopped_at_seconds"] == pytest.approx(0.032, rel=0.2)
+    assert "more than" in ratio.claim and 10 < ratio.measured < 40 and ratio.met
+    late = stub_race(race, methods[1], bounds=race.Bounds(call=10.0, whole=0.03))
+    assert "stopped at 0.03 s" in race.search(late.methods[0], late).failure
+    with pytest.raises(TimeoutError, match="stopped after"), race.within(0.05):
+        busy(5.0, race)
+    busy(0.1, race)  # and then nothing interrupts any more
+
+
+def test_growth_is_the_exponent_of_what_grows(modules):
+    growth, race = modules.growth, modules.race
+    sizes = (1.0, 2.0, 4.0)
+    assert growth.exponent(sizes, (3.0, 12.0, 48.0)) == pytest.approx(2.0)
+    job = growth.Growing("stub", lambda cells, t: lambda: busy(1e-5 * cells**2 * t, race), (4, 8, 16), (1.0, 2.0), 2)
+    found = growth.measured(job, 3)
+    assert found.exponent_in_cells == pytest.approx(1.0, abs=0.15)  # of cells, of which there are n^2
+    assert found.exponent_in_time == pytest.approx(1.0, abs=0.2) and found.ns_per_cell == pytest.approx(1e4, rel=0.2)
+    assert f"as (cells)^{found.exponent_in_cells:.2f}" in growth.sentence(found)
+
+
+def test_rows_are_chosen_by_name_and_the_nearest_one_is_offered(modules):
+    rows = modules.script.rows_named(["growth", "line-ou"])
+    assert rows == ["line-ou", "growth"] and modules.script.rows_named(None) == list(modules.script.ROWS)
+    with pytest.raises(InvalidInput, match="'line-oo': did you mean 'line-ou'"):
+        modules.script.rows_named(["line-oo"])
+
+
+def quick(*rows: str) -> tuple[dict, str]:
+    """Return the record and the tables of a small run."""
+    only = [option for row in rows for option in ("--only", row)]
+    command = [sys.executable, str(BENCHMARKS / "fokker_planck.py"), "--quick", "--json", "-", *only]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout), done.stderr
 
 
-def test_a_quick_run_measures_ours_and_scipy_and_reports_missing_packages(quick):
-    record, tables = quick
-    assert len(record["problems"]) == 2
-    for problem in record["problems"]:
-        assert problem["searches"]["fpsde"]["failure"] == ""
-        levels = {float(c["name"].split()[-1]) for c in problem["contests"]}
-        assert levels == {FIRST_LEVEL, LAST_LEVEL}
-        for contest in problem["contests"]:
-            assert contest["timings"][0]["name"] == "fpsde" and contest["timings"][0]["rate"]["low"] > 0
-        for level, reached in problem["searches"]["fpsde"]["reached"].items():
-            assert reached["error"] <= float(level)
-        assert problem["growth"]["ns_per_cell"] > 0 and len(problem["growth"]["cells"]) == 4
-    assert record["goals"] and all(math.isfinite(g["measured"]) and g["bound"] > 0 for g in record["goals"])
-    assert record["environment"]["versions"]["scipy"] and record["environment"]["cores_used"] >= 1
+def judge(record: dict, tables: str, rows: list[str]) -> None:
+    """Assert that rows were measured: ours without failure, errors reached as claimed, goals that can be judged."""
+    assert list(record["rows"]) == rows
+    for row in record["rows"].values():
+        for name, search in row.get("searches", {}).items():
+            assert search["failure"] == "", name
+            assert all(run["error"] <= float(level) for level, run in search["reached"].items())
+        for contest in row.get("contests", []):
+            assert all(t["rate"]["low"] > 0 for t in contest["timings"])
+    assert all(g["measured"] is None or math.isfinite(g["measured"]) for g in record["goals"])
+    environment = record["environment"]
+    assert environment["versions"]["scipy"] and environment["cores_used"] >= 1 and environment["time"][:2] == "20"
     for name in ("py-pde", "fplanck", "FiPy", "pychangcooper"):
         assert (f"{name}: reported as missing" in tables) == (name in record["missing"])
-        assert name in record["missing"] or record["environment"]["versions"][name]
+        assert name in record["missing"] or environment["versions"][name]
+
+
+def test_a_quick_run_of_one_row_measures_ours_and_scipy(modules):
+    record, tables = quick("line-ou")
+    judge(record, tables, ["line-ou"])
+    row = record["rows"]["line-ou"]
+    assert {"fpsde", "fpsde, high order", "SciPy, eigen-expansion"} <= set(row["searches"])
+    assert [c["name"].split()[-1] for c in row["contests"]] == ["0.1", "0.01"]
+    assert len(record["goals"]) == 4 and all(g["measured"] > 0 for g in record["goals"])
+
+
+@pytest.mark.slow
+def test_a_quick_run_measures_every_row(modules):
+    record, tables = quick()
+    judge(record, tables, list(modules.script.ROWS))
+    assert all(fit["exponent_in_cells"] < 3 for fit in record["rows"]["growth"]["fits"])

@@ -1,4 +1,4 @@
-"""The law of an overdamped particle on a line by other means: SciPy, py-pde, fplanck, FiPy, pychangcooper.
+"""Transients on a line: an overdamped particle's law at the end, by fpsde, SciPy and the packages.
 
 Each method takes a problem, a number of cells and a number of steps in time, and prepares a call that returns the cell
 masses at the end. What is prepared is left out of the time of the call: nothing but the compilation of py-pde, which
@@ -8,26 +8,23 @@ keeps a compiled stepper for one equation on one grid, the most favourable way t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
-from harness import optional
 from scipy import constants, sparse, special
-from scipy.integrate import solve_ivp
-from scipy.linalg import eigh, eigh_tridiagonal
-from scipy.sparse.linalg import expm_multiply, splu
+from scipy.linalg import eigh, eigh_tridiagonal, expm
 
-pde = optional("pde")
-fipy = optional("fipy")
-pychangcooper = optional("pychangcooper")
-if optional("fplanck"):
-    np.product = np.prod  # a name that NumPy 2 dropped and fplanck 0.2.2 uses
-fplanck = optional("fplanck")
-
-#: The packages below, by name.
-NEEDED = {"py-pde": pde, "fplanck": fplanck, "FiPy": fipy, "pychangcooper": pychangcooper}
+from fpsde.density import Normal
+from fpsde.fokker_planck import FokkerPlanck
+from fpsde.grid import Grid
+from fpsde.processes import double_well, ornstein_uhlenbeck
+from fpsde.processes.process import Process
+from solvers import central, sparse_time
+from solvers.growth import Growing
+from solvers.packages import fipy, fplanck, pde, py_pde_stepper, pychangcooper
+from solvers.race import Kind, Method, Race, Wanted
 
 
 @dataclass(frozen=True)
@@ -35,6 +32,7 @@ class Problem:
     """dX = -U'(X) dt + sqrt(2 kT) dW from a normal law, on a box that holds it. ``drift`` is -U' as py-pde reads it."""
 
     name: str
+    process: Process
     potential: Callable[[Any], Any]
     force: Callable[[Any], Any]
     drift: str
@@ -64,7 +62,7 @@ def _exact(p: Problem, cells: int) -> np.ndarray:
 
 
 #: (problem, cells, steps) -> the call that is timed
-Method = Callable[[Problem, int, int], Callable[[], np.ndarray]]
+Prepare = Callable[[Problem, int, int], Callable[[], np.ndarray]]
 
 
 def gaussian(p: Problem, faces: np.ndarray) -> np.ndarray:
@@ -81,8 +79,7 @@ def sinc_expansion(p: Problem, faces: np.ndarray, points: int = 300) -> np.ndarr
     by differences of U' that are exact where U' is a polynomial of degree 4.
     """
     x, h = np.linspace(*p.box, points, retstep=True)
-    k = np.subtract.outer(np.arange(points), np.arange(points))
-    kinetic = np.where(k == 0, np.pi**2 / 3, 2 * (-1.0) ** k / np.where(k == 0, 1, k) ** 2) / h**2
+    kinetic = -central.sinc_matrices(points, h)[1]
     rise, further = (p.force(x - s) - p.force(x + s) for s in (0.1, 0.2))
     bend = (8 * rise - further) / 1.2
     values, vectors = eigh(p.temperature * kinetic + np.diag(p.force(x) ** 2 / p.temperature - 2 * bend) * 0.25)
@@ -112,41 +109,36 @@ def matrix(p: Problem, cells: int) -> Any:
     return sparse.diags([up, out, down], [-1, 0, 1], format="csc")
 
 
-def crank_nicolson(p: Problem, cells: int, steps: int) -> Callable[[], np.ndarray]:
-    """Crank-Nicolson after four half steps of backward Euler, one sparse factorisation for both."""
+def through_time(p: Problem, cells: int, steps: int, *, way: Callable[..., np.ndarray]) -> Callable[[], np.ndarray]:
+    """One of the ways of ``sparse_time`` on the Scharfetter-Gummel generator."""
+    return lambda: way(matrix(p, cells), p.start(cells), p.t_end, steps)
+
+
+def order_four(p: Problem, cells: int, steps: int, *, way: Callable[..., np.ndarray]) -> Callable[[], np.ndarray]:
+    """The same on differences of order 4 of values at the centres."""
 
     def run() -> np.ndarray:
-        q, m, dt = matrix(p, cells), p.start(cells), p.t_end / steps
-        one = sparse.identity(cells, format="csc")
-        solve = splu(one - dt / 2 * q).solve
-        explicit = (one + dt / 2 * q).tocsr()
-        for _ in range(4):
-            m = solve(m)
-        for _ in range(steps - 2):
-            m = solve(explicit @ m)
-        return m
+        q = central.order_four([p.box], cells, lambda x: [p.force(x)], np.array([[p.temperature]]))
+        return central.averages(way(q, _values(p, cells), p.t_end, steps))
 
     return run
 
 
-def _ivp(name: str) -> Method:
-    def prepared(p: Problem, cells: int, steps: int) -> Callable[[], np.ndarray]:
-        def run() -> np.ndarray:
-            q = matrix(p, cells)
-            tolerance = 1e-3 / steps**2
-            found = solve_ivp(
-                lambda t, m: q @ m, (0, p.t_end), p.start(cells), name, jac=q, rtol=tolerance, atol=tolerance / cells
-            )
-            return found.y[:, -1]
+def sinc_collocation(p: Problem, cells: int, steps: int) -> Callable[[], np.ndarray]:
+    """Sinc collocation at the centres, and the exponential of its full matrix."""
 
-        return run
+    def run() -> np.ndarray:
+        (x,) = central.centres([p.box], cells)
+        first, second = central.sinc_matrices(cells, x[1] - x[0])
+        return central.averages(expm(p.t_end * (p.temperature * second - first * p.force(x))) @ _values(p, cells))
 
-    return prepared
+    return run
 
 
-def by_expm_multiply(p: Problem, cells: int, steps: int) -> Callable[[], np.ndarray]:
-    """SciPy's action of the matrix exponential."""
-    return lambda: expm_multiply(p.t_end * matrix(p, cells), p.start(cells))
+def _values(p: Problem, cells: int) -> np.ndarray:
+    """The density of the start at the centres, times the width of a cell."""
+    (x,) = central.centres([p.box], cells)
+    return np.exp(-0.5 * ((x - p.centre) / p.std) ** 2) / (p.std * np.sqrt(2 * np.pi)) * (x[1] - x[0])
 
 
 def eigen_expansion(p: Problem, cells: int, steps: int) -> Callable[[], np.ndarray]:
@@ -163,23 +155,44 @@ def eigen_expansion(p: Problem, cells: int, steps: int) -> Callable[[], np.ndarr
     return run
 
 
+def by_fpsde(p: Problem, cells: int, steps: int) -> Callable[[], np.ndarray]:
+    """The public call, with a new grid and a new solver: the positive generator."""
+
+    def run() -> np.ndarray:
+        solver = FokkerPlanck(p.process, Grid.uniform(p.box, cells=cells))
+        return solver.evolve(Normal(p.centre, p.std), t_end=p.t_end).law.masses
+
+    return run
+
+
+def by_fpsde_to_high_order(p: Problem, cells: int, steps: int) -> Callable[[], np.ndarray]:
+    """The same in the high-order mode."""
+
+    def run() -> np.ndarray:
+        solver = FokkerPlanck(p.process, Grid.uniform(p.box, cells=cells))
+        return solver.evolve_to_high_order(Normal(p.centre, p.std), t_end=p.t_end).law.masses
+
+    return run
+
+
 def by_py_pde(p: Problem, cells: int, steps: int) -> Callable[[], np.ndarray]:
     """The explicit stepper, compiled beforehand, at dt = 0.4 h^2 / D or where drift asks for less at D / drift^2."""
     h = (p.box[1] - p.box[0]) / cells
     fastest = np.abs(p.force(p.faces(cells))).max()
     n = int(np.ceil(p.t_end / min(0.4 * h**2 / p.temperature, p.temperature / fastest**2)))
-    grid = pde.CartesianGrid([p.box], cells)
-    equation = pde.PDE({"p": f"{p.temperature} * laplace(p) - d_dx(({p.drift}) * p)"}, bc={"value": 0})
-    field = pde.ScalarField(grid, p.start(cells) / h)
-    stepper = pde.EulerSolver(equation, backend="numba").make_stepper(field, dt=p.t_end / n)
+    run = py_pde_stepper([p.box], cells, _right_side(p), p.start(cells), partial(pde.EulerSolver, backend="numba"))
+    return lambda: run(p.t_end, p.t_end / n)
 
-    def run() -> np.ndarray:
-        state = pde.ScalarField(grid, p.start(cells) / h)
-        stepper(state, 0, p.t_end)
-        return state.data * h
 
-    run()
-    return run
+def by_py_pde_lsoda(p: Problem, cells: int, steps: int) -> Callable[[], np.ndarray]:
+    """LSODA of SciPy on its compiled right side, told that the Jacobian is tridiagonal."""
+    solver = partial(pde.ScipySolver, backend="numba", method="LSODA", lband=1, uband=1, rtol=1e-7, atol=1e-9)
+    run = py_pde_stepper([p.box], cells, _right_side(p), p.start(cells), solver)
+    return lambda: run(p.t_end, 1e-4)
+
+
+def _right_side(p: Problem) -> str:
+    return f"{p.temperature} * laplace(p) - d_dx(({p.drift}) * p)"
 
 
 def by_fplanck(p: Problem, cells: int, steps: int) -> Callable[[], np.ndarray]:
@@ -243,28 +256,83 @@ def by_pychangcooper(p: Problem, cells: int, steps: int) -> Callable[[], np.ndar
     return lambda: 2 * once(2 * steps) - once(steps)
 
 
-#: SciPy's methods, and those of the packages that are installed: the function, and steps for each size of problem
-#: (each method does with the number what its kind does: steps, a tolerance that falls with its square, or nothing).
-SCIPY: dict[str, tuple[Method, tuple[int, ...]]] = {
-    "SciPy, Crank-Nicolson": (crank_nicolson, (16, 32, 64, 128, 256, 512)),
-    "SciPy, BDF": (_ivp("BDF"), (1, 3, 10, 30, 100)),
-    "SciPy, Radau": (_ivp("Radau"), (1, 3, 10, 30)),
-    "SciPy, expm_multiply": (by_expm_multiply, (1,)),
-    "SciPy, eigen-expansion": (eigen_expansion, (1,)),
-}
-PACKAGES: dict[str, tuple[Method, tuple[int, ...]]] = {
-    "py-pde": (by_py_pde, (1,)),
-    "fplanck": (by_fplanck, (1,)),
-    "FiPy": (by_fipy, (16, 32, 64, 128)),
-    "pychangcooper": (by_pychangcooper, (8, 16, 32, 64, 128, 256, 512)),
-}
+CELLS = (64, 128, 192, 384, 512, 1024, 1536, 2048)
+#: Of a package that grows slowly, and of one that compiles for every grid.
+FEWER, FEW = (128, 256, 512, 1024, 2048), (128, 512, 1536)
+STEPS = (16, 32, 64, 128, 256, 512)
 
 
-def methods() -> dict[str, tuple[Method, tuple[int, ...]]]:
-    """Return the methods that can run here."""
-    return SCIPY | {name: method for name, method in PACKAGES.items() if NEEDED[name] is not None}
+def race(p: Problem) -> Race:
+    """Return the race on one problem."""
+    ways: dict[str, tuple[Callable[..., np.ndarray], tuple[int, ...]]] = {
+        "Crank-Nicolson": (sparse_time.crank_nicolson, STEPS),
+        "BDF": (partial(sparse_time.by_ivp, name="BDF"), (1, 3, 10, 30, 100)),
+        "Radau": (partial(sparse_time.by_ivp, name="Radau"), (1, 3, 10, 30)),
+        "expm_multiply": (lambda q, m, t_end, _: sparse_time.by_expm_multiply(q, m, t_end), (1,)),
+        "rational": (lambda q, m, t_end, _: sparse_time.by_rational_approximation(q, m, t_end, 2), (1,)),
+    }
+
+    def scipy(name: str, prepare: Prepare, efforts: tuple[int, ...] = (1,), **options: Any) -> Method:
+        return Method(f"SciPy, {name}", Kind.SCIPY, partial(prepare, p, **options), CELLS, efforts)
+
+    def package(
+        name: str, prepare: Prepare, needs: str, efforts: tuple[int, ...] = (1,), cells: tuple[int, ...] = FEWER
+    ) -> Method:
+        return Method(name, Kind.PACKAGE, partial(prepare, p), cells, efforts, needs)
+
+    return Race(
+        p.name,
+        p.error,
+        (
+            Method("fpsde", Kind.OURS, partial(by_fpsde, p), CELLS),
+            Method("fpsde, high order", Kind.OURS, partial(by_fpsde_to_high_order, p), CELLS),
+            *(scipy(name, through_time, efforts, way=way) for name, (way, efforts) in ways.items()),
+            scipy("eigen-expansion", eigen_expansion),
+            *(scipy(f"order 4, {n}", order_four, ways[n][1], way=ways[n][0]) for n in ("Crank-Nicolson", "rational")),
+            scipy("sinc collocation", sinc_collocation),
+            package("py-pde, explicit", by_py_pde, "py-pde", cells=FEW),
+            package("py-pde, LSODA", by_py_pde_lsoda, "py-pde", cells=FEW[1:]),
+            package("fplanck", by_fplanck, "fplanck"),
+            package("FiPy", by_fipy, "FiPy", (16, 32, 64, 128)),
+            package("pychangcooper", by_pychangcooper, "pychangcooper", (8, 16, 32, 64, 128, 256, 512), CELLS),
+        ),
+        wanted=(
+            Wanted(1e-3, 0.2, ((Kind.PACKAGE, 6.0), ("py-pde", 50.0), (Kind.SCIPY, 1.8))),
+            Wanted(1e-5, 0.3, ((Kind.PACKAGE, 100.0), ("py-pde", 140.0), (Kind.SCIPY, 4.0))),
+        ),
+    )
 
 
-def missing() -> dict[str, str]:
-    """Return the packages that are not installed, and what to do."""
-    return {name: "not installed: pip install -e '.[solvers]'" for name, module in NEEDED.items() if module is None}
+ORNSTEIN_UHLENBECK = Problem(
+    "Ornstein-Uhlenbeck, t = 1",
+    ornstein_uhlenbeck(theta=1.0, mean=0.0, sigma=float(np.sqrt(2))),
+    *(lambda x: 0.5 * x**2, lambda x: -x, "-x"),
+    temperature=1.0,
+    centre=1.0,
+    std=0.4,
+    t_end=1.0,
+    box=(-7.0, 7.0),
+    exact=gaussian,
+)
+DOUBLE_WELL = Problem(
+    "double well, t = 5",
+    double_well(0.25),
+    *(lambda x: (x**2 - 1) ** 2, lambda x: -4 * x * (x**2 - 1), "-4 * x * (x**2 - 1)"),
+    temperature=0.25,
+    centre=-1.0,
+    std=0.1,
+    t_end=5.0,
+    box=(-2.2, 2.2),
+    exact=sinc_expansion,
+)
+
+GROWING = tuple(
+    Growing(
+        f"{p.name.partition(',')[0]}{mode}",
+        lambda cells, t_end, p=p, by=by: by(replace(p, t_end=t_end), cells, 1),
+        (500, 1000, 2000, 4000),
+        tuple(p.t_end * scale for scale in (1.0, 10.0, 100.0)),
+    )
+    for p in (ORNSTEIN_UHLENBECK, DOUBLE_WELL)
+    for mode, by in (("", by_fpsde), (", high order", by_fpsde_to_high_order))
+)
