@@ -97,10 +97,9 @@ def strong_order(
     InvalidInput   a scheme that claims no strong order on the noise of the process, or that does not refine; bad steps
     UnstableStep   paths that are not finite
     """
-    theory = None if scheme.strong is None else scheme.strong.on(process)
-    if theory is None or math.isinf(theory):
-        claims = "no strong order" if theory is None else "to be exact"
-        raise InvalidInput(f"{scheme.name} claims {claims} on {process.name}: there is no order to measure")
+    theory = scheme.strong_order(process)
+    if math.isinf(theory):
+        raise InvalidInput(f"{scheme.name} claims to be exact on {process.name}: there is no order to measure")
     numbers = _doubling(steps)
     horizon = positive("t_end", process.setting.t_end if t_end is None else t_end)
     given: Any = process.setting.x0 if x0 is None else x0

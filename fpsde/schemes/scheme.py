@@ -96,6 +96,16 @@ class Scheme:
                 )
         conormals(process)  # correlated noise at a reflecting wall, where there is no reflection that is right
 
+    def strong_order(self, process: Any) -> float:
+        """Return the strong order claimed on the noise of a process; InvalidInput where none is."""
+        order = None if self.strong is None else self.strong.on(process)
+        if order is None:
+            raise InvalidInput(
+                f"{self.name} claims no strong order on {process.name}: there is no order to measure; its conditions: "
+                f"{self.conditions}"
+            )
+        return order
+
     def weak_order(self, process: Any) -> float:
         """Return the weak order claimed on a process, walls included; InvalidInput where none is."""
         walled = any(interval.walled and not interval.periodic for interval in process.intervals)

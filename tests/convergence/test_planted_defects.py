@@ -18,7 +18,7 @@ import fpsde
 from fpsde import checks
 from fpsde.checks import OrderResult, Verdict
 from fpsde.convergence import stationary_bias, weak_order
-from fpsde.convergence.problems import WEAK
+from fpsde.convergence.weak_problems import WEAK
 from fpsde.integrators import simulate
 from fpsde.laws.backward_chain import BackwardChain
 from fpsde.laws.frame import Frame

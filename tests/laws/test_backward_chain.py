@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fpsde.convergence.problems import WEAK
+from fpsde.convergence.weak_problems import WEAK
 from fpsde.errors import InvalidInput
 from fpsde.laws.axes import gaussian_line, polynomial_line, ring, segment
 from fpsde.laws.backward_chain import BackwardChain

@@ -11,7 +11,16 @@ from order_problems import altered
 
 from fpsde import checks
 from fpsde.checks import OrderResult, Verdict
-from fpsde.convergence.problems import ADDITIVE, COMMUTING, DIAGONAL, EXACT, MEASURED, PROBLEMS, WEAK
+from fpsde.convergence.measured import MEASURED
+from fpsde.convergence.weak_problems import (
+    ADDITIVE,
+    COMMUTING,
+    DIAGONAL,
+    EXACT,
+    WEAK,
+    WEAK_STUDIES,
+    expected_weak_order,
+)
 
 #: What is wrong with the expectations, which are of order one: interpolation between the nodes.
 FLOOR = 1e-10
@@ -20,8 +29,7 @@ HEADING = ("weak order", "problem", "claimed", "measured", "between", "and", "er
 
 
 def judged(found: np.ndarray, problem: str, expected: float) -> OrderResult:
-    p = WEAK[problem]
-    return checks.order(p.t_end / np.array(p.steps), found, expected=expected, floor=FLOOR)
+    return checks.order(WEAK[problem].dts, found, expected=expected, floor=FLOOR)
 
 
 #: Those that take many nodes or many different steps: slow, but for schemes whose noise is discrete.
@@ -52,14 +60,14 @@ def is_slow(name: str, problem: str) -> bool:
 
 CASES = [
     pytest.param(name, problem, marks=[pytest.mark.slow] if is_slow(name, problem) else [], id=f"{name}, {problem}")
-    for name, problems in PROBLEMS.items()
+    for name, problems in WEAK_STUDIES.items()
     for problem in problems
 ]
 
 
 def test_every_scheme_is_measured() -> None:
-    assert PROBLEMS.keys() | EXACT.keys() == MEASURED.keys()
-    assert not PROBLEMS.keys() & EXACT.keys()
+    assert WEAK_STUDIES.keys() | EXACT.keys() == MEASURED.keys()
+    assert not WEAK_STUDIES.keys() & EXACT.keys()
 
 
 def test_every_scheme_has_a_sharp_order_on_each_class_of_noise_on_which_it_is_measured() -> None:
@@ -67,16 +75,15 @@ def test_every_scheme_has_a_sharp_order_on_each_class_of_noise_on_which_it_is_me
         kinds = {"additive": ADDITIVE, "commuting": COMMUTING, "general": ("linear, general", "torus, general")}
         return {kind for kind, members in kinds.items() if problems & set(members)}
 
-    for name, problems in PROBLEMS.items():
+    for name, problems in WEAK_STUDIES.items():
         sharp = {problem for problem in problems if (name, problem) not in WIDE}
         assert classes(sharp) == classes(set(problems)), name
 
 
 @pytest.mark.parametrize(("name", "problem"), CASES)
 def test_the_weak_order_is_the_one_that_is_claimed(name: str, problem: str, table: Callable) -> None:
-    scheme = MEASURED[name]
-    claimed = scheme.weak_order(WEAK[problem].process)
-    found = WEAK[problem].errors(scheme)
+    claimed = expected_weak_order(name, problem)
+    found = WEAK[problem].errors(MEASURED[name])
     result = judged(found, problem, claimed)
     table(
         HEADING,
@@ -119,7 +126,7 @@ def test_an_exact_scheme_has_no_error(name: str, problem: str) -> None:
 )
 def test_noise_wrong_by_one_per_cent_is_seen(name: str, problem: str) -> None:
     scheme = altered(MEASURED[name], lambda value: 1.01 * value)
-    result = judged(WEAK[problem].errors(scheme), problem, MEASURED[name].weak_order(WEAK[problem].process))
+    result = judged(WEAK[problem].errors(scheme), problem, expected_weak_order(name, problem))
     assert result.verdict is Verdict.FAIL
     assert "biased at order 0" in result.detail
 

@@ -1,4 +1,4 @@
-"""The problems on which the orders of schemes are measured: every term of a scheme acts on one of them."""
+"""The problems on which weak orders of schemes are measured: every term of a scheme acts on one of them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from fpsde.convergence.measured import MEASURED
 from fpsde.laws.axes import Axis, gaussian_line, polynomial_line, ring
 from fpsde.laws.backward_chain import BackwardChain
 from fpsde.laws.backward_equation import process_expectations
 from fpsde.laws.frame import Frame
 from fpsde.processes.process import STRATONOVICH, Process
-from fpsde.schemes import SCHEMES, drift_implicit, sgld
 from fpsde.schemes.scheme import Scheme
-
-#: The schemes whose weak orders and biases are measured: with one of each factory that has a parameter.
-MEASURED = {**SCHEMES, "drift_implicit_0.75": drift_implicit(0.75), "sgld": sgld(lambda x: 0.6)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +32,11 @@ class WeakProblem:
     def steps(self) -> tuple[int, ...]:
         """Numbers of steps, each twice the one before; where the coefficients depend on time every step costs anew."""
         return tuple(2**k for k in (range(3, 9) if self.process.time_dependent else range(2, 9)))
+
+    @property
+    def dts(self) -> np.ndarray:
+        """The step sizes, from coarse to fine."""
+        return self.t_end / np.array(self.steps)
 
     @functools.cached_property
     def exact(self) -> float:
@@ -100,12 +102,13 @@ def matrix_times(matrix: Sequence[Sequence[float]], x: Any) -> tuple:
     return tuple(row[0] * x[0] + row[1] * x[1] for row in matrix)
 
 
-def linear_noise_system(drift: Any, noise: Sequence[Any]) -> Process:
+def linear_noise_system(drift: Any, noise: Sequence[Any], **changes: Any) -> Process:
     """Return dX = A X dt + sum_k B_k X dW_k in the plane."""
     return Process(
         drift=lambda x: matrix_times(drift, x),
         sigma=lambda x: tuple(zip(*(matrix_times(b, x) for b in noise), strict=True)),
         dim=2,
+        **changes,
     )
 
 
@@ -137,7 +140,8 @@ def _variance_preserving_sample(x: Any, t: Any, dt: Any, z: Any, p: Any) -> Any:
     return a * x + np.sqrt(1 - a * a) * z
 
 
-def _energy(x: Any) -> Any:
+def two_waves(x: Any) -> Any:
+    """Return an energy on the circle."""
     return 0.7 * np.cos(x) - 0.3 * np.sin(2 * x + 0.4)
 
 
@@ -149,7 +153,7 @@ WEAK: dict[str, WeakProblem] = {
             drift=lambda x: 0.7 * np.sin(x) + 0.6 * np.cos(2 * x + 0.4),
             sigma=lambda x, p: np.sqrt(2 * p.temperature),
             params={"temperature": 0.4},
-            energy=_energy,
+            energy=two_waves,
         ),
         (ring(31),),
         (0.4,),
@@ -198,7 +202,7 @@ GENERAL = ("linear, general", "torus, general", *COMMUTING)
 UNDERDAMPED = ("pendulum", "oscillator")
 
 #: The problems on which each scheme is measured.
-PROBLEMS: dict[str, tuple[str, ...]] = {
+WEAK_STUDIES: dict[str, tuple[str, ...]] = {
     "euler_maruyama": (*GENERAL, *ADDITIVE),
     "milstein": (*COMMUTING, *ADDITIVE),
     "milstein_derivative_free": (*COMMUTING, *ADDITIVE),
@@ -227,3 +231,8 @@ PROBLEMS: dict[str, tuple[str, ...]] = {
 }
 #: Schemes that claim to be exact, and the problem on which they are.
 EXACT: dict[str, str] = {"exact_sampling": "variance preserving"}
+
+
+def expected_weak_order(name: str, problem: str) -> float:
+    """Return the order that a scheme of MEASURED claims on a problem."""
+    return MEASURED[name].weak_order(WEAK[problem].process)
