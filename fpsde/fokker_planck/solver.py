@@ -42,7 +42,7 @@ from fpsde.fokker_planck.spectrum import Modes, residuals, spectrum
 from fpsde.fokker_planck.start_function import StartFunction
 from fpsde.fokker_planck.stationary_law import stationary_masses
 from fpsde.fokker_planck.stopping import pieces, stop
-from fpsde.fokker_planck.thermodynamics import Thermodynamics, thermodynamics
+from fpsde.fokker_planck.thermodynamics import Thermodynamics, masses_of, thermodynamics
 from fpsde.grid import Grid
 from fpsde.processes.process import Process
 from fpsde.validation import finite, positive
@@ -421,14 +421,10 @@ class FokkerPlanck:
         Raises
         ------
         InvalidInput
-            if it does not.
+            if it does not, or has masses that are negative beyond round-off.
         """
-        if not isinstance(law, CellLaw) or not np.array_equal(law.grid.faces, self.grid.faces):
-            raise InvalidInput(
-                f"thermodynamics needs a law on the cells of this solver's grid, not {type(law).__name__}; "
-                "give one of evolve or stationary"
-            )
-        return thermodynamics(self.generator(t), law.masses)
+        masses = masses_of(law, CellLaw, self.grid)
+        return thermodynamics(self.generator(t), masses)
 
     @cached_property
     def _sides(self) -> Sides:

@@ -40,8 +40,10 @@ from fpsde.fokker_planck.plane.results import (
 from fpsde.fokker_planck.plane.spectrum import PlaneModes, plane_spectrum
 from fpsde.fokker_planck.plane.stationary import plane_stationary, residual
 from fpsde.fokker_planck.plane.targets import Region, Target, stopped_at
+from fpsde.fokker_planck.plane.thermodynamics import PlaneThermodynamics, plane_thermodynamics
 from fpsde.fokker_planck.sides import Sides
 from fpsde.fokker_planck.spectrum import residuals
+from fpsde.fokker_planck.thermodynamics import masses_of
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw
 from fpsde.validation import finite, finite_array
@@ -393,6 +395,22 @@ class PlaneFokkerPlanck:
             raise InvalidInput(f"a and b have {both} cells in common; they must not overlap")
         q = stopped_at(self.generator(), [first, second])
         return self._function(until_stopped(q, first.cells | second.cells)(q.exits[-1]) + second.cells)
+
+    def thermodynamics(self, law: JointCellLaw, *, t: float = 0.0) -> PlaneThermodynamics:
+        """Return the currents of a law at time ``t``, its entropy production and its free energy.
+
+        ``law`` lies on the grid of this solver, as those of :meth:`evolve` and :meth:`stationary` do.
+
+        Raises
+        ------
+        InvalidInput
+            if it does not, or has masses that are negative beyond round-off; where mass can move one way only, as along
+            an axis without noise: the entropy production is then not finite
+        NotConverged
+            as :meth:`stationary`, to whose law the free energy refers
+        """
+        masses = masses_of(law, JointCellLaw, self.grid)
+        return plane_thermodynamics(self.generator(t), masses)
 
     def _point(self, x0: Any) -> tuple[float, float]:
         start = finite_array("x0", x0, ndim=1)
