@@ -1,28 +1,30 @@
 """A law, or any number, together with a bound on its error, from three grids: Richardson extrapolation, Roache's index.
 
 If the distribution function at the faces has the error e(x) h^2 + O(h^3), the differences between grids h, h/2, h/4
-shrink by 4, and the finest is off by a third of the last. dt is refined with h, so that both errors are in it. The
-formulas stand in ``richardson``.
+shrink by 4, and the finest is off by a third of the last. dt is refined with h, so that both errors are in it. On a
+plane both axes are cut; along one without noise the error is e(x) h. The formulas stand in ``richardson``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from fpsde.density import CellLaw, Law
 from fpsde.errors import InvalidInput, NotConverged
+from fpsde.fokker_planck.plane.solver import PlaneFokkerPlanck
 from fpsde.fokker_planck.results import Evolution
 from fpsde.fokker_planck.solver import FokkerPlanck
 from fpsde.grid import Grid
 from fpsde.richardson import CONFIRMED_SAFETY, lacking, safety_and_order
 
-#: Order of the scheme in h and dt.
-FORMAL_ORDER = 2.0
+Solver = TypeVar("Solver", FokkerPlanck, PlaneFokkerPlanck)
+
 #: Orders below it say that the three grids do not converge at all.
 LEAST_ORDER = 0.5
 #: Differences of distribution functions below it are round-off: no order can be read from them.
@@ -94,9 +96,10 @@ def evolve_refined(
     faces = solver.grid.faces
     values = [run.law.cdf(faces) for run in runs]
     first, last = (float(np.abs(a - b).max()) for a, b in pairwise(values))
-    order = _observed_order(first, last, ROUND_OFF, "the distribution function")
-    safety, p = safety_and_order(order, FORMAL_ORDER)
-    once, twice = (fine + lacking(rough, fine, 2, FORMAL_ORDER) for rough, fine in pairwise(values))
+    formal = solver.formal_order
+    order = _observed_order(first, last, ROUND_OFF, formal, "the distribution function")
+    safety, p = safety_and_order(order, formal)
+    once, twice = (fine + lacking(rough, fine, 2, formal) for rough, fine in pairwise(values))
     missing = abs(runs[-1].outside) + sum(runs[-1].edge)
     return Refined(
         evolution=runs[-1],
@@ -114,7 +117,7 @@ def evolve_refined(
 class Estimate:
     """Numbers from three grids: ``value``, a bound on its ``error``, and the ``order`` observed, all of one shape.
 
-    Where the order is near 2 the value is extrapolated to h = 0; elsewhere it is that of the finest grid.
+    Where the order is near the formal one the value is extrapolated to h = 0; elsewhere it is that of the finest grid.
     """
 
     value: np.ndarray
@@ -122,15 +125,17 @@ class Estimate:
     order: np.ndarray
 
 
-def estimate_refined(solver: FokkerPlanck, quantity: Callable[[FokkerPlanck], Any], *, scale: float = 0.0) -> Estimate:
+def estimate_refined(solver: Solver, quantity: Callable[[Solver], Any], *, scale: float = 0.0) -> Estimate:
     """Return ``quantity(solver)``, numbers of any shape, with bounds on the errors that the grid makes.
 
         estimate_refined(solver, lambda fp: fp.modes(4).eigenvalues)
 
-    ``quantity`` is asked on the solver's grid and on that cut into halves and into quarters; the numbers must be smooth
-    in the cell width (rates, moments, passage times, committors are). An error in dt is seen if dt is refined with h.
-    A number that all three grids give to 1e-12 of its size, or of ``scale`` where that is larger (for a mean that may
-    be zero, the standard deviation), has that as its error.
+    ``quantity`` is asked on the solver's grid and on that cut into halves and into quarters, of two components along
+    both axes (sixteen cells for one: begin with few); the numbers must be smooth in the cell width (rates, moments,
+    passage times, committors are). The formal order is 2, and 1 on a plane with an axis without noise; where the order
+    observed is not near it, Roache's larger factor is taken. An error in dt is seen if dt is refined with h. A number
+    that all three grids give to 1e-12 of its size, or of ``scale`` where that is larger (for a mean that may be zero,
+    the standard deviation), has that as its error.
 
     Raises
     ------
@@ -144,38 +149,44 @@ def estimate_refined(solver: FokkerPlanck, quantity: Callable[[FokkerPlanck], An
     if len({values.shape for values in found}) != 1 or not np.isfinite(found).all():
         shapes = ", ".join(str(values.shape) for values in found)
         raise InvalidInput(f"the quantity has shapes {shapes} on the three grids; give finite numbers, as many on each")
-    one = [_estimate(i, scale, *(float(values[i]) for values in found)) for i in np.ndindex(found[0].shape)]
+    of = partial(_estimate, solver.formal_order, scale)
+    one = [of(i, *(float(values[i]) for values in found)) for i in np.ndindex(found[0].shape)]
     value, error, order = (np.reshape(numbers, found[0].shape) for numbers in zip(*one, strict=True))
     return Estimate(value, error, order)
 
 
 def _estimate(
-    index: tuple[int, ...], scale: float, coarse: float, middle: float, fine: float
+    formal: float, scale: float, index: tuple[int, ...], coarse: float, middle: float, fine: float
 ) -> tuple[float, float, float]:
     floor = ROUND_OFF * max(abs(coarse), abs(middle), abs(fine), scale)
     first, last = abs(coarse - middle), abs(middle - fine)
-    order = _observed_order(first, last, floor, "number " + ", ".join(map(str, index)) if index else "the number")
-    safety, p = safety_and_order(order, FORMAL_ORDER)
+    name = "number " + ", ".join(map(str, index)) if index else "the number"
+    order = _observed_order(first, last, floor, formal, name)
+    safety, p = safety_and_order(order, formal)
     if safety == CONFIRMED_SAFETY:
-        once, twice = (b + lacking(a, b, 2, FORMAL_ORDER) for a, b in ((coarse, middle), (middle, fine)))
+        once, twice = (b + lacking(a, b, 2, formal) for a, b in ((coarse, middle), (middle, fine)))
         return twice, safety * abs(twice - once) + floor, order
     return fine, safety * lacking(0.0, max(last, first / 2**p), 2, p) + floor, order
 
 
 def _cut(grid: Grid, parts: int) -> Grid:
     """Return the grid with every cell cut into equal ``parts``; its faces are faces of the new one to the last bit."""
-    inner = [grid.faces[:-1] + grid.widths * (k / parts) for k in range(1, parts)]
-    return Grid((np.sort(np.concatenate([grid.faces, *inner])),))
+    return Grid(tuple(_cut_axis(faces, parts) for faces in grid.axes))
 
 
-def _observed_order(first: float, last: float, floor: float, what: str) -> float:
+def _cut_axis(faces: np.ndarray, parts: int) -> np.ndarray:
+    inner = [faces[:-1] + np.diff(faces) * (k / parts) for k in range(1, parts)]
+    return np.sort(np.concatenate([faces, *inner]))
+
+
+def _observed_order(first: float, last: float, floor: float, formal: float, what: str) -> float:
     if last <= floor:
-        return FORMAL_ORDER if first <= floor else np.inf
+        return formal if first <= floor else np.inf
     order = float(np.log2(max(first, floor) / last))
     if order < LEAST_ORDER:
         raise NotConverged(
             f"{what} moved by {first:.3g} when the cells were halved, and by {last:.3g} when they were halved again "
-            f"(order {order:.2f}; it should be {FORMAL_ORDER:g}): start from a finer grid"
+            f"(order {order:.2f}; it should be {formal:g}): start from a finer grid"
         )
     return order
 

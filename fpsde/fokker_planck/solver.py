@@ -89,6 +89,11 @@ class FokkerPlanck:
                 raise InvalidInput(f"the {name} has {dim} dimensions; this solver takes one")
         sides_of(self.process.domain, self.grid)
 
+    @property
+    def formal_order(self) -> float:
+        """The order in the cell width of what follows from Q: 2."""
+        return 2.0
+
     def generator(self, t: float = 0.0) -> Generator:
         """Return the generator Q at time ``t``."""
         return self.assemble(self.process, self.grid, finite("t", t))

@@ -23,7 +23,7 @@ import numpy as np
 from fpsde.domain import Wall
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.generator import bernoulli
-from fpsde.fokker_planck.plane.coefficients import Coefficients, plane_sides
+from fpsde.fokker_planck.plane.coefficients import Coefficients, noisy_axes, plane_sides
 from fpsde.fokker_planck.plane.generator import Edges, PlaneGenerator, centres, neighbours
 from fpsde.fokker_planck.plane.lattice import offsets_and_weights
 from fpsde.fokker_planck.plane.stream import Stream, stream_of
@@ -59,7 +59,7 @@ def assemble_plane(process: Any, grid: Grid, t: float = 0.0) -> PlaneGenerator:
     d = read.diffusivity(centres(grid))
     if d[0, 1].any():
         return _correlated(read, d)
-    noisy = [bool(d[axis, axis].any()) for axis in (0, 1)]
+    noisy = noisy_axes(d)
     _refuse_silence(read, noisy)
     stream = stream_at(read, d)
     if stream is not None:
@@ -71,12 +71,12 @@ def assemble_plane(process: Any, grid: Grid, t: float = 0.0) -> PlaneGenerator:
 
 def stream_at(read: Coefficients, d: np.ndarray) -> Stream | None:
     """Return the stream that keeps the law that a process states, if there is no noise along an axis, and no exit."""
-    if all(d[axis, axis].any() for axis in (0, 1)) or any(any(side.absorbing) for side in read.sides):
+    if all(noisy_axes(d)) or any(any(side.absorbing) for side in read.sides):
         return None
     return stream_of(read.process)
 
 
-def _refuse_silence(read: Coefficients, noisy: list[bool]) -> None:
+def _refuse_silence(read: Coefficients, noisy: tuple[bool, bool]) -> None:
     if not any(noisy):
         raise InvalidInput(
             f"{read.process.name} has no noise on this grid at t={read.t}; its law obeys no such equation"

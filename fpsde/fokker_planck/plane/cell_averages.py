@@ -22,7 +22,7 @@ import numpy as np
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.natural_scale import NODES, WEIGHTS, outward_integrals
 from fpsde.fokker_planck.plane.assembly import assemble_plane, stream_at
-from fpsde.fokker_planck.plane.coefficients import Coefficients, plane_sides
+from fpsde.fokker_planck.plane.coefficients import Coefficients, noisy_axes, plane_sides
 from fpsde.fokker_planck.plane.generator import PlaneGenerator, centres, widths
 from fpsde.grid import Grid
 from fpsde.validation import finite
@@ -87,7 +87,7 @@ def _refuse_variable(read: Coefficients, x: np.ndarray, d: np.ndarray) -> None:
 
 
 def _refuse_silent(read: Coefficients, axis: int, d: np.ndarray) -> None:
-    if not d[axis, axis].any():
+    if not noisy_axes(d)[axis]:
         raise InvalidInput(
             f"{read.process.name} has no noise along axis {axis} and states no law that the flow along it keeps; "
             "speed_measure cannot weigh its cells: leave it out"

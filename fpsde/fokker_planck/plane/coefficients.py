@@ -29,6 +29,11 @@ def plane_sides(process: Any, grid: Grid) -> tuple[Sides, Sides]:
     return first, second
 
 
+def noisy_axes(d: np.ndarray) -> tuple[bool, bool]:
+    """Return whether there is noise along each axis at any of the points of D ``(2, 2, n)``."""
+    return bool(d[0, 0].any()), bool(d[1, 1].any())
+
+
 @dataclass(frozen=True)
 class Coefficients:
     """Itô drift mu ``(2, n)`` and diffusivity D ``(2, 2, n)`` at a time, at points ``(2, n)``.

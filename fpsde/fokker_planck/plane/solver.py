@@ -21,7 +21,7 @@ from fpsde.fokker_planck.initial import HELD, Start
 from fpsde.fokker_planck.passage import PassageLaw, times_of_passage
 from fpsde.fokker_planck.plane.assembly import AssemblePlane, assemble_plane
 from fpsde.fokker_planck.plane.backward import plane_solver, until_stopped, wall_points
-from fpsde.fokker_planck.plane.coefficients import plane_sides
+from fpsde.fokker_planck.plane.coefficients import Coefficients, noisy_axes, plane_sides
 from fpsde.fokker_planck.plane.exact import trace_by_sums
 from fpsde.fokker_planck.plane.generator import PlaneGenerator, centres
 from fpsde.fokker_planck.plane.initial import plane_start
@@ -91,6 +91,12 @@ class PlaneFokkerPlanck:
                     "Grid.uniform((low, high), (low, high), cells=(100, 80)) makes a grid of two"
                 )
         plane_sides(self.process, self.grid)
+
+    @property
+    def formal_order(self) -> float:
+        """The order in the cell width of what follows from Q: 2, or 1 where there is no noise along an axis."""
+        read = Coefficients(self.process, self.grid, 0.0, self._sides)
+        return 2.0 if all(noisy_axes(read.diffusivity(centres(self.grid)))) else 1.0
 
     def generator(self, t: float = 0.0) -> PlaneGenerator:
         """Return the generator Q at time ``t``."""
