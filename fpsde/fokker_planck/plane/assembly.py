@@ -24,7 +24,7 @@ from fpsde.domain import Wall
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.generator import bernoulli
 from fpsde.fokker_planck.plane.coefficients import Coefficients, noisy_axes, plane_sides
-from fpsde.fokker_planck.plane.generator import Edges, PlaneGenerator, centres, neighbours
+from fpsde.fokker_planck.plane.generator import Edges, PlaneGenerator, neighbours
 from fpsde.fokker_planck.plane.lattice import offsets_and_weights
 from fpsde.fokker_planck.plane.stream import Stream, stream_of
 from fpsde.grid import Grid
@@ -54,24 +54,28 @@ def assemble_plane(process: Any, grid: Grid, t: float = 0.0) -> PlaneGenerator:
         where); if D has no noise along an axis at some points only, along both axes, or along a direction that is no
         axis; if noise is correlated and the cells are not equal; for a reflecting wall across an axis without noise.
     """
-    sides = plane_sides(process, grid)
-    read = Coefficients(process, grid, finite("t", t), sides)
-    d = read.diffusivity(centres(grid))
+    return generator_of(Coefficients(process, grid, finite("t", t), plane_sides(process, grid)))
+
+
+def generator_of(read: Coefficients) -> PlaneGenerator:
+    """Return the generator whose coefficients ``read`` reads, as :func:`assemble_plane`."""
+    grid, d = read.grid, read.d
     if d[0, 1].any():
-        return _correlated(read, d)
+        return _correlated(read)
     noisy = noisy_axes(d)
     _refuse_silence(read, noisy)
-    stream = stream_at(read, d)
+    stream = stream_at(read)
     if stream is not None:
-        return PlaneGenerator(grid, stream.edges(grid, d, noisy.index(True), sides), np.zeros((4, d.shape[-1])), UPWIND)
-    parts = [(_noisy_axis if noisy[axis] else _silent_axis)(read, d, axis) for axis in (0, 1)]
+        edges = stream.edges(grid, d, noisy.index(True), read.sides)
+        return PlaneGenerator(grid, edges, np.zeros((4, d.shape[-1])), UPWIND)
+    parts = [(_noisy_axis if noisy[axis] else _silent_axis)(read, axis) for axis in (0, 1)]
     families, exits = [edges for edges, _ in parts], np.concatenate([exits for _, exits in parts])
     return PlaneGenerator(grid, families, exits, FITTED if all(noisy) else UPWIND)
 
 
-def stream_at(read: Coefficients, d: np.ndarray) -> Stream | None:
+def stream_at(read: Coefficients) -> Stream | None:
     """Return the stream that keeps the law that a process states, if there is no noise along an axis, and no exit."""
-    if all(noisy_axes(d)) or any(any(side.absorbing) for side in read.sides):
+    if all(noisy_axes(read.d)) or any(any(side.absorbing) for side in read.sides):
         return None
     return stream_of(read.process)
 
@@ -99,10 +103,10 @@ def jumps(offset: tuple[int, int], tails: np.ndarray, heads: np.ndarray, q: tupl
     return Edges(offset, tails, heads, bernoulli(-w) * q[0], bernoulli(w) * q[1], w)
 
 
-def _noisy_axis(read: Coefficients, d: np.ndarray, axis: int) -> tuple[Edges, np.ndarray]:
+def _noisy_axis(read: Coefficients, axis: int) -> tuple[Edges, np.ndarray]:
     """Return the edges along an axis with noise, and the exits at its ends ``(2, n)``."""
-    x, rate = centres(read.grid), d[axis, axis]
-    read.refuse_silent(axis, x, d)
+    x, rate = read.x, read.d[axis, axis]
+    read.refuse_silent(axis, x, read.d)
     tails, heads, length, h = neighbours(read.grid, axis, periodic=read.sides[axis].periodic)
     w = read.axis_exponents(axis, x[:, tails], length)
     q = tuple(rate[cells] / (h[cells] * length) for cells in (tails, heads))
@@ -114,9 +118,9 @@ def _noisy_axis(read: Coefficients, d: np.ndarray, axis: int) -> tuple[Edges, np
     return jumps(_next(axis), tails, heads, q, w), _exits(read, axis, h, leaving)
 
 
-def _silent_axis(read: Coefficients, d: np.ndarray, axis: int) -> tuple[Edges, np.ndarray]:
+def _silent_axis(read: Coefficients, axis: int) -> tuple[Edges, np.ndarray]:
     """Return the upwind edges along an axis without noise, and the exits at its ends ``(2, n)``."""
-    x = centres(read.grid)
+    x = read.x
     tails, heads, length, h = neighbours(read.grid, axis, periodic=read.sides[axis].periodic)
     mu = read.axis_drifts(axis, x[:, tails], length)
     up, down = np.maximum(mu, 0.0) / h[tails], np.maximum(-mu, 0.0) / h[heads]
@@ -138,8 +142,9 @@ def _exits(read: Coefficients, axis: int, h: np.ndarray, leaving: Callable) -> n
     return out
 
 
-def _correlated(read: Coefficients, d: np.ndarray) -> PlaneGenerator:
-    read.refuse_singular(centres(read.grid), d)
+def _correlated(read: Coefficients) -> PlaneGenerator:
+    d = read.d
+    read.refuse_singular(read.x, d)
     h = _equal_widths(read)
     scaled = d[0, 0] / h[0] ** 2, d[0, 1] / (h[0] * h[1]), d[1, 1] / h[1] ** 2
     vectors, weights = offsets_and_weights(*scaled)
@@ -185,7 +190,7 @@ def _lattice_edges(read: Coefficients, h: np.ndarray, rho: np.ndarray, offset: n
     heads, inside = _shifted(read, cells, offset)
     used = inside & ((rho > 0) | (rho[heads] > 0))
     tails, heads = cells[used], heads[used]
-    w = read.exponents(centres(read.grid)[:, tails], np.outer(offset * h, np.ones(len(tails))))
+    w = read.exponents(read.x[:, tails], np.outer(offset * h, np.ones(len(tails))))
     return jumps((int(offset[0]), int(offset[1])), tails, heads, (rho[tails], rho[heads]), w)
 
 
@@ -203,7 +208,7 @@ def _lattice_exits(read: Coefficients, h: np.ndarray, rho: np.ndarray, offset: n
         cells = np.flatnonzero(met & (rho > 0))
         if read.sides[axis].absorbing[side] and len(cells):
             part = reach[axis][cells]
-            w = read.exponents(centres(read.grid)[:, cells], np.outer(offset * h, part))
+            w = read.exponents(read.x[:, cells], np.outer(offset * h, part))
             exits[2 * axis + side, cells] += bernoulli(-w) * rho[cells] / part
 
 

@@ -21,9 +21,9 @@ import numpy as np
 
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.natural_scale import NODES, WEIGHTS, outward_integrals
-from fpsde.fokker_planck.plane.assembly import assemble_plane, stream_at
+from fpsde.fokker_planck.plane.assembly import generator_of, stream_at
 from fpsde.fokker_planck.plane.coefficients import Coefficients, noisy_axes, plane_sides
-from fpsde.fokker_planck.plane.generator import PlaneGenerator, centres, widths
+from fpsde.fokker_planck.plane.generator import PlaneGenerator, widths
 from fpsde.grid import Grid
 from fpsde.validation import finite
 
@@ -48,35 +48,38 @@ def speed_measure(process: Any, grid: Grid, t: float = 0.0) -> PlaneGenerator:
     """
     if grid.dim != 2:
         raise InvalidInput(f"speed_measure takes a grid of two dimensions, not {grid.dim}; in one, give scale_speed")
-    q = assemble_plane(process, grid, t)
     read = Coefficients(process, grid, finite("t", t), plane_sides(process, grid))
+    q = generator_of(read)
     with np.errstate(over="ignore"):
-        r = _means(read, 0) * _means(read, 1)
+        r = _means(read)
     _refuse_overflow(read, r)
     families = [replace(edges, up=edges.up / r[edges.tails], down=edges.down / r[edges.heads]) for edges in q.families]
     return PlaneGenerator(grid, families, q.exits / r, f"{q.flux}, speed measure")
 
 
-def _means(read: Coefficients, axis: int) -> np.ndarray:
-    """Return the means of p over the cells along ``axis``, as parts of p at their centres, ``(n,)``."""
-    x, half = centres(read.grid), 0.5 * widths(read.grid)[axis]
-    points, d = read.in_halves(axis, x, half, NODES), read.diffusivity(x)
-    shape, stream = (2, len(NODES), -1), stream_at(read, d)
+def _means(read: Coefficients) -> np.ndarray:
+    """Return the mean of p over each cell as a part of p at its centre, ``(n,)``: a mean along each axis."""
+    points, d, stream = read.in_halves(NODES), read.d, stream_at(read)
+    shape = (2, 2, len(NODES), -1)  # axis, half, node, cell
     if stream is not None:
-        factor = np.exp(stream.reduced(x) - stream.reduced(points).reshape(shape))
-    elif d[0, 1].any():
-        _refuse_variable(read, x, d)
-        slope = np.linalg.inv(d[:, :, 0])[axis] @ read.drift(points)
-        factor = np.exp(outward_integrals(half, slope.reshape(shape))[0])
+        factor = np.exp(stream.reduced(read.x) - stream.reduced(points).reshape(shape))
     else:
-        _refuse_silent(read, axis, d)
-        there = read.diffusivity(points)[axis, axis].reshape(shape)
-        slope = read.drift(points)[axis].reshape(shape) / there
-        factor = np.exp(outward_integrals(half, slope)[0]) * (d[axis, axis] / there)
-    return 0.5 * (WEIGHTS @ factor).sum(axis=0)
+        mu = read.drift(points).reshape(2, *shape)
+        if d[0, 1].any():
+            _refuse_variable(read)
+            slopes, falls = np.einsum("ij,ji...->i...", np.linalg.inv(d[:, :, 0]), mu), [1.0, 1.0]
+        else:
+            _refuse_silent(read)
+            there = read.diffusivity(points).reshape(2, 2, *shape)
+            slopes = [mu[k, k] / there[k, k, k] for k in (0, 1)]
+            falls = [d[k, k] / there[k, k, k] for k in (0, 1)]
+        half = 0.5 * widths(read.grid)
+        factor = np.stack([np.exp(outward_integrals(half[k], slopes[k])[0]) * falls[k] for k in (0, 1)])
+    return (0.5 * (WEIGHTS @ factor).sum(axis=1)).prod(axis=0)
 
 
-def _refuse_variable(read: Coefficients, x: np.ndarray, d: np.ndarray) -> None:
+def _refuse_variable(read: Coefficients) -> None:
+    d, x = read.d, read.x
     i = int(np.argmax(np.abs(d - d[:, :, :1]).max(axis=(0, 1))))
     if np.abs(d[:, :, i] - d[:, :, 0]).max() > EQUAL * np.abs(d[:, :, 0]).max():
         raise InvalidInput(
@@ -86,11 +89,12 @@ def _refuse_variable(read: Coefficients, x: np.ndarray, d: np.ndarray) -> None:
         )
 
 
-def _refuse_silent(read: Coefficients, axis: int, d: np.ndarray) -> None:
-    if not noisy_axes(d)[axis]:
+def _refuse_silent(read: Coefficients) -> None:
+    noisy = noisy_axes(read.d)
+    if not all(noisy):
         raise InvalidInput(
-            f"{read.process.name} has no noise along axis {axis} and states no law that the flow along it keeps; "
-            "speed_measure cannot weigh its cells: leave it out"
+            f"{read.process.name} has no noise along axis {noisy.index(False)} and states no law that the flow along "
+            "it keeps; speed_measure cannot weigh its cells: leave it out"
         )
 
 
@@ -99,5 +103,5 @@ def _refuse_overflow(read: Coefficients, r: np.ndarray) -> None:
         i = int(np.argmin(np.isfinite(r)))
         raise InvalidInput(
             f"the stationary density of {read.process.name} changes beyond the range of float64 over the cell at "
-            f"x={tuple(centres(read.grid)[:, i].tolist())}; use narrower cells or a smaller box"
+            f"x={tuple(read.x[:, i].tolist())}; use narrower cells or a smaller box"
         )

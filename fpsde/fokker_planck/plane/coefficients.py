@@ -10,6 +10,7 @@ import numpy as np
 
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.generator import HALF_NODES, HALF_WEIGHTS
+from fpsde.fokker_planck.plane.generator import centres, widths
 from fpsde.fokker_planck.sides import Sides, sides_of
 from fpsde.grid import Grid
 
@@ -46,6 +47,16 @@ class Coefficients:
     t: float
     sides: tuple[Sides, Sides]
 
+    @cached_property
+    def x(self) -> np.ndarray:
+        """The centres of the cells ``(2, n)``."""
+        return centres(self.grid)
+
+    @cached_property
+    def d(self) -> np.ndarray:
+        """D at the centres of the cells ``(2, 2, n)``."""
+        return self.diffusivity(self.x)
+
     def drift(self, x: np.ndarray) -> np.ndarray:
         mu = np.asarray(self.process.ito_drift(self._wrapped(x), self.t), dtype=float)
         self._refuse_where(~np.isfinite(mu).all(axis=0), x, mu, "drift", "be finite")
@@ -65,15 +76,17 @@ class Coefficients:
         points = self._on_edges(x, steps)
         return points, self.drift(points), self.diffusivity(points)
 
-    def in_halves(self, axis: int, x: np.ndarray, half: np.ndarray, nodes: np.ndarray) -> np.ndarray:
-        """Return the points at ``nodes`` (n_nodes,) of the lower and upper half of cells along an axis.
+    def in_halves(self, nodes: np.ndarray) -> np.ndarray:
+        """Return the points in the lower and upper half of each cell along either axis, ``(2, 2 2 n_nodes n)``.
 
-        The points are flat ``(2, 2 n_nodes n)``; ``x`` (2, n) are the centres, from which nodes in (0, 1) are counted
-        outward, and ``half`` (n,) the half widths.
+        They are flat, by axis, half, node and cell; the ``nodes`` (n_nodes,) in (0, 1) count from the centre outward.
         """
-        steps = nodes[:, None] * half
-        points = np.repeat(x[:, None], 2 * len(nodes), axis=1).reshape(2, 2, len(nodes), -1)
-        points[axis] += np.stack([-steps, steps])
+        half, n = 0.5 * widths(self.grid), self.x.shape[1]
+        points = np.empty((2, 2, 2, len(nodes), n))
+        points[:] = self.x[:, None, None, None]
+        for axis in (0, 1):
+            steps = nodes[:, None] * half[axis]
+            points[axis, axis] += np.stack([-steps, steps])
         return points.reshape(2, -1)
 
     def axis_exponents(self, axis: int, x: np.ndarray, steps: np.ndarray) -> np.ndarray:

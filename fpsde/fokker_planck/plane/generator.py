@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ from scipy import sparse
 
 from fpsde.errors import InvalidInput
 from fpsde.grid import Grid
+from fpsde.jit import kernel
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +59,9 @@ class PlaneGenerator:
             at = tuple(float(x) for x in centres(self.grid)[:, cells[i]])
             raise InvalidInput(f"a {name} out of the cell at x={at} is {rates[i]}; it must be finite and not negative")
 
-    @property
+    @cached_property
     def size(self) -> int:
-        return int(np.prod(self.grid.shape))
+        return math.prod(self.grid.shape)
 
     @cached_property
     def tails(self) -> np.ndarray:
@@ -101,13 +103,6 @@ class PlaneGenerator:
         values = np.concatenate([self.up, self.down, -self.out_rates])
         return sparse.csc_array(sparse.coo_array((values, (rows, columns)), shape=(self.size, self.size)))
 
-    @cached_property
-    def _divergence(self) -> sparse.csr_array:
-        """What currents along the edges change in the cells, ``(n, m)``: -1 at the tail, 1 at the head."""
-        m = len(self.tails)
-        rows, columns = np.concatenate([self.tails, self.heads]), np.tile(np.arange(m), 2)
-        return sparse.csr_array((np.repeat([-1.0, 1.0], m), (rows, columns)), shape=(self.size, m))
-
     def currents(self, masses: np.ndarray) -> np.ndarray:
         """Return the net mass per time from tail to head of each edge, ``(m,)``."""
         return self.up * masses[self.tails] - self.down * masses[self.heads]
@@ -117,7 +112,10 @@ class PlaneGenerator:
 
         What a current takes from one cell it gives to another, so that mass is kept better than by the matrix.
         """
-        return self._divergence @ self.currents(masses) - self.exits.sum(axis=0) * masses
+        currents = self.currents(masses)  # complex for a mode
+        change = np.zeros(self.size, dtype=currents.dtype)
+        _carry(self.tails, self.heads, currents, change)
+        return change - self.exits.sum(axis=0) * masses
 
     def apply_transposed(self, u: np.ndarray) -> np.ndarray:
         """Return Q^T u in differences of u, ``(n,)``: the rate of change of a mean, going back in time."""
@@ -138,7 +136,7 @@ class PlaneGenerator:
         h = widths(self.grid)
         for edges in self.families:
             current = edges.up * masses[edges.tails] - edges.down * masses[edges.heads]
-            for axis in (0, 1):
+            for axis in np.flatnonzero(edges.offset):
                 length = edges.offset[axis] * 0.5 * (h[axis][edges.tails] + h[axis][edges.heads])
                 for cells in (edges.tails, edges.heads):
                     out[axis] += np.bincount(cells, 0.5 * current * length, self.size)
@@ -168,6 +166,14 @@ class PlaneGenerator:
         along = np.moveaxis(rates.reshape(2, *shape), 1 + axis, 2).swapaxes(0, 1)
         low, high = (np.moveaxis(self.exits[2 * axis + side].reshape(shape), axis, 0)[-side] for side in (0, 1))
         return np.ascontiguousarray(along), np.stack([low, high], axis=1)
+
+
+@kernel()
+def _carry(tails, heads, currents, change):
+    """Add to ``change`` (n,) what currents take from the tails of their edges and bring to the heads."""
+    for e in range(len(tails)):
+        change[tails[e]] -= currents[e]
+        change[heads[e]] += currents[e]
 
 
 def centres(grid: Grid) -> np.ndarray:

@@ -9,12 +9,11 @@ singular and leaves of a mode with rate lambda the part 1/(1 + tau lambda).
 from __future__ import annotations
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse.csgraph import breadth_first_order
 
 from fpsde.errors import NotConverged
 from fpsde.fokker_planck.plane.generator import PlaneGenerator, volumes
 from fpsde.fokker_planck.plane.propagator import implicit_factors
+from fpsde.jit import kernel
 
 #: tau max|Q_ii|: a mode may be this much slower than the fastest cell, and round-off leaves the matrix ten digits.
 HUGE = 1e10
@@ -50,25 +49,40 @@ def residual(q: PlaneGenerator, masses: np.ndarray) -> float:
 def _by_ratios(q: PlaneGenerator) -> np.ndarray:
     """Return what the masses are if the currents along the edges of a tree vanish; NaN where they cannot."""
     root = int(np.argmin(q.out_rates))  # a cell like many others: far from the corners where the rates are extreme
-    order, parents = breadth_first_order(q.matrix, root, directed=False, return_predecessors=True)
-    if len(order) < q.size:
-        return np.full(q.size, np.nan)
-    children = order[1:]
-    up, down = _entries(q.matrix, children, parents[children]), _entries(q.matrix, parents[children], children)
-    if not min(up.min(), down.min()) > 0:
-        return np.full(q.size, np.nan)
-    logs = np.zeros(q.size)
-    logs[children] = np.log(up) - np.log(down)
-    parents[root] = root
-    while np.any(parents != root):  # adds along the way to the root, doubling its reach every time
-        logs += logs[parents]
-        parents = parents[parents]
+    logs = _log_ratios(q.tails, q.heads, q.up, q.down, root, q.size)
     masses = np.exp(logs - logs.max())
     return masses / masses.sum()
 
 
-def _entries(matrix: sparse.csc_array, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    return np.asarray(matrix[rows, columns]).ravel()
+@kernel()
+def _log_ratios(tails, heads, up, down, root, n):
+    """Return log(m_i / m_root) ``(n,)`` along the shortest ways from the root; NaN where no edges lead both ways."""
+    first = np.zeros(n + 2, dtype=np.int64)  # first[i + 1]: where the edges at cell i begin, once they are sorted in
+    for e in range(len(tails)):
+        first[tails[e] + 2] += 1
+        first[heads[e] + 2] += 1
+    for i in range(n):
+        first[i + 2] += first[i + 1]
+    at = np.empty(2 * len(tails), dtype=np.int64)
+    for e in range(len(tails)):
+        for i in (tails[e], heads[e]):
+            at[first[i + 1]] = e
+            first[i + 1] += 1
+    logs, queue = np.full(n, np.nan), np.empty(n, dtype=np.int64)
+    logs[root], queue[0], found = 0.0, root, 1
+    for k in range(n):
+        if k == found:
+            break
+        i = queue[k]
+        for e in at[first[i] : first[i + 1]]:
+            ahead = tails[e] == i
+            j = heads[e] if ahead else tails[e]
+            if np.isnan(logs[j]) and up[e] > 0 and down[e] > 0:
+                rise = np.log(up[e]) - np.log(down[e])
+                logs[j] = logs[i] + (rise if ahead else -rise)
+                queue[found] = j
+                found += 1
+    return logs
 
 
 def _by_iteration(q: PlaneGenerator) -> np.ndarray:
