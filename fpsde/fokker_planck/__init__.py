@@ -6,7 +6,13 @@ from fpsde.fokker_planck.path_integral import PathIntegral, evolve_by_path_integ
 from fpsde.fokker_planck.plane.assembly import assemble_plane
 from fpsde.fokker_planck.plane.cell_averages import speed_measure
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
-from fpsde.fokker_planck.plane.results import PlaneEvolution, PlaneFunction, PlanePassageTime, PlaneStationary
+from fpsde.fokker_planck.plane.results import (
+    PlaneEvolution,
+    PlaneFunction,
+    PlanePassageTime,
+    PlaneSplitting,
+    PlaneStationary,
+)
 from fpsde.fokker_planck.plane.solver import PlaneFokkerPlanck, Stepping
 from fpsde.fokker_planck.plane.spectrum import PlaneModes
 from fpsde.fokker_planck.refinement import Estimate, Refined, estimate_refined, evolve_refined
@@ -25,6 +31,7 @@ __all__ = [
     "PlaneGenerator",
     "PlaneModes",
     "PlanePassageTime",
+    "PlaneSplitting",
     "PlaneStationary",
     "Refined",
     "Stationary",

@@ -6,6 +6,7 @@ from scipy.integrate import quad
 
 import fpsde
 from fpsde import checks
+from fpsde.domain import Interval
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.plane.targets import Target, stopped_at
 from fpsde.grid import Grid
@@ -160,3 +161,63 @@ def test_a_level_that_belongs_to_one_dimension_gives_the_law_of_one_dimension() 
     )
     assert joint == pytest.approx(alone, abs=2e-3)
     assert np.abs(alone - plane.passage_law((0.0, 0.2), lambda x, y: 1.05 - x, times=times).survival).max() > 1e-2
+
+
+def absorbing(drift=0.0, walls=(fpsde.Wall.ABSORBING, fpsde.Wall.ABSORBING), d=0.5):
+    return Process(
+        drift=lambda x: (drift, 0.0),
+        sigma=lambda x: (np.sqrt(2 * d),) * 2,
+        dim=2,
+        domain=tuple(Interval.between(0, 1, wall) for wall in walls),
+        name="box",
+    )
+
+
+def test_where_brownian_motion_leaves_a_square_is_a_series_met_at_order_two() -> None:
+    """P(wall x = 1) = sum over odd n of 4/(n pi) sin(n pi y) sinh(n pi x)/sinh(n pi)."""
+    n = np.arange(1, 60, 2) * np.pi
+    series = lambda x, y: float(np.sum(4 / n * np.sin(n * y) * np.sinh(n * x) / np.sinh(n)))  # noqa: E731
+    x, y = 0.375, 0.625  # centres of no cell, halfway between four on all grids
+    sizes, errors = (8, 16, 24, 40), []
+    for cells in sizes:
+        grid = Grid.uniform((0, 1), (0, 1), cells=cells)
+        found = fpsde.FokkerPlanck(absorbing(), grid).splitting((x, y))
+        assert found.walls.sum() == pytest.approx(1.0, abs=1e-13) and len(found.regions) == 0
+        errors.append(found.walls - [series(1 - x, y), series(x, y), series(1 - y, x), series(y, x)])
+    for error in np.array(errors).T:
+        order = checks.grid_order([1 / cells for cells in sizes], error, expected=2)
+        assert passes(order), (error, order)
+    assert abs(series(x, y) - series(0.39, y)) > 10 * np.abs(errors[-1]).max()
+
+
+def test_two_walls_split_as_on_a_line_and_regions_as_the_committor_says() -> None:
+    """With the drift 2 and D = 1/2 on (0, 1), from 0.3: (1 - e^(-1.2))/(1 - e^(-4)) leave at the high end."""
+    strip = absorbing(2.0, (fpsde.Wall.ABSORBING, fpsde.Wall.PERIODIC))
+    solver = fpsde.FokkerPlanck(strip, Grid.uniform((0, 1), (0, 1), cells=(50, 4)))
+    found = solver.splitting((0.31, 0.2))  # the centre of a cell
+    exact = (1 - np.exp(-4 * 0.31)) / (1 - np.exp(-4))
+    assert found.walls[1] == pytest.approx(exact, abs=2e-4) and not found.walls[2:].any()
+    line = fpsde.FokkerPlanck(
+        Process(drift=lambda x: 2.0, sigma=lambda x: 1.0, domain=strip.intervals[0]), Grid.uniform((0, 1), cells=50)
+    )
+    assert found.walls[1] == pytest.approx(line.splitting(0.31).high, abs=1e-12)
+    assert abs(found.walls[1] - line.splitting(0.33).high) > 1e-2
+    inner, plain = lambda x, y: x**2 + y**2 - 0.3**2, fpsde.FokkerPlanck(FREE, square(30))
+    ring = plain.splitting((0.5, 0.1), regions=[inner, outside_of_disc])
+    assert ring.regions[1] == float(plain.committor(inner, outside_of_disc)(0.5, 0.1))
+    assert ring.regions.sum() == pytest.approx(1.0, abs=1e-13) and not ring.walls.any()
+    np.testing.assert_allclose(sum(one.values for one in ring.from_anywhere), 1.0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, r"free can end at 0 absorbing wall\(s\) and 0 region\(s\); at least two"),
+        ({"regions": [outside_of_disc]}, r"0 absorbing wall\(s\) and 1 region\(s\)"),
+        ({"regions": [outside_of_disc, lambda x, y: 0.2 - x]}, r"the regions have \d+ cells in common"),
+        ({"regions": [lambda x, y: x + 0.1, outside_of_disc]}, r"x0=\(-0.4, 0.0\) lies in the target"),
+    ],
+)
+def test_ends_that_are_too_few_or_overlap_are_refused(options, message) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        fpsde.FokkerPlanck(FREE, square(20)).splitting((-0.4, 0.0), **options)

@@ -150,6 +150,23 @@ class PlanePassageTime:
     provenance: dict[str, Any]
 
 
+@dataclass(frozen=True, eq=False)
+class PlaneSplitting:
+    """Where a process between walls and regions that stop it ends: probabilities that add up to 1.
+
+    walls
+        of the walls at the low and high end of the first axis, and of the second, ``(4,)``; 0 where none absorbs
+    regions
+        of the regions, ``(n_regions,)``
+    from_anywhere
+        each of them, walls first, as functions of the starting point
+    """
+
+    walls: np.ndarray
+    regions: np.ndarray
+    from_anywhere: tuple[PlaneFunction, ...]
+
+
 def plane_peclet(generator: PlaneGenerator | Differences | PhaseSpace, masses: np.ndarray) -> tuple[float, float]:
     """Return, for each axis, the largest |w| over the edges along or across it with mass at both ends.
 

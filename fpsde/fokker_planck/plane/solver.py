@@ -32,6 +32,7 @@ from fpsde.fokker_planck.plane.results import (
     PlaneEvolution,
     PlaneFunction,
     PlanePassageTime,
+    PlaneSplitting,
     PlaneStationary,
     plane_cells_per_length,
     plane_peclet,
@@ -395,12 +396,53 @@ class PlaneFokkerPlanck:
         Regions as in :meth:`passage_time`, which must not overlap; a wall that absorbs counts as neither. Raises as it.
         """
         self._refuse_time_dependence("has committors that depend on when it starts")
-        first, second = Target.of("a", a, self.grid), Target.of("b", b, self.grid)
-        both = np.count_nonzero(first.cells & second.cells)
-        if both:
-            raise InvalidInput(f"a and b have {both} cells in common; they must not overlap")
-        q = stopped_at(self.generator(), [first, second])
-        return self._function(until_stopped(q, first.cells | second.cells)(q.exits[-1]) + second.cells)
+        goals = [Target.of("a", a, self.grid), Target.of("b", b, self.grid)]
+        return self._chances(goals, [5], "a and b")[0]
+
+    def splitting(self, x0: tuple[float, float], *, regions: Sequence[Region] = ()) -> PlaneSplitting:
+        """Return the probabilities to end at each of the walls that absorb and of the ``regions``, from ``x0``.
+
+            -Q^T q = (rate into that wall or region)
+
+        Regions as in :meth:`passage_time`; they must not overlap. All probabilities add up to 1.
+
+        Raises
+        ------
+        InvalidInput
+            if coefficients depend on time; unless there are two ends, walls and regions together; a region that holds
+            no cell or all; a start off the grid or in a region
+        NotConverged
+            if there are places from which none of them can be reached
+        """
+        self._refuse_time_dependence("has splitting probabilities that depend on when it starts; use passage_law")
+        goals = [Target.of(f"regions[{k}]", region, self.grid) for k, region in enumerate(regions)]
+        walls = sum(sum(side.absorbing) for side in self._sides)
+        if walls + len(goals) < 2:
+            raise InvalidInput(
+                f"{self.process.name} can end at {walls} absorbing wall(s) and {len(goals)} region(s); at least two of "
+                "them are needed: give regions"
+            )
+        x, y = self._point(x0)
+        for goal in goals:
+            self._refuse_inside(goal, x, y)
+        functions = self._chances(goals, range(4 + len(goals)), "the regions")
+        found = np.array([float(function(x, y)) for function in functions])
+        return PlaneSplitting(found[:4], found[4:], functions)
+
+    def _chances(self, goals: Sequence[Target], ends: Sequence[int], names: str) -> tuple[PlaneFunction, ...]:
+        """Return the probabilities to end at each of the ``ends``: 0 to 3 are the walls, further ones the goals.
+
+        Raises InvalidInput if goals overlap, NotConverged if there are places from which nothing ends.
+        """
+        there = np.zeros((4 + len(goals), int(np.prod(self.grid.shape))))
+        for goal, cells in zip(goals, there[4:], strict=True):
+            cells[goal.cells] = 1.0
+        shared = np.count_nonzero(there.sum(axis=0) > 1)
+        if shared:
+            raise InvalidInput(f"{names} have {shared} cells in common; they must not overlap")
+        q = stopped_at(self.generator(), goals)
+        solve = until_stopped(q, np.asarray(there.any(axis=0)))
+        return tuple(self._function(solve(q.exits[k]) + there[k]) for k in ends)
 
     def thermodynamics(self, law: JointCellLaw, *, t: float = 0.0) -> PlaneThermodynamics:
         """Return the currents of a law at time ``t``, its entropy production and its free energy.
@@ -474,7 +516,7 @@ class PlaneFokkerPlanck:
         """Return Q as a function of time, stopped at targets; one and the same where no coefficient depends on time."""
 
         def generator(t: float) -> PlaneGenerator:
-            return stopped_at(self.generator(t), targets) if targets else self.generator(t)
+            return stopped_at(self.generator(t), targets)
 
         if self.process.time_dependent:
             return generator

@@ -85,10 +85,12 @@ class Target:
 
 
 def stopped_at(q: PlaneGenerator, targets: Sequence[Target]) -> PlaneGenerator:
-    """Return Q outside of the ``targets``; rates into them are further exits, ``(4 + len(targets), n)``.
+    """Return Q outside of the ``targets``, if any; rates into them are further exits, ``(4 + len(targets), n)``.
 
     Their own cells stay in the plane, without any edge.
     """
+    if not targets:
+        return q
     free = ~np.any([target.cells for target in targets], axis=0)
     into = np.array([sum(_rates_into(q, edges, target, free) for edges in q.families) for target in targets])
     families = []
