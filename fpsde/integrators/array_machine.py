@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fpsde.integrators.loop import LANES, coarsening, look, mark_exploded
+from fpsde.integrators.loop import INTACT, LANES, coarsening, look, mark_exploded
 from fpsde.integrators.machine import Machine, Record
 from fpsde.noise import Normals
 from fpsde.numba_text import compiled
@@ -45,7 +45,7 @@ class OnArrays(Machine):
             for b in range(state.shape[1] // LANES):
                 here = slice(b * LANES, (b + 1) * LANES)
                 w = np.ascontiguousarray(state[:, here]).ravel()
-                mark_exploded(w, observed, dim, s + 1, record.exploded[here])
+                mark_exploded(w, observed, dim, INTACT, s + 1, record.exploded[here])
                 if np.any(due[s - steps.start] >= 0):
                     look(
                         w, min(LANES, count - b * LANES), b, plan.looks.integers, plan.looks.reals,

@@ -15,6 +15,7 @@ from numba import types
 
 from fpsde.jit import kernel
 from fpsde.noise import Normals
+from fpsde.primitives import inlined, s32, where
 
 #: Particles that a kernel advances together: their state and noise stay in the first-level cache. It stands here since
 #: Numba's cache of the loop looks at the stamp of this file and of no other.
@@ -30,6 +31,37 @@ COUNTS = 2  #: row, -, bins, -, first place     | low, scale
 JOINT_COUNTS = 3  #: row, other row, bins, other bins, first place | low, scale, other low, other scale
 COPIES = 4  #: row, -, -, -, first slot
 KIND, ROW, OTHER_ROW, BINS, OTHER_BINS, FIRST = range(6)
+#: What ``exploded`` holds of a particle that is finite, and of one that is not and whose step is still to be found.
+INTACT, DOOMED = -1, -2
+
+
+# What a look makes of the numbers of one particle, in the words that the CUDA text shares.
+
+
+@inlined
+def power_of(d, k):
+    """Return d^(k + 1) for k = 0 .. 3, each from d and its square."""
+    square = d * d
+    return where((k == 1) | (k == 3), square, d) * where(k >= 2, square, 1.0)
+
+
+@inlined
+def product_of(a, b, centre_a, centre_b):
+    """Return the product of two deviations."""
+    return (a - centre_a) * (b - centre_b)
+
+
+@inlined
+def bin_of(x, low, scale, bins):
+    """Return the bin of a number: 0 below, 1 .. bins inside, bins + 1 above, bins + 2 NaN."""
+    y = (x - low) * scale
+    beyond = s32(s32(bins) + s32(1))
+    place = where(y < 0.0, s32(0), where(y < bins, s32(s32(y) + s32(1)), beyond))
+    return where(y == y, place, s32(beyond + s32(1)))
+
+
+#: The three, as text of the common words once :func:`fpsde.elementary.cuda` has dressed them.
+OF_ONE_PARTICLE = (power_of, product_of, bin_of)
 
 
 @kernel()
@@ -51,8 +83,7 @@ def power_sums(seen: Any, count: int, centre: float, scratch: Any, out: Any) -> 
         d[l] = seen[l] - centre if l < count else 0.0
     for k in range(POWERS):
         for l in range(LANES):  # noqa: E741
-            square = d[l] * d[l]
-            p[l] = (square if k % 2 else d[l]) * (square if k >= 2 else 1.0)
+            p[l] = power_of(d[l], k)
         out[k] = halved(p)
 
 
@@ -60,17 +91,15 @@ def power_sums(seen: Any, count: int, centre: float, scratch: Any, out: Any) -> 
 def product_sum(a: Any, b: Any, count: int, centre_a: float, centre_b: float, p: Any) -> Any:
     """Return sum (a - centre_a) (b - centre_b) over the first ``count`` lanes."""
     for l in range(LANES):  # noqa: E741
-        p[l] = (a[l] - centre_a) * (b[l] - centre_b) if l < count else 0.0
+        p[l] = product_of(a[l], b[l], centre_a, centre_b) if l < count else 0.0
     return halved(p)
 
 
 @kernel()
 def place_bins(seen: Any, low: float, scale: float, bins: int, places: Any) -> None:
-    """Write the bin of each lane: 0 below, 1 .. bins inside, bins + 1 above, bins + 2 NaN."""
+    """Write the bin of each lane."""
     for l in range(LANES):  # noqa: E741
-        y = (seen[l] - low) * scale
-        inside = np.int32(y) + 1 if 0.0 <= y < bins else (0 if y < 0.0 else bins + 1)
-        places[l] = inside if y == y else bins + 2
+        places[l] = bin_of(seen[l], low, scale, bins)
 
 
 @kernel()
@@ -121,8 +150,8 @@ def look(
 
 
 @kernel()
-def mark_exploded(w: Any, observed: int, dim: int, now: int, exploded: Any) -> Any:
-    """Return whether a particle is not finite for the first time, and write ``now`` for it (if now >= 0)."""
+def mark_exploded(w: Any, observed: int, dim: int, before: int, now: int, exploded: Any) -> Any:
+    """Write ``now`` for each particle that is not finite and has ``before`` there; return whether there is one."""
     found = False
     for i in range(observed, observed + dim):
         seen = w[i * LANES : (i + 1) * LANES]
@@ -131,10 +160,9 @@ def mark_exploded(w: Any, observed: int, dim: int, now: int, exploded: Any) -> A
             worst += 0.0 * seen[l]  # NaN as soon as one is not finite
         if worst != worst:
             for l in range(LANES):  # noqa: E741
-                if exploded[l] < 0 and not np.isfinite(seen[l]):
+                if exploded[l] == before and not np.isfinite(seen[l]):
                     found = True
-                    if now >= 0:
-                        exploded[l] = now
+                    exploded[l] = now
     return found
 
 
@@ -200,7 +228,7 @@ def _drive(
         particle = np.uint64(first_id + b * LANES)
         here = min(LANES, count - b * LANES)
         lost = exploded[b * LANES : (b + 1) * LANES]
-        # a second time only where particles exploded, to find the step at which each did
+        # a second time only where particles are not finite at the end, to find the step at which each of them exploded
         for again in range(2):
             for i in range(rows):
                 w[i * LANES : (i + 1) * LANES] = x[i, b * LANES : (b + 1) * LANES]
@@ -226,10 +254,10 @@ def _drive(
                     coarsened(fill, z[:per_block], acc, coarse, particle, now, weights, key0, key1)
                     step(w, coarse, constants[s])
                 if again == 1:
-                    mark_exploded(w, observed, dim, now + 1, lost)
+                    mark_exploded(w, observed, dim, DOOMED, now + 1, lost)
                 elif anything[s]:
                     look(w, here, b, looks, reals, due[s], sums, counts, copies, scratch, places)
-            if again == 1 or not mark_exploded(w, observed, dim, -1, lost):
+            if again == 1 or not mark_exploded(w, observed, dim, INTACT, DOOMED, lost):
                 break
         for i in range(rows):
             x[i, b * LANES : (b + 1) * LANES] = w[i * LANES : (i + 1) * LANES]

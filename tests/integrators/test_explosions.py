@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from bare_processes import ou
@@ -163,3 +165,18 @@ def test_a_stable_run_says_none():
     for scheme in (euler_maruyama, milstein):
         run = simulate(ou(), scheme, x0=0.1, t_end=1.0, dt=0.25, n_particles=N, seed=21)
         assert (run.not_finite, run.first_not_finite) == (0, None) and bits_of(run)["not_finite"] == 0
+
+
+def test_a_particle_that_is_not_finite_for_a_while_alone_has_not_exploded():
+    """2 becomes infinite and returns to 0; -3 becomes infinite for good, in the same block."""
+
+    def step(model, x, t, dt, noise):
+        huge = np.where(np.abs(x) > 1.5, x * 1e308, x)
+        return np.where(x > 1e300, 0.0, huge)
+
+    passing = replace(euler_maruyama, step=step)
+    x0 = np.full(512, 1.0)
+    x0[[3, 40, 41]], x0[[7, 300]] = 2.0, -3.0
+    run = simulate(CUBIC, passing, x0=x0, t_end=4.0, dt=1.0, n_particles=512, seed=1)
+    assert (run.not_finite, run.first_not_finite) == (2, (1, 7))
+    assert np.all(run.x[0, [3, 40, 41]] == 0.0)
