@@ -20,6 +20,7 @@ _HOMES = {
     "annealed_langevin": "fpsde.processes",
     "arctan_process": "fpsde.processes",
     "Autocorrelation": "fpsde.integrators",
+    "Backend": "fpsde.integrators",
     "BackendUnavailable": "fpsde.errors",
     "baoab": "fpsde.schemes",
     "benes": "fpsde.processes",

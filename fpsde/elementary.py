@@ -237,7 +237,7 @@ def cuda(library: str) -> str:
     for line in library.splitlines():
         line = line.rstrip()
         if match := re.match(r"def (\w+)\((.*)\):", line):
-            out.append(f"DEV T {match[1]}({', '.join(f'const T {a.strip()}' for a in match[2].split(','))}) {{")
+            out.append(f"DEV auto {match[1]}({', '.join(f'const T {a.strip()}' for a in match[2].split(','))}) {{")
         elif line.startswith("    return "):
             out.append(f"{line};\n}}")
         elif match := re.match(r"    (\w+) = (.*)", line):

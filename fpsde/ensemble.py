@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from fpsde.arrays import host
 from fpsde.errors import InvalidInput
 from fpsde.validation import probability
 
@@ -122,13 +124,13 @@ class Trajectories:
 class Ensemble:
     """A finished (or interrupted) run.
 
-    ``x`` are the positions ``(d, n)`` at time ``t``, or None if not kept. ``n_particles`` counts what is finished.
+    ``n_particles`` counts what is finished.
     """
 
     t: float
     n_particles: int
     requested: int
-    x: np.ndarray | None
+    held: Any  #: the positions where they were computed, ``x`` or an array of the GPU that had them
     values: Mapping[str, np.ndarray]  #: by name, (n,) or (d, n): what was tracked, and the scheme's auxiliary state
     observers: tuple[Any, ...]
     results: tuple[Any, ...]  #: of each of ``observers``
@@ -155,7 +157,7 @@ class Ensemble:
             if count
         ]
         of = f" of {self.requested} (interrupted)" if self.interrupted else ""
-        kept = "positions not kept" if self.x is None else f"x {self.x.shape}"
+        kept = "positions not kept" if self.held is None else f"x {self.held.shape}"
         seen = [type(one).__name__ for one in self.observers]
         return "; ".join(
             [
@@ -166,6 +168,11 @@ class Ensemble:
                 *lost,
             ]
         )
+
+    @cached_property
+    def x(self) -> np.ndarray | None:
+        """The positions ``(d, n)`` at time ``t``, or None if not kept; copied from a GPU when first asked for."""
+        return None if self.held is None else host(self.held)
 
     @property
     def interrupted(self) -> bool:

@@ -69,6 +69,16 @@ def key_lines(rounds: int = ROUNDS) -> list[str]:
     return out
 
 
+def counter_lines() -> list[str]:
+    """Return the text of the counter: words a0, b0, c0, d0 from the names ``particle``, ``block`` and ``purpose``."""
+    return [
+        "a0 = u32(particle)",
+        "b0 = u32(u64(particle >> u64(32)))",
+        "c0 = u32(block)",
+        "d0 = u32(u64(block >> u64(32)) | u64(purpose << u64(16)))",
+    ]
+
+
 def philox_lines(rounds: int = ROUNDS) -> list[str]:
     """Return the text of the generator: words a_R, b_R, c_R, d_R from a0, b0, c0, d0 and the round keys."""
     out = []

@@ -64,7 +64,7 @@ def _reused(process: Process, scheme: Scheme, *, n_particles: int, **run: Any) -
         half,
         n_particles=n_particles,
         requested=n_particles,
-        x=twice(half.positions),
+        held=twice(half.positions),
         results=tuple(tuple((t, twice(x)) for t, x in seen) for seen in half.results),
     )
 

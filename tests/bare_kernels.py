@@ -1,4 +1,4 @@
-"""The compiled pieces of a run, called one by one: the generator, one step of a block, all steps of a chunk."""
+"""The compiled pieces of a run, called one by one: the generator, and one step of a block."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from fpsde.integrators.compiled import fill_source, step_source
-from fpsde.integrators.looks import Looks
-from fpsde.integrators.loop import LANES, driver
+from fpsde.integrators.loop import LANES
 from fpsde.noise import Normals
 from fpsde.numba_text import compiled
 from fpsde.schemes.tracing import constant_rows, traced_step
@@ -49,47 +48,3 @@ def one_step(
     w = np.array(np.broadcast_to(state, (len(step.state), LANES)), dtype=dtype).ravel()
     run(w, np.ascontiguousarray(z, dtype=normals.value), constant_rows(process, np.asarray(times, dtype=float))[s])
     return w.reshape(-1, LANES)
-
-
-def all_steps(
-    scheme: Any,
-    process: Any,
-    x: np.ndarray,
-    *,
-    times: Any,
-    seed: int,
-    first: int,
-    dtype: str,
-    normals: Normals,
-    first_step: int = 0,
-) -> np.ndarray:
-    """Return the state ``(rows, n)`` after all steps from the positions ``x`` (d, n), n a multiple of LANES."""
-    step = traced_step(scheme, process)
-    state = np.zeros((len(step.state), x.shape[1]), dtype)
-    state[: len(x)] = x
-    weights, looks = step.coarsening(1), Looks(())
-    r, n_steps = weights.shape[1], len(times) - 1
-    driver(dtype, normals)(
-        compiled("step", step_source(step, dtype, normals)).step,
-        fill_of(normals),
-        state,
-        x.shape[1],
-        first,
-        first_step,
-        constant_rows(process, np.asarray(times, dtype=float)),
-        np.uint32(seed & 0xFFFFFFFF),
-        np.uint32(seed >> 32),
-        weights,
-        np.empty((r * normals.per_block, LANES), normals.value),
-        np.empty((r, LANES), normals.value),
-        step.observed,
-        process.dim,
-        looks.due(0, n_steps),
-        looks.integers,
-        looks.reals,
-        looks.empty_sums(x.shape[1] // LANES),
-        looks.empty_counts(),
-        looks.empty_copies(x.shape[1], dtype),
-        np.full(x.shape[1], -1),
-    )
-    return state

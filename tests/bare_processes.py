@@ -212,6 +212,10 @@ MODELS = {
     "split step": (split_step_backward_euler, SEPARATE, [0.1, -0.3], 0.01),
     "baoab with work": (splitting("BAOAB", track_work=True), UNDERDAMPED, [0.1, -0.3, 0.2, 0.0], 0.05),
     "obabo": (splitting("OBABO"), UNDERDAMPED, [0.1, -0.3, 0.2, 0.0], 0.05),
+    "baoab": (splitting("BAOAB"), UNDERDAMPED, [0.1, -0.3, 0.2, 0.0], 0.05),
+    "aboba": (splitting("ABOBA"), UNDERDAMPED, [0.1, -0.3, 0.2, 0.0], 0.05),
+    "obab": (splitting("OBAB"), UNDERDAMPED, [0.1, -0.3, 0.2, 0.0], 0.05),
+    "oabao": (splitting("OABAO"), UNDERDAMPED, [0.1, -0.3, 0.2, 0.0], 0.05),
     "lf middle": (lf_middle, UNDERDAMPED, [0.1, -0.3, 0.2, 0.0], 0.05),
     "exact sampling": (
         exact_sampling,

@@ -18,6 +18,7 @@ from fpsde.cli import main
 from fpsde.commands import bins, quantiles, run_figure, schemes_command, simulate_command
 from fpsde.ensemble import Counts
 from fpsde.errors import Unsuited
+from fpsde.integrators import steps
 from fpsde.integrators.compiled import step_source
 from fpsde.noise import Normals
 from fpsde.schemes import SCHEMES
@@ -713,12 +714,15 @@ def test_the_kernel_that_is_printed_is_the_one_that_runs(capsys):
     assert loop not in other
 
 
-def test_the_kernel_comes_as_cuda_and_in_single_precision(capsys):
-    for more, opening in (([], "typedef double T"), (["--dtype", "float32"], "typedef float T")):
-        assert main(["kernel", "double_well", "--scheme", "milstein", "--cuda", *more]) == 0
-        shown = capsys.readouterr().out
-        assert shown.startswith(opening)
-        assert "DEV void step(T* w, const T* z, const double* c)" in shown
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_cuda_kernel_that_is_printed_is_the_one_that_runs(dtype, capsys, monkeypatch):
+    monkeypatch.setattr(steps, "gpus", tuple)
+    assert main(["kernel", *BAOAB[:5], "--cuda", "--dtype", dtype]) == 0
+    shown = capsys.readouterr().out
+    process = fpsde.underdamped_of(fpsde.double_well())
+    step = steps.step_of(process, fpsde.baoab, (), np.dtype(dtype), Normals.FLOAT32, fpsde.Backend.GPU)
+    assert shown == step.machine.text.strip() + "\n"
+    assert 'extern "C" __global__ void' in shown and "DEV void step(T* w, const T* z, const T* c)" in shown
 
 
 @pytest.mark.parametrize(

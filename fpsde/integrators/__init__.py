@@ -1,5 +1,6 @@
-"""Particles: the loop on the CPU, observers, initial laws."""
+"""Particles: the loops on the CPU and on GPUs, observers, initial laws."""
 
+from fpsde.integrators.backend import Backend
 from fpsde.integrators.driving_paths import increments, levy_areas
 from fpsde.integrators.functionals import (
     Autocorrelation,
@@ -18,6 +19,7 @@ from fpsde.schemes.tracked import Tracked
 
 __all__ = [
     "Autocorrelation",
+    "Backend",
     "Covariance",
     "Crossings",
     "Displacement",

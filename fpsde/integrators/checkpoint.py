@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from fpsde.arrays import host
 from fpsde.errors import BackendUnavailable, InvalidInput
 from fpsde.integrators.loop import POWERS
 from fpsde.integrators.plan import Plan
@@ -135,8 +136,8 @@ def _arrays_of(part: Shard) -> dict[str, np.ndarray]:
     tally = part.tally
     return {
         "ranges": np.array(part.ranges),
-        "kept": part.kept,
-        "copies": part.copies,
+        "kept": host(part.kept),
+        "copies": host(part.copies),
         "node_places": np.array(sorted(tally.nodes)),
         "nodes": np.array([tally.nodes[place] for place in sorted(tally.nodes)]),
         "exploded": np.array([tally.exploded, *(tally.first_exploded or ())]),

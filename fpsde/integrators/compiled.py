@@ -22,13 +22,7 @@ def fill_source(normals: Normals) -> str:
     dtype = normals.value
     body = noise.philox_lines() + noise.normal_lines(normals)
     functions = decorated(elementary.used("\n".join(body), elementary.functions(elementary.precision(dtype))))
-    start = [
-        "particle = u64(first_id + u64(l))",
-        "a0 = u32(particle)",
-        "b0 = u32(u64(particle >> u64(32)))",
-        "c0 = u32(block)",
-        "d0 = u32(u64(block >> u64(32)) | u64(purpose << u64(16)))",
-    ]
+    start = ["particle = u64(first_id + u64(l))", *noise.counter_lines()]
     stores = [f"z[{i}, l] = n{i}" for i in range(normals.per_block)]
     loop = [f"        {line}" for line in [*start, *body, *stores]]
     integers = ", ".join(f"types.{kind}" for kind in ("uint64", "uint64", "uint64", "uint32", "uint32"))

@@ -88,15 +88,15 @@ class Looks:
 
     def empty_sums(self, blocks: int) -> np.ndarray:
         """Return sums for the loop to fill, (slots, blocks, POWERS)."""
-        return np.zeros((int(self.firsts[0][-1]), blocks, POWERS))
+        return np.zeros((self.sum_rows, blocks, POWERS))
 
     def empty_counts(self) -> np.ndarray:
         """Return counts for the loop to fill, (places,)."""
-        return np.zeros(int(self.firsts[1][-1]), np.int64)
+        return np.zeros(self.count_places, np.int64)
 
     def empty_copies(self, n: int, dtype: np.dtype) -> np.ndarray:
         """Return copies for the loop to fill, (slots, n)."""
-        return np.empty((int(self.firsts[2][-1]), n), dtype)
+        return np.empty((self.copy_rows, n), dtype)
 
     def tables(self, counts: np.ndarray) -> list[np.ndarray]:
         """Return the counts of each look that counts, its tables added up."""
@@ -118,14 +118,24 @@ class Looks:
         ]
 
     @property
+    def sum_rows(self) -> int:
+        """How many rows of sums are taken."""
+        return int(self.firsts[0][-1])
+
+    @property
+    def count_places(self) -> int:
+        """How many integers the loop fills."""
+        return int(self.firsts[1][-1])
+
+    @property
     def count_bytes(self) -> int:
         """Bytes of the counts that a thread fills."""
-        return 8 * int(self.firsts[1][-1])
+        return 8 * self.count_places
 
     @property
     def sum_bytes(self) -> int:
         """Bytes of the sums of one block."""
-        return 8 * POWERS * int(self.firsts[0][-1])
+        return 8 * POWERS * self.sum_rows
 
     @property
     def copy_rows(self) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from fpsde.integrators.loop import LANES, driver
+from fpsde.integrators.loop import INTACT, LANES, driver
 from fpsde.noise import Normals
 from fpsde.numba_text import compiled
 
@@ -28,6 +30,7 @@ class Machine(ABC):
 
     dtype: np.dtype  #: of the state
     normals: Normals
+    shards_each: ClassVar[int] = 4  #: for each worker, so that none waits long for the last one
 
     @property
     @abstractmethod
@@ -35,8 +38,52 @@ class Machine(ABC):
         """Text that says which step it takes, for the fingerprint of a run."""
 
     @abstractmethod
-    def advance(self, plan: Any, state: np.ndarray, record: Record, *, first: int, count: int, steps: range) -> None:
+    def advance(self, plan: Any, state: Any, record: Record, *, first: int, count: int, steps: range) -> None:
         """Advance ``state`` (rows, n), n a multiple of LANES, in place, and take the looks that are due."""
+
+    @property
+    def workers(self) -> int:
+        """How many threads run it, unless the caller says."""
+        return os.cpu_count() or 1
+
+    def chunk_blocks(self, plan: Any, usual: int) -> int:
+        """Return how many blocks of LANES particles go through together, where loops on the CPU take ``usual``."""
+        return usual
+
+    def refuse_too_many(self, n: int, plan: Any) -> None:
+        """Raise InvalidInput, the size said, where ``n`` particles do not fit on what computes beside the host."""
+        return None
+
+    # where its arrays lie: in the memory of the host, unless it says otherwise
+
+    def at(self, first: int) -> AbstractContextManager[Machine]:
+        """Return, for a ``with``, the machine of the chunk whose first particle this is."""
+        return nullcontext(self)
+
+    def load(self, state: np.ndarray) -> Any:
+        """Return a state as an array that ``advance`` takes; the caller no longer needs the one that is given."""
+        return state
+
+    def empty_record(self, plan: Any, n: int) -> Record:
+        """Return what ``advance`` fills for ``n`` particles, n a multiple of LANES."""
+        return Record(
+            sums=plan.looks.empty_sums(n // LANES),
+            counts=plan.looks.empty_counts(),
+            copies=plan.looks.empty_copies(n if plan.looks.copy_rows else 0, self.dtype),
+            exploded=np.full(n, INTACT, np.int64),
+        )
+
+    def read(self, record: Record) -> Record:
+        """Return a filled record in the shapes that :class:`Record` states."""
+        return record
+
+    def empty(self, shape: tuple[int, ...]) -> Any:
+        """Return room for what is kept of each particle of a run."""
+        return np.empty(shape, self.dtype)
+
+    def gathered(self, values: Any) -> Any:
+        """Return what was kept of a shard as an array that can be put into this room."""
+        return values
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from fpsde.arrays import host
 from fpsde.ensemble import Trajectories
 from fpsde.errors import InvalidInput
 from fpsde.integrators.looks import Look, Looks
 from fpsde.integrators.loop import COPIES, LANES
 from fpsde.integrators.observers import Observer, Scene, Seen, Taken
 from fpsde.integrators.plan import Plan
-from fpsde.integrators.shards import SEGMENT, StartState, empty_record, padded
+from fpsde.integrators.shards import SEGMENT, StartState, padded
 from fpsde.validation import integer
 
 
@@ -75,13 +76,15 @@ def _follow(
 ) -> None:
     """Run the particles of a block up to the last of ``lanes``, segment by segment, and copy these lanes out."""
     count = int(lanes.max()) + 1
-    state = padded(start(block * LANES, count))
-    out[here, :, 0] = state[list(rows)][:, lanes].T
-    for s in range(0, plan.n_steps, SEGMENT):
-        steps = range(s, min(s + SEGMENT, plan.n_steps))
-        every = np.arange(steps.start, steps.stop) + 1
-        segment = replace(plan, looks=Looks(tuple(Look(COPIES, row, every) for row in rows)))
-        record = empty_record(segment, state.shape[1])
-        plan.machine.advance(segment, state, record, first=block * LANES, count=count, steps=steps)
-        copied = record.copies.reshape(len(rows), len(every), -1)[:, :, lanes]
-        out[here, :, s + 1 : s + 1 + len(every)] = np.moveaxis(copied, 2, 0)
+    begin = padded(start(block * LANES, count))
+    out[here, :, 0] = begin[list(rows)][:, lanes].T
+    with plan.machine.at(block * LANES) as machine:
+        state = machine.load(begin)
+        for s in range(0, plan.n_steps, SEGMENT):
+            steps = range(s, min(s + SEGMENT, plan.n_steps))
+            every = np.arange(steps.start, steps.stop) + 1
+            segment = replace(plan, looks=Looks(tuple(Look(COPIES, row, every) for row in rows)))
+            record = machine.empty_record(segment, state.shape[1])
+            machine.advance(segment, state, record, first=block * LANES, count=count, steps=steps)
+            copied = host(record.copies).reshape(len(rows), len(every), -1)[:, :, lanes]
+            out[here, :, s + 1 : s + 1 + len(every)] = np.moveaxis(copied, 2, 0)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fpsde.arrays import host
 from fpsde.ensemble import Ensemble, Trajectories
 from fpsde.errors import InvalidInput
 from fpsde.integrators.observers import Scene, Taken
@@ -69,12 +70,13 @@ def ensemble_of(run: Run) -> Ensemble:
     plan, whole = run.plan, run.whole
     d, n = plan.layout.dim, whole.count
     rows = {row: k for k, row in enumerate(plan.layout.kept)}
-    values = {name: whole.kept[[rows[row] for row in own]] for name, own in run.names.items()} if run.positions else {}
+    named = run.names.items() if run.positions else ()
+    values = {name: host(whole.kept[[rows[row] for row in own]]) for name, own in named}
     return Ensemble(
         t=float(plan.constants.times[-1]),
         n_particles=n,
         requested=run.requested,
-        x=whole.kept[:d] if run.positions else None,
+        held=whole.kept[:d] if run.positions else None,
         values={name: value if len(value) > 1 else value[0] for name, value in values.items()},
         observers=run.observers,
         results=_results(run, values),
@@ -93,7 +95,7 @@ def _results(run: Run, values: dict[str, np.ndarray]) -> tuple[Any, ...]:
     total, tables = tree_total(run.whole.tally.nodes), iter(run.whole.tally.counts)
     takes = [
         Taken(plan.constants.times[look.steps], n, next(tables) if look.places else rows)
-        for look, rows in zip(plan.looks.all, plan.looks.rows(total, run.whole.copies), strict=True)
+        for look, rows in zip(plan.looks.all, plan.looks.rows(total, host(run.whole.copies)), strict=True)
     ]
     out: list[Any] = []
     for one in run.observers:

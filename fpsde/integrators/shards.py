@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from fpsde.arrays import host
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
 from fpsde.integrators.loop import LANES
@@ -32,8 +34,8 @@ class Shard:
     """What some ranges of ids give: rows kept of each particle, copies taken on the way, and their tally."""
 
     ranges: tuple[tuple[int, int], ...]  #: (first id, how many), in order
-    kept: np.ndarray  #: (rows, n)
-    copies: np.ndarray  #: (slots, n)
+    kept: Any  #: (rows, n), on the host or on a device
+    copies: Any  #: (slots, n)
     tally: Tally
 
     @property
@@ -44,8 +46,9 @@ class Shard:
 def shard(plan: Plan, start: StartState, *, first: int, count: int, stop: Callable[[], bool] = bool) -> Shard:
     """Return the shard of the particles ``first`` .. ``first + count``; Stopped as soon as ``stop()`` says so."""
     gathered = Gathered(plan, first=first, count=count)
-    for begin in range(first, first + count, CHUNK_BLOCKS * LANES):
-        gathered.add(_chunk(plan, start, begin, min(CHUNK_BLOCKS * LANES, first + count - begin), stop))
+    size = LANES * plan.machine.chunk_blocks(plan, CHUNK_BLOCKS)
+    for begin in range(first, first + count, size):
+        gathered.add(_chunk(plan, start, begin, min(size, first + count - begin), stop))
     return gathered.shard
 
 
@@ -62,15 +65,16 @@ class Gathered:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        kind = self.plan.machine.dtype
-        self._kept = np.empty((len(self.plan.layout.kept), self.count if self.plan.layout.kept else 0), kind)
-        self._copies = self.plan.looks.empty_copies(self.count if self.plan.looks.copy_rows else 0, kind)
+        machine, kept, copied = self.plan.machine, len(self.plan.layout.kept), self.plan.looks.copy_rows
+        self._kept = machine.empty((kept, self.count if kept else 0))
+        self._copies = machine.empty((copied, self.count if copied else 0))
 
     def add(self, part: Shard) -> None:
         """Put a shard to its place."""
         column = 0
+        kept, copies = (self.plan.machine.gathered(one) for one in (part.kept, part.copies))
         for first, count in part.ranges:
-            for whole, own in ((self._kept, part.kept), (self._copies, part.copies)):
+            for whole, own in ((self._kept, kept), (self._copies, copies)):
                 if whole.size:
                     whole[:, first - self.first : first - self.first + count] = own[:, column : column + count]
             column += count
@@ -135,35 +139,31 @@ def _joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def _chunk(plan: Plan, start: StartState, first: int, count: int, stop: Callable[[], bool]) -> Shard:
     """Run all steps of the particles ``first`` .. ``first + count``."""
-    state = padded(start(first, count))
-    n = state.shape[1]
-    record = empty_record(plan, n)
-    for s in range(0, plan.n_steps, SEGMENT):
-        if stop():
-            raise Stopped
-        steps = range(s, min(s + SEGMENT, plan.n_steps))
-        plan.machine.advance(plan, state, record, first=first, count=count, steps=steps)
+    with plan.machine.at(first) as machine:
+        state = machine.load(padded(start(first, count)))
+        record = machine.empty_record(plan, state.shape[1])
+        for s in range(0, plan.n_steps, SEGMENT):
+            if stop():
+                raise Stopped
+            steps = range(s, min(s + SEGMENT, plan.n_steps))
+            machine.advance(plan, state, record, first=first, count=count, steps=steps)
+        return _taken(plan, state, machine.read(record), first, count)
+
+
+def _taken(plan: Plan, state: Any, record: Record, first: int, count: int) -> Shard:
+    """Return what a chunk has at the end, as a shard: arrays of particles lie where the machine has them."""
     exploded = record.exploded[:count]
+    nodes = tree_nodes(np.moveaxis(record.sums, 1, 0), first // LANES)
     tally = Tally(
-        nodes=tree_nodes(np.moveaxis(record.sums, 1, 0), first // LANES),
-        counts=tuple(plan.looks.tables(record.counts)),
+        nodes={place: host(node) for place, node in nodes.items()},
+        counts=tuple(plan.looks.tables(host(record.counts))),
         exploded=int(np.count_nonzero(exploded >= 0)),
         first_exploded=_first(exploded, first),
         failed=int(np.count_nonzero(state[-1, :count])) if plan.layout.flagged else 0,
         absorbed=np.array([on_walls(state[i, :count], wall) for i, wall in enumerate(plan.constants.intervals)]),
     )
-    kept = state[list(plan.layout.kept), :count]
+    kept = state[list(plan.layout.kept), :count] if plan.layout.kept else state[:0, :count]
     return Shard(((first, count),), kept, record.copies[:, :count], tally)
-
-
-def empty_record(plan: Plan, n: int) -> Record:
-    """Return what the loop fills for ``n`` particles, n a multiple of LANES."""
-    return Record(
-        sums=plan.looks.empty_sums(n // LANES),
-        counts=plan.looks.empty_counts(),
-        copies=plan.looks.empty_copies(n if plan.looks.copy_rows else 0, plan.machine.dtype),
-        exploded=np.full(n, -1, np.int64),
-    )
 
 
 def padded(state: np.ndarray) -> np.ndarray:
@@ -172,7 +172,7 @@ def padded(state: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.concatenate([state, np.repeat(state[:, -1:], missing, axis=1)], axis=1))
 
 
-def _first(exploded: np.ndarray, first: int) -> tuple[int, int] | None:
+def _first(exploded: Any, first: int) -> tuple[int, int] | None:
     """Return (step, particle) of the first explosion."""
     found = np.flatnonzero(exploded >= 0)
     if not found.size:

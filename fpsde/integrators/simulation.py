@@ -1,8 +1,7 @@
-"""simulate(): particles on the CPU."""
+"""simulate(): particles on the CPU or on GPUs."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from fpsde.ensemble import Ensemble
 from fpsde.errors import InvalidInput, uncalled
+from fpsde.integrators.backend import Backend
 from fpsde.integrators.checkpoint import opened
 from fpsde.integrators.execution import Work, done
 from fpsde.integrators.initial import start_of
@@ -61,6 +61,7 @@ def simulate(
     checkpoint: Path | str | None = None,
     shard_size: int | None = None,
     progress: bool = False,
+    backend: Backend = Backend.CPU,
 ) -> Ensemble:
     """Return an ensemble of ``n_particles`` independent particles advanced by ``scheme`` from time 0 to ``t_end``.
 
@@ -85,12 +86,16 @@ def simulate(
         place of ``threads`` of this process.
     checkpoint : a folder that keeps finished shards; the same call goes on from it, after ``kill -9`` too.
     shard_size : particles in a shard, a multiple of 512; it decides no bit of the result.
+    backend : :class:`Backend.CPU`, or ``Backend.GPU``: CUDA kernels through CuPy, whose text is that of the CPU's, so
+        that the bits are meant to be equal; with several GPUs the shards are dealt out among them. ``GPU_FAST`` fuses
+        products into sums. Positions stay on a single device until ``Ensemble.x`` is asked for.
 
     Raises
     ------
     InvalidInput          if an argument is outside of what is said here, or the run does not fit in memory; if the
                           checkpoint is one of another run, or damaged
-    BackendUnavailable    if no compiled kernel, or no checkpoint, can be written to disk, or the executor loses a shard
+    BackendUnavailable    if no compiled kernel, or no checkpoint, can be written to disk, the executor loses a shard,
+                          or CuPy, the driver or a GPU is missing where one was asked for
     """
     if not isinstance(process, Process | BlackBox) or not isinstance(scheme, Scheme):
         raise InvalidInput(
@@ -105,8 +110,10 @@ def simulate(
     if executor is not None and not isinstance(executor, Executor):
         raise InvalidInput(f"executor={executor!r}; give a concurrent.futures.Executor, such as a ProcessPoolExecutor")
     kind = _state_type(dtype, normals)
+    if not isinstance(backend, Backend):
+        raise InvalidInput(f"backend={backend!r}; give fpsde.Backend.CPU, fpsde.Backend.GPU or fpsde.Backend.GPU_FAST")
     tracked = _all_tracked(observers, process, scheme, grid)
-    step = step_of(process, scheme, tracked, kind, normals)
+    step = step_of(process, scheme, tracked, kind, normals, backend)
     constants = constants_of(process, grid)
     constants.rows(0, 1)  # the tables are checked before any work
     weights = _weights(step, refinement, len(grid) - 1, normals)
@@ -114,7 +121,7 @@ def simulate(
     returned = {name: rows for name, rows in names.items() if name not in scheme.internal}
     scene = Scene(grid, process.dim, step.observed, names, kind)
     looks = joined([one.looks(scene) for one in observers if isinstance(one, Observer)])
-    workers = integer("threads", threads if threads is not None else os.cpu_count() or 1, least=1)
+    workers = integer("threads", threads if threads is not None else step.machine.workers, least=1)
     plan = Plan(
         machine=step.machine,
         layout=layout_of(step, returned, keep=keep_positions),
@@ -128,9 +135,10 @@ def simulate(
     if first_particle is None:
         _refuse_paths_of_nobody(followed, n)
     _refuse_if_too_large(n, plan, workers, sum(one.bytes(scene, [(first, n)]) for one in followed))
+    step.machine.refuse_too_many(n, plan)
     placed = start_of(x0, process, n_particles=n, seed=seed, first=first)
     start = state_start(scheme, step, tracked, placed, grid[0], kind)
-    size = _shard_size(shard_size, n, workers, whole=checkpoint is None and executor is None)
+    size = _shard_size(shard_size, n, workers, plan, alone=checkpoint is None and executor is None)
     saved = None if checkpoint is None else opened(checkpoint, plan, start, first=first, n=n, shard_size=size)
     if saved is not None and shard_size is None:
         size = saved.shard_size
@@ -155,12 +163,13 @@ def _whole_blocks(name: str, value: Any, *, least: int) -> int:
     return number
 
 
-def _shard_size(given: int | None, n: int, workers: int, *, whole: bool) -> int:
+def _shard_size(given: int | None, n: int, workers: int, plan: Plan, *, alone: bool) -> int:
     """Return the particles in a shard: as said, or so that there are several for each worker."""
     if given is not None:
         return _whole_blocks("shard_size", given, least=LANES)
     blocks, size = -(-n // LANES), 1
-    while size < (CHUNK_BLOCKS if whole else SHARD // LANES) and size * workers * 4 < blocks:
+    most = plan.machine.chunk_blocks(plan, CHUNK_BLOCKS) if alone else SHARD // LANES
+    while size < most and size * workers * plan.machine.shards_each < blocks:
         size *= 2
     return size * LANES
 

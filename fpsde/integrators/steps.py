@@ -7,8 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fpsde.arrays import gpus
+from fpsde.errors import InvalidInput
 from fpsde.integrators.array_machine import OnArrays
+from fpsde.integrators.backend import Backend
 from fpsde.integrators.compiled import fill_source, step_source
+from fpsde.integrators.cuda_text import cuda_program
+from fpsde.integrators.gpu_machine import OnGpu
 from fpsde.integrators.initial import Start
 from fpsde.integrators.machine import Compiled, Machine
 from fpsde.integrators.plan import Constants, Layout
@@ -40,17 +45,28 @@ class Step:
 
 
 def step_of(
-    process: Process | BlackBox, scheme: Scheme, tracked: tuple[Tracked, ...], dtype: np.dtype, normals: Normals
+    process: Process | BlackBox,
+    scheme: Scheme,
+    tracked: tuple[Tracked, ...],
+    dtype: np.dtype,
+    normals: Normals,
+    backend: Backend,
 ) -> Step:
-    """Return the step of a scheme, compiled, or of a black box on arrays."""
+    """Return the step of a scheme, compiled for where it runs, or of a black box on arrays."""
     source = fill_source(normals)
     if isinstance(process, BlackBox):
+        if backend is not Backend.CPU:
+            raise InvalidInput(f"backend={backend}: {process.name} is a black box, which runs on Backend.CPU alone")
         here = array_step(scheme, process, tracked)
         machine: Machine = OnArrays(here, source, dtype, normals)
         layout = (here.dim, here.observed, here.tracked, here.flagged, here.coarsening)
         return Step(machine, here.model, here.state_rows, here.normals, *layout)
     traced = traced_step(scheme, process, tracked)
-    machine = Compiled(step_source(traced, dtype.name, normals), source, dtype, normals)
+    if backend is Backend.CPU:
+        machine = Compiled(step_source(traced, dtype.name, normals), source, dtype, normals)
+    else:
+        program = cuda_program(traced, dtype=dtype.name, normals=normals)
+        machine = OnGpu(program, backend is Backend.GPU_FAST, dtype, normals, gpus())
     layout = (traced.dim, traced.observed, traced.tracked, traced.flagged, traced.coarsening)
     return Step(machine, ArrayModel(process), len(traced.state), len(traced.normals), *layout)
 

@@ -81,9 +81,10 @@ def cuda_prelude(dtype: str) -> str:
 
 
 def cuda_source(step: TracedStep, *, dtype: str) -> str:
-    """Return the step of one particle as CUDA C++ text: ``step(T* w, const T* z, const double* c)``.
+    """Return the step of one particle as CUDA C++ text: ``step(T* w, const T* z, const T* c)``.
 
-    ``w`` (rows,) is the state, ``z`` (normals,) the noise, ``c`` the constants; compile with ``--fmad=false``.
+    ``w`` (rows,) is the state, ``z`` (normals,) the noise, ``c`` the constants, rounded to ``T`` as the CPU's kernel
+    reads them; compile with ``--fmad=false``.
     """
     body = body_lines(step)
     constants, reads = _reads(step, constant="T(c[{i}])", state="w[{i}]", normal="T(z[{i}])")
@@ -93,7 +94,7 @@ def cuda_source(step: TracedStep, *, dtype: str) -> str:
     return (
         cuda_prelude(dtype)
         + functions
-        + "DEV void step(T* w, const T* z, const double* c) {\n"
+        + "DEV void step(T* w, const T* z, const T* c) {\n"
         + "\n".join([*text, *stores])
         + "\n}\n"
     )

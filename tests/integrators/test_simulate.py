@@ -230,7 +230,7 @@ def test_the_source_of_a_kernel_can_be_read():
     text = process.kernel_source(euler_maruyama)
     assert text == euler_maruyama.kernel_source(process) and "def step(w, z, c):" in text
     cuda = process.kernel_source(euler_maruyama, cuda=True, dtype="float32")
-    assert "typedef float T;" in cuda and "DEV void step(T* w, const T* z, const double* c) {" in cuda
+    assert "typedef float T;" in cuda and "DEV void step(T* w, const T* z, const T* c) {" in cuda
     body = [line.strip().removesuffix(";").removeprefix("const auto ") for line in cuda.splitlines()]
     assert [line.strip() for line in text.splitlines() if re.match(r"\s+(u|s)\d+ = ", line)] == [
         b for b in body if re.match(r"(u|s)\d+ = ", b)

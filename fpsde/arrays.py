@@ -1,0 +1,157 @@
+"""Arrays on the host and on a device, and what a launcher needs of a device. The only importer of CuPy.
+
+A GPU is never replaced by the processor: where it cannot be had, BackendUnavailable says which of CuPy, the driver and
+the device is missing.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from fpsde.errors import BackendUnavailable
+
+_INSTALL = "pip install 'fpsde[cuda13]' (or 'fpsde[cuda12]' for a driver of CUDA 12)"
+_INSTEAD = "the CPU is not taken in its place: leave the backend out to run there"
+#: CUDA's number for a machine whose driver finds no device.
+NO_DEVICE = 100
+
+
+def host(array: Any) -> np.ndarray:
+    """Return an array as a NumPy array: a device array is copied, a NumPy array is returned itself."""
+    return array if isinstance(array, np.ndarray) else array.get()
+
+
+class Device(ABC):
+    """A device that runs CUDA text: arrays are put there, kernels are launched there, arrays are read by :func:`host`.
+
+    Made within ``with device:`` an array lies there. Plain data, so that it goes to another process.
+    """
+
+    name: str
+
+    @abstractmethod
+    def __enter__(self) -> Any: ...
+
+    @abstractmethod
+    def __exit__(self, *error: Any) -> None: ...
+
+    @abstractmethod
+    def array(self, values: Any) -> Any:
+        """Return a copy on this device, C-contiguous; an array that is already there is returned itself."""
+
+    @abstractmethod
+    def full(self, shape: tuple[int, ...], value: Any, dtype: Any) -> Any:
+        """Return an array on this device that holds ``value`` everywhere."""
+
+    @abstractmethod
+    def launch(
+        self, text: str, kernel: str, *, options: Sequence[str], blocks: int, threads: int, arguments: Sequence[Any]
+    ) -> None:
+        """Launch a kernel of a text and wait for it; it is compiled, or read from a cache, where that is still to do.
+
+        ``arguments`` are arrays on this device and NumPy scalars of the kernel's own types.
+        """
+
+    @abstractmethod
+    def memory(self) -> int:
+        """Return the bytes of memory that are free."""
+
+
+def _cupy() -> Any:
+    """Return CuPy, or raise BackendUnavailable that says what is missing."""
+    if importlib.util.find_spec("cupy") is None:
+        raise BackendUnavailable(f"a GPU needs CuPy, which is not installed: {_INSTALL}; {_INSTEAD}")
+    try:
+        import cupy
+    except Exception as error:  # a library of CUDA that it links to, in whatever way that shows
+        raise BackendUnavailable(
+            f"CuPy is installed but cannot be loaded ({error}); install the one that fits the driver: {_INSTALL}; "
+            f"{_INSTEAD}"
+        ) from error
+    return cupy
+
+
+@cache
+def _kernel(number: int, text: str, name: str, options: tuple[str, ...]) -> Any:
+    """Return a kernel, compiled by NVRTC; CuPy keeps it on disk under a hash of text, options, device and compiler."""
+    return _cupy().RawModule(code=text, options=options, backend="nvrtc").get_function(name)
+
+
+@dataclass(frozen=True)
+class CudaDevice(Device):
+    """A GPU by its number, through CuPy."""
+
+    number: int
+    name: str
+
+    def __enter__(self) -> Any:
+        return _cupy().cuda.Device(self.number).__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        _cupy().cuda.Device.__exit__(_cupy().cuda.Device(self.number), *error)
+
+    def array(self, values: Any) -> Any:
+        return _cupy().ascontiguousarray(_cupy().asarray(values))
+
+    def full(self, shape: tuple[int, ...], value: Any, dtype: Any) -> Any:
+        return _cupy().full(shape, value, dtype=dtype)
+
+    def launch(
+        self, text: str, kernel: str, *, options: Sequence[str], blocks: int, threads: int, arguments: Sequence[Any]
+    ) -> None:
+        cupy = _cupy()
+        with _explained(self.name):
+            _kernel(self.number, text, kernel, tuple(options))((blocks,), (threads,), tuple(arguments))
+            cupy.cuda.get_current_stream().synchronize()
+
+    def memory(self) -> int:
+        with self:
+            return int(_cupy().cuda.runtime.memGetInfo()[0]) + int(_cupy().get_default_memory_pool().free_bytes())
+
+
+class _explained(AbstractContextManager):  # noqa: N801 - it reads as a verb where it is used
+    """Say in words what it means where a device does not come back from a launch."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        runtime = _cupy().cuda
+        if isinstance(error, (runtime.runtime.CUDARuntimeError, runtime.driver.CUDADriverError)):
+            raise BackendUnavailable(
+                f"the GPU {self.name} was lost in mid-run ({error}); a checkpoint keeps the shards that are finished: "
+                "run it again in a new process, on this device or on another one"
+            ) from error
+
+
+def gpus() -> tuple[Device, ...]:
+    """Return the GPUs that CuPy sees, one at least (CUDA_VISIBLE_DEVICES chooses among them).
+
+    Raises BackendUnavailable if CuPy, the driver or a device is missing, and says which.
+    """
+    cupy = _cupy()
+    runtime = cupy.cuda.runtime
+    try:
+        count = int(runtime.getDeviceCount())
+    except runtime.CUDARuntimeError as error:
+        if error.status != NO_DEVICE:
+            raise BackendUnavailable(
+                f"CuPy is installed, but the NVIDIA driver is missing or too old for it ({error}); install a driver, "
+                f"or the CuPy that fits the one that is there: {_INSTALL}; {_INSTEAD}"
+            ) from error
+        count = 0
+    if not count:
+        raise BackendUnavailable(
+            f"CuPy and the NVIDIA driver are there, but no device: none is plugged in, or CUDA_VISIBLE_DEVICES hides "
+            f"them; {_INSTEAD}"
+        )
+    names = [runtime.getDeviceProperties(k)["name"] for k in range(count)]
+    return tuple(CudaDevice(k, one.decode() if isinstance(one, bytes) else str(one)) for k, one in enumerate(names))

@@ -1,0 +1,152 @@
+"""The machine that advances a chunk of particles on a GPU: the generated kernel, and what its arrays hold."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fpsde.arrays import Device, host
+from fpsde.errors import InvalidInput
+from fpsde.integrators.cuda_text import FAST, KERNEL, STRICT, THREADS, WARPS
+from fpsde.integrators.loop import INTACT, LANES, POWERS
+from fpsde.integrators.machine import Machine, Record
+from fpsde.integrators.memory import MEMORY_SHARE, gib
+from fpsde.noise import Normals
+
+#: Seconds that a launch may take: a display driver ends kernels after two, and Ctrl-C waits for one.
+LONGEST_LAUNCH = 0.2
+#: Steps of the first launch, which is timed.
+FIRST_LAUNCH = 16
+#: Blocks of LANES particles that go through the kernel together: enough to fill the largest device several times.
+CHUNK_BLOCKS = 2**13
+#: Tables that blocks count in by turns, so that atomics on one bin do not wait for each other, and their bytes at most.
+COUNT_COPIES, COUNT_BYTES = 16, 2**27
+#: Share of the free memory that a chunk may take.
+CHUNK_SHARE = 0.25
+_TURNS = itertools.count()
+
+
+def _count_copies(plan: Any) -> int:
+    return max(1, min(COUNT_COPIES, COUNT_BYTES // max(plan.looks.count_bytes, 1)))
+
+
+@dataclass(frozen=True, eq=False)
+class OnGpu(Machine):
+    """The CUDA text of a run and where it runs; with several devices chunks are dealt out in turn."""
+
+    text: str
+    fast: bool
+    dtype: np.dtype
+    normals: Normals
+    devices: tuple[Device, ...]
+    shards_each: ClassVar[int] = 1  # a device is full with many particles only
+
+    @property
+    def identity(self) -> str:
+        return " ".join([self.text, *self._options])
+
+    @property
+    def _options(self) -> tuple[str, ...]:
+        return FAST if self.fast else STRICT
+
+    @property
+    def workers(self) -> int:
+        return len(self.devices)
+
+    def chunk_blocks(self, plan: Any, usual: int) -> int:
+        """Return the blocks of a chunk: a power of two, so that chunks are whole subtrees, that the memory holds."""
+        out = CHUNK_BLOCKS
+        while out > 1 and out * self._block_bytes(plan) > self._room * CHUNK_SHARE:
+            out //= 2
+        return out
+
+    @property
+    def _room(self) -> int:
+        return min(device.memory() for device in self.devices)
+
+    def _block_bytes(self, plan: Any) -> int:
+        rows = self.dtype.itemsize * (plan.layout.rows + plan.looks.copy_rows)
+        return LANES * (rows + 8) + WARPS * plan.looks.sum_bytes
+
+    def refuse_too_many(self, n: int, plan: Any) -> None:
+        rows = len(plan.layout.kept) + plan.looks.copy_rows
+        kept = n * self.dtype.itemsize * rows if len(self.devices) == 1 else 0  # of several they go to the host
+        counts, room = plan.looks.count_bytes * _count_copies(plan), self._room
+        least = kept + counts + self._block_bytes(plan)
+        if least > MEMORY_SHARE * room:
+            raise InvalidInput(
+                f"{n} particles need {gib(kept)} for positions and snapshots and {gib(counts)} for histograms, of "
+                f"{gib(room)} that are free on {self.devices[0].name}; pass keep_positions=False, or take fewer "
+                "particles, snapshots or bins"
+            )
+
+    @contextmanager
+    def at(self, first: int) -> Iterator[OnGpu]:
+        device = self.devices[next(_TURNS) % len(self.devices)]
+        with device:
+            yield replace(self, devices=(device,))
+
+    def load(self, state: np.ndarray) -> Any:
+        return self.devices[0].array(state)
+
+    def empty_record(self, plan: Any, n: int) -> Record:
+        device, looks = self.devices[0], plan.looks
+        return Record(
+            sums=device.full((looks.sum_rows, n // LANES, WARPS, POWERS), 0.0, np.float64),
+            counts=device.full((_count_copies(plan), looks.count_places), 0, np.int64),
+            copies=device.full((looks.copy_rows, n if looks.copy_rows else 0), 0.0, self.dtype),
+            exploded=device.full((n,), INTACT, np.int64),
+        )
+
+    def advance(self, plan: Any, state: Any, record: Record, *, first: int, count: int, steps: range) -> None:
+        """Advance the state in launches that are short enough; the first ones are timed."""
+        begin, size = steps.start, FIRST_LAUNCH
+        while begin < steps.stop:
+            started = time.perf_counter()
+            self._launch(plan, state, record, first, count, range(begin, min(begin + size, steps.stop)))
+            took = time.perf_counter() - started
+            begin += size
+            size = size * 2 if took < LONGEST_LAUNCH / 4 else max(1, size // 2) if took > LONGEST_LAUNCH else size
+
+    def _launch(self, plan: Any, state: Any, record: Record, first: int, count: int, steps: range) -> None:
+        device, n = self.devices[0], state.shape[1]
+        due = plan.looks.due(steps.start, steps.stop)
+        i8 = np.int64
+        arguments = (
+            state, i8(n), i8(count), np.uint64(first), i8(steps.start), i8(len(steps)),
+            device.array(plan.constants.rows(steps.start, steps.stop).astype(self.dtype)), *plan.keys,
+            device.array(plan.weights), i8(plan.weights.shape[0]),
+            device.array(due), device.array(np.any(due >= 0, axis=1)),
+            device.array(plan.looks.integers), device.array(plan.looks.reals), i8(due.shape[1]),
+            record.sums, record.counts, i8(record.counts.shape[1]), i8(record.counts.shape[0]), record.copies,
+            record.exploded,
+        )  # fmt: skip
+        options = self._options
+        device.launch(self.text, KERNEL, options=options, blocks=n // THREADS, threads=THREADS, arguments=arguments)
+
+    def read(self, record: Record) -> Record:
+        """Return what was recorded as the CPU's loop has it: the rest of each block's tree, and one table of counts."""
+        sums = record.sums
+        while sums.shape[2] > 1:
+            half = sums.shape[2] // 2
+            sums = sums[:, :, :half] + sums[:, :, half:]
+        return replace(record, sums=sums[:, :, 0], counts=record.counts.sum(axis=0))
+
+    def gathered(self, values: Any) -> Any:
+        if len(self.devices) > 1:
+            return host(values)
+        with self.devices[0]:
+            return self.devices[0].array(values)
+
+    def empty(self, shape: tuple[int, ...]) -> Any:
+        """Return room for what is kept of each particle: on the device, or on the host where there are several."""
+        if len(self.devices) > 1:
+            return np.empty(shape, self.dtype)
+        with self.devices[0]:
+            return self.devices[0].full(shape, 0.0, self.dtype)

@@ -1,0 +1,187 @@
+"""A device without a GPU: the CUDA text that runs on one, compiled by g++ behind a shim, on arrays of its own.
+
+Its arrays refuse to be taken for NumPy arrays, as CuPy's do. What is equal here is the text, not the device.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fpsde.arrays import Device
+from fpsde.integrators.cuda_text import KERNEL
+
+SHIM = Path(__file__).with_name("shim.h")
+WARNINGS = ("-Wall", "-Werror", "-Wno-unused-function", "-Wno-unused-variable", "-Wno-unknown-pragmas")
+FLAGS = ("-O1", "-std=c++17", *WARNINGS)
+NEEDS_COMPILER = "g++ is needed to run the CUDA text without a GPU"
+
+
+def compiler_is_missing() -> bool:
+    return shutil.which("g++") is None
+
+
+class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
+    """An array of the emulated device: operators and NumPy functions work on it, but not together with the host's."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = values
+
+    shape = property(lambda self: self.values.shape)
+    dtype = property(lambda self: self.values.dtype)
+    size = property(lambda self: self.values.size)
+    ndim = property(lambda self: self.values.ndim)
+    nbytes = property(lambda self: self.values.nbytes)
+    T = property(lambda self: DeviceArray(self.values.T))
+
+    def get(self) -> np.ndarray:
+        return self.values.copy()
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError("implicit conversion to a NumPy array; read it with fpsde.arrays.host")
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
+        given = {} if out is None else {"out": tuple(bare(one) for one in out)}
+        with np.errstate(all="ignore"):  # a device does not warn
+            return dressed(getattr(ufunc, method)(*(bare(one) for one in inputs), **given, **kwargs))
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return dressed(function(*(bare(one) for one in args), **{name: bare(v) for name, v in kwargs.items()}))
+
+    def __getitem__(self, key: Any) -> Any:
+        return dressed(self.values[_index(key)])
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.values[_index(key)] = bare(value)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __int__(self) -> int:
+        return int(self.values)
+
+    def __float__(self) -> float:
+        return float(self.values)
+
+    def __index__(self) -> int:
+        return int(self.values)
+
+    def __bool__(self) -> bool:
+        return bool(self.values)
+
+    def __iter__(self) -> Any:
+        return (dressed(one) for one in self.values)
+
+    def sum(self, axis: Any = None) -> Any:
+        return dressed(self.values.sum(axis=axis))
+
+    def copy(self) -> Any:
+        return DeviceArray(self.values.copy())
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        return DeviceArray(self.values.astype(dtype, copy=copy))
+
+    def reshape(self, *shape: Any) -> Any:
+        return DeviceArray(self.values.reshape(*shape))
+
+
+def _index(key: Any) -> Any:
+    """Return an index with arrays of the device bare; arrays of the host may be indices too, as with CuPy."""
+    if isinstance(key, tuple):
+        return tuple(_index(one) for one in key)
+    return key.values if isinstance(key, DeviceArray) else key
+
+
+def bare(value: Any) -> Any:
+    """Return what stands in an operation with arrays of the device; arrays of the host are refused."""
+    if isinstance(value, DeviceArray):
+        return value.values
+    if isinstance(value, np.ndarray) and value.ndim:
+        raise TypeError("an array of the host in an operation with one of the device")
+    if isinstance(value, (list, tuple)):
+        return type(value)(bare(one) for one in value)
+    return value
+
+
+def dressed(value: Any) -> Any:
+    if isinstance(value, (np.ndarray, np.generic)):
+        return DeviceArray(np.asarray(value))
+    return type(value)(dressed(one) for one in value) if isinstance(value, (list, tuple)) else value
+
+
+@cache
+def built(text: str, folder: Path, flags: tuple[str, ...] = FLAGS) -> ctypes.CDLL:
+    """Return C++ text behind the shim as a library."""
+    name = folder / hashlib.sha256((text + SHIM.read_text() + str(flags)).encode()).hexdigest()[:24]
+    name.with_suffix(".cpp").write_text(f'#include "{SHIM}"\n{text}')
+    subprocess.run(
+        ["g++", *flags, "-shared", "-fPIC", "-o", name.with_suffix(".so"), name.with_suffix(".cpp")], check=True
+    )
+    return ctypes.CDLL(str(name.with_suffix(".so")))
+
+
+def _launcher(k: int) -> str:
+    return (
+        f'extern "C" int launch_{k}(unsigned blocks, unsigned threads, void** arguments) '
+        f"{{ return launch(kernel_{k}, blocks, threads, arguments); }}\n"
+    )
+
+
+def unit(texts: tuple[str, ...]) -> str:
+    """Return several programs as one translation unit: each in a namespace, its kernel under a name of its own."""
+    return "".join(
+        f"namespace program_{k} {{\n{text.replace(KERNEL, f'kernel_{k}')}{_launcher(k)}}}\n"
+        for k, text in enumerate(texts)
+    )
+
+
+@dataclass(frozen=True)
+class EmulatedGpu(Device):
+    """The host as a device; ``together`` are programs that are compiled at once."""
+
+    folder: Path
+    name: str = "emulated"
+    bytes_free: int = 2**30
+    together: tuple[str, ...] = ()
+    launches: ClassVar[list[tuple[str, int]]] = []  #: (device, blocks of threads) of each launch
+
+    def __enter__(self) -> EmulatedGpu:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        return None
+
+    def array(self, values: Any) -> Any:
+        return values if isinstance(values, DeviceArray) else DeviceArray(np.array(values, order="C"))
+
+    def full(self, shape: tuple[int, ...], value: Any, dtype: Any) -> Any:
+        return DeviceArray(np.full(shape, value, dtype))
+
+    def launch(self, text: str, kernel: str, *, options: Any, blocks: int, threads: int, arguments: Any) -> None:
+        assert kernel == KERNEL and kernel in text
+        texts = self.together if text in self.together else (text,)
+        fused = ("-O2", "-mfma", "-ffp-contract=fast") if "--fmad=true" in options else ("-ffp-contract=off",)
+        library = built(unit(texts), self.folder, (*FLAGS, *fused))
+        held = [one.values if isinstance(one, DeviceArray) else np.asarray(one) for one in arguments]
+        assert all(a.flags.c_contiguous for a in held)
+        # a scalar is handed over by its address, an array by the address of its pointer, as to cuLaunchKernel
+        pointers = [ctypes.c_void_p(a.ctypes.data) for a in held]
+        addresses = [
+            ctypes.cast(ctypes.byref(p), ctypes.c_void_p) if isinstance(one, DeviceArray) else p
+            for one, p in zip(arguments, pointers, strict=True)
+        ]
+        array = (ctypes.c_void_p * len(addresses))(*addresses)
+        apart = library[f"launch_{texts.index(text)}"](ctypes.c_uint(blocks), ctypes.c_uint(threads), array)
+        assert apart == 0, "the threads of a warp did not take part in the same shuffles"
+        self.launches.append((self.name, blocks))
+
+    def memory(self) -> int:
+        return self.bytes_free

@@ -1,0 +1,128 @@
+"""GPUs through CuPy: what is missing is said, and nothing is taken in its place. CuPy itself is stood in for here."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+
+import fpsde
+from fpsde import arrays
+from fpsde.errors import BackendUnavailable
+
+
+class CUDARuntimeError(RuntimeError):
+    def __init__(self, status):
+        super().__init__(f"cudaError {status}")
+        self.status = status
+
+
+class CUDADriverError(RuntimeError):
+    pass
+
+
+def cupy_with(*, status=0, names=()):
+    """Return a module that says of devices what CuPy says."""
+
+    def count():
+        if status:
+            raise CUDARuntimeError(status)
+        return len(names)
+
+    runtime = SimpleNamespace(
+        CUDARuntimeError=CUDARuntimeError, getDeviceCount=count, getDeviceProperties=lambda k: {"name": names[k]}
+    )
+    stream = SimpleNamespace(synchronize=lambda: None)
+    cuda = SimpleNamespace(
+        runtime=runtime, driver=SimpleNamespace(CUDADriverError=CUDADriverError), get_current_stream=lambda: stream
+    )
+    module = ModuleType("cupy")
+    module.__spec__ = importlib.util.spec_from_loader("cupy", None)
+    module.cuda = cuda
+    return module
+
+
+@pytest.fixture
+def cupy(monkeypatch):
+    arrays._kernel.cache_clear()
+    yield lambda **has: monkeypatch.setitem(sys.modules, "cupy", cupy_with(**has))
+    arrays._kernel.cache_clear()
+
+
+def run_on_gpu():
+    return fpsde.simulate(
+        fpsde.brownian(), fpsde.euler_maruyama, x0=0.0, t_end=1.0, dt=0.5, n_particles=8, seed=1,
+        backend=fpsde.Backend.GPU,
+    )  # fmt: skip
+
+
+def test_a_missing_cupy_is_named_with_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)  # as where it is not installed
+    monkeypatch.setattr(arrays.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(BackendUnavailable, match=r"CuPy, which is not installed: pip install 'fpsde\[cuda13\]'"):
+        run_on_gpu()
+
+
+def test_a_cupy_that_cannot_be_loaded_is_told_from_a_missing_one(monkeypatch):
+    monkeypatch.setattr(arrays.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(BackendUnavailable, match="CuPy is installed but cannot be loaded"):
+        run_on_gpu()
+
+
+@pytest.mark.parametrize(
+    ("has", "words"),
+    [
+        ({"status": 35}, "NVIDIA driver is missing or too old"),
+        ({"status": 100}, "the NVIDIA driver are there, but no device"),
+        ({}, "no device: none is plugged in, or CUDA_VISIBLE_DEVICES hides"),
+    ],
+)
+def test_a_missing_driver_is_told_from_a_missing_device(has, words, cupy):
+    cupy(**has)
+    with pytest.raises(BackendUnavailable, match=f"{words}.*the CPU is not taken in its place"):
+        run_on_gpu()
+
+
+def test_every_visible_device_is_found(cupy):
+    cupy(names=(b"NVIDIA H200", "other"))
+    assert [(one.number, one.name) for one in arrays.gpus()] == [(0, "NVIDIA H200"), (1, "other")]
+
+
+def launched(cupy, kernel):
+    """Launch what ``kernel`` returns on a device; return what CuPy was asked to compile."""
+    asked = []
+    cupy(names=("card",))
+
+    def module(**given):
+        asked.append(given)
+        return SimpleNamespace(get_function=lambda name: kernel)
+
+    sys.modules["cupy"].RawModule = module
+    arrays.gpus()[0].launch("text", "name", options=("--fmad=false",), blocks=3, threads=128, arguments=(1, 2))
+    return asked
+
+
+def test_a_launch_compiles_the_text_with_its_options_and_passes_its_arguments(cupy):
+    seen = []
+    asked = launched(cupy, lambda *given: seen.append(given))
+    assert asked == [{"code": "text", "options": ("--fmad=false",), "backend": "nvrtc"}]
+    assert seen == [((3,), (128,), (1, 2))]
+
+
+@pytest.mark.parametrize("error", [CUDARuntimeError(719), CUDADriverError("launch failed")])
+def test_a_device_that_is_lost_is_an_error_that_says_where_the_finished_shards_are(error, cupy):
+    def lost(*given):
+        raise error
+
+    with pytest.raises(BackendUnavailable, match=r"card was lost in mid-run .* a checkpoint keeps the shards"):
+        launched(cupy, lost)
+
+
+def test_an_array_of_the_host_is_itself_and_one_of_a_device_is_copied():
+    x = np.arange(3)
+    assert arrays.host(x) is x
+    assert arrays.host(SimpleNamespace(get=lambda: x)) is x

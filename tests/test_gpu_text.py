@@ -1,0 +1,351 @@
+"""Runs on an emulated GPU: the CUDA text behind a shim, through the launcher, against the CPU's kernels bit for bit.
+
+No GPU is needed, and none is tested: what is equal here is the text and the launcher (``tests/gpu`` asks a device).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from functools import cache
+from itertools import count
+
+import numpy as np
+import pytest
+from bare_processes import MODELS
+from emulated_gpu import NEEDS_COMPILER, DeviceArray, EmulatedGpu, compiler_is_missing
+from whole_runs import BURSTING, SAID, bits_of, watched
+from whole_runs import everything as all_observers
+
+import fpsde
+from fpsde.domain import LINE, Interval, Wall
+from fpsde.errors import BackendUnavailable, InvalidInput, Unsuited
+from fpsde.integrators import (
+    Autocorrelation,
+    Backend,
+    Covariance,
+    Crossings,
+    Displacement,
+    FirstPassage,
+    Functional,
+    Histogram,
+    JointHistogram,
+    Moments,
+    Paths,
+    Snapshots,
+    Tracked,
+    gpu_machine,
+    simulate,
+    steps,
+)
+from fpsde.integrators.checkpoint import particles_in
+from fpsde.integrators.simulation import _all_tracked
+from fpsde.noise import Normals
+from fpsde.schemes import SCHEMES, euler_maruyama, milstein
+
+pytestmark = pytest.mark.skipif(compiler_is_missing(), reason=NEEDS_COMPILER)
+
+N, FIRST = 512 + 77, 3 * 512
+WALLS = {
+    "line": LINE,
+    "ring": Interval(-3.0, 3.2, Wall.PERIODIC, Wall.PERIODIC),
+    "reflecting": Interval(-0.9, 0.8, Wall.REFLECTING, Wall.REFLECTING),
+    "absorbing": Interval(-0.7, 0.9, Wall.ABSORBING, Wall.ABSORBING),
+    "mixed": Interval(-0.7, 0.9, Wall.ABSORBING, Wall.REFLECTING),
+}
+#: name: (scheme, process, start, dt); the walls of those that state none take turns where the scheme has a form there
+CASES = {}
+
+
+def walled(scheme, process, wall):
+    """Return the process with a wall around its last component, or None where that has no form."""
+    domain = (*(process.intervals[:-1]), WALLS[wall])
+    changed = dataclasses.replace(process, domain=domain)
+    try:
+        scheme.refuse_unsuited(changed)
+    except Unsuited:
+        return None
+    return changed
+
+
+for k, (name, (scheme, process, start, dt)) in zip(count(), MODELS.items(), strict=False):
+    plain = all(interval == LINE for interval in process.intervals)
+    turn = walled(scheme, process, list(WALLS)[k % len(WALLS)]) or walled(scheme, process, "ring")
+    CASES[name] = (scheme, turn if plain and turn is not None else process, start, dt)
+
+
+def looks(times, d):
+    """Return observers of d components whose looks are not in the text of a step."""
+    third, end = times[len(times) // 3], times[-1]
+    return [
+        Moments([third, end], centre=0.1),
+        Covariance([end]),
+        Histogram(-1.0, 1.5, 20, times=[third, end]),
+        JointHistogram((-1.0, -0.2), (1.0, 0.3), (5, 7), of=(0, d - 1)),
+        Snapshots([third]),
+        Paths([FIRST + 600, FIRST + 3]),
+    ]
+
+
+def path_observers(times, d):
+    """Return observers that are updated by a function of their own, which becomes part of the step."""
+    third, end = times[len(times) // 3], times[-1]
+    return [
+        Functional(lambda x, t: (x if d == 1 else x[0]) * t, times=[third, end]),
+        FirstPassage(lambda x: (x if d == 1 else x[-1]) > 0.3, bins=8),
+        Crossings(0.2, component=d - 1),
+        Displacement(component=d - 1, times=[third]),
+        Autocorrelation(lambda x: np.cos(x if d == 1 else x[0]), third, [third, end]),
+        Tracked("largest", lambda value, before, after, t, dt, p: np.where(after[0] > value, after[0], value), -9.0),
+    ]
+
+
+def observers_of(name, *, every=False):
+    """Return the observers of a case: all looks, and every path observer or one in turn (to compile them costs)."""
+    times, d = times_of(CASES[name]), CASES[name][1].dim
+    paths = path_observers(times, d)
+    return looks(times, d) + (paths if every else [paths[list(CASES).index(name) % len(paths)]])
+
+
+def times_of(case):
+    _, process, _, dt = case
+    return np.arange(max([12, *(len(table) for table in process.tables.values())]) + 1) * dt
+
+
+def run_of(name, backend, *, every=False, **changes):
+    scheme, process, start, _ = CASES[name]
+    arguments = dict(
+        x0=np.asarray(start, float)[:, None] + np.linspace(0, 0.3, N), times=times_of(CASES[name]), n_particles=N,
+        first_particle=FIRST, seed=21, observers=observers_of(name, every=every),
+    )  # fmt: skip
+    return simulate(process, scheme, backend=backend, **arguments | changes)
+
+
+def program_of(name, dtype, *, every=False):
+    """Return the CUDA text that the run of a case takes."""
+    scheme, process, *_ = CASES[name]
+    tracked = _all_tracked(observers_of(name, every=every), process, scheme, times_of(CASES[name]))
+    return steps.step_of(process, scheme, tracked, np.dtype(dtype), Normals.FLOAT32, Backend.GPU).machine.text
+
+
+#: Each scheme once in float32; in float64 also the cases that are there for a wall or a function.
+ONCE = {scheme.name: name for name, (scheme, *_) in reversed(CASES.items())}
+RUNS = [("float64", name) for name in CASES] + [("float32", name) for name in ONCE.values()]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("cuda_text")
+
+
+@pytest.fixture
+def on_gpu(folder, monkeypatch):
+    """Return a function that makes runs take the emulated device, or others of its kind."""
+
+    def taken(*devices):
+        monkeypatch.setattr(steps, "gpus", lambda: devices)
+
+    taken(EmulatedGpu(folder))
+    return taken
+
+
+@pytest.fixture(scope="module")
+def programs(folder):
+    """Return for a precision the device that compiles the programs of all cases at once."""
+
+    @cache
+    def of(dtype, every=False):
+        names = [name for kind, name in RUNS if kind == dtype or every]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(steps, "gpus", lambda: (EmulatedGpu(folder),))
+            return EmulatedGpu(folder, together=tuple(program_of(name, dtype, every=every) for name in names))
+
+    return of
+
+
+def test_every_scheme_is_among_the_cases_and_every_wall():
+    assert set(ONCE) >= set(SCHEMES)
+    kinds = {(i.low_wall, i.high_wall) for _, process, *_ in CASES.values() for i in process.intervals}
+    assert kinds >= {(i.low_wall, i.high_wall) for i in WALLS.values()}
+
+
+@pytest.mark.parametrize(("dtype", "name"), RUNS)
+def test_a_run_of_every_scheme_has_the_bits_of_the_cpu(dtype, name, programs, on_gpu):
+    on_gpu(programs(dtype))
+    cpu, gpu = (run_of(name, backend, dtype=dtype) for backend in (Backend.CPU, Backend.GPU))
+    assert bits_of(gpu) == bits_of(cpu)
+    assert np.unique(cpu.x).size > 10 and cpu.not_finite == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_run_of_every_case_with_every_observer_has_the_bits_of_the_cpu(dtype, name, programs, on_gpu):
+    on_gpu(programs(dtype, every=True))
+    cpu, gpu = (run_of(name, backend, dtype=dtype, every=True) for backend in (Backend.CPU, Backend.GPU))
+    assert bits_of(gpu) == bits_of(cpu)
+    assert np.unique(cpu.x).size > 10 and cpu.not_finite == 0
+
+
+def said(run):
+    """Return all numbers of a run; NaN equals NaN, whose sign is a compiler's choice."""
+    return {name: calm(getattr(run, name)) for name in SAID}
+
+
+def calm(value):
+    if isinstance(value, (np.ndarray, float)):
+        array = np.where(np.isnan(np.asarray(value, float)), np.nan, value)
+        return array.dtype.str, array.shape, array.tobytes()
+    if dataclasses.is_dataclass(value):
+        return [calm(getattr(value, field.name)) for field in dataclasses.fields(value)]
+    if isinstance(value, Mapping):
+        return {name: calm(one) for name, one in value.items()}
+    return [calm(one) for one in value] if isinstance(value, (tuple, list)) else value
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_explosions_and_their_steps_are_those_of_the_cpu(dtype, on_gpu):
+    cpu, gpu = (watched(process=BURSTING, dtype=dtype, backend=backend) for backend in (Backend.CPU, Backend.GPU))
+    assert cpu.not_finite > 0
+    assert said(gpu) == said(cpu)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"normals": Normals.FLOAT64},
+        {"refinement": 3},
+        {"refinement": 3, "dtype": "float32"},
+        {"x0": [fpsde.Point(0.3), fpsde.Normal(0.1, 0.4)], "keep_positions": False},
+        {"shard_size": 512, "threads": 3},
+    ],
+    ids=lambda changes: ", ".join(changes),
+)
+def test_other_noise_starts_and_shards_have_the_bits_of_the_cpu(changes, on_gpu):
+    cpu, gpu = (watched(scheme=milstein, backend=backend, **changes) for backend in (Backend.CPU, Backend.GPU))
+    assert bits_of(gpu) == bits_of(cpu)
+
+
+def test_no_cut_into_launches_chunks_and_devices_changes_a_bit(on_gpu, folder, monkeypatch):
+    whole = bits_of(watched(backend=Backend.GPU))
+    one, other = EmulatedGpu(folder, name="one"), EmulatedGpu(folder, name="other")
+    on_gpu(one, other)
+    monkeypatch.setattr(gpu_machine, "CHUNK_BLOCKS", 2)
+    monkeypatch.setattr(gpu_machine, "FIRST_LAUNCH", 3)
+    monkeypatch.setattr(gpu_machine, "LONGEST_LAUNCH", 0.0)
+    EmulatedGpu.launches.clear()
+    assert bits_of(watched(backend=Backend.GPU)) == whole
+    assert {name for name, _ in EmulatedGpu.launches} == {"one", "other"}
+    assert {blocks for _, blocks in EmulatedGpu.launches} == {4, 8}  # 128 threads each: one block of ids, and two
+    assert len(EmulatedGpu.launches) > 3 * 4
+
+
+def test_long_runs_are_cut_into_launches_that_are_short(on_gpu, monkeypatch):
+    """The first launch is timed, then they double until one takes a quarter of the longest; a long one is halved."""
+    seconds = {16: 0.02, 32: 0.04, 64: 0.08, 128: 0.25}
+    clock, lengths = [0.0], []
+
+    def launch(self, *, arguments, **given):
+        lengths.append(int(arguments[5]))
+        clock[0] += seconds[lengths[-1]] if lengths[-1] in seconds else 0.001
+
+    monkeypatch.setattr(EmulatedGpu, "launch", lambda self, text, kernel, **given: launch(self, **given))
+    monkeypatch.setattr(gpu_machine.time, "perf_counter", lambda: clock[0])
+    simulate(fpsde.brownian(), euler_maruyama, x0=0.0, t_end=4.0, dt=0.01, n_particles=512, seed=1, backend=Backend.GPU)
+    assert lengths == [16, 32, 64, 64, 64, 64, 64, 32]
+
+
+def test_a_run_goes_on_from_its_checkpoint_after_the_device_was_lost(on_gpu, folder, tmp_path, monkeypatch):
+    whole = bits_of(watched(backend=Backend.GPU))
+    launch, calls = EmulatedGpu.launch, []
+
+    def lost(self, *given, **more):
+        calls.append(1)
+        if len(calls) == 6:
+            raise BackendUnavailable("the GPU was lost in mid-run")
+        launch(self, *given, **more)
+
+    monkeypatch.setattr(EmulatedGpu, "launch", lost)
+    cut = dict(backend=Backend.GPU, checkpoint=tmp_path, shard_size=512)
+    with pytest.raises(BackendUnavailable, match="lost in mid-run"):
+        watched(**cut)
+    assert 0 < particles_in(tmp_path) < 6 * 512
+    assert bits_of(watched(**cut)) == whole
+
+
+def test_positions_stay_on_the_device_until_they_are_asked_for(on_gpu):
+    run = watched(backend=Backend.GPU, observers=())
+    assert isinstance(run.held, DeviceArray) and "x (2, 3149)" in str(run)
+    assert isinstance(run.x, np.ndarray) and run.x is run.x
+    np.testing.assert_array_equal(run.x, run.held.get())
+    assert isinstance(watched(observers=()).held, np.ndarray)
+
+
+def test_runs_of_disjoint_ids_merge_to_the_bits_of_one(on_gpu):
+    observers = [one for one in all_observers() if not isinstance(one, Paths)]
+    whole = watched(backend=Backend.GPU, observers=observers)
+    first = watched(backend=Backend.GPU, observers=observers, first_particle=0, n_particles=1024)
+    rest = watched(backend=Backend.GPU, observers=observers, first_particle=1024, n_particles=4 * 512 + 77)
+    assert bits_of(fpsde.merged([rest, first])) == bits_of(whole)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("T(0.6)", "T(0.6000000000000001)"),
+        ("u32(eq & u32(2))", "u32(eq & u32(1))"),
+        ("u64(3528531795)", "u64(3528531793)"),
+        ("for (int half = WARP / 2; half > 0; half /= 2)", "for (int half = 1; half < WARP; half *= 2)"),
+        ("place == q ? normals[q]", "place > q ? normals[q]"),
+        ("s32(s32(y) + s32(1))", "s32(s32(y) + s32(2))"),
+        ("where(y < 0.0", "where(y < 0.5"),
+        ("at += (slot * TABLES", "at += (0 * TABLES"),
+        ("i < count", "i <= count"),
+    ],
+    ids=[
+        "last digit of a constant", "sign of a normal", "a multiplier", "order of a sum", "which normal", "bin inside",
+        "bin below", "time of a histogram", "padding",
+    ],
+)  # fmt: skip
+def test_a_change_of_one_digit_sign_or_order_in_the_text_is_seen(before, after, on_gpu, monkeypatch):
+    right = steps.cuda_program
+
+    def wrong(*given, **more):
+        text = right(*given, **more)
+        assert before in text
+        return text.replace(before, after)
+
+    cpu = watched(scheme=milstein)
+    monkeypatch.setattr(steps, "cuda_program", wrong)
+    assert bits_of(watched(scheme=milstein, backend=Backend.GPU)) != bits_of(cpu)
+
+
+def test_fused_products_are_seen_and_stay_close(on_gpu):
+    well = fpsde.double_well()
+    given = dict(x0=0.3, t_end=3.0, dt=0.01, n_particles=2048, seed=3)
+    exact, fused = (simulate(well, euler_maruyama, backend=b, **given).x for b in (Backend.GPU, Backend.GPU_FAST))
+    assert not np.array_equal(exact, fused)
+    np.testing.assert_allclose(fused, exact, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"backend": "gpu"}, r"backend='gpu'; give fpsde\.Backend\.CPU, fpsde\.Backend\.GPU"),
+        ({"dtype": "float16"}, "float16 is not one that kernels run in"),
+        ({"n_particles": 2**40, "observers": ()}, r"16384\.0 GiB for positions"),
+    ],
+)
+def test_what_a_gpu_does_not_take_is_refused(changes, words, on_gpu):
+    with pytest.raises(InvalidInput, match=words):
+        watched(**{"backend": Backend.GPU, **changes})
+
+
+def test_more_particles_than_the_device_holds_are_refused_with_the_size(on_gpu, folder):
+    given = dict(backend=Backend.GPU, observers=(), t_end=1.0, dt=1.0)
+    with pytest.raises(InvalidInput, match=r"100000000 particles need 1\.5 GiB .* 1\.0 GiB that are free on emulated;"):
+        watched(n_particles=10**8, **given)
+    on_gpu(EmulatedGpu(folder, bytes_free=2**20))
+    with pytest.raises(InvalidInput, match="pass keep_positions=False"):
+        watched(n_particles=10**5, **given)
+    assert watched(n_particles=10**5, keep_positions=False, **given).n_particles == 10**5
