@@ -17,7 +17,6 @@ from fpsde.fokker_planck import FokkerPlanck, assemble, scale_speed
 from fpsde.fokker_planck.initial import starting_masses
 from fpsde.grid import Grid
 
-
 #: The four wells of Prinz et al., J. Chem. Phys. 134 (2011) 174105: weights, sharpness and places of their Gaussians.
 BUMPS = ((0.8, 80, 0.0), (0.2, 80, 0.5), (0.5, 40, -0.5))
 
