@@ -7,9 +7,11 @@ import re
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numba
 
+from fpsde import elementary
 from fpsde.generated import module_of
 
 _HEADER = """\
@@ -31,6 +33,14 @@ def header(dtype: str) -> str:
 def decorated(functions: str) -> str:
     """Return functions of the common text with what makes them part of the loops that call them."""
     return re.sub(r"^def ", "@inlined\ndef ", functions, flags=re.M)
+
+
+def elementary_function(name: str) -> Any:
+    """Return an elementary function of float64 for kernels that are not generated: their loops vectorise with it."""
+    text = elementary.used(f"{name}(", elementary.functions(elementary.FLOAT64))
+    namespace: dict[str, Any] = {}
+    exec(compile(header("float64") + decorated(text), "<elementary functions of fpsde>", "exec"), namespace)
+    return namespace[name]
 
 
 def widened(function: str) -> str:

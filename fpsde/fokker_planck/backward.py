@@ -17,10 +17,11 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from fpsde.errors import InvalidInput, UnstableStep
+from fpsde.fokker_planck.elimination import solve
 from fpsde.fokker_planck.evolution import run_as_asked
 from fpsde.fokker_planck.generator import Generator
 from fpsde.fokker_planck.stepper import KEPT, MAX_HALVINGS
-from fpsde.fokker_planck.tridiagonal import GAMMA, STAGE, WEIGHT, factorise, solve
+from fpsde.fokker_planck.tridiagonal import GAMMA, STAGE, WEIGHT
 
 #: Rows of the factors of I - aQ, in the order in which they are those of its transpose.
 TRANSPOSED = [2, 1, 0, 4, 3]
@@ -141,7 +142,7 @@ class BackwardPropagator:
 
 def line_solver(q: Generator, a: float) -> Solver:
     """Return the function that solves with I - a Q^T on a line or a ring, in place."""
-    factors = factorise(q.left, q.right, *q.exits, a)[TRANSPOSED]
+    factors = q.factors(a)[TRANSPOSED]
 
     def solved(b: np.ndarray) -> np.ndarray:
         solve(factors, b)

@@ -37,7 +37,7 @@ def diffusivity_at(process: Any, x: np.ndarray, t: float) -> np.ndarray:
 
 def _refuse_where(bad: np.ndarray, x: np.ndarray, t: float, what: str, values: np.ndarray, must: str) -> None:
     if bad.any():
-        worst = int(np.argmax(bad))
+        worst = int(np.argmin(np.where(bad, x, np.inf)))
         raise InvalidInput(
             f"{what} is {values[worst]} at x={x[worst]}, t={t} ({np.count_nonzero(bad)} of {len(x)} points); "
             f"inside the grid it must {must}"

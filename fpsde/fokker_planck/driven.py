@@ -10,19 +10,22 @@ import numpy as np
 from numba import types
 
 from fpsde.fokker_planck.coefficient_kernel import coefficient_kernel
-from fpsde.fokker_planck.generator import DRIVEN_NODES, DRIVEN_WEIGHTS, Generator, scharfetter_gummel
+from fpsde.fokker_planck.elimination import factorise
+from fpsde.fokker_planck.generator import QUICK_RULE, EdgePoints, Generator, scharfetter_gummel
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.propagator import CHUNK, Propagator
 from fpsde.fokker_planck.sides import Sides
-from fpsde.fokker_planck.tridiagonal import GAMMA, STAGE, factorise, march
+from fpsde.fokker_planck.tridiagonal import GAMMA, STAGE, march
 from fpsde.grid import Grid
 from fpsde.jit import kernel
 
+#: The largest number below zero: what lies above it is not negative.
+LEAST = np.nextafter(0.0, -1.0)
 _F8 = types.float64
-_COEFFICIENTS = types.FunctionType(types.void(_F8[::1], _F8[:, ::1], _F8, _F8[::1], _F8[::1], _F8[::1]))
+_COEFFICIENTS = types.FunctionType(types.void(_F8[:, ::1], _F8[:, ::1], _F8, _F8[::1], _F8[::1], _F8[::1]))
 _SIGNATURE = types.Tuple((types.int64, _F8))(
-    _COEFFICIENTS, _F8[::1], _F8[:, ::1], _F8[::1],  # the process
-    _F8[::1], _F8[::1], types.boolean, types.boolean[::1],  # its grid
+    _COEFFICIENTS, _F8[:, ::1], _F8[:, ::1], _F8[::1],  # the process
+    _F8[::1], _F8[::1], _F8[:, ::1], types.boolean, types.boolean[::1],  # its grid
     _F8, _F8, types.int64, types.int64,  # the times
     _F8[::1], _F8[::1], _F8, types.int64[::1], _F8[::1],  # the masses
 )  # fmt: skip
@@ -44,16 +47,14 @@ class DrivenPropagator(Propagator):
         fringe: tuple[int, int],
     ):
         super().__init__(generator, start, constant=False, fringe=fringe)
-        steps = np.concatenate([-DRIVEN_NODES, DRIVEN_NODES])[:, None] * (0.5 * grid.widths)
-        points = np.concatenate([grid.centres, (grid.centres + steps).ravel()])
-        self._coefficients = coefficient_kernel(process, points)
-        self._grid = DRIVEN_WEIGHTS, grid.widths, sides.periodic, np.array(sides.absorbing)
+        edges = EdgePoints.of(grid, sides, QUICK_RULE)
+        self._coefficients, self._edges = coefficient_kernel(process, edges.points[None]), edges.geometry
 
     def _march(self, t: float, dt: float, done: int, n_steps: int) -> tuple[int, int, float]:
         it = self._coefficients
-        tried = min(n_steps - done, max(1, CHUNK // len(it.points)))
+        tried = min(n_steps - done, max(1, CHUNK // it.points.shape[1]))
         taken, least = _driver()(
-            it.function, it.points, it.table, it.parameters, *self._grid, t, dt, done, tried,
+            it.function, it.points, it.table, it.parameters, *self._edges, t, dt, done, tried,
             self.masses, self.absorbed, self._floor, self._fringe, self.extremes,
         )  # fmt: skip
         if taken < tried and not np.isfinite(least):
@@ -70,11 +71,12 @@ def _driver() -> Callable[..., tuple[int, float]]:
 
 def march_driven(
     coefficients: Any,
-    points: Any,  # (n + 2 nodes n,): centres, then the nodes of the lower and the upper halves
+    points: Any,  # (1, n + n_nodes (n + 2)), and what comes with them: see EdgePoints
     table: Any,
     parameters: Any,
     weights: Any,
-    widths: Any,
+    lengths: Any,
+    per_edge: Any,
     periodic: Any,
     absorbs: Any,
     t: Any,
@@ -88,8 +90,8 @@ def march_driven(
     extremes: Any,
 ) -> Any:
     """Take up to ``n_steps`` steps of TR-BDF2, as :func:`march` does, with Q at the three times of each step."""
-    n = len(masses)
-    mu, d, w = np.empty(len(points)), np.empty(len(points)), np.empty(n)
+    n, size = len(masses), points.shape[1]
+    ratio, d, w = np.empty(size - n), np.empty(size), np.empty(n)
     rates, exits = np.empty((3, 2, n)), np.empty((3, 2))
     a = STAGE * dt
     least = np.inf
@@ -100,13 +102,11 @@ def march_driven(
                 rates[0], exits[0] = rates[2], exits[2]
                 continue
             time = begin if stage == 0 else begin + GAMMA * dt if stage == 1 else t + (first + done + 1) * dt
-            coefficients(points, table, time, parameters, mu, d)
-            shape = (2, len(weights), n)
+            coefficients(points, table, time, parameters, ratio, d)
             scharfetter_gummel(
-                mu[n:].reshape(shape), d[n:].reshape(shape), weights, d[:n], widths, periodic, absorbs,
-                rates[stage], exits[stage], w,
-            )  # fmt: skip
-            if _beyond(d, False) + _beyond(rates[stage].ravel(), True) > 0:
+                ratio, d, weights, lengths, per_edge, periodic, absorbs, rates[stage], exits[stage].reshape(2, 1), w
+            )
+            if _beyond(d, 0.0) + _beyond(rates[stage].ravel(), LEAST) > 0:
                 return done, np.nan
         middle = factorise(rates[1, 0], rates[1, 1], exits[1, 0], exits[1, 1], a)
         end = factorise(rates[2, 0], rates[2, 1], exits[2, 0], exits[2, 1], a)
@@ -117,12 +117,12 @@ def march_driven(
 
 
 @kernel()
-def _beyond(values, zero_allowed):
-    """Return how many values are not positive (or zero, where that is allowed) and finite.
+def _beyond(values, bound):
+    """Return how many values are not above ``bound`` and finite.
 
     They are counted: a test that may end the loop, or a smallest value, would keep it from being vectorised.
     """
     count = 0
     for i in range(len(values)):
-        count += not (values[i] > 0 or (zero_allowed and values[i] == 0)) or values[i] == np.inf
+        count += not ((values[i] > bound) & (values[i] < np.inf))
     return count

@@ -21,10 +21,13 @@ from typing import Any
 import numpy as np
 
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck.coefficients import diffusivity_at, half_cell_coefficients
-from fpsde.fokker_planck.sides import sides_of
+from fpsde.fokker_planck.coefficients import diffusivity_at, drift_at
+from fpsde.fokker_planck.elimination import factorise
+from fpsde.fokker_planck.sides import Sides, sides_of
 from fpsde.grid import Grid
 from fpsde.jit import kernel
+from fpsde.numba_text import elementary_function
+from fpsde.primitives import where
 from fpsde.validation import finite
 
 
@@ -34,12 +37,15 @@ def half_cell_rule(points: int) -> tuple[np.ndarray, np.ndarray]:
     return 0.5 * (1 + nodes), 0.5 * weights
 
 
-#: Eight points to an edge leave nothing of the error of integrating mu/D, so the stationary law is exact at centres.
-HALF_NODES, HALF_WEIGHTS = half_cell_rule(4)
-#: Where coefficients depend on time there is no such law, and four points, of order 4, cost half as much.
-DRIVEN_NODES, DRIVEN_WEIGHTS = half_cell_rule(2)
-#: Below it B is its series to z^10 (the next term is below 1e-16).
-SERIES = 0.25
+_NODES, _WEIGHTS = half_cell_rule(4)
+#: Nodes on (0, 1) and weights for an edge, ``(2, n_nodes)``: eight leave nothing of the error of integrating mu/D, so
+#: that the stationary law is exact at centres. Where coefficients depend on time there is no such law, and two, of
+#: order 4, cost a quarter.
+EDGE_RULE = np.stack([np.r_[0.5 * _NODES, 0.5 + 0.5 * _NODES], np.r_[0.5 * _WEIGHTS, 0.5 * _WEIGHTS]])
+QUICK_RULE = np.stack(half_cell_rule(2))
+
+
+_expm1 = elementary_function("expm1_")
 
 
 def bernoulli(z: Any) -> np.ndarray:
@@ -58,11 +64,7 @@ def _each(z):
 
 @kernel()
 def _bernoulli(z):
-    if abs(z) < SERIES:
-        v = z * z
-        even = 1 / 12 + v * (-1 / 720 + v * (1 / 30240 + v * (-1 / 1209600 + v * (1 / 47900160))))
-        return 1 - z / 2 + v * even
-    return z / np.expm1(z)
+    return where(z == 0.0, 1.0, z / _expm1(z))
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,10 @@ class Generator:
         earned[-1] += self.exits[1] * values[1]
         return earned
 
+    def factors(self, a: float) -> np.ndarray:
+        """Return the factors of I - aQ, ``(5, n)``, for ``solve``."""
+        return factorise(np.ascontiguousarray(self.left), np.ascontiguousarray(self.right), *self.exits, a)
+
     def dense(self) -> np.ndarray:
         """Return Q as an array ``(n, n)``, for oracles on small grids."""
         q = np.diag(self.diag) + np.diag(self.lower, -1) + np.diag(self.upper, 1)
@@ -176,48 +182,90 @@ def assemble(process: Any, grid: Grid, t: float = 0.0) -> Generator:
     """
     sides = sides_of(process.domain, grid)
     t = finite("t", t)
-    d = diffusivity_at(process, grid.centres, t)
-    driven = process.time_dependent
-    nodes, weights = (DRIVEN_NODES, DRIVEN_WEIGHTS) if driven else (HALF_NODES, HALF_WEIGHTS)
-    mu, d_around = half_cell_coefficients(process, grid, t, nodes)
-    rates, exits, w = np.empty((2, *grid.shape)), np.empty(2), np.empty(grid.shape)
+    edges = EdgePoints.of(grid, sides, QUICK_RULE if process.time_dependent else EDGE_RULE)
+    n, rates, exits, w = grid.shape[0], np.empty((2, *grid.shape)), np.empty((2, 1)), np.empty(grid.shape)
+    d = diffusivity_at(process, edges.points, t)
     with np.errstate(over="ignore"):
-        scharfetter_gummel(
-            mu, d_around, weights, d, grid.widths, sides.periodic, np.array(sides.absorbing), rates, exits, w
-        )
-    low, high = exits.tolist()
+        scharfetter_gummel(drift_at(process, edges.points[n:], t) / d[n:], d, *edges.geometry, rates, exits, w)
+    low, high = exits[:, 0].tolist()
     return Generator(grid, rates[0], rates[1], (low, high), w if sides.periodic else w[:-1], sides.periodic)
 
 
-@kernel()
-def scharfetter_gummel(mu, d_around, weights, d, widths, periodic, absorbs, rates, exits, w):
-    """Write the rates to the left and to the right (2, n), those into walls (2,), and the exponents of the edges (n,).
+@dataclass(frozen=True, eq=False)
+class EdgePoints:
+    """Where the coefficients of a line are read, ``(n + n_nodes (n + 2),)``, and what the fluxes are made of.
 
-    ``mu`` and ``d_around`` (2, n_nodes, n) are the coefficients at the nodes of the lower and upper half of each cell,
-    with ``weights`` (n_nodes,), and ``d`` (n,) is D at the centres. Edge i joins cell i to i + 1; the last is the seam.
+    First come the centres of the cells, then for each node of the rule its place on the n edges and on the way to the
+    low and the high wall. Edge i joins cell i to i + 1, the last is the seam. Where there is no seam, or no wall that
+    absorbs, the place is a centre, and what is read there is not used.
     """
-    n = len(d)
-    half = 0.5 * widths
-    to_low, to_high = np.zeros(n), np.zeros(n)  # integrals of mu/D over the halves of each cell
-    for k in range(len(weights)):
-        for i in range(n):
-            to_low[i] += weights[k] * (half[i] * mu[0, k, i] / d_around[0, k, i])
-            to_high[i] += weights[k] * (half[i] * mu[1, k, i] / d_around[1, k, i])
+
+    points: np.ndarray
+    weights: np.ndarray
+    lengths: np.ndarray
+    per_edge: np.ndarray
+    periodic: bool
+    absorbs: np.ndarray
+
+    @classmethod
+    def of(cls, grid: Grid, sides: Sides, rule: np.ndarray) -> EdgePoints:
+        """Return the points and the geometry of a line of cells for a ``rule`` (2, n_nodes) on (0, 1)."""
+        half, x = 0.5 * grid.widths, grid.centres
+        lengths = np.concatenate([half + np.roll(half, -1), [-half[0], half[-1]]])
+        steps = lengths.copy()
+        steps[-3:] *= np.array([sides.periodic, *sides.absorbing])
+        nodes = (np.concatenate([x, x[[0, -1]]]) + rule[0][:, None] * steps).ravel()
+        if sides.periodic:
+            low, high = grid.faces[[0, -1]]
+            nodes[nodes > high] -= high - low
+        after = np.roll(half, -1)
+        per_edge = 1.0 / ((half + after) * (2.0 * np.stack([half, after])))
+        return cls(np.concatenate([x, nodes]), rule[1], lengths, per_edge, sides.periodic, np.array(sides.absorbing))
+
+    @property
+    def geometry(self) -> tuple[Any, ...]:
+        """The arguments of :func:`scharfetter_gummel` that it gives."""
+        return self.weights, self.lengths, self.per_edge, self.periodic, self.absorbs
+
+
+@kernel()
+def scharfetter_gummel(ratio, d, weights, lengths, per_edge, periodic, absorbs, rates, exits, w):
+    """Write the rates to the left and to the right (2, n), those into walls (2, step), and the exponents of the edges.
+
+    Cells of ``step`` lines may lie side by side: edge i, with the exponent ``w[i]``, joins cell i to i + step, and the
+    last edges are seams. ``d`` begins with D at the n centres; ``ratio``, ``(n_nodes (n + 2 step),)`` in all, is mu/D
+    at each node with its ``weights`` (n_nodes,) on all edges, and on the ways from the first cells to the low wall and
+    from the last to the high one; ``lengths`` (n + 2 step,) are theirs, with signs. ``per_edge`` (2, n) is
+    1 / (length * width) of an edge and the cell before and after it. (Loops over few arrays at a time vectorise.)
+    """
+    n, step = len(w), exits.shape[1]
+    last, size = n - step, n + 2 * step
+    integral = ratio[:size] * weights[0]
+    for k in range(1, len(weights)):
+        node, weight = ratio[k * size : (k + 1) * size], weights[k]
+        for i in range(size):
+            integral[i] += weight * node[i]
+    for i in range(size):
+        integral[i] *= lengths[i]
+    w[:] = integral[:n]
+    left, right = rates
+    before, after = per_edge
+    small = integral[:n]  # B(|w|), then what goes down
     for i in range(n):
-        after = i + 1 if i < n - 1 else 0
-        w[i] = to_high[i] + to_low[after]
-        down = _bernoulli(abs(w[i]))
-        up = down + abs(w[i])  # B(-|w|)
-        if w[i] < 0:
-            down, up = up, down
-        length = half[i] + half[after]
-        rates[1, i] = up * (d[i] / widths[i]) / length  # q = D p for a unit of mass in the cell
-        rates[0, after] = down * (d[after] / widths[after]) / length
-    exits[:] = 0.0
-    if absorbs[0]:
-        exits[0] = _bernoulli(to_low[0]) * (d[0] / widths[0]) / half[0]
-    if absorbs[1]:
-        exits[1] = _bernoulli(-to_high[n - 1]) * (d[n - 1] / widths[n - 1]) / half[n - 1]
+        small[i] = _bernoulli(abs(w[i]))
+    for i in range(n):  # B(-|w|) = B(|w|) + |w|;  q = D p for a unit of mass in the cell
+        right[i] = where(w[i] < 0.0, small[i], small[i] + w[i]) * (d[i] * before[i])
+    for i in range(n):
+        small[i] = where(w[i] < 0.0, small[i] - w[i], small[i]) * after[i]
+    for i in range(last):
+        left[i + step] = small[i] * d[i + step]
+    for i in range(step):
+        left[i] = small[last + i] * d[i]
     if not periodic:
-        rates[0, 0] = 0.0
-        rates[1, n - 1] = 0.0
+        left[:step] = 0.0
+        right[last:] = 0.0
+    for side in range(2):
+        for i in range(step):
+            k = n + side * step + i
+            rate = d[side * last + i] / (2.0 * lengths[k] * lengths[k])
+            exits[side, i] = _bernoulli(-integral[k]) * rate if absorbs[side] else 0.0

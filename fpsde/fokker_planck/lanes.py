@@ -1,12 +1,19 @@
-"""Eight complex numbers in two vector registers, as a type of compiled code: real and imaginary parts apart.
+"""Eight numbers in vector registers, as a type of compiled code: real ones, or complex ones with their parts apart.
 
 LLVM does not find the vectors in a loop over eight lanes inside of a recurrence over cells: it must assume that the
 arrays of one cell overlap those of the next. With lanes as values nothing is left to find, and the recurrences of eight
-systems cost what the latency of one costs. Inside kernels:
+systems cost what the latency of one costs. Inside kernels, for complex numbers:
 
     z = load(rows, i)      z, 0.5 * z, z + w, z - w, z + 0.5, z * w, 1.0 / z      store(rows, i, z)      real_sum(z)
 
 ``rows`` is a contiguous array of float64 whose row i holds ``(2, LANES)`` numbers (:func:`split`).
+
+For real numbers the same text serves one system and eight (``+ - * /``, lanes with lanes and with a number):
+
+    x = at(cells, i)      put(cells, i, x)
+
+``cells`` (n,) holds a number for each cell; ``(n, LANES)``, contiguous, a row of lanes; the transpose of a contiguous
+``(LANES, n)`` gathers a row from the eight. A number stands for an array that has it in every cell.
 """
 
 from __future__ import annotations
@@ -19,13 +26,13 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import intrinsic, lower_builtin, models, overload, register_model
 
 LANES = 8
 _PART = ir.VectorType(ir.DoubleType(), LANES)
 _PAIR = ir.LiteralStructType([_PART, _PART])
 
-#: (real part, imaginary part), each a vector while code is built.
+#: (real part, imaginary part), each a vector while code is built; None where all of them are real.
 Parts = tuple[Any, Any]
 
 
@@ -39,24 +46,39 @@ class _ComplexLanes(types.Type):
         super().__init__(name="ComplexLanes")
 
 
-COMPLEX_LANES = _ComplexLanes()
+class _RealLanes(types.Type):
+    def __init__(self) -> None:
+        super().__init__(name="RealLanes")
+
+
+COMPLEX_LANES, REAL_LANES = _ComplexLanes(), _RealLanes()
 
 
 @register_model(_ComplexLanes)
-class _Model(models.PrimitiveModel):
+class _ComplexModel(models.PrimitiveModel):
     def __init__(self, manager: Any, fe_type: Any) -> None:
         super().__init__(manager, fe_type, _PAIR)
+
+
+@register_model(_RealLanes)
+class _RealModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, fe_type: Any) -> None:
+        super().__init__(manager, fe_type, _PART)
 
 
 def _parts(builder: Any, kind: Any, value: Any) -> Parts:
     """Return the parts of lanes, or of a real number in every lane."""
     if kind == COMPLEX_LANES:
         return builder.extract_value(value, 0), builder.extract_value(value, 1)
+    if kind == REAL_LANES:
+        return value, None
     one = builder.insert_element(ir.Constant(_PART, ir.Undefined), value, _index(0))
     return builder.shuffle_vector(one, one, _positions([0] * LANES)), None
 
 
 def _joined(builder: Any, parts: Parts) -> Any:
+    if parts[1] is None:
+        return parts[0]
     pair = builder.insert_value(ir.Constant(_PAIR, ir.Undefined), parts[0], 0)
     return builder.insert_value(pair, parts[1], 1)
 
@@ -74,7 +96,8 @@ def _sum(b: Any, z: Parts, w: Parts) -> Parts:
 
 
 def _difference(b: Any, z: Parts, w: Parts) -> Parts:
-    return b.fsub(z[0], w[0]), _either(b.fsub, z[1], w[1]) if z[1] is not None else b.fneg(w[1])
+    turned = w[1] if w[1] is None or z[1] is not None else b.fneg(w[1])
+    return b.fsub(z[0], w[0]), _either(b.fsub, z[1], turned)
 
 
 def _either(combine: Callable[..., Any], one: Any, other: Any) -> Any:
@@ -87,13 +110,15 @@ def _either(combine: Callable[..., Any], one: Any, other: Any) -> Any:
 def _product(b: Any, z: Parts, w: Parts) -> Parts:
     if z[1] is None or w[1] is None:
         real, (re, im) = (z[0], w) if z[1] is None else (w[0], z)
-        return b.fmul(real, re), b.fmul(real, im)
+        return b.fmul(real, re), None if im is None else b.fmul(real, im)
     re = b.fsub(b.fmul(z[0], w[0]), b.fmul(z[1], w[1]))
     return re, b.fadd(b.fmul(z[0], w[1]), b.fmul(z[1], w[0]))
 
 
 def _quotient(b: Any, a: Parts, z: Parts) -> Parts:
     """a / z with a real ``a``."""
+    if z[1] is None:
+        return b.fdiv(a[0], z[0]), None
     scale = b.fdiv(a[0], b.fadd(b.fmul(z[0], z[0]), b.fmul(z[1], z[1])))
     return b.fmul(z[0], scale), b.fneg(b.fmul(z[1], scale))
 
@@ -104,7 +129,8 @@ def _define(operation: Any, build: Callable[[Any, Parts, Parts], Parts], kinds: 
     @infer_global(operation)
     class _Typing(AbstractTemplate):
         def generic(self, args: Any, kws: Any) -> Any:
-            return signature(COMPLEX_LANES, *args) if tuple(args) in kinds else None
+            kind = COMPLEX_LANES if COMPLEX_LANES in args else REAL_LANES
+            return signature(kind, *args) if tuple(args) in kinds else None
 
     for pair in kinds:
 
@@ -114,10 +140,11 @@ def _define(operation: Any, build: Callable[[Any, Parts, Parts], Parts], kinds: 
             return _joined(builder, build(builder, *operands))
 
 
+_REAL = (REAL_LANES, REAL_LANES), (REAL_LANES, types.float64), (types.float64, REAL_LANES)
 _MIXED = (COMPLEX_LANES, COMPLEX_LANES), (COMPLEX_LANES, types.float64), (types.float64, COMPLEX_LANES)
 for _operation, _build in ((operator.add, _sum), (operator.sub, _difference), (operator.mul, _product)):
-    _define(_operation, _build, _MIXED)
-_define(operator.truediv, _quotient, ((types.float64, COMPLEX_LANES),))
+    _define(_operation, _build, (*_MIXED, *_REAL))
+_define(operator.truediv, _quotient, ((types.float64, COMPLEX_LANES), *_REAL))
 
 
 def _row(context: Any, builder: Any, kind: Any, array: Any, row: Any) -> list[Any]:
@@ -169,3 +196,93 @@ def real_sum(typing: Any, z: Any) -> Any:
         return builder.extract_element(part, _index(0))
 
     return types.float64(COMPLEX_LANES), build
+
+
+@intrinsic
+def _load_real(typing: Any, rows: Any, row: Any) -> Any:
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.load(_lanes_of(context, builder, sig.args[0], *args), align=8)
+
+    return REAL_LANES(rows, types.intp), build
+
+
+@intrinsic
+def _store_real(typing: Any, rows: Any, row: Any, x: Any) -> Any:
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        array, number, value = args
+        builder.store(value, _lanes_of(context, builder, sig.args[0], array, number), align=8)
+        return context.get_dummy_value()
+
+    return types.void(rows, types.intp, REAL_LANES), build
+
+
+@intrinsic
+def _gather(typing: Any, columns: Any, row: Any) -> Any:
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        found = ir.Constant(_PART, ir.Undefined)
+        for lane, place in enumerate(_across(context, builder, sig.args[0], *args)):
+            found = builder.insert_element(found, builder.load(place, align=8), _index(lane))
+        return found
+
+    return REAL_LANES(columns, types.intp), build
+
+
+@intrinsic
+def _scatter(typing: Any, columns: Any, row: Any, x: Any) -> Any:
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        array, number, value = args
+        for lane, place in enumerate(_across(context, builder, sig.args[0], array, number)):
+            builder.store(builder.extract_element(value, _index(lane)), place, align=8)
+        return context.get_dummy_value()
+
+    return types.void(columns, types.intp, REAL_LANES), build
+
+
+def _lanes_of(context: Any, builder: Any, kind: Any, array: Any, row: Any) -> Any:
+    """Return a pointer to a row of ``(n, LANES)``."""
+    data = context.make_array(kind)(context, builder, array).data
+    first = builder.mul(row, ir.Constant(row.type, LANES))
+    return builder.bitcast(builder.gep(data, [first]), _PART.as_pointer())
+
+
+def _across(context: Any, builder: Any, kind: Any, array: Any, row: Any) -> list[Any]:
+    """Return pointers to the numbers of a row of the transpose of ``(LANES, n)``."""
+    made = context.make_array(kind)(context, builder, array)
+    n = builder.extract_value(made.shape, 0)
+    return [
+        builder.gep(made.data, [builder.add(row, builder.mul(n, ir.Constant(n.type, lane)))]) for lane in range(LANES)
+    ]
+
+
+def at(cells: Any, i: int) -> Any:
+    """Return the number, or the lanes, of cell ``i``."""
+    raise NotImplementedError("inside of kernels only")
+
+
+def put(cells: Any, i: int, value: Any) -> None:
+    """Write the number, or the lanes, of cell ``i``."""
+    raise NotImplementedError("inside of kernels only")
+
+
+@overload(at, inline="always")
+def _at(cells, i):
+    if isinstance(cells, types.Float):
+        return lambda cells, i: cells
+    if cells.ndim == 1:
+        return lambda cells, i: cells[i]
+    if cells.layout == "C":
+        return lambda cells, i: _load_real(cells, i)
+    return lambda cells, i: _gather(cells, i)
+
+
+@overload(put, inline="always")
+def _put(cells, i, value):
+    if cells.ndim == 1:
+
+        def number(cells, i, value):
+            cells[i] = value
+
+        return number
+    if cells.layout == "C":
+        return lambda cells, i, value: _store_real(cells, i, value)
+    return lambda cells, i, value: _scatter(cells, i, value)

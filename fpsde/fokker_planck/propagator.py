@@ -17,7 +17,7 @@ import numpy as np
 from fpsde.fokker_planck.generator import Generator
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.stepper import MAX_HALVINGS, Stepper
-from fpsde.fokker_planck.tridiagonal import GAMMA, STAGE, backward_euler, factorise, march
+from fpsde.fokker_planck.tridiagonal import GAMMA, STAGE, backward_euler, march
 
 #: Cell-steps in one call of a kernel, about a tenth of a second, so that Ctrl-C is answered.
 CHUNK = 10**7
@@ -75,5 +75,4 @@ class Propagator(Stepper):
         return self._factors(0.0 if self._constant else t, a)
 
     def _factorise(self, t: float, a: float) -> np.ndarray:
-        q = self._generator(t)
-        return factorise(q.left, q.right, *q.exits, a)
+        return self._generator(t).factors(a)

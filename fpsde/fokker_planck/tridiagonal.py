@@ -1,76 +1,16 @@
-"""Solves with I - aQ, and steps of TR-BDF2, for a generator Q on a line or a ring of cells.
-
-Elimination follows Grassmann, Taksar & Heyman (Oper. Res. 33 (1985) 1107): cells are eliminated from left to right, and
-each pivot is rebuilt from the known column sum (1, plus what leaves through an absorbing wall) and the open rates. No
-number is ever subtracted, so every entry of (I - aQ)^-1 b with b >= 0 keeps its relative accuracy, far tails included,
-and nothing needs pivoting. The last cell is kept to the end: it collects the fill of the two corners of a ring, which
-is zero on a line.
-"""
+"""Steps of TR-BDF2 and of backward Euler for a generator Q on a line or a ring of cells."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from fpsde.fokker_planck.elimination import solve
 from fpsde.jit import kernel
 
 #: TR-BDF2 (Bank et al., IEEE Trans. CAD 4 (1985) 436) with the parameter that gives both stages one matrix.
 GAMMA = 2 - np.sqrt(2)
 STAGE = GAMMA / 2  # a / dt in the I - aQ of both stages
 WEIGHT = 1 / (GAMMA * (2 - GAMMA))  # of the first two of the three terms of the step
-
-
-@kernel()
-def factorise(left, right, low_exit, high_exit, a):
-    """Return the factors ``(5, n)`` of I - aQ: rows pass-right, 1/pivot, pass-left, and the two fills of a ring.
-
-    A pivot that is not positive (only where an exit rate is negative) leaves a negative or infinite 1/pivot.
-    """
-    n = len(left)
-    last = n - 1
-    factors = np.empty((5, n))
-    kept = 1.0 + a * low_exit  # column sum of the matrix that is left
-    to_last = a * left[0]  # fill in the last row
-    from_last = a * right[last]  # fill in the last column
-    kept_last = 1.0 + a * high_exit
-    for i in range(last):
-        to_next = a * right[i]
-        if i == last - 1:
-            to_last += to_next
-            to_next = 0.0
-            from_last += a * left[last]
-        inverse = 1.0 / (kept + to_next + to_last)
-        factors[0, i] = to_next * inverse
-        factors[1, i] = inverse
-        factors[2, i] = a * left[i + 1] * inverse if i < last - 1 else 0.0
-        factors[3, i] = to_last * inverse
-        factors[4, i] = from_last * inverse
-        kept_last += from_last * kept * inverse
-        from_last *= to_next * inverse
-        step_back = a * left[i + 1] * inverse
-        to_last *= step_back
-        kept = 1.0 + step_back * kept
-    factors[:, last] = 0.0
-    factors[1, last] = 1.0 / kept_last
-    return factors
-
-
-@kernel()
-def solve(factors, b):
-    """Replace ``b`` by (I - aQ)^-1 b."""
-    pass_right, inverse, pass_left, to_last, from_last = factors
-    last = len(b) - 1
-    y = b[0]
-    collected = to_last[0] * y
-    for i in range(1, last):
-        y = b[i] + pass_right[i - 1] * y
-        b[i] = y
-        collected += to_last[i] * y
-    end = (b[last] + collected) * inverse[last]
-    b[last] = end
-    u = 0.0
-    for i in range(last - 1, -1, -1):
-        u = (inverse[i] * b[i] + from_last[i] * end) + pass_left[i] * u
-        b[i] = u
 
 
 @kernel()

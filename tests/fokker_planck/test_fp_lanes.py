@@ -1,10 +1,10 @@
-"""Eight complex numbers as one value of compiled code: its arithmetic beside NumPy's."""
+"""Eight numbers as one value of compiled code, complex or real: their arithmetic beside NumPy's."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from fpsde.fokker_planck.lanes import LANES, load, real_sum, split, store
+from fpsde.fokker_planck.lanes import LANES, at, load, put, real_sum, split, store
 from fpsde.jit import kernel
 
 
@@ -34,3 +34,37 @@ def test_arithmetic_of_lanes_is_that_of_complex_numbers(seed):
     np.testing.assert_allclose(found, expected, rtol=0, atol=4e-16 * max(10.0, np.abs(a / z).max()))
     assert np.isnan(out[10]).all()  # rows are where they should be
     np.testing.assert_allclose(total, z.real.sum(), rtol=0, atol=1e-14)
+
+
+@kernel()
+def every_real_operation(cells, number, out):
+    x, y = at(cells, 0), at(cells, 1)
+    results = (x + y, x - y, x * y, x / y, x + number, number - x, x * number, number / x, x / number)
+    for i in range(9):
+        put(out, i, results[i])
+
+
+@kernel()
+def by_places(cells, out):
+    for i in range(len(cells)):
+        put(out, i, at(cells, i) * at(2.0, i))
+
+
+def test_arithmetic_of_real_lanes_and_of_single_numbers_is_that_of_numpy(seed):
+    random = np.random.default_rng(seed)
+    x, y = rows = random.normal(size=(2, LANES))
+    a, out = 1.7, np.full((10, LANES), np.nan)
+    every_real_operation(rows, a, out)
+    np.testing.assert_array_equal(out[:9], [x + y, x - y, x * y, x / y, x + a, a - x, x * a, a / x, x / a])
+    assert np.isnan(out[9]).all()
+    single = np.empty(9)
+    every_real_operation(rows[:, 3].copy(), a, single)
+    np.testing.assert_array_equal(single, out[:9, 3])
+
+
+def test_rows_of_a_transpose_are_gathered_and_scattered(seed):
+    numbers = np.random.default_rng(seed).normal(size=(LANES, 5))
+    for cells in (numbers.T, np.ascontiguousarray(numbers.T), numbers[0].copy()):
+        out = np.full_like(cells, np.nan)
+        by_places(cells, out)
+        np.testing.assert_array_equal(out, 2 * cells)

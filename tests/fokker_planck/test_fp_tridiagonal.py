@@ -8,7 +8,9 @@ import numba
 import numpy as np
 import pytest
 
-from fpsde.fokker_planck.tridiagonal import STAGE, factorise, march, solve
+from fpsde.fokker_planck.backward import TRANSPOSED
+from fpsde.fokker_planck.elimination import CUT, eliminate, factorise, rows, solve, solve_whole
+from fpsde.fokker_planck.tridiagonal import STAGE, march
 from fpsde.jit import kernel
 
 
@@ -33,7 +35,11 @@ def matrix(left: np.ndarray, right: np.ndarray, exits: tuple[float, float], a: f
     return m
 
 
-@pytest.mark.parametrize("n", [3, 4, 50])
+#: Below, at and above the number of cells at which a line is cut, with cells left over and without.
+SIZES = [3, 4, 50, CUT, CUT + 7, CUT + 13]
+
+
+@pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("ring", [False, True])
 @pytest.mark.parametrize("a", [1e-3, 1.0, 1e4])
 def test_solutions_agree_with_a_dense_solve(n, ring, a):
@@ -45,6 +51,9 @@ def test_solutions_agree_with_a_dense_solve(n, ring, a):
     m = matrix(left, right, exits, a)
     np.testing.assert_allclose(m @ found, b, atol=1e-13 * (1 + a))
     np.testing.assert_allclose(found, np.linalg.solve(m, b), rtol=1e-9, atol=1e-9)
+    transposed = b.copy()
+    solve(factorise(left, right, *exits, a)[TRANSPOSED], transposed)
+    np.testing.assert_allclose(m.T @ transposed, b, atol=1e-13 * (1 + a))
 
 
 def exact_solution(m: list[list[Fraction]], b: list[Fraction]) -> list[Fraction]:
@@ -77,6 +86,22 @@ def test_every_entry_keeps_its_relative_accuracy_down_to_the_far_tail(ring):
     exact = np.array([float(value) for value in exact_solution(m, [Fraction(value) for value in b])])
     assert exact.min() < 1e-12
     np.testing.assert_allclose(found, exact, rtol=1e-14)
+
+
+@pytest.mark.parametrize("n", [CUT, CUT + 5])
+@pytest.mark.parametrize("ring", [False, True])
+def test_a_line_in_pieces_is_that_in_one_piece_in_every_digit(n, ring):
+    left, right = random_rates(n, ring, decades=6)
+    b = np.zeros(n)
+    b[n // 3] = 1.0
+    whole, factors = b.copy(), np.empty((5, n))
+    kept, returned, _, _ = eliminate(left, right, 1.0, 1.0, right[-1], 1.0, True, rows(factors, 0, n))
+    factors[1, -1] = 1 / (kept + returned)
+    solve_whole(rows(factors, 0, n), whole, True)
+    solve(factorise(left, right, 0.0, 0.0, 1.0), b)
+    assert 0 < b.min() < 1e-12
+    np.testing.assert_allclose(b, whole, rtol=2e-14)
+    np.testing.assert_allclose(matrix(left, right, (0.0, 0.0), 1.0) @ b, np.eye(n)[n // 3], atol=1e-9)
 
 
 def test_kernels_are_compiled_under_the_shared_settings():

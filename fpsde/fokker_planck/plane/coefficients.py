@@ -9,17 +9,13 @@ from typing import Any
 import numpy as np
 
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck.generator import HALF_NODES, HALF_WEIGHTS
+from fpsde.fokker_planck.generator import EDGE_RULE, QUICK_RULE
 from fpsde.fokker_planck.plane.generator import centres, widths
 from fpsde.fokker_planck.sides import Sides, sides_of
 from fpsde.grid import Grid
 
 #: A determinant of D above minus this part of D_11 D_22 is zero but for round-off.
 ROUND_OFF = 1e-12
-#: Nodes and weights on (0, 1) for a whole edge: those of its two halves, which leave nothing of the error; and two of
-#: order 4 where coefficients depend on time, are read at every step, and have no equilibrium to keep.
-EDGE_RULE = np.stack([np.r_[0.5 * HALF_NODES, 0.5 + 0.5 * HALF_NODES], np.r_[0.5 * HALF_WEIGHTS, 0.5 * HALF_WEIGHTS]])
-QUICK_RULE = np.array([[0.5 - np.sqrt(1 / 12), 0.5 + np.sqrt(1 / 12)], [0.5, 0.5]])
 
 
 def plane_sides(process: Any, grid: Grid) -> tuple[Sides, Sides]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fpsde.fokker_planck.tridiagonal import backward_euler, factorise, tr_bdf2
+from fpsde.fokker_planck.elimination import factorise
+from fpsde.fokker_planck.tridiagonal import backward_euler, tr_bdf2
 from fpsde.jit import kernel
 
 
