@@ -6,7 +6,7 @@ PEERS := torch==2.13.0 torchsde==0.2.6 jax==0.10.2 diffrax==0.7.2 sdeint==0.3.0
 FIGURES := $(filter-out figures/_%,$(wildcard figures/*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help install verify test test-all test-peers lint figures benchmark benchmark-fokker-planck clean
+.PHONY: help install verify test test-all test-gpu test-peers lint figures benchmark benchmark-fokker-planck clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-23s %s\n", $$1, $$2}' Makefile
@@ -21,6 +21,9 @@ test: lint ## ruff, mypy and the fast tests
 
 test-all: lint ## the same with the slow tests
 	$(BIN)/python -m pytest -m ""
+
+test-gpu: install ## what only a GPU can tell (pip install -e '.[cuda13]'); skipped, with the reason, without one
+	$(BIN)/python -m pytest -m gpu -rs tests/gpu
 
 test-peers: .venv-peers/installed ## steps beside torchsde, diffrax and sdeint, in an environment of their own
 	.venv-peers/bin/python -m pytest tests/peers

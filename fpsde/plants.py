@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +18,7 @@ from fpsde.corners import Corners
 from fpsde.ensemble import Ensemble
 from fpsde.errors import InvalidInput, unknown_name
 from fpsde.fokker_planck import FokkerPlanck, Generator, assemble
-from fpsde.integrators import Snapshots, simulate
+from fpsde.integrators import Snapshots
 from fpsde.processes.process import ITO, STRATONOVICH, Exact, Process
 from fpsde.schemes import Scheme
 from fpsde.symbolic import call
@@ -44,11 +45,14 @@ def _noise_changed(scheme: Scheme, change: Callable[[Any, Any], Any]) -> Scheme:
     return replace(scheme, step=step)
 
 
+def _running(wrong: Callable[..., Ensemble]) -> Callable[[Corners], Corners]:
+    """Plant a function that runs particles wrongly, given how they are run rightly."""
+    return lambda corners: replace(corners, particles=partial(wrong, corners.particles))
+
+
 def _with_noise(change: Callable[[Any, Any], Any]) -> Callable[[Corners], Corners]:
     """Plant a change of the increments into the particles' scheme alone."""
-    return lambda corners: replace(
-        corners, particles=lambda process, scheme, **run: simulate(process, _noise_changed(scheme, change), **run)
-    )
+    return _running(lambda simulated, process, scheme, **run: simulated(process, _noise_changed(scheme, change), **run))
 
 
 def _stating_noise(change: Callable[[Any, Any], Any]) -> Callable[[Corners], Corners]:
@@ -56,9 +60,9 @@ def _stating_noise(change: Callable[[Any, Any], Any]) -> Callable[[Corners], Cor
     return lambda corners: replace(corners, stated=lambda scheme: _noise_changed(scheme, change))
 
 
-def _reused(process: Process, scheme: Scheme, *, n_particles: int, **run: Any) -> Ensemble:
+def _reused(simulated: Any, process: Process, scheme: Scheme, *, n_particles: int, **run: Any) -> Ensemble:
     """Run half of the particles and hand each out twice, as a kernel does that lets two lanes read one counter."""
-    half = simulate(process, scheme, n_particles=(n_particles + 1) // 2, **run)
+    half = simulated(process, scheme, n_particles=(n_particles + 1) // 2, **run)
     twice = lambda x: np.repeat(x, 2, axis=1)[:, :n_particles]  # noqa: E731
     return replace(
         half,
@@ -70,11 +74,11 @@ def _reused(process: Process, scheme: Scheme, *, n_particles: int, **run: Any) -
 
 
 def _one_step_short(
-    process: Process, scheme: Scheme, *, times: np.ndarray, observers: tuple = (), **run: Any
+    simulated: Any, process: Process, scheme: Scheme, *, times: np.ndarray, observers: tuple = (), **run: Any
 ) -> Ensemble:
     """Stop one step early and call it the end."""
     seen = [Snapshots(times[1:-1]) if isinstance(observer, Snapshots) else observer for observer in observers]
-    short = simulate(process, scheme, times=times[:-1], observers=seen, **run)
+    short = simulated(process, scheme, times=times[:-1], observers=seen, **run)
     ended = tuple((*seen, (float(times[-1]), short.positions)) for seen in short.results)
     return replace(short, t=float(times[-1]), results=ended)
 
@@ -129,8 +133,8 @@ PLANTS: dict[str, Plant] = {
     for plant in (
         Plant("noise*1.01", 1, "the kernel's increments are 1 % too large", _with_noise(lambda v, dt: 1.01 * v)),
         Plant("sqrt(dt)->dt", 1, "the kernel scales its normals by dt", _with_noise(lambda v, dt: v * np.sqrt(dt))),
-        Plant("reused noise", 1, "two particles share each draw", lambda c: replace(c, particles=_reused)),
-        Plant("dropped last step", 1, "the kernel stops a step early", lambda c: replace(c, particles=_one_step_short)),
+        Plant("reused noise", 1, "two particles share each draw", _running(_reused)),
+        Plant("dropped last step", 1, "the kernel stops a step early", _running(_one_step_short)),
         Plant(
             "stated noise*1.001", 2, "the scheme takes 0.1 % too much noise", _stating_noise(lambda v, dt: 1.001 * v)
         ),
@@ -166,10 +170,10 @@ def plant_named(name: str) -> Plant:
     return PLANTS[name]
 
 
-def planted(plant: Plant, process: Process) -> Corners:
-    """Return the corners with the defect in, refusing a process on which it changes nothing."""
+def planted(plant: Plant, process: Process, *, into: Corners | None = None) -> Corners:
+    """Return the corners (those of the package) with the defect in, refusing a process on which it changes nothing."""
     if not plant.visible(process):
         raise InvalidInput(
             f"{plant.name!r} ({plant.what}) changes nothing on {process.name}; choose a process on which it does"
         )
-    return plant.into(Corners())
+    return plant.into(into or Corners())

@@ -5,132 +5,33 @@ No GPU is needed, and none is tested: what is equal here is the text and the lau
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
+import json
 from functools import cache
-from itertools import count
 
 import numpy as np
 import pytest
-from bare_processes import MODELS
 from emulated_gpu import NEEDS_COMPILER, DeviceArray, EmulatedGpu, compiler_is_missing
-from whole_runs import BURSTING, SAID, bits_of, watched
+from gpu_runs import CASES, ONCE, RUNS, WALLS, program_of, run_of, said
+from whole_runs import BURSTING, bits_of, watched
 from whole_runs import everything as all_observers
 
 import fpsde
-from fpsde.domain import LINE, Interval, Wall
-from fpsde.errors import BackendUnavailable, InvalidInput, Unsuited
+from fpsde.cli import main
+from fpsde.errors import BackendUnavailable, InvalidInput
 from fpsde.integrators import (
-    Autocorrelation,
     Backend,
-    Covariance,
-    Crossings,
-    Displacement,
-    FirstPassage,
-    Functional,
-    Histogram,
-    JointHistogram,
-    Moments,
     Paths,
-    Snapshots,
-    Tracked,
     gpu_machine,
     simulate,
     steps,
 )
 from fpsde.integrators.checkpoint import particles_in
-from fpsde.integrators.simulation import _all_tracked
 from fpsde.noise import Normals
 from fpsde.schemes import SCHEMES, euler_maruyama, milstein
 
+WELL = ["double_well", "--particles", "1000", "--t-end", "0.1", "--dt", "0.01"]
+
 pytestmark = pytest.mark.skipif(compiler_is_missing(), reason=NEEDS_COMPILER)
-
-N, FIRST = 512 + 77, 3 * 512
-WALLS = {
-    "line": LINE,
-    "ring": Interval(-3.0, 3.2, Wall.PERIODIC, Wall.PERIODIC),
-    "reflecting": Interval(-0.9, 0.8, Wall.REFLECTING, Wall.REFLECTING),
-    "absorbing": Interval(-0.7, 0.9, Wall.ABSORBING, Wall.ABSORBING),
-    "mixed": Interval(-0.7, 0.9, Wall.ABSORBING, Wall.REFLECTING),
-}
-#: name: (scheme, process, start, dt); the walls of those that state none take turns where the scheme has a form there
-CASES = {}
-
-
-def walled(scheme, process, wall):
-    """Return the process with a wall around its last component, or None where that has no form."""
-    domain = (*(process.intervals[:-1]), WALLS[wall])
-    changed = dataclasses.replace(process, domain=domain)
-    try:
-        scheme.refuse_unsuited(changed)
-    except Unsuited:
-        return None
-    return changed
-
-
-for k, (name, (scheme, process, start, dt)) in zip(count(), MODELS.items(), strict=False):
-    plain = all(interval == LINE for interval in process.intervals)
-    turn = walled(scheme, process, list(WALLS)[k % len(WALLS)]) or walled(scheme, process, "ring")
-    CASES[name] = (scheme, turn if plain and turn is not None else process, start, dt)
-
-
-def looks(times, d):
-    """Return observers of d components whose looks are not in the text of a step."""
-    third, end = times[len(times) // 3], times[-1]
-    return [
-        Moments([third, end], centre=0.1),
-        Covariance([end]),
-        Histogram(-1.0, 1.5, 20, times=[third, end]),
-        JointHistogram((-1.0, -0.2), (1.0, 0.3), (5, 7), of=(0, d - 1)),
-        Snapshots([third]),
-        Paths([FIRST + 600, FIRST + 3]),
-    ]
-
-
-def path_observers(times, d):
-    """Return observers that are updated by a function of their own, which becomes part of the step."""
-    third, end = times[len(times) // 3], times[-1]
-    return [
-        Functional(lambda x, t: (x if d == 1 else x[0]) * t, times=[third, end]),
-        FirstPassage(lambda x: (x if d == 1 else x[-1]) > 0.3, bins=8),
-        Crossings(0.2, component=d - 1),
-        Displacement(component=d - 1, times=[third]),
-        Autocorrelation(lambda x: np.cos(x if d == 1 else x[0]), third, [third, end]),
-        Tracked("largest", lambda value, before, after, t, dt, p: np.where(after[0] > value, after[0], value), -9.0),
-    ]
-
-
-def observers_of(name, *, every=False):
-    """Return the observers of a case: all looks, and every path observer or one in turn (to compile them costs)."""
-    times, d = times_of(CASES[name]), CASES[name][1].dim
-    paths = path_observers(times, d)
-    return looks(times, d) + (paths if every else [paths[list(CASES).index(name) % len(paths)]])
-
-
-def times_of(case):
-    _, process, _, dt = case
-    return np.arange(max([12, *(len(table) for table in process.tables.values())]) + 1) * dt
-
-
-def run_of(name, backend, *, every=False, **changes):
-    scheme, process, start, _ = CASES[name]
-    arguments = dict(
-        x0=np.asarray(start, float)[:, None] + np.linspace(0, 0.3, N), times=times_of(CASES[name]), n_particles=N,
-        first_particle=FIRST, seed=21, observers=observers_of(name, every=every),
-    )  # fmt: skip
-    return simulate(process, scheme, backend=backend, **arguments | changes)
-
-
-def program_of(name, dtype, *, every=False):
-    """Return the CUDA text that the run of a case takes."""
-    scheme, process, *_ = CASES[name]
-    tracked = _all_tracked(observers_of(name, every=every), process, scheme, times_of(CASES[name]))
-    return steps.step_of(process, scheme, tracked, np.dtype(dtype), Normals.FLOAT32, Backend.GPU).machine.text
-
-
-#: Each scheme once in float32; in float64 also the cases that are there for a wall or a function.
-ONCE = {scheme.name: name for name, (scheme, *_) in reversed(CASES.items())}
-RUNS = [("float64", name) for name in CASES] + [("float32", name) for name in ONCE.values()]
 
 
 @pytest.fixture(scope="module")
@@ -185,22 +86,6 @@ def test_a_run_of_every_case_with_every_observer_has_the_bits_of_the_cpu(dtype, 
     cpu, gpu = (run_of(name, backend, dtype=dtype, every=True) for backend in (Backend.CPU, Backend.GPU))
     assert bits_of(gpu) == bits_of(cpu)
     assert np.unique(cpu.x).size > 10 and cpu.not_finite == 0
-
-
-def said(run):
-    """Return all numbers of a run; NaN equals NaN, whose sign is a compiler's choice."""
-    return {name: calm(getattr(run, name)) for name in SAID}
-
-
-def calm(value):
-    if isinstance(value, (np.ndarray, float)):
-        array = np.where(np.isnan(np.asarray(value, float)), np.nan, value)
-        return array.dtype.str, array.shape, array.tobytes()
-    if dataclasses.is_dataclass(value):
-        return [calm(getattr(value, field.name)) for field in dataclasses.fields(value)]
-    if isinstance(value, Mapping):
-        return {name: calm(one) for name, one in value.items()}
-    return [calm(one) for one in value] if isinstance(value, (tuple, list)) else value
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -318,6 +203,31 @@ def test_a_change_of_one_digit_sign_or_order_in_the_text_is_seen(before, after, 
     cpu = watched(scheme=milstein)
     monkeypatch.setattr(steps, "cuda_program", wrong)
     assert bits_of(watched(scheme=milstein, backend=Backend.GPU)) != bits_of(cpu)
+
+
+def test_the_command_line_runs_on_a_gpu(on_gpu, capsys):
+    found = []
+    for backend in ("cpu", "gpu"):
+        assert main(["simulate", *WELL, "--backend", backend, "--json", "-"]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    cpu, gpu = found
+    assert gpu["provenance"]["backend"] == "gpu" and gpu["provenance"]["devices"] == ["emulated"]
+    assert gpu["components"] == cpu["components"]
+
+
+def test_the_command_line_judges_a_gpu_and_a_defect_on_it(on_gpu, capsys):
+    EmulatedGpu.launches.clear()
+    judge = ["verify", "ornstein_uhlenbeck", "--backend", "gpu", "--particles", "20000", "--dt", "0.1", "--json", "-"]
+    assert main(judge) == 0
+    assert len(EmulatedGpu.launches) > 0
+    EmulatedGpu.launches.clear()
+    assert main([*judge, "--plant", "sqrt(dt)->dt"]) == 1
+    assert len(EmulatedGpu.launches) > 0
+
+
+def test_an_unknown_backend_offers_the_nearest(capsys):
+    assert main(["simulate", *WELL, "--backend", "gpus"]) == 2
+    assert "unknown backend 'gpus': did you mean 'gpu'" in capsys.readouterr().err
 
 
 def test_fused_products_are_seen_and_stay_close(on_gpu):

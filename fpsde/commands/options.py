@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from rich.console import Console
 
 from fpsde.errors import InvalidInput, Unsuited, unknown_name
+from fpsde.integrators import Backend
 from fpsde.processes import process_named
 from fpsde.processes.langevin import underdamped_of
 from fpsde.processes.process import Process
@@ -141,3 +142,19 @@ def add_set(parser: argparse.ArgumentParser) -> None:
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add ``--json FILE``."""
     parser.add_argument("--json", metavar="FILE", help="write the result as JSON; - for standard output")
+
+
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    """Add ``--backend``."""
+    names = "|".join(one.value for one in Backend)
+    parser.add_argument(
+        "--backend", default=Backend.CPU.value, metavar=names, help="where particles run (default: %(default)s)"
+    )
+
+
+def backend_of(name: str) -> Backend:
+    """Return the backend of a name; InvalidInput offers the nearest."""
+    known = {one.value: one for one in Backend}
+    if name not in known:
+        raise unknown_name("backend", name, known)
+    return known[name]

@@ -16,10 +16,12 @@ from fpsde.chain import N_PARTICLES, SEED
 from fpsde.commands.bins import PILOT, Bins, given_bins, histograms, pilot_bins
 from fpsde.commands.options import (
     UNDERDAMPED,
+    add_backend,
     add_json,
     add_process,
     add_scheme,
     add_set,
+    backend_of,
     hinting_at_dynamics,
     process_of,
     scheme_of,
@@ -51,6 +53,7 @@ def add(commands: Any) -> None:
     )
     run.add_argument("--seed", type=int, default=SEED, help="seed of the generator (default: %(default)s)")
     run.add_argument("--dtype", default="float64", help="of the state: float64 or float32 (default: %(default)s)")
+    add_backend(run)
     run.add_argument("--threads", type=int, help="threads (default: one for each processor)")
     run.add_argument(
         "--checkpoint", type=Path, metavar="DIR", help="keep what is finished here; the same command goes on from it"
@@ -127,6 +130,7 @@ def _how(options: argparse.Namespace, process: Process) -> dict[str, Any]:
         "seed": options.seed,
         "dtype": options.dtype,
         "threads": options.threads,
+        "backend": backend_of(options.backend),
     }
 
 

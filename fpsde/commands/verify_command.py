@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from rich.progress import track
 
 from fpsde.chain import N_PARTICLES, SEED, Report, asked, session
 from fpsde.checks import SESSION_ALPHA
-from fpsde.commands.options import add_json, add_set, scheme_of, screen, settings_of
+from fpsde.commands.options import add_backend, add_json, add_set, backend_of, scheme_of, screen, settings_of
+from fpsde.corners import Corners
 from fpsde.errors import InvalidInput
+from fpsde.integrators import simulate
 from fpsde.plants import PLANTS, plant_named, planted
 from fpsde.processes import process_named
 from fpsde.processes.process import Process
@@ -46,6 +49,7 @@ def add(commands: Any) -> None:
         default=SESSION_ALPHA,
         help="false-alarm probability of the session (default: %(default)s)",
     )
+    add_backend(verify)
     verify.add_argument("--plant", metavar="DEFECT", help="judge a deliberately wrong copy; 'list' shows the defects")
     add_json(verify)
     verify.add_argument("--out", type=Path, metavar="DIR", help="write report.html, report.json and the figures here")
@@ -90,12 +94,12 @@ def _pairs(options: argparse.Namespace, settings: dict[str, float]) -> list[tupl
 
 
 def _judged(questions: list[Question], options: argparse.Namespace) -> Report:
-    corners = None
+    corners = [Corners(particles=partial(simulate, backend=backend_of(options.backend)))] * len(questions)
     if options.plant:
         plant = plant_named(options.plant)
         if not options.processes:
             questions = [q for q in questions if plant.visible(q.process)]
-        corners = [planted(plant, q.process) for q in questions]
+        corners = [planted(plant, q.process, into=own) for q, own in zip(questions, corners, strict=False)]
 
     def watched(work: Iterable) -> Iterable:
         return track(list(work), "judging", console=Console(stderr=True), transient=True)

@@ -52,6 +52,10 @@ class OnGpu(Machine):
         return " ".join([self.text, *self._options])
 
     @property
+    def provenance(self) -> dict[str, Any]:
+        return {"devices": [device.name for device in self.devices]}
+
+    @property
     def _options(self) -> tuple[str, ...]:
         return FAST if self.fast else STRICT
 

@@ -42,6 +42,11 @@ class Machine(ABC):
         """Advance ``state`` (rows, n), n a multiple of LANES, in place, and take the looks that are due."""
 
     @property
+    def provenance(self) -> dict[str, Any]:
+        """What a run says of the machine, beside the host."""
+        return {}
+
+    @property
     def workers(self) -> int:
         """How many threads run it, unless the caller says."""
         return os.cpu_count() or 1

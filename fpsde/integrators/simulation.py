@@ -129,7 +129,12 @@ def simulate(
         looks=looks,
         weights=weights,
         seed=seed,
-        provenance=_provenance(process, scheme, seed, len(grid) - 1, longest_step(grid, dt), kind, normals, weights),
+        provenance={
+            **_provenance(process, scheme, seed, len(grid) - 1, longest_step(grid, dt), kind, normals, weights),
+            "backend": backend.value,
+            **step.machine.provenance,
+            **environment(),
+        },
     )
     followed = [one for one in observers if isinstance(one, Paths)]
     if first_particle is None:
@@ -229,8 +234,6 @@ def _provenance(
         "normals": normals.value,
         "normals_cut_off": normals.cut_off,
         "refinement": weights.shape[0],
-        "backend": "cpu",
-        **environment(),
     }
 
 

@@ -1,0 +1,56 @@
+"""NVIDIA's compiler takes the kernel of every scheme and wall, and keeps the state in registers."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+
+import pytest
+from gpu_runs import CASES
+
+from fpsde.integrators.cuda_text import STRICT, cuda_program
+from fpsde.noise import Normals
+from fpsde.schemes.tracing import traced_step
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is needed to compile CUDA text for a device"),
+]
+ARCHITECTURES = ("sm_75", "sm_80", "sm_90")
+
+
+def compiled(text, folder, architecture, *options):
+    """Return what nvcc and ptxas say of a text; CalledProcessError where it is wrong."""
+    source = folder / "kernel.cu"
+    source.write_text(text)
+    command = ["nvcc", *STRICT, f"-arch={architecture}", "-cubin", "-Xptxas", "-v", "-diag-suppress", "177", *options]
+    done = subprocess.run(
+        [*command, "-o", str(folder / "kernel.cubin"), str(source)], check=True, capture_output=True, text=True
+    )
+    return done.stderr
+
+
+def in_local_memory(said):
+    """Return the bytes of the stack frame, of spill stores and of spill loads."""
+    return [int(v) for v in re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+)", said).groups()]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("name", CASES)
+def test_every_kernel_compiles_without_spills(name, architecture, tmp_path, record_property):
+    scheme, process, *_ = CASES[name]
+    step = traced_step(scheme, process)
+    for dtype in ("float64", "float32"):
+        said = compiled(cuda_program(step, dtype=dtype, normals=Normals.FLOAT32), tmp_path, architecture)
+        record_property(f"registers {dtype}", int(re.search(r"Used (\d+) registers", said)[1]))
+        assert in_local_memory(said) == [0, 0, 0], said
+
+
+def test_an_index_at_run_time_would_be_seen(tmp_path):
+    scheme, process, *_ = CASES["lf middle"]
+    text = cuda_program(traced_step(scheme, process), dtype="float64", normals=Normals.FLOAT32)
+    selected = "for (int i = 1; i < ROWS; ++i) v = row == i ? w[i] : v;"
+    assert selected in text
+    said = compiled(text.replace(selected, "v = w[row];"), tmp_path, "sm_90")
+    assert max(in_local_memory(said)) > 0
