@@ -25,6 +25,7 @@ _HOMES = {
     "baoab": "fpsde.schemes",
     "benes": "fpsde.processes",
     "BetaSchedule": "fpsde.processes",
+    "bias_tables": "fpsde.convergence",
     "BlackBox": "fpsde.processes",
     "breathing_mixture": "fpsde.processes",
     "brownian": "fpsde.processes",

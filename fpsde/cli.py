@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from fpsde import __version__
 from fpsde.commands import (
+    bias_command,
     converge_command,
     fokker_planck_command,
     kernel_command,
@@ -49,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         simulate_command,
         fokker_planck_command,
         converge_command,
+        bias_command,
         processes_command,
         schemes_command,
         kernel_command,

@@ -20,7 +20,6 @@ from fpsde.laws.frame import Observable
 from fpsde.laws.levels import Level, exact_level, levels, refuse_walls
 from fpsde.processes.process import Process
 from fpsde.provenance import environment
-from fpsde.schemes.array_step import array_step
 from fpsde.schemes.scheme import Scheme
 from fpsde.validation import finite_array, positive, whole_steps
 
@@ -106,15 +105,14 @@ def weak_order(
         )
         return np.array(found), exact
 
-    step = array_step(scheme, process)
-    polynomials = exact_level(process, step, list(observables.values()), start)
+    polynomials = exact_level(process, scheme, list(observables.values()), start)
     if polynomials is not None:
         found, exact = at(polynomials)
         errors = found - exact
         accuracy = ROUND_OFF * np.array(numbers)[:, None] * np.maximum(1.0, np.abs(found))
     else:
         extent = extent_of(process, x0=start, t_end=horizon, dt=float(np.min(steps)))
-        errors, exact, accuracy = _settled(at, levels(process, step, extent), tolerance, process, scheme)
+        errors, exact, accuracy = _settled(at, levels(process, scheme, extent), tolerance, process, scheme)
     provenance = {
         "process": process.name,
         "scheme": scheme.name,

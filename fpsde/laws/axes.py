@@ -25,6 +25,7 @@ class Axis:
     basis: Callable[[np.ndarray], np.ndarray]
     derivative: Callable[[np.ndarray], np.ndarray]  #: of the basis
     lengths: np.ndarray  #: weights of the integral over x, ``(n_nodes,)``: exact as the interpolation is
+    ends: tuple[float, float] = (-math.inf, math.inf)
     held: Callable[[np.ndarray], np.ndarray] | None = None  #: on an axis with ends: where a step that ends at x is put
 
     @functools.cached_property
@@ -58,7 +59,7 @@ def ring(n: int, *, low: float = 0.0, length: float = 2 * math.pi) -> Axis:
         phase = np.outer(x - low, k)
         return np.concatenate([np.zeros((len(x), 1)), -k * np.sin(phase), k * np.cos(phase)], axis=1)
 
-    return Axis(low + length * np.arange(n) / n, basis, derivative, np.full(n, length / n))
+    return Axis(low + length * np.arange(n) / n, basis, derivative, np.full(n, length / n), (low, low + length))
 
 
 def gaussian_line(n: int, scale: float) -> Axis:
@@ -106,4 +107,4 @@ def segment(low: float, high: float, n: int) -> Axis:
     angles = np.pi * (np.arange(n) + 0.5) / n
     nodes = 0.5 * (low + high) - 0.5 * (high - low) * np.cos(angles)
     # Gauss's rule for the weight (1 - s^2)^(-1/2), of what is zero at the ends
-    return Axis(nodes, basis, derivative, 0.5 * (high - low) * np.pi / n * np.sin(angles), held)
+    return Axis(nodes, basis, derivative, 0.5 * (high - low) * np.pi / n * np.sin(angles), (low, high), held)

@@ -8,6 +8,7 @@ nodes by the functions of the axes. No density is needed: noise may be degenerat
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -38,9 +39,16 @@ class BackwardChain:
         self.z, self.w = noise_rule(self.step.inputs, nodes)
         self.uniform = row_of_uniform(self.step.inputs)
         self._refuse_memory()
+        parts = [BackwardChain(part, process, frame, nodes=nodes) for part in scheme.parts]
+        self.parts = parts if self._made_of(parts) else []
 
     def matrix(self, t: float, dt: float, *, seen: bool = False) -> np.ndarray:
-        """Return the operator of the step from t; ``seen``: on functions of what observers see after it, not of x'."""
+        """Return the operator of the step from t; ``seen``: on functions of what observers see after it, not of x'.
+
+        Of a step that is made of parts it is the product of theirs, each summed over the noise of that part alone.
+        """
+        if self.parts:
+            return functools.reduce(np.matmul, [part.matrix(t, dt) for part in self.parts])
         d, m = self.step.dim, len(self.w)
         first = self.step.observed if seen else 0
 
@@ -113,6 +121,18 @@ class BackwardChain:
             rows = [row for name in self.scheme.auxiliary for row in given[name]]
             state[len(x) : len(x) + len(rows)] = np.stack([np.broadcast_to(row, x.shape[1:]) for row in rows])
         return state
+
+    def _made_of(self, parts: Sequence[BackwardChain]) -> bool:
+        """Return whether the step is that of the parts one after the other: a step that was replaced is not."""
+        if not parts or self.scheme.observed is not None:
+            return False
+        x, d, dt = self.frame.nodes, self.step.dim, 0.1
+        z = np.random.default_rng(0).standard_normal((self.step.normals, x.shape[1]))
+        rows = np.split(z, np.cumsum([part.step.normals for part in parts])[:-1])
+        moved = x
+        for part, normals in zip(parts, rows, strict=True):
+            moved = part.step.advance(part._state(moved, 0.0), normals, 0.0, dt)[:d]
+        return np.allclose(moved, self.step.advance(self._state(x, 0.0), z, 0.0, dt)[:d], rtol=1e-9, equal_nan=True)
 
     def _refuse_memory(self) -> None:
         """Raise InvalidInput unless positions alone are a chain: what a step keeps follows from where it ends."""

@@ -13,7 +13,8 @@ from fpsde.laws.extent import Extent
 from fpsde.laws.frame import Frame, Observable
 from fpsde.laws.noise_rule import continuous_rows, row_of_uniform
 from fpsde.processes.process import Process
-from fpsde.schemes.array_step import ArrayStep
+from fpsde.schemes.array_step import ArrayStep, array_step
+from fpsde.schemes.scheme import Scheme
 
 #: Nodes of each axis on the first level, by the number of components, and by what they grow from level to level.
 FEWEST, GROWTH, LEVELS = {1: 27, 2: 19}, {1: 1.4, 2: 1.25}, {1: 9, 2: 6}
@@ -36,25 +37,25 @@ class Level:
 
 
 def exact_level(
-    process: Process, step: ArrayStep, observables: Sequence[Observable], x0: Sequence[float]
+    process: Process, scheme: Scheme, observables: Sequence[Observable], x0: Sequence[float]
 ) -> Level | None:
     """Return polynomials of a low degree where nothing else is needed, else None.
 
     That is so where the observables are polynomials and a step is affine in x, the drift affine and D quadratic: then
     a polynomial stays one of its degree.
     """
-    if any(interval.walled for interval in process.intervals) or not _is_affine(process, step):
+    if any(interval.walled for interval in process.intervals) or not _is_affine(process, array_step(scheme, process)):
         return None
     points = np.random.default_rng(MOST_DEGREE).uniform(-2, 2, (process.dim, 8))
     for degree in range(1, MOST_DEGREE + 1):
         frame = Frame(tuple(polynomial_line(degree, scale=max(1.0, abs(x))) for x in x0))
         values = np.stack([frame.at(point) for point in points.T]) @ frame.holding(observables)
         if all(_equal(v, np.broadcast_to(u(*points), 8)) for v, u in zip(values.T, observables, strict=True)):
-            return Level(frame, _noise_nodes(step, 0))
+            return Level(frame, _noise_nodes(scheme, process, 0))
     return None
 
 
-def levels(process: Process, step: ArrayStep, extent: Extent) -> Iterator[Level]:
+def levels(process: Process, scheme: Scheme, extent: Extent) -> Iterator[Level]:
     """Yield levels on which chains are held, coarse to fine: a ring for a periodic component, else a segment.
 
     InvalidInput for walls, where expectations have kinks, and for more than two components.
@@ -73,7 +74,7 @@ def levels(process: Process, step: ArrayStep, extent: Extent) -> Iterator[Level]
             ring(n + 1 - n % 2, low=interval.low, length=interval.length) if interval.periodic else segment(*ends[i], n)
             for i, interval in enumerate(process.intervals)
         ]
-        yield Level(Frame(tuple(axes), extent.energy), _noise_nodes(step, k))
+        yield Level(Frame(tuple(axes), extent.energy), _noise_nodes(scheme, process, k))
 
 
 def refuse_walls(process: Process) -> None:
@@ -86,10 +87,11 @@ def refuse_walls(process: Process) -> None:
             )
 
 
-def _noise_nodes(step: ArrayStep, level: int) -> int:
-    if row_of_uniform(step.inputs) is not None:
+def _noise_nodes(scheme: Scheme, process: Process, level: int) -> int:
+    inputs = [array_step(part, process).inputs for part in scheme.parts or (scheme,)]
+    if any(row_of_uniform(kinds) is not None for kinds in inputs):
         return PANELS + MORE_PANELS * level
-    r = len(continuous_rows(step.inputs))
+    r = max(len(continuous_rows(kinds)) for kinds in inputs)
     if r not in NOISE:
         raise InvalidInput(f"a step takes {r} normals; expectations are summed over at most {max(NOISE)}")
     return NOISE[r] + MORE_NOISE[r] * level

@@ -75,8 +75,8 @@ def _increment_and_integral(z: Any, sqrt_dt: Any, dt: Any) -> Any:
     return sqrt_dt * z[0], 0.5 * dt * sqrt_dt * (z[0] + z[1] / np.sqrt(3.0))
 
 
-def _increments_of_parts(z: Any, sqrt_dt: Any, dt: Any) -> Any:
-    share = np.sqrt(1 / len(z))
+def _increments_of_parts(of: int, z: Any, sqrt_dt: Any, dt: Any) -> Any:
+    share = np.sqrt(1 / of)
     return tuple(share * sqrt_dt * part for part in z)
 
 
@@ -111,9 +111,14 @@ DW = RandomInput("dw", 1, _increment, _sum_weights)
 DW_I10 = RandomInput("dw_i10", 2, _increment_and_integral, _pair_weights)
 
 
-def increments_of_parts(parts: int) -> RandomInput:
-    """Return the input of the increments of W over ``parts`` equal parts of a step, ``(parts,)`` for each channel."""
-    return RandomInput("dw_parts", parts, _increments_of_parts, partial(_weights_of_parts, parts))
+def increments_of_parts(parts: int, *, of: int | None = None) -> RandomInput:
+    """Return the input of the increments of W over ``parts`` equal parts of a step, ``(parts,)`` for each channel.
+
+    They are all parts of the step, or some ``of`` more, which make no path.
+    """
+    whole = of is None or of == parts
+    form = partial(_increments_of_parts, of or parts)
+    return RandomInput("dw_parts", parts, form, partial(_weights_of_parts, parts) if whole else None)
 
 
 #: +-sqrt(dt) with probability 1/2 each.

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache, partial
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -83,10 +83,10 @@ def _splitting(word: str, track_work: bool) -> Scheme:
     symmetric, nearly = _palindrome(word), any(_palindrome(w) for w in (_less(word, 0), _less(word, -1)))
     at_equilibrium = StationaryOrder(rests_at_one_temperature, order=2.0, elsewhere=1.0)
     at_one_temperature = "; stationary order 2 at one temperature, 1 with several" if nearly and not symmetric else ""
-    return Scheme(
+    whole = Scheme(
         name=word.lower() + ("_with_work" if track_work else ""),
         equation=f"{' '.join(_shares(word))}: A: x += h v; B: v += h B(x); O: v = c v + exact noise, c = exp(-gamma h)",
-        step=partial(_step, word, keeps, track_work),
+        step=partial(_step, word, 0, len(word), keeps, track_work),
         inputs=(increments_of_parts(word.count("O")),),
         convention="Itô",
         strong=Orders(additive=1.0, commutative=None, general=None),
@@ -104,6 +104,21 @@ def _splitting(word: str, track_work: bool) -> Scheme:
         scalars=("heat", "work") if track_work else (),
         internal=("force",) if keeps else (),
         start=_first_force if keeps else None,
+    )
+    return whole if track_work else replace(whole, parts=_parts(whole, word))
+
+
+def _parts(whole: Scheme, word: str) -> tuple[Scheme, ...]:
+    """Return the step as parts of one O each, where it has several; laws of one part take one normal for each v."""
+    baths = [i for i, letter in enumerate(word) if letter == "O"]
+    if len(baths) == 1:
+        return ()
+    noise = (increments_of_parts(1, of=len(baths)),)
+    free: dict[str, Any] = {"inputs": noise, "auxiliary": (), "internal": (), "start": None}
+    cuts = [0, *baths[1:], len(word)]
+    return tuple(
+        replace(whole, name=word[a:b].lower(), step=partial(_step, word, a, b, False, False), **free)
+        for a, b in pairwise(cuts)
     )
 
 
@@ -123,17 +138,28 @@ def _shares(word: str) -> list[str]:
 
 
 def _step(
-    word: str, keeps: bool, track_work: bool, model: Any, x: Any, t: Any, dt: Any, noise: Any, aux: Any = None
+    word: str,
+    start: int,
+    stop: int,
+    keeps: bool,
+    track_work: bool,
+    model: Any,
+    x: Any,
+    t: Any,
+    dt: Any,
+    noise: Any,
+    aux: Any = None,
 ) -> Any:
+    """Apply the letters ``start`` to ``stop`` of a word, each for its share of dt in the whole word."""
     counts = Counter(word)
     pieces = langevin_pieces(model.process)
     k = len(pieces.force)
     q, v = x[:k], x[k:]
     force: Any = aux["force"][:k] if keeps else None
-    gone, drawn = Fraction(0), 0
+    gone, drawn = Fraction(word[:start].count("A"), counts["A"]), 0
     took = {"heat": 0.0, "work": 0.0}
     energy = model.energy(x, t) if track_work else None
-    for bath, part in groupby(word, key="O".__eq__):
+    for bath, part in groupby(word[start:stop], key="O".__eq__):
         for letter in part:
             now, h = t + float(gone) * dt, dt / counts[letter]
             if letter == "A":

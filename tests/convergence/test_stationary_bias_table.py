@@ -10,8 +10,20 @@ from scipy.special import ndtr
 from fpsde.checks import Verdict
 from fpsde.convergence import stationary_bias
 from fpsde.errors import InvalidInput
+from fpsde.integrators import simulate
+from fpsde.laws import stationary_scheme_law
 from fpsde.processes import geometric_brownian, overdamped, underdamped
-from fpsde.schemes import aboba, baoab, euler_maruyama, heun, leimkuhler_matthews
+from fpsde.schemes import (
+    aboba,
+    baoab,
+    euler_maruyama,
+    heun,
+    leimkuhler_matthews,
+    mala,
+    oabao,
+    obabo,
+    platen_weak2,
+)
 
 STEPS = (0.1, 0.05, 0.025, 0.0125)
 #: Biases of E x^2 in U = x^4/4 - x^2/2 at temperature 1, by an independent computation, in the digits that it gave.
@@ -65,7 +77,7 @@ def test_harmonic_wells_are_the_closed_form(a: float) -> None:
     # N(0, 1) and N(0, s^2) cross at c^2 = log(s^2)/(1 - 1/s^2): half of the distance is 2 (Phi(c) - Phi(c/s))
     c = np.sqrt(np.log(variance) / (1 - 1 / variance))
     distance = 2 * (ndtr(c) - ndtr(c / np.sqrt(variance)))
-    assert found.total_variation[0] == pytest.approx(distance, rel=0.05)
+    assert found.total_variation[0] == pytest.approx(distance, rel=2e-6)
     exact = stationary_bias(well, leimkuhler_matthews, dts=[a])
     assert np.max(np.abs(exact.biases)) < 1e-8 and exact.total_variation[0] < 1e-6
 
@@ -77,6 +89,56 @@ def test_positions_of_an_oscillator_are_exact_and_velocities_are_not(scheme) -> 
     found = stationary_bias(oscillator, scheme, dts=[0.4], observables=u, tolerance=1e-6)
     velocity = {"baoab": 1 - 0.04, "aboba": 1 / (1 - 0.04)}[scheme.name]
     np.testing.assert_allclose(found.exact + found.biases[0], [1.0, velocity], atol=1e-5)
+
+
+def test_laws_of_an_oscillator_are_as_far_from_gibbs_s_as_their_variances_say() -> None:
+    """BAOAB leaves N(0, 1) in x and N(0, 1 - b) in v, OABAO the other way round, b = h^2/4: one distance of normals."""
+    oscillator, b = underdamped(lambda x: x**2 / 2, 1.0), 0.04
+    c = np.sqrt(-np.log(1 - b) * (1 - b) / b)
+    distance = 2 * (ndtr(c / np.sqrt(1 - b)) - ndtr(c))
+    for scheme in (baoab, oabao):
+        found = stationary_bias(oscillator, scheme, dts=[0.4], tolerance=1e-4)
+        assert found.total_variation[0] == pytest.approx(distance, rel=2e-3)
+        assert found.total_variation_accuracy[0] < 5e-3 * distance
+        variance = {"baoab": 1.0, "oabao": 1 - b}[scheme.name]
+        np.testing.assert_allclose(found.exact + found.biases[0], [variance, 3 * variance**2], atol=1e-4)
+
+
+def test_mala_keeps_the_law_of_the_process_to_round_off() -> None:
+    found = stationary_bias(quartic(), mala, dts=[0.05])
+    assert np.max(np.abs(found.biases)) < 1e-12 and found.total_variation[0] < 1e-12
+    proposed = stationary_bias(quartic(), euler_maruyama, dts=[0.05], tolerance=1e-4)  # if every move were accepted
+    assert abs(proposed.biases[0, 0]) > 1e-2 and proposed.total_variation[0] > 1e-2
+
+
+def test_the_distance_of_a_transient_chain_is_that_of_its_density() -> None:
+    """At h = 0.1 Euler and Maruyama's chain leaves the quartic well: weights at nodes alone would not settle."""
+    found = stationary_bias(quartic(), euler_maruyama, dts=[0.1], tolerance=1e-5)
+    law = stationary_scheme_law(quartic(), euler_maruyama, dt=0.1).law
+    x = np.linspace(-7, 7, 40001)
+    gibbs = np.exp(x**2 / 2 - x**4 / 4)
+    gibbs = gibbs / np.trapezoid(gibbs, x)
+    assert found.total_variation[0] == pytest.approx(0.5 * np.trapezoid(np.abs(law.pdf(x) - gibbs), x), rel=1e-6)
+    assert found.total_variation_accuracy[0] < 1e-9
+
+
+def test_discrete_noise_has_no_density_to_compare() -> None:
+    found = stationary_bias(overdamped(lambda x: x**2 / 2, 1.0), platen_weak2, dts=[0.1], tolerance=1e-6)
+    assert np.isnan(found.total_variation[0]) and np.all(np.isfinite(found.biases))
+
+
+@pytest.mark.slow
+def test_a_double_well_with_velocities_settles_where_its_particles_do(seed: int) -> None:
+    """OBABO at h = 0.3, whose E x^4 is off by 0.05; the particles see that, and nothing of what is left."""
+    well = underdamped(lambda x: x**4 / 4 - x**2 / 2, 1.0)
+    found = stationary_bias(well, obabo, dts=[0.3], tolerance=1e-4)
+    run = simulate(well, obabo, x0=(1.0, 0.0), t_end=24.0, dt=0.3, n_particles=2_000_000, seed=seed)
+    assert run.not_finite == 0
+    fourth = run.positions[0] ** 4
+    radius = 5.8 * np.std(fourth) / np.sqrt(len(fourth))  # a level of 1e-8
+    assert radius < 0.5 * abs(found.biases[0, 1])
+    assert abs(np.mean(fourth) - found.exact[1] - found.biases[0, 1]) < radius
+    assert abs(np.mean(fourth) - found.exact[1]) > radius
 
 
 def test_a_process_without_an_energy_is_refused() -> None:

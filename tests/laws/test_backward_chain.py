@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from order_problems import altered
 
 from fpsde.convergence.weak_problems import WEAK
 from fpsde.errors import InvalidInput
@@ -14,8 +15,9 @@ from fpsde.laws.axes import gaussian_line, polynomial_line, ring, segment
 from fpsde.laws.backward_chain import BackwardChain
 from fpsde.laws.backward_equation import process_expectations
 from fpsde.laws.frame import Frame
+from fpsde.processes import underdamped
 from fpsde.processes.process import Process
-from fpsde.schemes import SCHEMES
+from fpsde.schemes import SCHEMES, obabo
 from fpsde.schemes.advance import Advance
 
 MU, SIGMA, H, STEPS = 0.3, 0.5, 0.25, 6
@@ -96,3 +98,16 @@ def test_a_scheme_with_a_memory_is_no_chain_of_positions(start: Any) -> None:
     scheme = replace(SCHEMES["euler_maruyama"], step=step, auxiliary=("before",), start=start)
     with pytest.raises(InvalidInput, match="remembers more than positions"):
         BackwardChain(scheme, GEOMETRIC, POLYNOMIALS)
+
+
+def test_a_step_of_parts_is_the_product_of_theirs_and_a_replaced_step_is_not() -> None:
+    """OBABO takes two normals: its parts one each. A mutant that still names the parts of its twin is taken whole."""
+    process = underdamped(lambda x: 0.6 * x**2, 0.8, friction=1.5)
+    frame = Frame((polynomial_line(2), polynomial_line(2)))
+    squares = frame.holding([lambda x, v: x**2, lambda x, v: x * v, lambda x, v: v**2])
+    parted, whole = BackwardChain(obabo, process, frame), BackwardChain(replace(obabo, parts=()), process, frame)
+    assert len(parted.parts) == 2 and not whole.parts
+    np.testing.assert_allclose(parted.matrix(0.0, 0.3) @ squares, whole.matrix(0.0, 0.3) @ squares, atol=1e-12)
+    mutant = BackwardChain(altered(obabo, lambda value: 1.01 * value), process, frame)
+    assert not mutant.parts
+    assert np.max(np.abs(mutant.matrix(0.0, 0.3) @ squares - whole.matrix(0.0, 0.3) @ squares)) > 1e-3
