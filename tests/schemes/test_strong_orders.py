@@ -6,14 +6,14 @@ with each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from fpsde.checks import Verdict
+from fpsde.convergence.documented import Kind, Study, documented, measured
 from fpsde.convergence.measured import MEASURED
-from fpsde.convergence.strong_problems import STRONG, STRONG_STUDIES, SUPERCONVERGENT, expected_strong_order
+from fpsde.convergence.strong_problems import STRONG, STRONG_STUDIES
 from fpsde.errors import InvalidInput
 from fpsde.integrators import simulate
 from fpsde.schemes.inputs import DW_I10
@@ -26,28 +26,23 @@ WIDEST = 0.08
 FAST = {("euler_maruyama", "scalar"), ("milstein", "commuting"), ("baoab", "pendulum")}
 
 CASES = [
-    pytest.param(*case, marks=[] if case in FAST else [pytest.mark.slow], id=", ".join(case))
-    for case in ((name, problem) for name, problems in STRONG_STUDIES.items() for problem in problems)
+    pytest.param(study, marks=[] if (study.scheme, study.problem) in FAST else [pytest.mark.slow], id=str(study))
+    for study in documented()
+    if study.kind is Kind.STRONG
 ]
-HEADING = ("strong order", "problem", "claimed", "measured", "+-", "root mean square at the finest step")
 
 
 def test_every_scheme_is_measured_or_claims_no_order() -> None:
-    assert STRONG_STUDIES.keys() <= MEASURED.keys()
     assert {name for name, scheme in MEASURED.items() if scheme.strong is not None} == STRONG_STUDIES.keys()
 
 
-@pytest.mark.parametrize(("name", "problem"), CASES)
-def test_the_strong_order_is_the_one_that_is_claimed(name: str, problem: str, table: Callable, seed: int) -> None:
-    expected = expected_strong_order(name, problem)
-    found = STRONG[problem].order(MEASURED[name], seed=seed, alpha=ALPHA)
-    assert found.order is not None and found.low is not None and found.high is not None, found.detail
-    radius = 0.5 * (found.high - found.low)
-    table(HEADING, (name, problem, f"{expected:g}", f"{found.order:.3f}", f"{radius:.3f}", f"{found.errors[-1]:.1e}"))
-    assert radius < WIDEST
-    assert found.low < expected < found.high
-    above = (name, problem) in SUPERCONVERGENT
-    assert found.verdict is (Verdict.NOT_APPLICABLE if above else Verdict.PASS)
+@pytest.mark.parametrize("study", CASES)
+def test_the_strong_order_is_the_one_that_is_documented(study: Study, seed: int) -> None:
+    found = measured(study, seed=seed, alpha=ALPHA)
+    assert found.verdict is Verdict.PASS, found.detail
+    assert found.low is not None and found.high is not None and found.alpha == ALPHA
+    assert found.low < study.expected < found.high
+    assert 0.5 * (found.high - found.low) < WIDEST
 
 
 # --- what the measurement sees
