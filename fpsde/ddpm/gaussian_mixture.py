@@ -118,7 +118,7 @@ class GaussianMixture(KnownLaw):
     @staticmethod
     def _columns(values: np.ndarray, x: Any) -> np.ndarray:
         """Return an array (K, ...) that broadcasts against components of x: (K, ..., 1) where they are arrays (n,)."""
-        return values.reshape(values.shape + (1,) * np.ndim(x[0]))
+        return values.reshape(values.shape + (1,) * getattr(x[0], "ndim", 0))
 
 
 def _like(x: Any, components: list[Any]) -> Any:

@@ -15,6 +15,7 @@ from fpsde.processes.black_box import BlackBox
 from fpsde.processes.carried import breathing_mixture, turning_mixture
 from fpsde.processes.chaos import lorenz
 from fpsde.processes.debrabant import debrabant_roessler
+from fpsde.processes.denoising import denoising_box, denoising_chain
 from fpsde.processes.gradient import langevin_of, overdamped
 from fpsde.processes.langevin import underdamped, underdamped_of
 from fpsde.processes.limit_cycle import energy_van_der_pol
@@ -100,6 +101,8 @@ __all__ = [
     "cube_root",
     "ddpm_chain",
     "debrabant_roessler",
+    "denoising_box",
+    "denoising_chain",
     "double_well",
     "duffing",
     "duffing_well",

@@ -16,6 +16,7 @@ import numpy as np
 from fpsde.domain import LINE, Interval, probes
 from fpsde.errors import InvalidInput, Unsuited
 from fpsde.noise_class import NoiseType
+from fpsde.processes.process import numbers_by_name, tables_at
 from fpsde.symbolic import refuse_other_arguments
 from fpsde.validation import finite_array, integer
 
@@ -40,6 +41,8 @@ class BlackBox:
     domain : an :class:`~fpsde.domain.Interval`, or one for each component.
     energy : function (x, t) -> (n,), where there is one: the stationary density is exp(-energy/temperature)/Z.
     params : numbers that a scheme reads, such as ``temperature``; the functions do not get them.
+    tables : arrays ``(n_steps,)`` that a scheme reads by step, in steps of unit time; the functions do not get them.
+    denoiser : function (x, level) -> (d, n), of a process from noise to data: E[X_0 | X_0 + level Z = x].
 
     Both functions are called once when the process is stated, at points of the domain at t = 0: a wrong shape or
     type, values that are not finite, values that change from call to call, and noise that is not as stated are found
@@ -62,6 +65,8 @@ class BlackBox:
     energy: Callable[..., Any] | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     name: str = "black_box"
+    tables: Mapping[str, Any] = field(default_factory=dict)
+    denoiser: Callable[..., Any] | None = None
 
     sigma_is_diagonal: bool = field(init=False)  #: whether each component has one channel, of its own
     channels: int = field(init=False)  #: the number m of driving Brownian motions
@@ -76,18 +81,17 @@ class BlackBox:
             raise InvalidInput(
                 f"domain={self.domain} for dim={self.dim}; give an Interval, or a tuple of one for each component"
             )
-        for what in ("drift", "energy"):
+        for what in ("drift", "energy", "denoiser"):
             function = getattr(self, what)
             if not callable(function) and (what == "drift" or function is not None):
                 raise InvalidInput(f"{what}={function!r} is not a function; give one of (x, t)")
         for what in ("drift", "sigma", "energy"):
             if callable(getattr(self, what)):
                 refuse_other_arguments(what, getattr(self, what), ("x", "t"))
-        if not isinstance(self.params, Mapping):
-            raise InvalidInput(f"params={self.params!r}; give a dictionary of names and numbers")
-        values = {name: finite_array(name, value) for name, value in self.params.items()}
-        params = {name: value if value.ndim else float(value) for name, value in values.items()}
-        object.__setattr__(self, "params", MappingProxyType(params))
+        if self.denoiser is not None:
+            refuse_other_arguments("denoiser", self.denoiser, ("x", "level"))
+        for kind, ndim in (("params", None), ("tables", 1)):
+            object.__setattr__(self, kind, numbers_by_name(kind, getattr(self, kind), ndim))
         points = _points(self)
         with np.errstate(all="ignore"):
             _refuse_not_finite("drift", self, self.drift_at, points)
@@ -103,25 +107,28 @@ class BlackBox:
             _refuse_other_noise(self, points)
             if self.energy is not None:
                 _refuse_not_finite("energy", self, self.energy_at, points)
+            if self.denoiser is not None:
+                _refuse_not_finite("denoiser", self, lambda x, t: self.denoised_at(x, 1.0), points, at="level 1")
 
     def __repr__(self) -> str:
         return f"<black box {self.name}: dX = drift dt + sigma dW (Itô), {self.dim} component(s)>"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "params": dict(self.params)}  # a read-only view does not pickle
+        # a read-only view does not pickle
+        return {**self.__dict__, "params": dict(self.params), "tables": dict(self.tables)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, params=MappingProxyType(state["params"]))
+        views = {kind: MappingProxyType(state[kind]) for kind in ("params", "tables")}
+        self.__dict__.update(state, **views)
 
     @property
     def intervals(self) -> tuple[Interval, ...]:
         """The domain of each component, ``(d,)``."""
         return self.domain if isinstance(self.domain, tuple) else (self.domain,) * self.dim
 
-    @property
-    def tables(self) -> Mapping[str, np.ndarray]:
-        """A black box reads no tables."""
-        return {}
+    def tables_at(self, t: float) -> np.ndarray:
+        """Return the entries of the tables at time ``t``, in steps of unit time."""
+        return tables_at(self.tables, t, self.name)
 
     @property
     def statement(self) -> Any:
@@ -152,12 +159,20 @@ class BlackBox:
 
     def drift_at(self, x: np.ndarray, t: float) -> np.ndarray:
         """Return the drift at ``x`` (d, n), its shape checked."""
-        drift = _real("drift", self, self.drift(x, t))
-        if drift.shape != x.shape:
+        return self._like_x("drift", self.drift, x, t)
+
+    def denoised_at(self, x: np.ndarray, level: float) -> np.ndarray:
+        """Return the denoiser at ``x`` (d, n), its shape checked."""
+        assert self.denoiser is not None  # for the type checker: schemes ask for it where it is stated
+        return self._like_x("denoiser", self.denoiser, x, level)
+
+    def _like_x(self, what: str, function: Callable, x: np.ndarray, t: float) -> np.ndarray:
+        value = _real(what, self, function(x, t))
+        if value.shape != x.shape:
             raise InvalidInput(
-                f"drift of {self.name} returned shape {drift.shape} for x of shape {x.shape}; equal ones"
+                f"{what} of {self.name} returned shape {value.shape} for x of shape {x.shape}; equal ones are needed"
             )
-        return drift
+        return value
 
     def sigma_at(self, x: np.ndarray, t: float) -> np.ndarray:
         """Return sigma at ``x`` (d, n): its diagonal (d, n) where ``sigma_is_diagonal``, else (d, m, n)."""
@@ -238,18 +253,20 @@ def _points(process: BlackBox) -> np.ndarray:
     return points if points.shape[1] != d else np.column_stack([points, first])  # (n,) is not to look like (d,)
 
 
-def _refuse_not_finite(what: str, process: BlackBox, function: Callable, points: np.ndarray) -> None:
+def _refuse_not_finite(
+    what: str, process: BlackBox, function: Callable, points: np.ndarray, *, at: str = "t=0"
+) -> None:
     values = function(points.copy(), 0.0)
     bad = int(np.count_nonzero(~np.isfinite(values)))
     if bad:
         raise InvalidInput(
-            f"{what} of {process.name} has {bad} of {values.size} values that are NaN or infinite at t=0, at points "
+            f"{what} of {process.name} has {bad} of {values.size} values that are NaN or infinite at {at}, at points "
             f"between {points.min():.3g} and {points.max():.3g}; it must be finite inside of the domain"
         )
     if not np.array_equal(values, function(points.copy(), 0.0)):
         raise InvalidInput(
-            f"{what} of {process.name} gave two results when called twice; it must be a function of (x, t) alone, "
-            "without random numbers (no dropout): noise enters through sigma dW"
+            f"{what} of {process.name} gave two results when called twice; it must be a function of its arguments "
+            "alone, without random numbers (no dropout): noise enters through sigma dW"
         )
 
 

@@ -112,6 +112,7 @@ class Statement:
     diffusivity: sp.Matrix  #: D = sigma sigma^T / 2, (d, d)
     rate: sp.Expr | None = None  #: the noise rate beta(t) of a variance-preserving process
     energy: sp.Expr | None = None  #: the stationary density is exp(-energy/temperature)/Z
+    denoiser: tuple[sp.Expr, ...] | None = None  #: E[X_0 | X_0 + level Z = x], with t in the place of the level
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +134,8 @@ class Process:
     potential : function (x, t, p), where the drift is -(mobility) grad potential: its underdamped twin is made of it.
     sample : function (x, t, dt, z, p), where the transition can be drawn: X_{t+dt} given X_t = x, from standard normals
         z, one for each component.
+    denoiser : function (x, level, p) -> component(s), of a process that goes from noise to data:
+        E[X_0 | X_0 + level Z = x], with X_0 the data and Z standard normal. It reads no tables.
 
     Raises
     ------
@@ -154,6 +157,7 @@ class Process:
     energy: Callable | None = None
     potential: Callable | None = None
     sample: Callable | None = None
+    denoiser: Callable | None = None
     factory: Callable[..., Process] | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
@@ -164,7 +168,7 @@ class Process:
                 f"interpretation={self.interpretation!r}; give fpsde.ITO, fpsde.STRATONOVICH or fpsde.KINETIC"
             )
         for kind, ndim in (("params", None), ("tables", 1)):
-            object.__setattr__(self, kind, _by_name(kind, getattr(self, kind), ndim))
+            object.__setattr__(self, kind, numbers_by_name(kind, getattr(self, kind), ndim))
         overlap = set(self.params) & set(self.tables)
         if overlap:
             raise InvalidInput(f"{sorted(overlap)} are both parameters and tables; a name is one or the other")
@@ -174,6 +178,8 @@ class Process:
             )
         if self.sample is not None:
             refuse_other_arguments("sample", self.sample, ("x", "t", "dt", "z", "p"))
+        if self.denoiser is not None:
+            refuse_other_arguments("denoiser", self.denoiser, ("x", "level", "p"))
         # traced now, so that a mistake is reported where the process is stated; twice, so that chance is found
         if _traced(self) != self.statement:
             raise InvalidInput(
@@ -220,6 +226,10 @@ class Process:
     def table_values(self, step: int) -> np.ndarray:
         """Return the entries of the tables at ``step``."""
         return np.array([values[step] for values in self.tables.values()])
+
+    def tables_at(self, t: float) -> np.ndarray:
+        """Return the entries of the tables at time ``t``, in steps of unit time."""
+        return tables_at(self.tables, t, self.name)
 
     def with_params(self, **changes: Any) -> Process:
         """Return the same process with other parameter values (and its closed forms with them)."""
@@ -269,17 +279,16 @@ class Process:
             return out[0]
         return out if what == "ito_drift" else out.reshape(self.dim, -1, *columns[0].shape)
 
-    def tables_at(self, t: float) -> np.ndarray:
-        """Return the entries of the tables at time ``t``, in steps of unit time."""
-        if not self.tables:
-            return np.empty(0)
-        last = min(len(v) for v in self.tables.values()) - 1
-        step = int(np.floor(t + 1e-9))
-        if not 0 <= step <= last + 1:
-            raise InvalidInput(
-                f"t={t} lies outside of the tables of {self.name}, which hold steps 0 to {last} of unit time"
-            )
-        return self.table_values(min(step, last))
+
+def tables_at(tables: Mapping[str, np.ndarray], t: float, name: str) -> np.ndarray:
+    """Return the entries of ``tables`` at time ``t``, in steps of unit time; ``name`` is that of their process."""
+    if not tables:
+        return np.empty(0)
+    last = min(len(v) for v in tables.values()) - 1
+    step = int(np.floor(t + 1e-9))
+    if not 0 <= step <= last + 1:
+        raise InvalidInput(f"t={t} lies outside of the tables of {name}, which hold steps 0 to {last} of unit time")
+    return np.array([values[min(step, last)] for values in tables.values()])
 
 
 def _short(value: Any) -> str:
@@ -289,7 +298,7 @@ def _short(value: Any) -> str:
     return str(value.tolist()) if value.size <= 4 else f"array{value.shape}"
 
 
-def _by_name(kind: str, given: Any, ndim: int | None) -> Mapping[str, Any]:
+def numbers_by_name(kind: str, given: Any, ndim: int | None) -> Mapping[str, Any]:
     """Return the values of ``params`` or ``tables`` as floats and float64 arrays, read-only."""
     if not isinstance(given, Mapping):
         raise InvalidInput(f"{kind}={given!r}; give a dictionary of names and values")
@@ -311,6 +320,7 @@ def _traced(process: Process) -> Statement:
     sigma = sigma_matrix(process.sigma, arguments, d)
     rate = None if process.rate is None else real_expression(call(process.rate, Traced(t), p), process.rate)
     energy = None if process.energy is None else real_expression(call(process.energy, *arguments), process.energy)
+    denoiser = None if process.denoiser is None else _traced_denoiser(process, arguments, tables)
     ito_drift = ito_drift_of(tuple(drift), sigma, x, process.interpretation)
     return Statement(
         x=x,
@@ -324,7 +334,26 @@ def _traced(process: Process) -> Statement:
         diffusivity=(sigma * sigma.T / 2),
         rate=rate,
         energy=energy,
+        denoiser=denoiser,
     )
+
+
+def _traced_denoiser(process: Process, arguments: tuple, tables: Mapping[str, Any]) -> tuple[sp.Expr, ...]:
+    """Return the denoiser with the symbol of t in the place of the level."""
+    function: Callable = process.denoiser  # type: ignore[assignment]  # it is called where there is one
+
+    def in_place(x: Any, t: Any, p: Any) -> Any:
+        return function(x, t, p)
+
+    d = process.dim
+    found = tuple(np.atleast_1d(trace(in_place, *arguments, shape=() if d == 1 else (d,))))
+    read = set().union(*(e.free_symbols for e in found)) & {unwrap(v) for v in tables.values()}
+    if read:
+        raise InvalidInput(
+            f"the denoiser of {process.name} reads {sorted(map(str, read))}; it is read at levels of its own, between "
+            "those of the tables, and may read (x, level) and parameters alone"
+        )
+    return found
 
 
 def sigma_matrix(function: Callable, arguments: tuple, d: int) -> sp.Matrix:

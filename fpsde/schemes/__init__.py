@@ -3,6 +3,7 @@
 from fpsde.errors import InvalidInput, unknown_name
 from fpsde.schemes.additive_noise import sra1, sra3
 from fpsde.schemes.averaged_noise import leimkuhler_matthews
+from fpsde.schemes.denoising import ancestral, ddim, karras, predictor_corrector
 from fpsde.schemes.derivative_free import milstein_derivative_free
 from fpsde.schemes.diagonal_noise import sriw1
 from fpsde.schemes.euler import euler_maruyama
@@ -64,7 +65,9 @@ __all__ = [
     "SCHEMES",
     "Scheme",
     "aboba",
+    "ancestral",
     "baoab",
+    "ddim",
     "ddpm_step",
     "drift_implicit",
     "euler_heun",
@@ -72,6 +75,7 @@ __all__ = [
     "exact_sampling",
     "heun",
     "implicit_euler",
+    "karras",
     "leimkuhler_matthews",
     "lf_middle",
     "mala",
@@ -81,6 +85,7 @@ __all__ = [
     "obab",
     "obabo",
     "platen_weak2",
+    "predictor_corrector",
     "ri1",
     "scheme_named",
     "sgld",

@@ -109,6 +109,19 @@ class Model(ABC):
             return components([self.process.sample(x[0], t, dt, z[0], self.p)])
         return components(list(self.process.sample(tuple(x), t, dt, tuple(z), self.p)))
 
+    def denoised(self, x: Any, level: Any) -> np.ndarray:
+        """E[X_0 | X_0 + level Z = x] of the data X_0 that a process from noise to data ends in, (d,)."""
+        if self.process.denoiser is None:
+            raise Unsuited(
+                f"{self.process.name} states no denoiser; this scheme needs a process from noise to data, such as "
+                "fpsde.denoising_chain"
+            )
+        return self.denoiser_at(x, level)
+
+    def denoiser_at(self, x: Any, level: Any) -> np.ndarray:
+        """The denoiser that the process states, at (x, level), (d,)."""
+        return self.at("denoiser", self.statement.denoiser, x, level)
+
     def rate(self, t: Any) -> Any:
         """The noise rate beta(t) of a variance-preserving process."""
         if self.statement.rate is None:
@@ -168,15 +181,20 @@ class ArrayModel(Model):
 
     def read_tables(self, t: float) -> None:
         """Put the entries of the tables at time ``t`` among the parameters, where the process has tables."""
-        if self.process.tables:
-            tables = dict(zip(self.process.tables, self.process.tables_at(t), strict=True))
-            self.p = array_parameters({**self.process.params, **tables})
+        self.p = _with_tables(self.process, t, self.p)
 
     def at(self, what: str, exprs: tuple, x: Any, t: float) -> np.ndarray:
+        return self._evaluated(what, exprs, x, t, self.process.tables_at(t))
+
+    def denoiser_at(self, x: Any, level: Any) -> np.ndarray:
+        no_tables = np.full(len(self.process.tables), np.nan)  # what stands in the place of t is no time
+        return self._evaluated("denoiser", self.statement.denoiser, x, level, no_tables)
+
+    def _evaluated(self, what: str, exprs: tuple, x: Any, t: Any, tables: np.ndarray) -> np.ndarray:
         s = self.statement
         if what not in self._functions:
             self._functions[what] = numpy_function([*s.x[: len(x)], s.t, *s.parameters, *s.tables], exprs)
-        values = self._functions[what](*x, t, *self.process.parameter_values(), *self.process.tables_at(t))
+        values = self._functions[what](*x, t, *self.process.parameter_values(), *tables)
         return components([np.broadcast_to(v, np.shape(x[0]) if len(x) else ()).view(Values) for v in values])
 
 
@@ -196,7 +214,8 @@ class BlackBoxModel(Model):
         return BlackBoxModel, (self.process,)  # to another process without the values of the last time
 
     def read_tables(self, t: float) -> None:
-        """A black box has no tables."""
+        """Put the entries of the tables at time ``t`` among the parameters, where the black box has tables."""
+        self.p = _with_tables(self.process, t, self.p)
 
     def at(self, what: str, exprs: tuple, x: Any, t: Any) -> np.ndarray:
         return self.statement
@@ -244,6 +263,9 @@ class BlackBoxModel(Model):
     def energy(self, x: Any, t: Any) -> Any:
         return self._evaluated(self.process.energy_at, x, t).view(Values)
 
+    def denoiser_at(self, x: Any, level: Any) -> np.ndarray:
+        return _rows(self._evaluated(self.process.denoised_at, x, level))
+
     def _evaluated(self, function: Callable, x: Any, t: float) -> np.ndarray:
         point = (*x, t)
         if function.__name__ in self._last:
@@ -258,6 +280,14 @@ class BlackBoxModel(Model):
 def array_model(process: Any) -> ArrayModel | BlackBoxModel:
     """Return the model of a process as array code."""
     return BlackBoxModel(process) if is_black_box(process) else ArrayModel(process)
+
+
+def _with_tables(process: Any, t: float, p: Parameters) -> Parameters:
+    """Return the parameters with the entries of the tables at time ``t``; ``p`` where the process has no tables."""
+    if not process.tables:
+        return p
+    tables = dict(zip(process.tables, process.tables_at(t), strict=True))
+    return array_parameters({**process.params, **tables})
 
 
 def _rows(values: np.ndarray) -> np.ndarray:

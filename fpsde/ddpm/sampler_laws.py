@@ -1,0 +1,126 @@
+"""Exact laws of samplers in one dimension: noisy steps by transition operators, silent ones as increasing maps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from fpsde.ddpm.samplers import Sampler
+from fpsde.density import Law, Normal
+from fpsde.errors import InvalidInput
+from fpsde.laws.affine_chain import AffineChain
+from fpsde.laws.joint_laws import joint_scheme_law
+from fpsde.laws.scheme_laws import scheme_law
+from fpsde.processes.process import Process
+from fpsde.schemes.scheme import Scheme
+
+#: Levels at which a silent step is looked at: it must increase from one to the next.
+LOOKED_AT = (np.arange(400) + 0.5) / 400
+
+
+@dataclass(frozen=True, eq=False)
+class IncreasingImage(Law):
+    """The law of f(X), f increasing and X of law ``source``: quantiles f(F^-1(u)), density p(x)/f'(x).
+
+    The slope is a central difference of f, so a density has about ten digits.
+    """
+
+    source: Law
+    forward: Callable[[np.ndarray], np.ndarray]
+
+    def ppf(self, u: Any) -> np.ndarray:
+        return self.forward(self.source.ppf(u))
+
+    def cdf(self, x: Any) -> np.ndarray:
+        return self.source.cdf(self._before(x))
+
+    def pdf(self, x: Any) -> np.ndarray:
+        at = self._before(x)
+        h = 1e-5 * np.sqrt(float(self.source.variance))
+        return self.source.pdf(at) * 2 * h / (self.forward(at + h) - self.forward(at - h))
+
+    def range(self) -> tuple[float, float]:
+        low, high = self.forward(np.array(self.source.range()))
+        return float(low), float(high)
+
+    def expectation(self, f: Callable[[np.ndarray], np.ndarray]) -> float:
+        return self.source.expectation(lambda x: f(self.forward(x)))
+
+    def _before(self, y: Any) -> np.ndarray:
+        """Return f^-1(y) by bisection between the ends of the range."""
+        y = np.asarray(y, dtype=float)
+        low, high = (np.full(y.shape, end) for end in self.source.range())
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            below = self.forward(middle.ravel()).reshape(y.shape) < y
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return 0.5 * (low + high)
+
+
+def sampler_law(chain: Process, scheme: Scheme, *, x0: Law | None = None, tolerance: float = 1e-12) -> Law:
+    """Return the exact law of what a sampler makes of ``x0``, all steps of ``chain``, in one dimension.
+
+    Affine chains (normal data) are a closed recursion. Else stretches of steps with noise go through
+    :func:`fpsde.scheme_law`, to ``tolerance`` of the distribution functions, and stretches without (DDIM, Heun, the
+    last step of ancestral sampling) are increasing maps of quantiles. ``x0`` is N(0, 1) or N(0, level_T^2) if left out.
+
+    Raises InvalidInput for more components than one, a black box, a silent step that does not increase, and two normals
+    a step (a corrector) where the chain is not affine; and errors of scheme_law.
+    """
+    if not isinstance(chain, Process) or chain.dim != 1:
+        raise InvalidInput(f"{chain.name} is no traced process of one component, whose samplers have laws here")
+    law: Law = chain.setting.x0 if x0 is None else x0  # type: ignore[assignment]  # a law, by denoising_chain
+    sampler = Sampler(chain, scheme)
+    n = sampler.n_steps
+    if isinstance(law, Normal) and _is_affine(chain, scheme):
+        return joint_scheme_law(chain, scheme, x0=law, t_end=float(n), dt=1.0).law.component(0)
+    if sampler.normals > 1:
+        raise InvalidInput(
+            f"{scheme.name} takes {sampler.normals} normals a step, and its law on data that are not normal would be "
+            "summed over all of them; take a sampler with one, such as fpsde.ancestral()"
+        )
+    silent = [_is_silent(sampler, i) for i in range(n)]
+    for quiet, steps in groupby(range(n), key=lambda i: silent[i]):
+        here = list(steps)
+        part = replace(chain, tables={name: v[here[0] : here[-1] + 1] for name, v in chain.tables.items()})
+        if quiet:
+            law = _image(law, Sampler(part, scheme))
+        else:
+            law = scheme_law(part, scheme, x0=law, t_end=float(len(here)), dt=1.0, tolerance=tolerance).law
+    return law
+
+
+def _is_affine(chain: Process, scheme: Scheme) -> bool:
+    """Return whether the first step is affine, as all are where the data are normal."""
+    try:
+        AffineChain(scheme, chain).map(0.0, 1.0)
+    except InvalidInput:
+        return False
+    return True
+
+
+def _is_silent(sampler: Sampler, i: int) -> bool:
+    """Return whether step ``i`` reads no noise."""
+    x, z = np.zeros((1, 2)), np.ones((sampler.normals, 2)) * np.array([0.0, 1.0])
+    after = sampler.step(x, i, z)
+    return bool(after[0, 0] == after[0, 1])
+
+
+def _image(law: Law, sampler: Sampler) -> IncreasingImage:
+    """Return the law after all steps of a sampler without noise; InvalidInput unless they increase."""
+
+    def forward(x: np.ndarray) -> np.ndarray:
+        return sampler.flow(np.atleast_1d(x).reshape(1, -1))[0].reshape(np.shape(x))
+
+    after = forward(law.ppf(LOOKED_AT))
+    if np.any(np.diff(after) <= 0):
+        k = int(np.argmin(np.diff(after)))
+        raise InvalidInput(
+            f"{sampler.scheme.name} does not increase between the quantiles {LOOKED_AT[k]:.4g} and "
+            f"{LOOKED_AT[k + 1]:.4g}: its law is no image of quantiles; take more steps"
+        )
+    return IncreasingImage(law, forward)
