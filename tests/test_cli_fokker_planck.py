@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from matplotlib.image import imread
 
 from fpsde.cli import main
+from fpsde.fokker_planck import FokkerPlanck
+from fpsde.grid import Grid
+from fpsde.processes import rotating_ou
 
 
 def run(*arguments):
@@ -68,6 +72,51 @@ def test_a_driven_ring_has_rates_with_two_parts(capsys) -> None:
     assert "Im lambda_2 [1/time]" in capsys.readouterr().out
 
 
+KRAMERS = ["duffing_well", "--dynamics", "underdamped", "--modes", "1", "--cells", "20", "--window", "-2", "2"]
+
+
+def test_two_components_have_moments_rates_and_passages_within_their_bars(capsys) -> None:
+    """dX = -X + Y, dY = -X - Y with D = 1: covariance 1, rates 1 +- i."""
+    arguments = ["rotating_ou", "--stationary", "--modes", "2", "--passage", "0.5", "0", "2.1", "--cells", "18"]
+    assert run(*arguments, "--json", "-") == 0
+    found = json.loads(capsys.readouterr().out)
+    bars = found["errors"]
+    for i, j in np.ndindex(2, 2):
+        bar = bars["stationary_moments"]["covariance"][i][j]
+        assert abs(found["stationary_moments"]["covariance"][i][j] - (i == j)) <= bar < 1e-3
+    assert np.all(np.abs(found["stationary_moments"]["mean"]) <= bars["stationary_moments"]["mean"])
+    off = np.abs(np.array(found["eigenvalues"]) - [[1, 1], [1, -1]])
+    assert np.all(off <= bars["eigenvalues"]) and np.max(bars["eigenvalues"]) < 5e-3
+    solver = FokkerPlanck(rotating_ou(), Grid.uniform((-6.4, 6.4), (-6.4, 6.4), cells=100))
+    exact = solver.passage_time((0.5, 0.0), lambda x, y: 2.1 - x).mean
+    assert abs(found["passage_time"] - exact) <= bars["passage_time"] + 1e-3 * exact
+    assert [axis["cells"] for axis in found["provenance"]["grid"]] == [18, 18]
+    assert found["parameters"]["omega"] == 1.0
+    assert run("rotating_ou", "--set", "omega=1.05", *arguments[1:], "--json", "-") == 0
+    other = json.loads(capsys.readouterr().out)
+    assert abs(other["eigenvalues"][0][1] - 1) > 10 * other["errors"]["eigenvalues"][0][1]
+
+
+def test_underdamped_dynamics_in_a_well_have_the_rate_of_klein_and_kramers(capsys) -> None:
+    """lambda_1 = 0.02251921 in x^4/4 - x^2/2 at kT = 0.1, friction 1 (a sinc and Hermite basis), at order 1."""
+    for temperature, inside in ((0.1, True), (0.12, False)):
+        assert run(*KRAMERS, "-2.2", "2.2", "--set", f"temperature={temperature}", "--json", "-") == 0
+        found = json.loads(capsys.readouterr().out)
+        rate, bar, order = (np.ravel(one["eigenvalues"])[0] for one in (found, found["errors"], found["orders"]))
+        assert (abs(rate - 0.02251921) <= bar) == inside and bar < 0.15 * rate
+        assert 0.75 < order < 1.3
+
+
+def test_two_components_get_their_names_a_table_and_maps(tmp_path, capsys) -> None:
+    arguments = [*KRAMERS[:5], "--stationary", "--passage", "-1", "0", "0", "--cells", "12", "--window", "-2.9", "2.9"]
+    assert run(*arguments, "-5", "5", "--out", str(tmp_path)) == 0
+    shown = capsys.readouterr().out
+    for text in ("stationary variance of v", "stationary covariance of x, v", "lambda_1 [1/time]", "mean passage time"):
+        assert text in shown
+    picture = imread(tmp_path / "fokker_planck.png")
+    assert picture.shape[0] > 600 and picture.shape[1] > 900 and picture[..., :3].std() > 0.05
+
+
 def test_a_grid_that_is_too_coarse_is_said_to_be(capsys) -> None:
     assert run("double_well", "--stationary", "--modes", "9", "--cells", "24") == 0
     shown = " ".join(capsys.readouterr().out.split())
@@ -80,7 +129,19 @@ def test_a_grid_that_is_too_coarse_is_said_to_be(capsys) -> None:
         (["double_well"], "nothing was asked for; give --stationary, --modes N or --passage X0 TARGET"),
         (["dubble_well", "--stationary"], "did you mean 'double_well'"),
         (["double_well", "--set", "temprature=1", "--stationary"], "did you mean 'temperature'"),
-        (["duffing", "--stationary"], "duffing has 2 components"),
+        (["lorenz", "--stationary"], "lorenz has 3 components; this command solves processes of one or two"),
+        (["mueller_brown", "--stationary"], "has no window that holds its mass; give --window LOW HIGH LOW HIGH"),
+        (["rotating_ou", "--stationary", "--window", "-5", "5"], "--window -5 5: rotating_ou has 2 component(s)"),
+        (["rotating_ou", "--stationary", "--cells", "9", "9", "9"], "--cells 9 9 9: rotating_ou has 2 component(s)"),
+        (["rotating_ou", "--passage", "0.5", "1.5"], "--passage 0.5 1.5: rotating_ou has 2 component(s)"),
+        (["rotating_ou", "--passage", "0.5", "0", "0.5"], "x0=0.5 lies in the target"),
+        (["rotating_ou", "--passage", "0.5", "0", "9"], "target=9.0 does not lie on the grid"),
+        (
+            ["underdamped_washboard", "--passage", "1", "0", "2", "--window", "0", "6.283185307179586", "-5", "5"],
+            "turns on a ring, where a level has no two sides",
+        ),
+        (["double_well", "--set", "friction=2", "--stationary"], "double_well has no friction; add --dynamics"),
+        (["double_well", "--passage", "-1", "0", "0"], "--passage -1 0 0: double_well has 1 component(s)"),
         (["double_well", "--modes", "0"], "--modes=0 must be at least 1"),
         (["double_well", "--passage", "-1", "7"], "target=7.0 does not lie on the grid"),
         (["double_well", "--passage", "0", "0"], "x0=0.0 lies in the target"),

@@ -16,6 +16,7 @@ from rich.console import Console
 import fpsde
 from fpsde.cli import main
 from fpsde.commands import bins, quantiles, run_figure, schemes_command, simulate_command
+from fpsde.commands.options import component_labels
 from fpsde.ensemble import Counts
 from fpsde.errors import Unsuited
 from fpsde.integrators import steps
@@ -111,7 +112,7 @@ def test_with_velocities_components_have_names_and_a_covariance(capsys):
     [(1, False, ["x"]), (2, False, ["x0", "x1"]), (2, True, ["x", "v"]), (4, True, ["x0", "x1", "v0", "v1"])],
 )
 def test_components_are_named_positions_before_velocities(dim, underdamped, labels):
-    assert simulate_command.component_labels(dim, underdamped=underdamped) == labels
+    assert component_labels(dim, underdamped=underdamped) == labels
 
 
 def test_parameters_of_all_three_kinds_are_set_alike(capsys):

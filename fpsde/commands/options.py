@@ -87,6 +87,14 @@ def _suits_underdamped(scheme: Scheme, process: Process) -> bool:
     return True
 
 
+def component_labels(dim: int, *, underdamped: bool) -> list[str]:
+    """Return the names of components: x, or x0, x1, ...; with velocities x, v, or x0, ..., v0, ..."""
+    if not underdamped:
+        return ["x"] if dim == 1 else [f"x{i}" for i in range(dim)]
+    half = dim // 2
+    return ["x", "v"] if half == 1 else [f"{letter}{i}" for letter in "xv" for i in range(half)]
+
+
 def settings_of(texts: Sequence[str]) -> dict[str, float]:
     """Return the parameters given as ``--set NAME=VALUE``."""
     return dict(_setting(text) for text in texts)

@@ -22,6 +22,7 @@ from fpsde.commands.options import (
     add_scheme,
     add_set,
     backend_of,
+    component_labels,
     hinting_at_dynamics,
     process_of,
     scheme_of,
@@ -173,11 +174,3 @@ def _start(given: list[float] | None, process: Process) -> Any:
         )
     point = tuple(finite("--x0", value) for value in given)
     return point if process.dim > 1 else point[0]
-
-
-def component_labels(dim: int, *, underdamped: bool) -> list[str]:
-    """Return the names of components: x, or x0, x1, ...; with velocities x, v, or x0, ..., v0, ..."""
-    if not underdamped:
-        return ["x"] if dim == 1 else [f"x{i}" for i in range(dim)]
-    half = dim // 2
-    return ["x", "v"] if half == 1 else [f"{letter}{i}" for letter in "xv" for i in range(half)]

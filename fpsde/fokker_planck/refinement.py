@@ -22,8 +22,9 @@ from fpsde.fokker_planck.results import Evolution
 from fpsde.fokker_planck.solver import FokkerPlanck
 from fpsde.grid import Grid
 from fpsde.richardson import CONFIRMED_SAFETY, lacking, safety_and_order
+from fpsde.validation import finite_array
 
-Solver = TypeVar("Solver", FokkerPlanck, PlaneFokkerPlanck)
+Solver = TypeVar("Solver", bound=FokkerPlanck | PlaneFokkerPlanck)
 
 #: Orders below it say that the three grids do not converge at all.
 LEAST_ORDER = 0.5
@@ -125,7 +126,7 @@ class Estimate:
     order: np.ndarray
 
 
-def estimate_refined(solver: Solver, quantity: Callable[[Solver], Any], *, scale: float = 0.0) -> Estimate:
+def estimate_refined(solver: Solver, quantity: Callable[[Solver], Any], *, scale: Any = 0.0) -> Estimate:
     """Return ``quantity(solver)``, numbers of any shape, with bounds on the errors that the grid makes.
 
         estimate_refined(solver, lambda fp: fp.modes(4).eigenvalues)
@@ -135,7 +136,7 @@ def estimate_refined(solver: Solver, quantity: Callable[[Solver], Any], *, scale
     passage times, committors are). The formal order is 2, and 1 on a plane with an axis without noise; where the order
     observed is not near it, Roache's larger factor is taken. An error in dt is seen if dt is refined with h. A number
     that all three grids give to 1e-12 of its size, or of ``scale`` where that is larger (for a mean that may be zero,
-    the standard deviation), has that as its error.
+    the standard deviation; a number, or one for each), has that as its error.
 
     Raises
     ------
@@ -149,14 +150,14 @@ def estimate_refined(solver: Solver, quantity: Callable[[Solver], Any], *, scale
     if len({values.shape for values in found}) != 1 or not np.isfinite(found).all():
         shapes = ", ".join(str(values.shape) for values in found)
         raise InvalidInput(f"the quantity has shapes {shapes} on the three grids; give finite numbers, as many on each")
-    of = partial(_estimate, solver.formal_order, scale)
-    one = [of(i, *(float(values[i]) for values in found)) for i in np.ndindex(found[0].shape)]
+    scales, of = np.broadcast_to(finite_array("scale", scale), found[0].shape), partial(_estimate, solver.formal_order)
+    one = [of(i, float(scales[i]), *(float(values[i]) for values in found)) for i in np.ndindex(scales.shape)]
     value, error, order = (np.reshape(numbers, found[0].shape) for numbers in zip(*one, strict=True))
     return Estimate(value, error, order)
 
 
 def _estimate(
-    formal: float, scale: float, index: tuple[int, ...], coarse: float, middle: float, fine: float
+    formal: float, index: tuple[int, ...], scale: float, coarse: float, middle: float, fine: float
 ) -> tuple[float, float, float]:
     floor = ROUND_OFF * max(abs(coarse), abs(middle), abs(fine), scale)
     first, last = abs(coarse - middle), abs(middle - fine)

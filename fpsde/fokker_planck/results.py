@@ -11,6 +11,7 @@ import numpy as np
 from fpsde.density import CellLaw
 from fpsde.fokker_planck.generator import Generator
 from fpsde.fokker_planck.high_order.differences import Differences
+from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw
 from fpsde.provenance import environment
 
@@ -151,12 +152,12 @@ def doubts_about(peclet: float, cells: float) -> tuple[str, ...]:
     return tuple(found)
 
 
-def provenance(process: Any, generator: Generator | Differences, method: str) -> dict[str, Any]:
-    """Return what a result was computed from and with, ready for JSON."""
-    faces = generator.grid.faces
+def provenance(process: Any, grid: Grid, method: str) -> dict[str, Any]:
+    """Return what a result was computed from and with, ready for JSON; of several axes, each has its entry."""
+    axes = [{"low": float(faces[0]), "high": float(faces[-1]), "cells": len(faces) - 1} for faces in grid.axes]
     return {
         "process": process.name,
-        "grid": {"low": float(faces[0]), "high": float(faces[-1]), "cells": len(faces) - 1},
+        "grid": axes[0] if len(axes) == 1 else axes,
         "method": method,
         "dtype": "float64",
         "environment": environment(),

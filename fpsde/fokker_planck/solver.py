@@ -244,7 +244,7 @@ class FokkerPlanck:
             edge=edge,
             peclet=peclet_number(q, masses),
             cells_per_length=cells_per_length(q, masses),
-            provenance=provenance(self.process, q, f"{q.flux}, cells censored one by one"),
+            provenance=provenance(self.process, self.grid, f"{q.flux}, cells censored one by one"),
         )
 
     def modes(self, count: int) -> Modes:
@@ -278,7 +278,7 @@ class FokkerPlanck:
             edge=np.array([max(self._at_ends(r)) for r in shapes]),
             peclet=np.array([peclet_number(q, r) for r in shapes]),
             turn=self._turn,
-            provenance=provenance(self.process, q, f"{q.flux}, {found.method}"),
+            provenance=provenance(self.process, self.grid, f"{q.flux}, {found.method}"),
         )
 
     def expectation(
@@ -320,7 +320,7 @@ class FokkerPlanck:
             tolerance=tolerance,
             function=lambda u, v: StartFunction.of([(walls[absorbing], v[absorbing]), (centres, u)], self._turn),
             shape=self.grid.shape,
-            provenance=provenance(self.process, q, f"{q.flux}, TR-BDF2 backward"),
+            provenance=provenance(self.process, self.grid, f"{q.flux}, TR-BDF2 backward"),
         )
 
     def passage_time(self, x0: float, target: Any = None) -> PassageTime:
@@ -352,7 +352,7 @@ class FokkerPlanck:
             means=means,
             second_moments=seconds,
             edge=edge,
-            provenance=provenance(here.process, q, f"{q.flux}, backward equation"),
+            provenance=provenance(here.process, q.grid, f"{q.flux}, backward equation"),
         )
 
     def passage_law(
@@ -505,7 +505,7 @@ class FokkerPlanck:
             dt=found.dt,
             n_steps=found.n_steps,
             n_refused=found.n_refused,
-            provenance=provenance(self.process, q, f"{q.flux}, {method}"),
+            provenance=provenance(self.process, self.grid, f"{q.flux}, {method}"),
         )
 
     def _law(self, masses: np.ndarray, absorbed: np.ndarray) -> CellLaw:

@@ -17,7 +17,6 @@ from fpsde.fokker_planck.plane.phase_space import PhaseSpace
 from fpsde.fokker_planck.results import BULK, doubts_about, negative_mass
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw
-from fpsde.provenance import environment
 from fpsde.validation import finite_array
 
 
@@ -207,16 +206,3 @@ def plane_doubts(peclet: Sequence[float], cells: Sequence[float]) -> tuple[str, 
     """Return sentences on what is too coarse along each axis."""
     axes = enumerate(zip(peclet, cells, strict=True))
     return tuple(f"along axis {axis}: {doubt}" for axis, numbers in axes for doubt in doubts_about(*numbers))
-
-
-def plane_provenance(process: Any, generator: PlaneGenerator | Differences | PhaseSpace, method: str) -> dict[str, Any]:
-    """Return what a result was computed from and with, ready for JSON."""
-    return {
-        "process": process.name,
-        "grid": [
-            {"low": float(faces[0]), "high": float(faces[-1]), "cells": len(faces) - 1} for faces in generator.grid.axes
-        ],
-        "method": method,
-        "dtype": "float64",
-        "environment": environment(),
-    }

@@ -36,12 +36,12 @@ from fpsde.fokker_planck.plane.results import (
     PlaneStationary,
     plane_cells_per_length,
     plane_peclet,
-    plane_provenance,
 )
 from fpsde.fokker_planck.plane.spectrum import PlaneModes, plane_spectrum
 from fpsde.fokker_planck.plane.stationary import plane_stationary, residual
 from fpsde.fokker_planck.plane.targets import Region, Target, stopped_at
 from fpsde.fokker_planck.plane.thermodynamics import PlaneThermodynamics, plane_thermodynamics
+from fpsde.fokker_planck.results import provenance
 from fpsde.fokker_planck.sides import Sides
 from fpsde.fokker_planck.spectrum import residuals
 from fpsde.fokker_planck.thermodynamics import masses_of
@@ -231,7 +231,7 @@ class PlaneFokkerPlanck:
             edge=edge,
             peclet=plane_peclet(q, masses),
             cells_per_length=plane_cells_per_length(q, masses),
-            provenance=plane_provenance(self.process, q, f"{q.flux}, {method}"),
+            provenance=provenance(self.process, self.grid, f"{q.flux}, {method}"),
         )
 
     def modes(self, count: int) -> PlaneModes:
@@ -268,7 +268,7 @@ class PlaneFokkerPlanck:
             edge=np.array([max(self._at_ends(size)) for size in sizes]),
             peclet=np.array([plane_peclet(q, size) for size in sizes]),
             turns=self._turns,
-            provenance=plane_provenance(self.process, q, found.method),
+            provenance=provenance(self.process, self.grid, found.method),
         )
 
     def expectation(
@@ -309,7 +309,7 @@ class PlaneFokkerPlanck:
             tolerance=tolerance,
             function=lambda u, _: self._function(u),
             shape=self.grid.shape,
-            provenance=plane_provenance(self.process, generators(when[0]), f"{Stepping.WHOLE.value} backward"),
+            provenance=provenance(self.process, self.grid, f"{Stepping.WHOLE.value} backward"),
         )
 
     def passage_time(self, x0: tuple[float, float], target: Region) -> PlanePassageTime:
@@ -342,7 +342,7 @@ class PlaneFokkerPlanck:
             x0=(x, y),
             means=means,
             second_moments=seconds,
-            provenance=plane_provenance(self.process, q, "backward equation"),
+            provenance=provenance(self.process, self.grid, "backward equation"),
         )
 
     def passage_law(
@@ -385,7 +385,7 @@ class PlaneFokkerPlanck:
             arrived=np.roll(found.absorbed, 1, axis=1),
             mass_error=float(np.abs(totals - start.total).max()),
             time_error=found.time_error,
-            provenance=plane_provenance(self.process, generators(begin), Stepping.WHOLE.value),
+            provenance=provenance(self.process, self.grid, Stepping.WHOLE.value),
         )
 
     def committor(self, a: Region, b: Region) -> PlaneFunction:
@@ -559,7 +559,7 @@ class PlaneFokkerPlanck:
             dt=found.dt,
             n_steps=found.n_steps,
             n_refused=found.n_refused,
-            provenance=plane_provenance(self.process, q, method),
+            provenance=provenance(self.process, self.grid, method),
         )
 
     def _law(self, masses: np.ndarray) -> JointCellLaw:

@@ -1,0 +1,75 @@
+"""The picture of a solved Fokker-Planck equation of two components: stationary density, modes, mean passage time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from fpsde.commands.fokker_planck_questions import passage
+from fpsde.fokker_planck import PlaneFokkerPlanck
+from fpsde.fokker_planck.plane.generator import volumes
+from fpsde.plotting import VERMILION, style
+
+#: Modes that are shown at most, one in a panel.
+SHOWN = 4
+
+
+def plane_figure(
+    solver: PlaneFokkerPlanck,
+    names: Sequence[str],
+    *,
+    stationary: bool,
+    modes: int | None,
+    passage_from: Sequence[float] | None,
+) -> Figure:
+    """Return a map for each thing that was asked for, and one for each of the first modes; ``names`` of components.
+
+    Of a conjugate pair the first is shown.
+    """
+    found = None if modes is None else solver.modes(modes)
+    shown = [] if found is None else np.flatnonzero(found.eigenvalues.imag >= 0)[:SHOWN].tolist()
+    count = stationary + len(shown) + (passage_from is not None)
+    columns = min(2, count)
+    rows = -(-count // columns)
+    with style():
+        figure = Figure(figsize=(1.2 + 4.0 * columns, 0.8 + 3.2 * rows))
+        grid = figure.subplots(rows, columns, squeeze=False).ravel()
+        panels = iter(grid)
+        if stationary:
+            panel = next(panels)
+            _map(panel, solver, solver.stationary().law.average_density, "density [1/area]", "stationary law")
+        for k in shown:
+            assert found is not None
+            rate, mode = found.eigenvalues[k], found.right[k].real / volumes(solver.grid).reshape(solver.grid.shape)
+            turning = rf" $\pm$ {rate.imag:.3g}i" if rate.imag else ""
+            title = rf"mode: $\lambda_{k + 1}$ = {rate.real:.3g}{turning}"
+            _map(next(panels), solver, mode, "density [1/area]", title, signed=True)
+        if passage_from is not None:
+            panel, (*start, target) = next(panels), passage_from
+            time = passage(solver, passage_from)
+            title = f"mean time until {names[0]} = {target:g}; from the dot: {time.mean:.3g}"
+            _map(panel, solver, time.means.values, "time", title)
+            panel.axvline(target, color=VERMILION, ls="--", lw=1.2)
+            panel.plot(*start, "o", color=VERMILION)
+        for panel in grid[:count]:
+            panel.set_xlabel(f"{names[0]} [unit of {names[0]}]")
+            panel.set_ylabel(f"{names[1]} [unit of {names[1]}]")
+        for panel in panels:
+            panel.set_visible(False)
+        figure.suptitle(f"{solver.process.name}: {solver.process.equation}", fontsize=10, wrap=True)
+    return figure
+
+
+def _map(
+    panel: Any, solver: PlaneFokkerPlanck, values: np.ndarray, unit: str, title: str, *, signed: bool = False
+) -> None:
+    """Draw ``values`` (n_1, n_2) on the cells, from zero up, or of both signs about zero."""
+    top = float(np.abs(values).max())
+    low, colours = (-top, "RdBu_r") if signed else (0.0, "cividis")
+    drawn = panel.pcolormesh(*solver.grid.axes, values.T, vmin=low, vmax=top, cmap=colours, rasterized=True)
+    panel.figure.colorbar(drawn, ax=panel, label=unit)
+    panel.set_title(title)
+    panel.grid(visible=False)
