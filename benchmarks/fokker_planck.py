@@ -14,12 +14,13 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import harness
 from harness import Goal
 from rich.markup import escape
-from solvers import growth, line, packages, race
+from solvers import cold_start, driven, growth, kramers, line, packages, passage, plane, race, stationary
 
 from fpsde.errors import InvalidInput, unknown_name
 
@@ -48,7 +49,7 @@ def growing(jobs: tuple[growth.Growing, ...]) -> Callable[[bool, Note], Found]:
     def measured(quick: bool, note: Note) -> Found:
         fits = []
         for job in jobs:
-            fits.append(growth.measured(job.shortened() if quick else job, 3 if quick else 25))
+            fits.append(growth.measured(job.shortened() if quick else job, 2 if quick else 9))
             note(growth.sentence(fits[-1]))
         return {"problem": "growth", "fits": [growth.record(fit) for fit in fits]}, []
 
@@ -59,7 +60,17 @@ def growing(jobs: tuple[growth.Growing, ...]) -> Callable[[bool, Note], Found]:
 ROWS: dict[str, Callable[[bool, Note], Found]] = {
     "line-ou": racing(lambda: line.race(line.ORNSTEIN_UHLENBECK)),
     "line-double-well": racing(lambda: line.race(line.DOUBLE_WELL)),
-    "growth": growing(line.GROWING),
+    "plane-linear": racing(plane.race),
+    "klein-kramers": racing(kramers.race),
+    "stationary-gradient": racing(partial(stationary.race, turning=False)),
+    "stationary-current": racing(partial(stationary.race, turning=True)),
+    "passage-line": racing(passage.on_line),
+    "passage-plane": racing(passage.in_plane),
+    "time-dependent": lambda quick, note: driven.measured(
+        driven.QUICK if quick else driven.Size(), 2 if quick else 7, note
+    ),
+    "cold-start": lambda quick, note: cold_start.measured(1 if quick else 3, note, packages=not quick),
+    "growth": growing((*line.GROWING, *plane.GROWING, *kramers.GROWING, *stationary.GROWING, *passage.GROWING)),
 }
 
 

@@ -32,7 +32,7 @@ print(run.x.mean())
 
 def import_seconds() -> float:
     """Return what ``import fpsde`` takes in a fresh process; the interpreter's own start is not in it."""
-    return float(_python(IMPORT))
+    return float(python(IMPORT))
 
 
 @contextmanager
@@ -49,16 +49,23 @@ def first_results() -> Iterator[tuple[Contestant, Contestant]]:
         def new() -> None:
             nonlocal now
             now = next(constants)
-            _python(FIRST_RESULT.format(constant=now), FPSDE_CACHE_DIR=cache)
+            python(FIRST_RESULT.format(constant=now), FPSDE_CACHE_DIR=cache)
 
         def known() -> None:
-            _python(FIRST_RESULT.format(constant=now), FPSDE_CACHE_DIR=cache)
+            python(FIRST_RESULT.format(constant=now), FPSDE_CACHE_DIR=cache)
 
         known()
         yield Contestant("first result of a new model", new), Contestant("the same model in a fresh process", known)
 
 
-def _python(code: str, **variables: str) -> str:
+def of_children() -> float:
+    """Return the processor time of all processes that were started and have ended."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def python(code: str, **variables: str) -> str:
+    """Run a program in a fresh process and return what it prints; RuntimeError where it fails."""
     command, environment = [sys.executable, "-c", code], {**os.environ, **variables}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:

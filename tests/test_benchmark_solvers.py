@@ -8,16 +8,19 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import sparse, special
+from scipy.integrate import solve_ivp, trapezoid
 
 from fpsde.errors import InvalidInput
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-MODULES = ("central", "growth", "line", "packages", "race")
+MODULES = ("central", "driven", "growth", "kramers", "line", "packages", "passage", "plane", "race", "stationary")
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +93,110 @@ def test_central_differences_are_of_their_order_and_averages_are_means_over_cell
     means = np.diff([math.erf(x) for x in faces]) * math.sqrt(math.pi) / 2 / h
     np.testing.assert_allclose(modules.central.averages(np.exp(-(centres**2))), means, atol=1e-13)
     np.testing.assert_allclose(modules.central.averages(means, -1), np.exp(-(centres**2)), atol=1e-13)
+
+
+def test_the_law_in_the_plane_has_the_moments_that_follow_from_the_equation(modules):
+    plane, cells = modules.plane, 40
+    A, D, masses = plane.A, plane.D, plane.exact(cells)
+
+    def rate(t, state):  # of mean and covariance
+        S = state[2:].reshape(2, 2)
+        return np.concatenate([-A @ state[:2], (2 * D - A @ S - S @ A.T).ravel()])
+
+    start = np.concatenate([plane.MEAN, np.diag(plane.STD**2).ravel()])
+    end = solve_ivp(rate, (0, plane.T_END), start, rtol=1e-11, atol=1e-12).y[:, -1]
+    for axis, (low, high) in enumerate(plane.BOX):
+        faces = np.linspace(low, high, cells + 1)
+        marginal = np.diff(special.ndtr((faces - end[axis]) / np.sqrt(end[2 + 3 * axis])))
+        np.testing.assert_allclose(masses.sum(axis=1 - axis), marginal, atol=1e-8)
+    x, y = modules.central.centres(plane.BOX, cells)
+    assert (x - end[0]) @ masses @ (y - end[1]) == pytest.approx(end[3], abs=1e-7)  # of all moments, this needs both
+
+
+def test_methods_in_the_plane_reach_their_errors_and_a_wrong_sign_of_the_correlation_none(modules, monkeypatch):
+    plane = modules.plane
+    assert plane.error(plane.by_fpsde(80, 5)()) < 1e-5
+    assert plane.error(plane.sinc_collocation(32, 1)()) < 1e-5
+    scipy = of_kind(plane.race(), modules.race.Kind.SCIPY)
+    exponential, stepped = (scipy[f"SciPy, order 4, {name}"] for name in ("expm_multiply", "Crank-Nicolson"))
+    assert plane.error(exponential.prepare(48, 1)()) < 3e-3 and plane.error(stepped.prepare(48, 64)()) < 3e-3
+    plane.exact(32)
+    monkeypatch.setattr(plane, "D", plane.D * [[1, -1], [-1, 1]])
+    assert plane.error(plane.sinc_collocation(32, 1)()) > 0.1
+
+
+def test_methods_for_klein_and_kramers_agree_with_the_reference_and_gibbs_law_does_not(modules):
+    kramers = modules.kramers
+    p = replace(kramers.DOUBLE_WELL, t_end=2.0)  # sooner, and cheaper to know
+    assert p.error(kramers.by_fpsde(p, 56, 5)()) < 1e-5
+    splitting = [p.error(kramers.fft_splitting(p, 56, n)()) for n in (12, 24)]
+    assert splitting[1] < 1e-3 and 10 < splitting[0] / splitting[1] < 24  # order 4, extrapolated
+    assert p.error(kramers.order_four(p, 56, 40)()) < 1e-2
+    x, v = modules.central.centres(p.box, 56)
+    gibbs = np.exp(-(p.potential(x)[:, None] + 0.5 * v**2) / p.temperature)
+    assert p.error(gibbs / gibbs.sum()) > 0.5
+
+
+@pytest.mark.parametrize("w", [0.0, 1.0])
+def test_stationary_laws_are_those_of_boltzmann_at_the_order_of_each_method(modules, w):
+    rows = modules.stationary
+    fitted = {n: rows.error(rows.null_vector(n, 1, w=w, matrix=rows.exponentially_fitted)()) for n in (32, 64)}
+    fourth = {n: rows.error(rows.null_vector(n, 1, w=w, matrix=rows.of_order_four, values=True)()) for n in (48, 72)}
+    ours = {n: rows.error(rows.by_fpsde(n, 1, w=w)()) for n in (32, 64)}
+    assert 3.3 < fitted[32] / fitted[64] < 4.7 and 3.3 < ours[32] / ours[64] < 4.7
+    assert fourth[48] / fourth[72] > 1.5**3.5 and fourth[72] < 1e-3
+    assert ours[64] < 1e-2 and fitted[64] < 1e-2
+    q = rows.exponentially_fitted(12, w=w)
+    np.testing.assert_allclose(np.asarray(q.sum(axis=0)), 0, atol=1e-10)
+    assert (q - sparse.diags(q.diagonal())).min() >= 0
+    flat = np.full((48, 48), 48.0**-2)
+    assert rows.error(flat) > 0.5
+
+
+def test_passage_times_are_reached_by_every_method_at_its_order(modules):
+    rows = modules.passage
+    assert rows.exact_on_line() == pytest.approx(time_by_steps(rows), rel=1e-8)
+    line, plane = rows.on_line(), rows.in_plane()
+    methods = {m.name: m for m in (*line.methods, *plane.methods)}
+
+    def error(name, cells, race):
+        return race.error(methods[name].prepare(cells, 1)())
+
+    for name in ("SciPy, banded backward equation", "SciPy, double integral"):
+        assert 3.5 < error(name, 200, line) / error(name, 400, line) < 4.5, name
+    assert error("SciPy, double integral", 400, line) < 1e-5
+    own = {m.name: m for m in line.methods if m.kind is modules.race.Kind.OURS}
+    assert line.error(own["fpsde, natural scale"].prepare(200, 1)()) < 1e-5
+    assert 3.5 < line.error(own["fpsde"].prepare(200, 1)()) / line.error(own["fpsde"].prepare(400, 1)()) < 4.5
+    assert plane.error(rows.out_of_disc(40, 1)()) < 1e-3 and plane.error(rows.shortley_weller(40, 1)()) < 1e-3
+    assert line.error(2 * rows.exact_on_line()) == pytest.approx(1.0)  # a wrong factor is an error of one
+
+
+def time_by_steps(rows):
+    """Return the time of passage by integration of kT g' = U' g + 1 for g = -tau', and of tau' = -g."""
+
+    def rate(x, state):
+        return [(4 * x * (x**2 - 1) * state[0] + 1) / rows.KT, state[0]]
+
+    marks = [rows.FROM, rows.TO]
+    found = solve_ivp(rate, (rows.LOW, rows.TO), [0.0, 0.0], "LSODA", rtol=1e-11, atol=1e-13, t_eval=marks)
+    return found.y[1, 1] - found.y[1, 0]
+
+
+@pytest.mark.parametrize("axes", [1, 2])
+def test_a_moving_trap_has_its_closed_form_at_order_two_in_both_codes(modules, axes):
+    rows, (cells, steps) = modules.driven, ((400, 30), (60, 10))[axes - 1]
+    t = np.linspace(0, rows.T_END, 20001)  # m' = c - m by its integral
+    moved = [np.exp(-rows.T_END) * rows.MEAN + trapezoid(np.exp(t - rows.T_END) * c, t) for c in rows.centre(t)]
+    exact, x = rows.exact_masses(axes, cells), modules.central.centres([rows.BOX], cells)[0]
+    marginals = [exact] if axes == 1 else [exact.sum(axis=1), exact.sum(axis=0)]
+    np.testing.assert_allclose([x @ m for m in marginals], moved[:axes], atol=1e-6)
+    for method in (rows.by_fpsde, rows.banded_loop):
+        coarse, fine, finest = (method(axes, cells, n)() for n in (steps, 2 * steps, 8 * steps))
+        assert np.abs(fine - exact).sum() < 1e-2, method
+        assert 3.3 < np.abs(coarse - finest).sum() / np.abs(fine - finest).sum() < 5.5, method  # order 2: 63 / 15
+    still = np.abs(rows.start_masses(axes, cells) - exact).sum()
+    assert still > 0.1
 
 
 def stub_race(race, *methods, levels=(1e-1, 1e-2), wanted=(), bounds=None):

@@ -45,3 +45,11 @@ def py_pde_stepper(
         return state.data * volume
 
     return run
+
+
+def fipy_plane(box: Sequence[tuple[float, float]], cells: int) -> Any:
+    """Return FiPy's mesh of a box in the plane; its cells run along the first axis first."""
+    (left, right), (low, high) = box
+    corner = ((left,), (low,))
+    mesh = fipy.Grid2D(nx=cells, ny=cells, dx=(right - left) / cells, dy=(high - low) / cells)
+    return mesh + corner

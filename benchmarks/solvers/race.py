@@ -22,7 +22,7 @@ from rich.table import Table
 
 from solvers.packages import NEEDED
 
-#: Seconds that the calls of one method take together in a round, and calls longer than which are not repeated.
+#: Seconds that the calls of one method take together in a round, and calls longer than which are not timed again.
 AT_LEAST, SLOW = 0.05, 1.0
 
 Call = Callable[[], Any]
@@ -193,11 +193,11 @@ def _search(
 
 
 def contest(race: Race, searches: list[Search], level: float, rounds: int) -> Contest:
-    """Return the timings at one error of the methods that reach it; calls that take long are timed once."""
+    """Return the timings at one error of the methods that reach it; of calls that take long, the one in the search."""
     runs = [s.cheapest[level] for s in searches if level in s.cheapest]
     short, long = [f for f in runs if f.seconds <= SLOW], [f for f in runs if f.seconds > SLOW]
     timings = harness.measure([_contestant(f) for f in short], rounds=rounds, clock=clock)
-    timings += harness.measure([_contestant(f) for f in long], rounds=1, clock=clock)
+    timings += tuple(Timing(f.method.name, 1.0, (f.seconds,), (f.seconds,)) for f in long)
     return Contest(f"{race.title}, error {level:g}", timings)
 
 
@@ -254,7 +254,8 @@ def times_table(race: Race, searches: list[Search], contests: dict[float, Contes
         for level in race.levels:
             f = s.cheapest.get(level)
             if f is None:
-                row.append("no" if s.stopped is None else f"> {1e3 * s.stopped:.3g}")
+                least = "" if s.least_error is None else f" ({s.least_error:.1e})"
+                row.append(f"no{least}" if s.stopped is None else f"> {1e3 * s.stopped:.3g}")
             else:
                 effort = f", {f.effort}" if len(s.method.efforts) > 1 else ""
                 ms = float(np.median(1e3 / contests[level][s.method.name].rates))
