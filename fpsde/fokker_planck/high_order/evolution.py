@@ -50,7 +50,7 @@ def trace_at_high_order(operator: Differences, start: Start, times: np.ndarray, 
         used += products
     masses = np.array(rows)
     refuse_loss(operator, masses, start)
-    refuse_negative(masses)
+    refuse_negative(masses, "a smaller tolerance, or evolve")
     return Trace(
         masses=masses,
         absorbed=np.zeros((len(rows), len(start.absorbed))),
@@ -95,13 +95,13 @@ def refuse_loss(operator: Differences, masses: np.ndarray, start: Start) -> None
         )
 
 
-def refuse_negative(masses: np.ndarray) -> None:
-    """Refuse masses ``(n_times, n)`` below minus ``NEGATIVE`` of the largest at their time."""
+def refuse_negative(masses: np.ndarray, instead: str) -> None:
+    """Refuse masses ``(n_times, n)`` below minus ``NEGATIVE`` of the largest at their time; say what helps besides."""
     dip = float((masses.min(axis=1) / masses.max(axis=1)).min())
     if not dip >= -NEGATIVE:
         raise InvalidInput(
             f"masses fall to {dip:.3g} of the largest, where {-NEGATIVE:g} is the bound of the high-order mode: the "
-            "grid is too coarse for this law; take narrower cells, a smaller tolerance, or evolve, which keeps signs"
+            f"grid is too coarse for this law; take narrower cells, {instead}, which keeps signs"
         )
 
 

@@ -52,6 +52,12 @@ class Product:
             self._row,
         )
 
+    def times(self, values: np.ndarray) -> np.ndarray:
+        """Return L ``values``, flat as they are."""
+        once = np.zeros_like(values)
+        self.advance(np.zeros_like(values), values.copy(), once, np.ones(1), first=True)
+        return self.half_width * (once - values)
+
     def mass(self, values: np.ndarray) -> float:
         """Return the integral of |values|."""
         return self._cell * float(np.abs(values).sum())

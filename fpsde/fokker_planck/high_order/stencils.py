@@ -81,6 +81,15 @@ def widened(values: np.ndarray, axis: int, periodic: bool) -> np.ndarray:
     return np.concatenate([nothing, values, nothing], axis=axis)
 
 
+def sloped_along(values: np.ndarray, weights: tuple[float, ...], axis: int, periodic: bool) -> np.ndarray:
+    """Return the antisymmetric sum with ``weights`` (first) along an axis: the slope, per width of a cell."""
+    n, wide = values.shape[axis], np.moveaxis(widened(values, axis, periodic), axis, 0)
+    total = np.zeros_like(wide[:n])
+    for k, weight in enumerate(weights, start=1):
+        total += weight * (wide[REACH + k : REACH + k + n] - wide[REACH - k : REACH - k + n])
+    return np.moveaxis(total, 0, axis)
+
+
 def smoothed_along(values: np.ndarray, weights: tuple[float, ...], axis: int, periodic: bool) -> np.ndarray:
     """Return the symmetric sum with ``weights`` (average or value) along an axis."""
     n, wide = values.shape[axis], np.moveaxis(widened(values, axis, periodic), axis, 0)

@@ -71,7 +71,7 @@ def trace_of_phase_space(
             f"tolerance={wanted:g} is not reached: with {RUNS[-1] * n} steps orders 4 and 6 in dt still differ by "
             f"{error:.3g} of the mass; allow a larger tolerance, or take narrower cells"
         )
-    refuse_negative(masses)
+    refuse_negative(masses, "a smaller tolerance, or evolve")
     return Trace(
         masses=masses,
         absorbed=np.zeros((len(masses), 4)),

@@ -98,6 +98,11 @@ class PlaneStationary:
     provenance: dict[str, Any]
 
     @property
+    def negative_mass(self) -> float:
+        """The sum of what masses are below zero: to high order, L1 errors are no smaller."""
+        return negative_mass((self.law,))
+
+    @property
     def doubts(self) -> tuple[str, ...]:
         return plane_doubts(self.peclet, self.cells_per_length)
 

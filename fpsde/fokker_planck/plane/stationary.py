@@ -8,6 +8,8 @@ singular and leaves of a mode with rate lambda the part 1/(1 + tau lambda).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from fpsde.errors import NotConverged
@@ -87,7 +89,14 @@ def _log_ratios(tails, heads, up, down, root, n):
 
 def _by_iteration(q: PlaneGenerator) -> np.ndarray:
     tau = HUGE / q.max_rate
-    solve = implicit_factors(q, tau).solve
+    return settled(q, implicit_factors(q, tau).solve, tau)
+
+
+def settled(q: PlaneGenerator, solve: Callable[[np.ndarray], np.ndarray], tau: float) -> np.ndarray:
+    """Return the masses that steps of backward Euler of length ``tau`` settle in; ``solve`` takes one of them.
+
+    Raises NotConverged as :func:`plane_stationary`.
+    """
     masses = volumes(q.grid) / volumes(q.grid).sum()
     for _ in range(MOST_ITERATIONS):
         new = solve(masses)
