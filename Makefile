@@ -6,7 +6,7 @@ PEERS := torch==2.13.0 torchsde==0.2.6 jax==0.10.2 diffrax==0.7.2 sdeint==0.3.0
 FIGURES := $(filter-out figures/_%,$(wildcard figures/*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help install verify test test-all test-gpu test-peers lint figures benchmark benchmark-fokker-planck clean
+.PHONY: help install verify test test-all test-gpu test-peers lint figures benchmark benchmark-fokker-planck benchmark-convergence clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-23s %s\n", $$1, $$2}' Makefile
@@ -40,6 +40,9 @@ benchmark: install ## particle-steps per second, beside the peers that are insta
 
 benchmark-fokker-planck: install ## time to an error, beside SciPy and the solvers installed (pip install -e '.[solvers]')
 	$(BIN)/python benchmarks/fokker_planck.py
+
+benchmark-convergence: install ## every scheme against its documented orders; table and JSON in out/
+	$(BIN)/fpsde converge --all --out out
 
 clean: ## remove what the targets made, .venv and .venv-peers excepted
 	rm -rf out build dist fpsde.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

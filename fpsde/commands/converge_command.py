@@ -1,4 +1,4 @@
-"""``fpsde converge``: strong and weak order of a scheme on a process, with their intervals."""
+"""``fpsde converge``: strong and weak order of a scheme on a process, or of all, with their intervals."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from rich.table import Table
 
 from fpsde.chain import SEED
 from fpsde.checks import Verdict
+from fpsde.commands.converge_all import converge_all
 from fpsde.commands.convergence_figure import convergence_figure
 from fpsde.commands.options import (
+    OVERDAMPED,
     add_dynamics,
     add_json,
     add_set,
@@ -32,26 +34,43 @@ from fpsde.writing import made_folder, put_bytes, put_json, refuse_unwritable
 
 #: Numbers of steps up to the end of the process's setting, at which expectations are compared.
 STEPS = (16, 32, 64, 128, 256, 512)
-#: The observable of the weak order: the square of the first component.
-OBSERVABLE = "x^2"
 
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""
     run = commands.add_parser("converge", help="measure strong and weak order of a scheme on a process")
-    run.add_argument("scheme", metavar="SCHEME", help="name of a scheme, or a splitting by its letters A, B and O")
-    run.add_argument("--process", required=True, metavar="PROCESS", help="name of a process of the catalogue")
+    run.add_argument(
+        "schemes",
+        nargs="*",
+        metavar="SCHEME",
+        help="name of a scheme, or a splitting by its letters A, B and O; with --all any number (default: every one)",
+    )
+    run.add_argument("--process", metavar="PROCESS", help="name of a process of the catalogue")
+    run.add_argument(
+        "--all", action="store_true", help="the schemes against the orders that they document, on problems of their own"
+    )
     add_dynamics(run)
     add_set(run)
     run.add_argument("--seed", type=int, default=SEED, help="of the paths of the strong order (default: %(default)s)")
     add_json(run)
-    run.add_argument("--out", type=Path, metavar="DIR", help="write converge.json and converge.png, the errors, here")
+    run.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="write converge.json and converge.png, the errors, here; with --all orders.json and orders.md",
+    )
     run.set_defaults(run=_converge)
 
 
 def _converge(options: argparse.Namespace) -> int:
+    if options.all:
+        if options.process or options.set or options.dynamics != OVERDAMPED:
+            raise InvalidInput("--all has problems of its own; leave --process, --set and --dynamics out")
+        return converge_all(options.schemes, seed=options.seed, json=options.json, out=options.out)
+    if len(options.schemes) != 1 or not options.process:
+        raise InvalidInput("give one SCHEME and its --process PROCESS, or --all")
     process = process_of(options.process, options.dynamics, settings_of(options.set))
-    scheme = scheme_of(options.scheme)
+    scheme = scheme_of(options.schemes[0])
     folder = None if options.out is None else made_folder(options.out)
     files = [] if folder is None else [folder / "converge.json", folder / "converge.png"]
     refuse_unwritable([options.json, *files])
@@ -102,8 +121,8 @@ def _strong(process: Process, scheme: Scheme, seed: int) -> StrongOrder:
 
 def _weak(process: Process, scheme: Scheme) -> WeakOrder:
     dts = [process.setting.t_end / n for n in STEPS]
-    square = {OBSERVABLE: lambda x, *others: x**2}
-    return weak_order(process, scheme, observables=square, dts=dts, x0=_start(process))[OBSERVABLE]
+    (study,) = weak_order(process, scheme, dts=dts, x0=_start(process)).values()
+    return study
 
 
 def _verdict(study: StrongOrder | WeakOrder | None) -> Verdict | None:
@@ -140,7 +159,7 @@ def _table(process: Process, scheme: Scheme, strong: StrongOrder | None, weak: W
     if weak is not None:
         r = weak.result
         between = "" if r.intercept is None else f"{r.intercept:.1e} in ({r.intercept_low:.1e}, {r.intercept_high:.1e})"
-        table.add_row(f"weak (E {OBSERVABLE})", f"{weak.theory:g}", *_numbers(r), between, r.verdict.value)
+        table.add_row(f"weak (E {weak.observable})", f"{weak.theory:g}", *_numbers(r), between, r.verdict.value)
     return table
 
 

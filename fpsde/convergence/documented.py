@@ -22,7 +22,7 @@ from fpsde.convergence.bias_problems import BIAS, BIAS_STUDIES, UNBIASED, BiasPr
 from fpsde.convergence.measured import MEASURED
 from fpsde.convergence.strong_problems import STRONG, STRONG_STUDIES, expected_strong_order
 from fpsde.convergence.weak_problems import EXACT, WEAK, WEAK_STUDIES, WeakProblem, expected_weak_order
-from fpsde.errors import unknown_name
+from fpsde.errors import NotConverged, UnstableStep, unknown_name
 from fpsde.noise_class import NoiseType
 from fpsde.processes.process import Process
 from fpsde.schemes.noise_types import noise_types
@@ -74,7 +74,7 @@ class MeasuredOrder:
     """A study with what was found. ``order``, ``low`` and ``high`` are None where no order can be told.
 
     PASS: the interval holds the expected order and no other candidate. FAIL: it does not hold it. UNDERPOWERED: it is
-    too wide, or there is none.
+    too wide, or there is none. NOT_JUDGED: the errors could not be computed.
     """
 
     study: Study
@@ -158,10 +158,14 @@ def measured_orders(
 def measured(study: Study, *, seed: int, alpha: float) -> MeasuredOrder:
     """Return what is found of one study; ``seed`` and ``alpha``, the level of its interval, are of one that samples."""
     began = time.perf_counter()
-    if study.kind is Kind.STRONG:
-        found = _by_sampling(study, seed, alpha)
-    else:
-        found = _without_sampling(study, (WEAK if study.kind is Kind.WEAK else BIAS)[study.problem])
+    try:
+        if study.kind is Kind.STRONG:
+            found = _by_sampling(study, seed, alpha)
+        else:
+            found = _without_sampling(study, (WEAK if study.kind is Kind.WEAK else BIAS)[study.problem])
+    except (NotConverged, UnstableStep) as error:  # of one study; the others go on
+        nothing = np.empty(0)
+        found = MeasuredOrder(study, nothing, nothing, None, None, None, Verdict.NOT_JUDGED, str(error), 0.0)
     return MeasuredOrder(**{**vars(found), "seconds": time.perf_counter() - began})
 
 

@@ -52,8 +52,8 @@ def weak_order(
     process: Process,
     scheme: Scheme,
     *,
-    observables: Mapping[str, Observable],
     dts: Sequence[float],
+    observables: Mapping[str, Observable] | None = None,
     x0: float | Sequence[float] | None = None,
     t_end: float | None = None,
     tolerance: float = 1e-10,
@@ -66,7 +66,8 @@ def weak_order(
 
     Parameters
     ----------
-    observables : functions of the components, by name; each maps arrays to an array.
+    observables : functions of the components, by name; each maps arrays to an array. Left out: the square of the first
+        component or, where that is periodic, its longest cosine.
     dts : at least four steps, strictly decreasing, that divide ``t_end``.
     x0, t_end : the point of the start and the horizon, in place of those of the process's setting.
     tolerance : of the errors, in the unit of u.
@@ -89,12 +90,13 @@ def weak_order(
         raise InvalidInput(f"x0 has {len(start)} components, {process.name} has {process.dim}; give one for each")
     steps = finite_array("dts", dts, ndim=1)
     numbers = [whole_steps(horizon, dt) for dt in steps]
-    if not observables:
+    named = usual_observable(process) if observables is None else observables
+    if not named:
         raise InvalidInput("no observables; give functions of the components by name, such as {'x^2': lambda x: x**2}")
 
     def at(level: Level) -> tuple[np.ndarray, np.ndarray]:
         """The expectations of the chains ``(levels, k)``, and those of the process ``(k,)``."""
-        frame, functions = level.frame, list(observables.values())
+        frame, functions = level.frame, list(named.values())
         chain = BackwardChain(scheme, process, frame, nodes=level.nodes)
         found = [chain.expectations(functions, start, t_end=horizon, n_steps=n) for n in numbers]
         if frame.endless and frame.energy is None:
@@ -105,7 +107,7 @@ def weak_order(
         )
         return np.array(found), exact
 
-    polynomials = exact_level(process, scheme, list(observables.values()), start)
+    polynomials = exact_level(process, scheme, list(named.values()), start)
     if polynomials is not None:
         found, exact = at(polynomials)
         errors = found - exact
@@ -132,8 +134,16 @@ def weak_order(
             judged(steps, errors[:, i], accuracy[:, i], theory),
             provenance,
         )
-        for i, name in enumerate(observables)
+        for i, name in enumerate(named)
     }
+
+
+def usual_observable(process: Process) -> dict[str, Observable]:
+    """Return the observable where none is given, by its name: one to which drift and noise contribute."""
+    first = process.intervals[0]
+    if not first.periodic:
+        return {"x^2": lambda *x: x[0] ** 2}
+    return {f"cos(2 pi x/{first.length:.4g})": lambda *x: np.cos(2 * math.pi / first.length * x[0])}
 
 
 def _settled(at: Any, ladder: Any, tolerance: float, process: Process, scheme: Scheme) -> tuple[np.ndarray, ...]:

@@ -73,6 +73,14 @@ def test_noise_that_is_slightly_wrong_is_found_by_the_intercept(factor: float) -
         assert not found.result.intercept_low <= 0.0 <= found.result.intercept_high
 
 
+def test_the_usual_observable_is_a_square_or_on_a_ring_a_cosine() -> None:
+    (name,) = found = weak_order(geometric_brownian(), milstein, dts=halved(0.1), t_end=1.0)
+    given = weak_order(geometric_brownian(), milstein, observables=SQUARE, dts=halved(0.1), t_end=1.0)["x^2"]
+    assert name == "x^2" and np.array_equal(found[name].errors, given.errors)
+    (name,) = found = weak_order(washboard(), euler_maruyama, dts=halved(0.2), t_end=1.0)
+    assert name == "cos(2 pi x/6.283)" and found[name].result.verdict is Verdict.PASS
+
+
 def test_what_cannot_be_measured_is_refused() -> None:
     dts = halved(0.1)
     walled = brownian(domain=Interval.between(0.0, 1.0, Wall.REFLECTING))
