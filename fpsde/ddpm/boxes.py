@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from fpsde.ddpm.known_law import KnownLaw, picked, refuse_weights, shares, total
+from fpsde.ddpm.known_law import REACH, KnownLaw, picked, refuse_weights, shares, total
 from fpsde.density import Law, Mixture, Uniform
 from fpsde.errors import InvalidInput
 from fpsde.smoothed import affine_image
@@ -60,6 +60,15 @@ class Boxes(KnownLaw):
     @property
     def _centres(self) -> np.ndarray:
         return 0.5 * (self.lows + self.highs)
+
+    def extent(self, level: float) -> tuple[np.ndarray, np.ndarray, float]:
+        return self.lows.min(axis=0) - REACH * level, self.highs.max(axis=0) + REACH * level, level
+
+    def factors(self, axis: int, x: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+        low, high = self.lows[:, [axis]], self.highs[:, [axis]]
+        below, above = (x - low) / level, (x - high) / level
+        slopes = (np.exp(-0.5 * below**2) - np.exp(-0.5 * above**2)) / (level * math.sqrt(2 * math.pi) * (high - low))
+        return np.exp(_log_between(above, below)) / (high - low), slopes
 
     def draw(self, u: np.ndarray) -> np.ndarray:
         k = picked(self.weights, u[0])

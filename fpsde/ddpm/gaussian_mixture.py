@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from fpsde.ddpm.known_law import KnownLaw, picked, refuse_weights, shares, total
+from fpsde.ddpm.known_law import REACH, KnownLaw, picked, refuse_weights, shares, total
 from fpsde.density import Law, Mixture, Normal
 from fpsde.errors import InvalidInput
 from fpsde.validation import finite_array
@@ -65,6 +65,25 @@ class GaussianMixture(KnownLaw):
     def _axes(self) -> tuple[np.ndarray, np.ndarray]:
         """The eigenvalues (K, d) of the covariances and their axes (K, d, d), one in each column."""
         return np.linalg.eigh(self.covariances)
+
+    @property
+    def spreads(self) -> np.ndarray:
+        """The eigenvalues (K, d) of the covariances."""
+        return self._axes[0]
+
+    def extent(self, level: float) -> tuple[np.ndarray, np.ndarray, float]:
+        reach = REACH * np.sqrt(np.einsum("kii->ki", self.covariances) + level**2)
+        finest = math.sqrt(float(self.spreads.min()) + level**2)
+        return (self.means - reach).min(axis=0), (self.means + reach).max(axis=0), finest
+
+    def factors(self, axis: int, x: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray] | None:
+        variances = np.einsum("kii->ki", self.covariances)
+        if np.any(self.covariances != variances[:, :, None] * np.eye(self.dim)):
+            return None
+        v = variances[:, [axis]] + level**2
+        apart = x - self.means[:, [axis]]
+        values = np.exp(-0.5 * apart**2 / v) / np.sqrt(2 * math.pi * v)
+        return values, -apart / v * values
 
     def draw(self, u: np.ndarray) -> np.ndarray:
         k, z = picked(self.weights, u[0]), special.ndtri(u[1:])

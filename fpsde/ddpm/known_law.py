@@ -10,6 +10,9 @@ import numpy as np
 from fpsde.density import Law
 from fpsde.errors import InvalidInput
 
+#: Standard deviations of the noise that an extent leaves on each side.
+REACH = 8.5
+
 
 class KnownLaw(ABC):
     """A law of data x0 in d dimensions, and the laws of signal x0 + level z, z ~ N(0, I), in closed form.
@@ -45,6 +48,17 @@ class KnownLaw(ABC):
     @abstractmethod
     def score(self, x: Any, signal: Any, level: Any) -> Any:
         """Return grad log p of signal x0 + level z at ``x``, (d, n)."""
+
+    @abstractmethod
+    def extent(self, level: float) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return corners (d,) of a box beyond which x0 + level z has no mass that counts, and its finest length."""
+
+    def factors(self, axis: int, x: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return the factor of component ``axis`` in each part of the density of x0 + level z, and its slope, (K, n).
+
+        None where the parts are no products over components; the density is sum_k weights[k] prod of the factors.
+        """
+        return None
 
     def denoised(self, x: Any, signal: Any, level: Any) -> Any:
         """Return E[x0 | signal x0 + level z = x], (d, n), by Tweedie's formula (x + level^2 score)/signal."""

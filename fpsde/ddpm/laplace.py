@@ -84,6 +84,10 @@ class Laplace(KnownLaw):
     def covariance(self) -> np.ndarray:
         return np.array([[2 * self.width**2]])
 
+    def extent(self, level: float) -> tuple[np.ndarray, np.ndarray, float]:
+        low, high = self.line_law(1.0, level).range()
+        return np.array([low]), np.array([high]), level
+
     def draw(self, u: np.ndarray) -> np.ndarray:
         tail = np.minimum(u, 1 - u)
         return self.centre + self.width * np.where(u < 0.5, np.log(2 * tail), -np.log(2 * tail))

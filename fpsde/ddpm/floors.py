@@ -1,0 +1,186 @@
+"""What no denoiser can do better than: errors and losses of the exact one, and how far x_T is from the prior."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from fpsde.ddpm.gaussian_mixture import GaussianMixture
+from fpsde.ddpm.known_law import KnownLaw
+from fpsde.density import panel_rule
+from fpsde.errors import InvalidInput, NotConverged
+from fpsde.processes.noise_schedules import NoiseSchedule
+from fpsde.validation import positive
+
+#: Numbers of panels on the line.
+PANELS = tuple(64 * 2**k for k in range(8))
+#: Spacings of grids in the plane, in finest lengths; the most points along an axis, and at once.
+STEPS, MOST_POINTS, CHUNK = tuple(0.7 / 2 ** (k / 2) for k in range(10)), 3200, 50_000
+#: Density below which nothing counts, and a score may not be finite.
+LEAST = 1e-40
+#: The change of a mean at which a quadrature has settled, by the number of components.
+ACCURACY = {1: 1e-10, 2: 1e-7}
+#: Chebyshev nodes in log sigma, at first and at most; they are enough where a share changes by ten times the accuracy.
+NODES, MOST_NODES = 16, 256
+
+
+def removable_share(law: KnownLaw, sigma: float) -> float:
+    """Return E|E[z | x]|^2 = sigma^2 E|score|^2 of x = x0 + sigma z: the part of E|z|^2 = d that can be predicted.
+
+    Closed form for one normal law; else quadrature, to 1e-10 on the line and 1e-7 in the plane.
+    Raises InvalidInput for more components, and NotConverged where the quadrature does not settle.
+    """
+    sigma = positive("sigma", sigma)
+    if _is_normal(law):
+        spreads = law.spreads[0]  # type: ignore[attr-defined]  # it is a mixture of one part
+        return float(np.sum(sigma**2 / (spreads + sigma**2)))
+    if law.dim == 2 and law.factors(0, np.zeros(1), sigma) is not None:
+        return _settled(law, sigma, (_grid_share(law, sigma, axes) for axes in _grids(law, sigma)))
+    return mean_of(law, sigma, lambda x: sigma**2 * np.sum(law.score(x, 1.0, sigma) ** 2, axis=0))
+
+
+def noise_floors(law: KnownLaw, sigmas: np.ndarray) -> np.ndarray:
+    """Return min E|z - eps(x)|^2 = d - sigma^2 E|score|^2 at each of ``sigmas``, of x0 + sigma z.
+
+    The share is smooth in log sigma: it is interpolated between Chebyshev nodes, which are doubled until it settles to
+    1e-9 on the line, 1e-6 in the plane. Errors of :func:`removable_share`; NotConverged where 256 nodes do not settle.
+    """
+    at = np.log(np.asarray(sigmas, dtype=float))
+    if _is_normal(law) or len(at) <= NODES:
+        return law.dim - np.array([removable_share(law, float(s)) for s in np.exp(at)])
+    low, high = float(at.min()), float(at.max())
+    n, before = NODES, None
+    while n <= MOST_NODES:
+        u = np.cos(np.pi * (np.arange(n) + 0.5) / n)
+        shares = [removable_share(law, math.exp(low + (high - low) * (1 + v) / 2)) for v in u]
+        series = np.polynomial.chebyshev.chebfit(u, shares, n - 1)
+        found = np.polynomial.chebyshev.chebval(2 * (at - low) / (high - low) - 1, series)
+        if before is not None and np.abs(found - before).max() < 10 * ACCURACY[law.dim]:
+            return law.dim - found
+        n, before = 2 * n, found
+    raise NotConverged(f"{MOST_NODES} levels of noise do not resolve how the floor depends on sigma")
+
+
+def denoising_errors(law: KnownLaw, schedule: NoiseSchedule) -> np.ndarray:
+    """Return E|x0 - E[x0 | x_t]|^2 at t = 1, ..., T, (T,): sigma^2 times the floor of the noise. Errors as there."""
+    sigmas = schedule.sigmas[1:]
+    return sigmas**2 * noise_floors(law, sigmas)
+
+
+def loss_floor(law: KnownLaw, schedule: NoiseSchedule) -> float:
+    """Return the least simple loss, E|z - eps(x_t, t)|^2/d with t uniform on 1, ..., T: a loss below it is a bug."""
+    return float(np.mean(noise_floors(law, schedule.sigmas[1:]))) / law.dim
+
+
+@dataclass(frozen=True)
+class PriorGap:
+    """How far the law of x_T is from the prior N(0, I): its signal-to-noise ratio, and KL(q(x_T) || prior) in nats."""
+
+    snr: float
+    kullback_leibler: float
+
+
+def prior_gap(law: KnownLaw, schedule: NoiseSchedule) -> PriorGap:
+    """Return how far x_T is from N(0, I), for a schedule that preserves the variance.
+
+    KL = (E|x_T|^2 + d log 2 pi)/2 - entropy of x_T; in closed form for one normal law, else by quadrature.
+    Raises InvalidInput where the variance is not preserved or no signal is left; errors of :func:`removable_share`.
+    """
+    if schedule.scales[-1] != 1 or schedule.signals[-1] == 0:
+        raise InvalidInput("the prior is N(0, I), and is met in the limit, where the variance is preserved alone")
+    a, s = float(schedule.signals[-1]), float(schedule.levels[-1])
+    snr, d = math.exp(float(schedule.log_snr[-1])), law.dim
+    size = a**2 * float(law.mean @ law.mean) + float(np.trace(a**2 * law.covariance + s**2 * np.eye(d)))
+    if _is_normal(law):
+        spreads = a**2 * (law.spreads[0] - 1)  # type: ignore[attr-defined]  # of x_T, less 1
+        mean2 = a**2 * float(law.mean @ law.mean)
+        return PriorGap(snr, 0.5 * (mean2 + float(np.sum(spreads - np.log1p(spreads)))))
+    minus_entropy = mean_of(law, s / a, lambda y: law.log_density(y, 1.0, s / a)) - d * math.log(a)
+    return PriorGap(snr, minus_entropy + 0.5 * (size + d * math.log(2 * math.pi)))
+
+
+def refuse_short_schedule(law: KnownLaw, schedule: NoiseSchedule, *, most: float = 1e-3) -> None:
+    """Raise InvalidInput, with the numbers, if KL(q(x_T) || N(0, I)) is above ``most`` nats: T is too small."""
+    gap = prior_gap(law, schedule)
+    if gap.kullback_leibler > most:
+        raise InvalidInput(
+            f"T={schedule.n_steps} is too small for this schedule: at T the signal-to-noise ratio is {gap.snr:.3g} and "
+            f"x_T is {gap.kullback_leibler:.3g} nats from N(0, I), more than {most:g}; take more steps or larger betas"
+        )
+
+
+def mean_of(law: KnownLaw, sigma: float, f: Callable[[np.ndarray], np.ndarray]) -> float:
+    """Return E f(x0 + sigma z), f from (d, n) to (n,): panels on the line, the trapezoid rule in the plane.
+
+    Both are refined until the mean changes by less than 1e-10 and 1e-7; NotConverged where they do not settle.
+    """
+    if law.dim > 2:
+        raise InvalidInput(f"the law has {law.dim} components; quadrature is done on the line and in the plane")
+    if law.dim == 2:
+        return _settled(law, sigma, (_grid_mean(law, sigma, f, axes) for axes in _grids(law, sigma)))
+    (low,), (high,), _ = law.extent(sigma)
+    rules = (panel_rule(np.linspace(low, high, n + 1)) for n in PANELS)
+    return _settled(law, sigma, (_total(law, sigma, f, x[None], w) for x, w in rules))
+
+
+def _settled(law: KnownLaw, sigma: float, means: Iterable[float]) -> float:
+    """Return the first mean that is that before it to the accuracy; NotConverged where none is."""
+    before = math.inf
+    for found in means:
+        if abs(found - before) < ACCURACY[law.dim] * max(1.0, abs(found)):
+            return found
+        before = found
+    raise NotConverged(f"the mean over x0 + {sigma:g} z does not settle: the last value is {before:.12g}")
+
+
+def _grids(law: KnownLaw, sigma: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield points along the two axes, finer and finer; NotConverged where they become too many."""
+    low, high, finest = law.extent(sigma)
+    for step in STEPS:
+        counts = [math.ceil((b - a) / (step * finest)) + 1 for a, b in zip(low, high, strict=True)]
+        if max(counts) > MOST_POINTS:
+            raise NotConverged(
+                f"lengths of {step * finest:.3g} on a box of {(high - low).tolist()} need {max(counts)} points along "
+                f"an axis, more than {MOST_POINTS}"
+            )
+        x, y = (np.linspace(a, b, n) for a, b, n in zip(low, high, counts, strict=True))
+        yield x, y
+
+
+def _grid_share(law: KnownLaw, sigma: float, axes: tuple[np.ndarray, np.ndarray]) -> float:
+    """Return sigma^2 times the sum of |grad p|^2/p by the trapezoid rule, p a sum of products over the two axes."""
+    (f, f_slope), (g, g_slope) = (law.factors(i, at, sigma) for i, at in enumerate(axes))  # type: ignore[misc]
+    weights = law.weights[:, None]  # type: ignore[attr-defined]  # parts have weights
+    p = (weights * f).T @ g
+    squares = ((weights * f_slope).T @ g) ** 2 + ((weights * f).T @ g_slope) ** 2
+    seen = p > LEAST
+    return float(sigma**2 * _area(axes) * np.sum(squares[seen] / p[seen]))
+
+
+def _grid_mean(law: KnownLaw, sigma: float, f: Callable, axes: tuple[np.ndarray, np.ndarray]) -> float:
+    x, y = axes
+    rows = max(1, CHUNK // len(y))
+    parts = []
+    for k in range(0, len(x), rows):
+        points = np.stack(np.meshgrid(x[k : k + rows], y, indexing="ij")).reshape(2, -1)
+        parts.append(_total(law, sigma, f, points, _area(axes)))
+    return math.fsum(parts)
+
+
+def _area(axes: tuple[np.ndarray, np.ndarray]) -> float:
+    return float(np.prod([at[1] - at[0] for at in axes]))
+
+
+def _total(law: KnownLaw, sigma: float, f: Callable, points: np.ndarray, weights: np.ndarray | float) -> float:
+    """Return the sum of weights p f."""
+    p = np.exp(law.log_density(points, 1.0, sigma))
+    seen = p > LEAST
+    w = np.broadcast_to(weights, p.shape)[seen]
+    return float(np.sum(w * p[seen] * f(points[:, seen])))
+
+
+def _is_normal(law: KnownLaw) -> bool:
+    return isinstance(law, GaussianMixture) and len(law.weights) == 1
