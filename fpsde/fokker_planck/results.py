@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -21,47 +20,40 @@ BULK = 1e-6
 LARGE_PECLET, FEW_CELLS = 2.0, 3.0
 
 
+L = TypeVar("L", CellLaw, JointCellLaw)
+
+
 @dataclass(frozen=True)
-class Evolution:
-    """The law at ``times``, and how well it was computed.
+class LawsInTime(Generic[L]):
+    """Laws at ``times``, on lines and planes alike, and how well they were computed.
 
     law, laws
-        at the last time; at every time
-    absorbed
-        mass on the low and on the high wall at the last time (the atoms of ``law`` where the wall absorbs)
+        at the last time; at every time (of a plane whose walls absorb, what is still inside)
     mass_error
         largest departure, over the times, of the total mass (absorbing walls included) from that of the start
     minimum
         smallest mass that a cell ever held
     time_error
         mass moved by the last halving of dt, about three times the error of ``laws``; a bound of it where no steps were
-        taken; None where dt was given
+        taken, and to high order; None where dt was given
     outside
         mass of the initial law that the grid does not hold
     edge
-        largest mass that lay in the outermost cells at the low and high end, where they cut the domain (else 0): after
-        any step, or where no steps were taken at any of the times
-    peclet
-        largest |integral of mu/D| over an edge where the last law is; far above 1 the order in the cell width is 1
-    cells_per_length
-        cells in the shortest correlation length, |d(mu/D)/dx|^(-1/2), where the last law is (the standard deviation of
-        an Ornstein-Uhlenbeck process)
+        largest mass that lay in the outermost cells at the low and high end of each axis, where they cut the domain
+        (else 0): after any step, or where no steps were taken at any of the times
     dt, n_steps, n_refused
         last step length (None: no steps were taken); steps taken (else products or solves); steps taken in halves
         because a mass would have been negative
     """
 
-    law: CellLaw
-    laws: tuple[CellLaw, ...]
+    law: L
+    laws: tuple[L, ...]
     times: tuple[float, ...]
-    absorbed: tuple[float, float]
     mass_error: float
     minimum: float
     time_error: float | None
     outside: float
     edge: tuple[float, ...]
-    peclet: float
-    cells_per_length: float
     dt: float | None
     n_steps: int
     n_refused: int
@@ -70,7 +62,25 @@ class Evolution:
     @property
     def negative_mass(self) -> float:
         """The largest sum, over the times, of what masses are below zero: L1 errors are no smaller."""
-        return negative_mass(self.laws)
+        return max(negative_mass(law) for law in self.laws)
+
+
+@dataclass(frozen=True)
+class Evolution(LawsInTime[CellLaw]):
+    """The :class:`LawsInTime` of a line or a ring, and whether its grid is fine enough.
+
+    absorbed
+        mass on the low and on the high wall at the last time (the atoms of ``law`` where the wall absorbs)
+    peclet
+        largest |integral of mu/D| over an edge where the last law is; far above 1 the order in the cell width is 1
+    cells_per_length
+        cells in the shortest correlation length, |d(mu/D)/dx|^(-1/2), where the last law is (the standard deviation of
+        an Ornstein-Uhlenbeck process)
+    """
+
+    absorbed: tuple[float, float]
+    peclet: float
+    cells_per_length: float
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -103,9 +113,9 @@ class Stationary:
         return doubts_about(self.peclet, self.cells_per_length)
 
 
-def negative_mass(laws: Sequence[CellLaw] | Sequence[JointCellLaw]) -> float:
-    """Return the largest sum, over the laws, of the parts of masses below zero, as a positive number."""
-    return max(float(-np.minimum(law.masses, 0.0).sum()) for law in laws) + 0.0
+def negative_mass(law: CellLaw | JointCellLaw) -> float:
+    """Return the sum of the parts of masses below zero, as a positive number."""
+    return float(-np.minimum(law.masses, 0.0).sum()) + 0.0
 
 
 def peclet_number(generator: Generator | Differences, masses: np.ndarray) -> float:

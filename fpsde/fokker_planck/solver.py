@@ -16,10 +16,11 @@ from fpsde.fokker_planck.driven import DrivenPropagator
 from fpsde.fokker_planck.evolution import TOLERANCE, Trace, stops, trace_as_asked
 from fpsde.fokker_planck.exact_in_time import trace_by_modes, trace_by_uniformisation
 from fpsde.fokker_planck.generator import Assemble, Generator, assemble
+from fpsde.fokker_planck.grid_solver import GridSolver
 from fpsde.fokker_planck.high_order.differences import Differences, differences
 from fpsde.fokker_planck.high_order.evolution import CHEBYSHEV, trace_at_high_order
 from fpsde.fokker_planck.high_order.stencils import stencils_of
-from fpsde.fokker_planck.initial import HELD, Start, starting_masses
+from fpsde.fokker_planck.initial import Start, starting_masses
 from fpsde.fokker_planck.passage import (
     PassageLaw,
     PassageTime,
@@ -52,7 +53,7 @@ AT_ONCE = "rational approximation of order 16"
 
 
 @dataclass(frozen=True)
-class FokkerPlanck:
+class FokkerPlanck(GridSolver[Generator]):
     """The equation dp/dt = -(mu p)' + (D p)'' of a process of one component, on the cells of a grid.
 
     For a process of two components ``FokkerPlanck(process, grid)`` is a :class:`PlaneFokkerPlanck`.
@@ -71,6 +72,8 @@ class FokkerPlanck:
     process: Any
     grid: Grid
     assemble: Assemble = field(default=assemble, kw_only=True)
+    _dim = 1
+    _example = "Grid.uniform((low, high), cells=400)"
 
     def __new__(cls, process: Any = None, *grid: Any, **options: Any) -> Any:
         """Return the solver of one component, or for a process of two that of two."""
@@ -78,25 +81,10 @@ class FokkerPlanck:
             return PlaneFokkerPlanck(process, *grid, **options)
         return super().__new__(cls)
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.grid, Grid) or not hasattr(self.process, "ito_drift"):
-            raise InvalidInput(
-                f"FokkerPlanck takes a Process and a Grid, not {type(self.process).__name__} and "
-                f"{type(self.grid).__name__}; Grid.uniform((low, high), cells=400) makes a grid"
-            )
-        for name, dim in (("process", self.process.dim), ("grid", self.grid.dim)):
-            if dim != 1:
-                raise InvalidInput(f"the {name} has {dim} dimensions; this solver takes one")
-        sides_of(self.process.domain, self.grid)
-
     @property
     def formal_order(self) -> float:
         """The order in the cell width of what follows from Q: 2."""
         return 2.0
-
-    def generator(self, t: float = 0.0) -> Generator:
-        """Return the generator Q at time ``t``."""
-        return self.assemble(self.process, self.grid, finite("t", t))
 
     def evolve(
         self,
@@ -136,7 +124,6 @@ class FokkerPlanck:
             if at_once is not None:
                 return self._evolution(at_once, start, when, AT_ONCE, q)
         found = trace_as_asked(lambda: self._propagator(start, when), when, dt=dt, tolerance=tolerance)
-        self._refuse_at_ends(found.edge)
         return self._evolution(found, start, when, "TR-BDF2", self.generator(when[-1]))
 
     def evolve_by_modes(self, x0: float | Law, *, t_end: float, t_start: float = 0.0, times: Any = None) -> Evolution:
@@ -218,7 +205,6 @@ class FokkerPlanck:
         start = starting_masses(x0, self.grid, self._sides)
         operator = differences(self.process, self.grid, (self._sides,), when[0], stencils_of(order))
         found = trace_at_high_order(operator, start, when, tolerance)
-        self._refuse_at_ends(found.edge)
         return self._evolution(found, start, when, CHEBYSHEV if self._sides.periodic else AT_ONCE, operator)
 
     def stationary(self) -> Stationary:
@@ -230,9 +216,7 @@ class FokkerPlanck:
             if the process depends on time, a wall absorbs, the law reaches a cut end of the grid (as it does where
             a process has no stationary law), or a rate underflows.
         """
-        self._refuse_time_dependence("has no stationary law; use evolve")
-        if any(self._sides.absorbing):
-            raise InvalidInput(f"{self.process.name} is absorbed at a wall and leaves no stationary law; use evolve")
+        self._refuse_to_rest()
         q = self.generator()
         masses = stationary_masses(q)
         edge = self._at_ends(masses)
@@ -431,6 +415,10 @@ class FokkerPlanck:
         masses = masses_of(law, CellLaw, self.grid)
         return thermodynamics(self.generator(t), masses)
 
+    @property
+    def _axes(self) -> tuple[Sides, ...]:
+        return (self._sides,)
+
     @cached_property
     def _sides(self) -> Sides:
         return sides_of(self.process.domain, self.grid)
@@ -448,23 +436,11 @@ class FokkerPlanck:
         low, high = self._fringe
         return float(masses[:low].sum()), float(masses[len(masses) - high :].sum())
 
-    def _refuse_time_dependence(self, what: str) -> None:
-        if self.process.time_dependent:
-            raise InvalidInput(f"{self.process.name} depends on time and {what}")
-
-    def _generators(self, t_start: float) -> Callable[[float], Generator]:
-        """Return Q as a function of time; one and the same where coefficients do not depend on it."""
-        if self.process.time_dependent:
-            return self.generator
-        q = self.generator(t_start)
-        return lambda _: q
-
     def _at_once(self, method: Callable[..., Trace], name: str, x0: float | Law, when: np.ndarray) -> Evolution:
         self._refuse_time_dependence("is not carried exactly in time; use evolve")
         start = starting_masses(x0, self.grid, self._sides)
         q = self.generator(when[0])
         found = method(q, start, when, self._fringe)
-        self._refuse_at_ends(found.edge)
         return self._evolution(found, start, when, name, q)
 
     def _propagator(self, start: Start, when: np.ndarray) -> Propagator:
@@ -475,37 +451,19 @@ class FokkerPlanck:
             return DrivenPropagator(process, self.grid, self._sides, generators, start, self._fringe)
         return Propagator(generators, start, constant=not process.time_dependent, fringe=self._fringe)
 
-    def _refuse_at_ends(self, edge: tuple[float, ...]) -> None:
-        faces = self.grid.faces
-        for end, mass, cells in zip(("low", "high"), edge, self._fringe, strict=True):
-            if mass > HELD:
-                raise InvalidInput(
-                    f"the grid [{faces[0]}, {faces[-1]}] does not hold {self.process.name}: {mass:.3g} of the mass lay "
-                    f"in the {cells} outermost cell(s) at its {end} end, where at most {HELD:g} may; extend the grid"
-                )
-
     def _evolution(
         self, found: Trace, start: Start, when: np.ndarray, method: str, q: Generator | Differences
     ) -> Evolution:
-        absorbed = found.absorbed * self._sides.absorbing  # what leaves through a wall of another kind is lost
-        totals = found.masses.sum(axis=1) + absorbed.sum(axis=1)
+        how = self._in_time(found, start, when, f"{q.flux}, {method}")
+        absorbed = found.absorbed * self._absorbing
         laws = tuple(self._law(m, a) for m, a in zip(found.masses, absorbed, strict=True))
         return Evolution(
             law=laws[-1],
             laws=laws,
-            times=tuple(when[1:].tolist()),
             absorbed=(float(absorbed[-1, 0]), float(absorbed[-1, 1])),
-            mass_error=float(np.abs(totals - start.total).max()),
-            minimum=found.minimum,
-            time_error=found.time_error,
-            outside=start.outside,
-            edge=found.edge,
             peclet=peclet_number(q, found.masses[-1]),
             cells_per_length=cells_per_length(q, found.masses[-1]),
-            dt=found.dt,
-            n_steps=found.n_steps,
-            n_refused=found.n_refused,
-            provenance=provenance(self.process, self.grid, f"{q.flux}, {method}"),
+            **how,
         )
 
     def _law(self, masses: np.ndarray, absorbed: np.ndarray) -> CellLaw:

@@ -407,7 +407,7 @@ def test_bad_arguments_are_refused_with_their_numbers():
     with pytest.raises(InvalidInput, match=r"the grid has 1 dimension\(s\), where two are needed"):
         FokkerPlanck(ou, Grid.uniform((-6, 6), cells=20))
     with pytest.raises(
-        InvalidInput, match=r"along axis 0 does not hold rotating_ou: \S+ of the mass lay in the outermo"
+        InvalidInput, match=r"along axis 0 does not hold rotating_ou: \S+ of the mass lay in the 1 outermo"
     ):
         FokkerPlanck(ou, Grid.uniform((-3, 3), (-6, 6), cells=20)).evolve((0.0, 0.0), t_end=1.0, dt=0.1)
     for box, side in (

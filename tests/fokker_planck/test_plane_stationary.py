@@ -201,7 +201,7 @@ def test_what_has_no_stationary_law_or_target_is_refused_with_numbers():
     with pytest.raises(InvalidInput, match=r"walk is absorbed at a wall and leaves no stationary law"):
         FokkerPlanck(brownian(domain=Interval.between(-1, 1, Wall.ABSORBING)), grid).stationary()
     with pytest.raises(
-        InvalidInput, match=r"along axis 0 does not hold walk: \S+ of the mass lay in the outermost cells"
+        InvalidInput, match=r"along axis 0 does not hold walk: \S+ of the mass lay in the 1 outermost cell"
     ):
         FokkerPlanck(brownian(), grid).stationary()
     swinging = replace(brownian(), drift=lambda x, t: (np.sin(t), -x[1]))

@@ -14,62 +14,29 @@ from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.high_order.differences import Differences
 from fpsde.fokker_planck.plane.generator import PlaneGenerator, widths
 from fpsde.fokker_planck.plane.phase_space import PhaseSpace
-from fpsde.fokker_planck.results import BULK, doubts_about, negative_mass
+from fpsde.fokker_planck.results import BULK, LawsInTime, doubts_about, negative_mass
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw
 from fpsde.validation import finite_array
 
 
 @dataclass(frozen=True)
-class PlaneEvolution:
-    """The law at ``times``, and how well it was computed.
+class PlaneEvolution(LawsInTime[JointCellLaw]):
+    """The :class:`~fpsde.fokker_planck.results.LawsInTime` of a plane, and whether its grid is fine enough.
 
-    law, laws
-        at the last time; at every time (where walls absorb, what is still inside)
     absorbed
         mass on the walls at the low and high end of the first axis, and of the second, ``(n_times, 4)``
-    mass_error
-        largest departure, over the times, of the total mass (absorbing walls included) from that of the start
-    minimum
-        smallest mass that a cell ever held
-    time_error
-        mass moved by the last halving of dt, about three times the error of ``laws``; to high order, and without steps,
-        a bound of it; None where dt was given
-    outside
-        mass of the initial law that the grid does not hold
-    edge
-        largest mass that ever lay in the outermost cells at each end, as in ``absorbed``, that cuts the domain (else 0)
     peclet
         along each axis, the largest |integral of D^-1 mu| over an edge where the last law is; far above 1 the order in
         the cell width is 1 (0 along an axis without noise, where it always is)
     cells_per_length
         along each axis with noise, cells in the shortest correlation length |d(D^-1 mu)/dx|^(-1/2) where the last law
         is (of an Ornstein-Uhlenbeck process, the standard deviation at a fixed other component)
-    dt, n_steps, n_refused
-        last step length (None without steps of time); steps taken; those taken in halves, as a mass would have been
-        negative
     """
 
-    law: JointCellLaw
-    laws: tuple[JointCellLaw, ...]
-    times: tuple[float, ...]
     absorbed: np.ndarray
-    mass_error: float
-    minimum: float
-    time_error: float | None
-    outside: float
-    edge: tuple[float, ...]
     peclet: tuple[float, float]
     cells_per_length: tuple[float, float]
-    dt: float | None
-    n_steps: int
-    n_refused: int
-    provenance: dict[str, Any]
-
-    @property
-    def negative_mass(self) -> float:
-        """The largest sum, over the times, of what masses are below zero: L1 errors are no smaller."""
-        return negative_mass(self.laws)
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -100,7 +67,7 @@ class PlaneStationary:
     @property
     def negative_mass(self) -> float:
         """The sum of what masses are below zero: to high order, L1 errors are no smaller."""
-        return negative_mass((self.law,))
+        return negative_mass(self.law)
 
     @property
     def doubts(self) -> tuple[str, ...]:

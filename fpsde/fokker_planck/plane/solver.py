@@ -14,11 +14,12 @@ from fpsde.density import Law
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.backward import Expectation, expected
 from fpsde.fokker_planck.evolution import Trace, stops, trace_as_asked
+from fpsde.fokker_planck.grid_solver import GridSolver
 from fpsde.fokker_planck.high_order.differences import Differences, differences
 from fpsde.fokker_planck.high_order.evolution import CHEBYSHEV, trace_at_high_order
 from fpsde.fokker_planck.high_order.null_vector import null_vector
 from fpsde.fokker_planck.high_order.stencils import SIXTH, stencils_of
-from fpsde.fokker_planck.initial import HELD, Start
+from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.passage import PassageLaw, times_of_passage
 from fpsde.fokker_planck.plane.assembly import AssemblePlane, assemble_plane
 from fpsde.fokker_planck.plane.backward import plane_solver, until_stopped, wall_points
@@ -60,7 +61,7 @@ class Stepping(enum.Enum):
 
 
 @dataclass(frozen=True)
-class PlaneFokkerPlanck:
+class PlaneFokkerPlanck(GridSolver[PlaneGenerator]):
     """The equation dp/dt = -d_i(mu_i p) + d_i d_j(D_ij p) of a process of two components, on the cells of a grid.
 
     ``process`` has ``ito_drift(x, t)``, ``diffusivity(x, t)``, ``intervals``, ``dim``, ``time_dependent`` and ``name``.
@@ -79,30 +80,14 @@ class PlaneFokkerPlanck:
     process: Any
     grid: Grid
     assemble: AssemblePlane = field(default=assemble_plane, kw_only=True)
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.grid, Grid) or not hasattr(self.process, "ito_drift"):
-            raise InvalidInput(
-                f"FokkerPlanck takes a Process and a Grid, not {type(self.process).__name__} and "
-                f"{type(self.grid).__name__}; Grid.uniform((low, high), (low, high), cells=(100, 80)) makes a grid"
-            )
-        for name, dim in (("process", self.process.dim), ("grid", self.grid.dim)):
-            if dim != 2:
-                raise InvalidInput(
-                    f"the {name} has {dim} dimension(s), where two are needed: "
-                    "Grid.uniform((low, high), (low, high), cells=(100, 80)) makes a grid of two"
-                )
-        plane_sides(self.process, self.grid)
+    _dim = 2
+    _example = "Grid.uniform((low, high), (low, high), cells=(100, 80))"
 
     @property
     def formal_order(self) -> float:
         """The order in the cell width of what follows from Q: 2, or 1 where there is no noise along an axis."""
         read = Coefficients(self.process, self.grid, 0.0, self._sides)
         return 2.0 if all(noisy_axes(read.d)) else 1.0
-
-    def generator(self, t: float = 0.0) -> PlaneGenerator:
-        """Return the generator Q at time ``t``."""
-        return self.assemble(self.process, self.grid, finite("t", t))
 
     def evolve(
         self,
@@ -218,9 +203,7 @@ class PlaneFokkerPlanck:
         NotConverged
             if there is no one law that everything goes to
         """
-        self._refuse_time_dependence("has no stationary law; use evolve")
-        if any(any(side.absorbing) for side in self._sides):
-            raise InvalidInput(f"{self.process.name} is absorbed at a wall and leaves no stationary law; use evolve")
+        self._refuse_to_rest()
         q = self.generator()
         masses, method = plane_stationary(q)
         edge = self._at_ends(masses)
@@ -397,7 +380,7 @@ class PlaneFokkerPlanck:
         there = start.masses * goal.cells
         start = Start(start.masses - there, np.append(start.absorbed, there.sum()), start.outside)
         begin = finite("t_start", t_start)
-        generators = self._generators(begin, [goal])
+        generators = self._generators(begin, lambda q: stopped_at(q, [goal]))
         fringe = np.concatenate([self._fringe, np.zeros((1, len(there)))])  # the cells of the target are not watched
 
         def propagator() -> WholePropagator:
@@ -446,7 +429,7 @@ class PlaneFokkerPlanck:
         """
         self._refuse_time_dependence("has splitting probabilities that depend on when it starts; use passage_law")
         goals = [Target.of(f"regions[{k}]", region, self.grid) for k, region in enumerate(regions)]
-        walls = sum(sum(side.absorbing) for side in self._sides)
+        walls = int(self._absorbing.sum())
         if walls + len(goals) < 2:
             raise InvalidInput(
                 f"{self.process.name} can end at {walls} absorbing wall(s) and {len(goals)} region(s); at least two of "
@@ -506,6 +489,10 @@ class PlaneFokkerPlanck:
         if target.holds(x, y):
             raise InvalidInput(f"x0={(x, y)} lies in the target; give a start outside of it")
 
+    @property
+    def _axes(self) -> tuple[Sides, ...]:
+        return self._sides
+
     @cached_property
     def _sides(self) -> tuple[Sides, Sides]:
         return plane_sides(self.process, self.grid)
@@ -542,54 +529,18 @@ class PlaneFokkerPlanck:
             )
         return q.reversible_lines if stepping is None else stepping is Stepping.SPLIT
 
-    def _generators(self, t_start: float, targets: Sequence[Target] = ()) -> Callable[[float], PlaneGenerator]:
-        """Return Q as a function of time, stopped at targets; one and the same where no coefficient depends on time."""
-
-        def generator(t: float) -> PlaneGenerator:
-            return stopped_at(self.generator(t), targets)
-
-        if self.process.time_dependent:
-            return generator
-        q = generator(t_start)
-        return lambda _: q
-
-    def _refuse_time_dependence(self, what: str) -> None:
-        if self.process.time_dependent:
-            raise InvalidInput(f"{self.process.name} depends on time and {what}")
-
-    def _refuse_at_ends(self, edge: tuple[float, ...]) -> None:
-        for k, mass in enumerate(edge):
-            axis, end = divmod(k, 2)
-            if mass > HELD:
-                faces = self.grid.axes[axis]
-                raise InvalidInput(
-                    f"the grid [{faces[0]}, {faces[-1]}] along axis {axis} does not hold {self.process.name}: "
-                    f"{mass:.3g} of the mass lay in the outermost cells at its {('low', 'high')[end]} end, where at "
-                    f"most {HELD:g} may; extend the grid"
-                )
-
     def _evolution(
         self, found: Trace, start: Start, when: np.ndarray, method: str, q: PlaneGenerator | Differences | PhaseSpace
     ) -> PlaneEvolution:
-        self._refuse_at_ends(found.edge)
-        totals = found.masses.sum(axis=1) + found.absorbed.sum(axis=1)
+        how = self._in_time(found, start, when, method)
         laws = tuple(self._law(masses) for masses in found.masses)
         return PlaneEvolution(
             law=laws[-1],
             laws=laws,
-            times=tuple(when[1:].tolist()),
             absorbed=found.absorbed,
-            mass_error=float(np.abs(totals - start.total).max()),
-            minimum=found.minimum,
-            time_error=found.time_error,
-            outside=start.outside,
-            edge=found.edge,
             peclet=plane_peclet(q, found.masses[-1]),
             cells_per_length=plane_cells_per_length(q, found.masses[-1]),
-            dt=found.dt,
-            n_steps=found.n_steps,
-            n_refused=found.n_refused,
-            provenance=provenance(self.process, self.grid, method),
+            **how,
         )
 
     def _law(self, masses: np.ndarray) -> JointCellLaw:
