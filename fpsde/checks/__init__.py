@@ -8,6 +8,7 @@ from fpsde.checks.budget import SESSION_ALPHA, Budget
 from fpsde.checks.design import POWER
 from fpsde.checks.distinct_values import distinct
 from fpsde.checks.distribution import density
+from fpsde.checks.dynamics import martingale, reversibility, stationarity
 from fpsde.checks.grid_error import GridConvergence, grid_convergence
 from fpsde.checks.histogram_tests import cells, histogram
 from fpsde.checks.independence import correlation
@@ -15,6 +16,7 @@ from fpsde.checks.innovation_tests import innovations
 from fpsde.checks.moment_tests import moments
 from fpsde.checks.order_tests import OrderResult, grid_order, order
 from fpsde.checks.result import CheckResult, Verdict, combined, combined_verdict
+from fpsde.checks.stein import score
 
 __all__ = [
     "POWER",
@@ -35,6 +37,10 @@ __all__ = [
     "grid_order",
     "histogram",
     "innovations",
+    "martingale",
     "moments",
     "order",
+    "reversibility",
+    "score",
+    "stationarity",
 ]
