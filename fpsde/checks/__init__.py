@@ -15,8 +15,11 @@ from fpsde.checks.independence import correlation
 from fpsde.checks.innovation_tests import innovations
 from fpsde.checks.moment_tests import moments
 from fpsde.checks.order_tests import OrderResult, grid_order, order
+from fpsde.checks.planning import Plan, density_at_any_time, in_two_stages, plan
 from fpsde.checks.result import CheckResult, Verdict, combined, combined_verdict
+from fpsde.checks.serial import Thinned, autocorrelation_time, independent, thinned
 from fpsde.checks.stein import score
+from fpsde.checks.two_samples import same_law
 
 __all__ = [
     "POWER",
@@ -25,22 +28,31 @@ __all__ = [
     "CheckResult",
     "GridConvergence",
     "OrderResult",
+    "Plan",
+    "Thinned",
     "Verdict",
+    "autocorrelation_time",
     "cells",
     "combined",
     "combined_verdict",
     "correlation",
     "density",
+    "density_at_any_time",
     "distances",
     "distinct",
     "grid_convergence",
     "grid_order",
     "histogram",
+    "in_two_stages",
+    "independent",
     "innovations",
     "martingale",
     "moments",
     "order",
+    "plan",
     "reversibility",
+    "same_law",
     "score",
     "stationarity",
+    "thinned",
 ]

@@ -63,6 +63,13 @@ def density(
     return combined([smooth, band, _atom_counts(x, atoms, each)], alpha=alpha)
 
 
+def sup_distance_of(data: Sample, law: Law) -> tuple[float, float]:
+    """Return the largest F_n - F by size, signed, and where it is."""
+    atoms = atoms_of(law)
+    x = _sorted_at_atoms(data, atoms)
+    return sup_distance(x, distribution_function(law, x), atoms.at(x))
+
+
 def distribution_function(law: Law, x: np.ndarray) -> np.ndarray:
     """Return F(x) for many x (n,), a cacheful at a time."""
     cdf = np.empty(len(x))

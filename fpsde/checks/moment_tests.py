@@ -82,6 +82,11 @@ def _checked_orders(orders: Sequence[int]) -> list[int]:
     return chosen
 
 
+def null_sums(n: int, law: Law) -> CentredSums:
+    """Return the power sums about its mean of a sample whose first two moments are those of the law."""
+    return CentredSums(n, law.mean, (0.0, n * law.central_moment(2)))
+
+
 @dataclass(frozen=True)
 class _Cut:
     """Where one moment is cut: threshold, p-value and resolution; ``needed`` is the sample size that they rest on."""

@@ -57,6 +57,12 @@ def mode_sums(u: np.ndarray) -> np.ndarray:
     return _POLYNOMIALS @ np.array([len(s), s.sum(), square.sum(), inner(square, s), inner(square, square)])
 
 
+def mode_values(u: np.ndarray) -> np.ndarray:
+    """Return g_1..g_4 at ``u`` (n,), shape ``(4, n)``."""
+    s = 2 * u - 1
+    return _POLYNOMIALS @ np.array([np.ones_like(s), s, s**2, s**3, s**4])
+
+
 def mode_slopes(u: np.ndarray) -> np.ndarray:
     """Return dg_j/du at ``u`` (n,), shape ``(4, n)``."""
     s = 2 * np.asarray(u) - 1
@@ -84,11 +90,12 @@ def smooth_result(check: str, sums: np.ndarray, n: int, design: Design) -> Check
         f"{check}: smooth test", size, seen, threshold=threshold, largest=LARGEST, n=n,
         resolution=threshold + normal_radius(design.beta) / math.sqrt(n),
         p_value=smooth_tail(n, size - seen.tau, tau=design.tau), unit="size of the first four modes",
-        detail=_wording(means, n),
+        detail=modes_in_words(means, n),
     )  # fmt: skip
 
 
-def _wording(means: np.ndarray, n: int) -> str:
+def modes_in_words(means: np.ndarray, n: int) -> str:
+    """Return the largest mode with its error, and all of them."""
     error = 1 / math.sqrt(n)
     modes = ", ".join(f"{name} {mean:+.2g}" for name, mean in zip(MODES, means, strict=True))
     largest = int(np.argmax(np.abs(means)))
