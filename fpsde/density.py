@@ -13,11 +13,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from fpsde.errors import InvalidInput
 from fpsde.grid import Grid
+from fpsde.optional import optional
 from fpsde.validation import finite, finite_array, positive
+
+special = optional("scipy.special")
 
 #: Mass that :meth:`Law.range` may leave outside on each side: below it float64 sums no longer change.
 TAIL = 1e-18

@@ -1,11 +1,38 @@
-"""The one decorator through which every Numba kernel of fpsde is compiled."""
+"""The decorators through which everything that Numba compiles for fpsde goes.
+
+Where Numba is not installed the functions are there, so that what runs on a GPU can be loaded, and say so when called.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
-import numba
+from fpsde.optional import installed, not_installed, optional
+
+numba, extending = optional("numba"), optional("numba.extending")
+
+
+def _uncompiled(function: Callable[..., Any]) -> Any:
+    @wraps(function)
+    def absent(*given: Any) -> Any:
+        raise not_installed("numba")
+
+    absent.py_func = function  # type: ignore[attr-defined] # as Numba's own have it
+    return absent
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """As :func:`kernel`, for the small functions of a generated file; they must be inlined to vectorise."""
+    if not installed("numba"):
+        return _uncompiled(function)
+    return numba.njit(error_model="numpy", forceinline=True)(function)
+
+
+def intrinsic(function: Callable[..., Any]) -> Any:
+    """Return the Numba intrinsic that a function defines."""
+    return extending.intrinsic(function) if installed("numba") else _uncompiled(function)
 
 
 def kernel(signature: Any = None) -> Callable[[Callable[..., Any]], Any]:
@@ -24,6 +51,8 @@ def kernel(signature: Any = None) -> Callable[[Callable[..., Any]], Any]:
     """
 
     def compiled(function: Callable[..., Any]) -> Any:
+        if not installed("numba"):
+            return _uncompiled(function)
         settings = {"cache": True, "error_model": "numpy", "nogil": True, "fastmath": False, "boundscheck": False}
         return numba.njit(function, **settings) if signature is None else numba.njit(signature, **settings)(function)
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
+
+from fpsde.jit import inlined, intrinsic
+from fpsde.optional import optional
+
+ir, types = optional("llvmlite.ir"), optional("numba.core.types")
+
+#: What ``from fpsde.primitives import *`` of a generated file takes.
+__all__ = [
+    "abs_", "false_", "fma_", "from_bits", "inlined", "rint_", "s32", "sqrt_",
+    "to_bits", "true_", "u32", "u64", "where", "wide_vectors",
+]  # fmt: skip
 
 u32, u64, s32 = np.uint32, np.uint64, np.int32
 true_, false_ = True, False
-
-#: As :func:`fpsde.jit.kernel`, for the small functions of a generated file; they must be inlined to vectorise.
-inlined = numba.njit(error_model="numpy", forceinline=True)
 
 
 @intrinsic
@@ -58,18 +62,18 @@ def where(typing: Any, condition: Any, a: Any, b: Any) -> Any:
     return result(condition, a, b), build
 
 
-def _bitcast(target: dict[Any, Any]) -> Any:
+def _bitcast(target: dict[str, str]) -> Any:
     def define(typing: Any, x: Any) -> Any:
         def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             return builder.bitcast(args[0], context.get_value_type(signature.return_type))
 
-        return target[x](x), build
+        return getattr(types, target[x.name])(x), build
 
     return define
 
 
-to_bits = intrinsic(_bitcast({types.float32: types.uint32, types.float64: types.uint64}))
-from_bits = intrinsic(_bitcast({types.uint32: types.float32, types.uint64: types.float64}))
+to_bits = intrinsic(_bitcast({"float32": "uint32", "float64": "uint64"}))
+from_bits = intrinsic(_bitcast({"uint32": "float32", "uint64": "float64"}))
 
 
 def _unary(llvm_name: str) -> Any:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from fpsde.density import Law, Mixture, Normal, Point, Uniform, panel_rule
 from fpsde.errors import InvalidInput
+from fpsde.optional import optional
 from fpsde.validation import finite, positive
+
+special = optional("scipy.special")
 
 #: (width of the uniform part)/std below which differences of primitives cancel, and 16 Gauss-Legendre nodes are exact.
 NARROW = 2.0

@@ -22,7 +22,7 @@ PACKAGE = Path(fpsde.__file__).parent
 #: A new top-level module or folder gets its floor here.
 FLOORS = {
     0: "errors validation arrays noise functions symbolic printing jit primitives elementary generated numba_text "
-    "provenance writing richardson",
+    "optional provenance writing richardson",
     1: "grid domain noise_class density joint_law smoothed ensemble signal_and_noise",
     2: "processes schemes",
     3: "integrators laws fokker_planck checks",
@@ -37,11 +37,11 @@ RESERVED = {
     "cupy": {"arrays"},
     "numba": {"jit", "primitives", "numba_text", "integrators", "fokker_planck"},
     "llvmlite": {"jit", "primitives", "integrators", "fokker_planck"},  # numba's own, in the version that it asks for
-    "fpsde.jit": {"jit", "integrators", "fokker_planck"},
+    "fpsde.jit": {"jit", "primitives", "integrators", "fokker_planck"},
     "pytest": {"pytest_plugin"},
 }
 #: Rooms that may import inside functions, and what: a package that need not be installed.
-INSIDE_FUNCTIONS = {"arrays": {"cupy"}}
+INSIDE_FUNCTIONS = {"arrays": {"cupy"}, "optional": {"importlib"}}
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,14 @@ def imports_of(name: str, path: Path, known: dict[str, Path]) -> Iterator[Import
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     inside = {id(node) for function in functions for node in ast.walk(function)}
     for node in ast.walk(tree):
-        hidden = id(node) in inside or isinstance(node, ast.Call)
+        hidden = id(node) in inside or (isinstance(node, ast.Call) and not loads_later(node))
         for target, taken in targets(node, package, known):
             yield Import(name, target, taken, node.lineno, hidden)
+
+
+def loads_later(node: ast.Call) -> bool:
+    """Return whether a call is ``optional("name")``, an import of that name in all but the moment."""
+    return ast.unparse(node.func) == "optional" and isinstance(node.args[0], ast.Constant)
 
 
 def targets(node: ast.AST, package: str, known: dict[str, Path]) -> Iterator[tuple[str, str]]:
@@ -114,6 +119,8 @@ def targets(node: ast.AST, package: str, known: dict[str, Path]) -> Iterator[tup
         for alias in node.names:
             whole = f"{module}.{alias.name}"
             yield (whole, "") if whole in known else (module, alias.name)
+    elif isinstance(node, ast.Call) and loads_later(node):
+        yield ast.literal_eval(node.args[0]), ""
     elif isinstance(node, ast.Call) and re.search(r"\b(import_module|__import__)$", ast.unparse(node.func)):
         yield "importlib", ast.unparse(node)
 
@@ -261,6 +268,9 @@ BROKEN = [
     (some_packages_are_reserved, "noise.py", "import numba.core", "imports numba.core, which is reserved"),
     (some_packages_are_reserved, "laws/__init__.py", "from fpsde.jit import kernel", "fpsde.jit, which is reserved"),
     (some_packages_are_reserved, "integrators/gpu.py", "import cupy", "imports cupy, which is reserved"),
+    (some_packages_are_reserved, "noise.py", "x = optional('numba.core')", "imports numba.core, which is reserved"),
+    (no_import_inside_a_function, "noise.py", "def f():\n    return optional('math')", "fpsde.noise:2 imports math"),
+    (third_parties_are_declared, "noise.py", "x = optional('torch')", "torch, which setup.cfg does not declare"),
     (third_parties_are_declared, "noise.py", "import torch.nn", "torch.nn, which setup.cfg does not declare"),
     (third_parties_are_declared, "noise.py", "from jax import numpy", "jax, which setup.cfg does not declare"),
     (there_is_no_cycle, "errors.py", "import fpsde.grid", "cycle: fpsde"),

@@ -18,13 +18,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
-from rich.progress import Progress, TimeElapsedColumn, TimeRemainingColumn
-
 from fpsde.errors import BackendUnavailable, InvalidInput
 from fpsde.integrators.checkpoint import Checkpoint
 from fpsde.integrators.plan import Plan
 from fpsde.integrators.shards import Gathered, Shard, StartState, Stopped, given_start, shard
+from fpsde.optional import optional
+
+rich_console, rich_progress = optional("rich.console"), optional("rich.progress")
 
 #: Shards handed out at a time for each thread, and to an executor, which does not say how many workers it has.
 AHEAD, AHEAD_ELSEWHERE = 4, 64
@@ -176,7 +176,8 @@ def _bar(finished: int, total: int, shown: bool) -> Iterator[Any]:
     if not shown:
         yield lambda done: None
         return
-    columns = (*Progress.get_default_columns()[:-1], TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    times = rich_progress.TimeElapsedColumn(), rich_progress.TimeRemainingColumn()
+    columns = (*rich_progress.Progress.get_default_columns()[:-1], *times)
+    with rich_progress.Progress(*columns, console=rich_console.Console(stderr=True)) as bar:
         task = bar.add_task("particles", completed=finished, total=total)
         yield lambda done: bar.update(task, completed=done)

@@ -9,13 +9,15 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-import numba
 import numpy as np
-from numba import types
 
 from fpsde.jit import kernel
 from fpsde.noise import Normals
+from fpsde.optional import optional
 from fpsde.primitives import inlined, s32, where
+
+numba, types = optional("numba"), optional("numba.core.types")
+
 
 #: Particles that a kernel advances together: their state and noise stay in the first-level cache. It stands here since
 #: Numba's cache of the loop looks at the stamp of this file and of no other.

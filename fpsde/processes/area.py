@@ -6,13 +6,15 @@ import math
 from typing import Any
 
 import numpy as np
-import scipy  # its stats are loaded when first used: they cost a third of a second
 
 from fpsde.density import FrozenLaw, Law, Normal, Point
 from fpsde.errors import InvalidInput
+from fpsde.optional import optional
 from fpsde.processes.moments import point
 from fpsde.processes.process import Exact, Process, Setting
 from fpsde.processes.transitions import elapsed
+
+scipy = optional("scipy")
 
 
 def levy_area() -> Process:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import special
 
+from fpsde.optional import optional
 from fpsde.processes.process import Exact, Process, Setting
 from fpsde.validation import finite, positive
+
+special = optional("scipy.special")
 
 
 def energy_van_der_pol(friction: float = 1.0, excess: float = 1.0, temperature: float = 0.25) -> Process:

@@ -8,15 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import scipy  # its linalg is loaded when first used
 
 from fpsde.density import Law, Normal, Point
 from fpsde.errors import InvalidInput
+from fpsde.optional import optional
 from fpsde.processes.matrices import square_matrix, times
 from fpsde.processes.moments import affine_flow, point
 from fpsde.processes.process import Exact, Process, Setting
 from fpsde.processes.transitions import elapsed
 from fpsde.validation import finite, finite_array, positive
+
+scipy = optional("scipy")
 
 
 def linear_system(A: Any, B: Any) -> Process:

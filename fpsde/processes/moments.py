@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy  # its linalg is loaded when first used
 
 from fpsde.errors import InvalidInput
+from fpsde.optional import optional
 from fpsde.processes.transitions import elapsed
 from fpsde.validation import finite_array
+
+scipy = optional("scipy")
 
 Rate = Callable[[np.ndarray], np.ndarray]
 

@@ -7,16 +7,18 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import scipy  # its stats are loaded when first used: they cost a third of a second
-from scipy import special
 
 from fpsde.density import FrozenLaw, Law
 from fpsde.domain import Interval
 from fpsde.errors import InvalidInput
+from fpsde.optional import optional
 from fpsde.processes.process import Exact, Process, Setting
 from fpsde.processes.spectral import jacobi_law
 from fpsde.processes.transitions import elapsed, inside, known_from_points, setting_of, window_of
 from fpsde.validation import finite, positive, probability
+
+scipy = optional("scipy")
+special = optional("scipy.special")
 
 POSITIVE = Interval(0.0, math.inf)
 UNIT = Interval(0.0, 1.0)

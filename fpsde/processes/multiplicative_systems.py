@@ -9,15 +9,17 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-import scipy  # its linalg is loaded when first used
 
 from fpsde.errors import InvalidInput
+from fpsde.optional import optional
 from fpsde.processes.linear_systems import linear_setting
 from fpsde.processes.matrices import square_matrix, times
 from fpsde.processes.moments import moments_of, point
 from fpsde.processes.process import STRATONOVICH, Exact, Process, Setting
 from fpsde.processes.transitions import elapsed
 from fpsde.validation import finite, finite_array
+
+scipy = optional("scipy")
 
 #: A commutator is zero up to this part of the product of the norms.
 COMMUTES = 1e-13

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import expit
 
 from fpsde.density import Law, Mixture, Normal
+from fpsde.optional import optional
 from fpsde.processes.process import Process
 from fpsde.processes.transitions import known_from_points, setting_of
+
+special = optional("scipy.special")
 
 
 def benes() -> Process:
@@ -33,6 +35,6 @@ def benes() -> Process:
 
 
 def _law(x0: float, t: float) -> Law:
-    both = [(float(expit(2 * s * x0)), Normal(x0 + s * t, math.sqrt(t))) for s in (1, -1)]
+    both = [(float(special.expit(2 * s * x0)), Normal(x0 + s * t, math.sqrt(t))) for s in (1, -1)]
     seen = [(weight, law) for weight, law in both if weight > 0]  # far from 0 float64 holds one of them only
     return Mixture([weight for weight, _ in seen], [law for _, law in seen])

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 
 import numpy as np
-from scipy import special
 
 from fpsde.errors import InvalidInput
+from fpsde.optional import optional
 from fpsde.processes.beta_schedules import BetaSchedule, linear_beta
 from fpsde.processes.noise_schedules import (
     NoiseSchedule,
@@ -18,6 +18,8 @@ from fpsde.processes.noise_schedules import (
     schedule_of_sigmas,
 )
 from fpsde.validation import increasing, integer, positive, probability
+
+special = optional("scipy.special")
 
 #: The range of the argument of the logistic function in :func:`sigmoid_schedule`.
 SIGMOID_REACH = 6.0

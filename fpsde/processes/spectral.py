@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy  # its stats are loaded when first used: they cost a third of a second
 
 from fpsde.density import Law, panel_rule
 from fpsde.domain import Interval
 from fpsde.errors import NotConverged
+from fpsde.optional import optional
+
+scipy = optional("scipy")
 
 #: |drift| length/sigma^2 up to which the reflected series is given: the sum loses a factor exp(12) = 2e5 of 1e16.
 MOST_PECLET = 12.0

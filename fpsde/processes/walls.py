@@ -17,15 +17,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from fpsde.density import Law, Point, Uniform, panel_rule
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
+from fpsde.optional import optional
 from fpsde.processes.gibbs import gibbs_law
 from fpsde.processes.process import Exact, Setting
 from fpsde.processes.spectral import MOST_PECLET, reflected_with_drift
 from fpsde.processes.transitions import known_from_points, setting_of
+
+special = optional("scipy.special")
 
 #: sigma sqrt(t)/length from which the law between two walls has reached its limit: exp(-(pi/2)^2 8^2/2) = 5e-35.
 SPREAD_OUT = 8.0

@@ -1,0 +1,49 @@
+"""Packages that are loaded when first used, so that what does not need them runs where they are not installed.
+
+A GPU run needs NumPy, SymPy and CuPy: no Numba, SciPy or rich. They are dependencies of the package all the same.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from typing import Any
+
+from fpsde.errors import BackendUnavailable
+
+
+@cache
+def installed(package: str) -> bool:
+    """Return whether a package can be loaded; it is loaded to see."""
+    try:
+        importlib.import_module(package)
+    except ImportError:
+        return False
+    return True
+
+
+class Later:
+    """A module by its name: it is loaded when something of it is first asked for."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith("__"):  # asked for by Python itself and by tools: nothing is loaded for them
+            raise AttributeError(attribute)
+        try:
+            module = importlib.import_module(self._name)
+        except ImportError as error:
+            raise not_installed(self._name.split(".")[0]) from error
+        self.__dict__[attribute] = getattr(module, attribute)
+        return self.__dict__[attribute]
+
+
+def not_installed(package: str) -> BackendUnavailable:
+    """Return the error for a package that is needed and not there."""
+    return BackendUnavailable(f"{package} is not installed, and this needs it: pip install {package}")
+
+
+def optional(name: str) -> Any:
+    """Return the module of this name, to be loaded when first used; BackendUnavailable then where it is not there."""
+    return Later(name)
