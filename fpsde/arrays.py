@@ -16,17 +16,40 @@ from typing import Any
 
 import numpy as np
 
-from fpsde.errors import BackendUnavailable
+from fpsde.errors import BackendUnavailable, InvalidInput
 
 _INSTALL = "pip install 'fpsde[cuda13]' (or 'fpsde[cuda12]' for a driver of CUDA 12)"
 _INSTEAD = "the CPU is not taken in its place: leave the backend out to run there"
 #: CUDA's number for a machine whose driver finds no device.
 NO_DEVICE = 100
+#: DLPack's kinds of devices (its header, ``DLDeviceType``) whose memory NumPy reads, and the one that CuPy reads.
+_DLPACK_HOST, _DLPACK_CUDA = (1, 3), 2
 
 
 def host(array: Any) -> np.ndarray:
     """Return an array as a NumPy array: a device array is copied, a NumPy array is returned itself."""
     return array if isinstance(array, np.ndarray) else array.get()
+
+
+def brought(name: str, values: Any) -> Any:
+    """Return an array of a device, or of another library, as a NumPy array; what NumPy can read is returned itself.
+
+    CUDA arrays (``__cuda_array_interface__``, or DLPack) come through CuPy, arrays of the host through DLPack. Raises
+    InvalidInput for an array on any other device, BackendUnavailable where CuPy is needed and missing.
+    """
+    if hasattr(values, "__cuda_array_interface__"):
+        return host(values) if hasattr(values, "get") else host(_cupy().asarray(values))
+    if hasattr(values, "__array__") or not hasattr(values, "__dlpack_device__"):
+        return values
+    kind = int(values.__dlpack_device__()[0])
+    if kind in _DLPACK_HOST:
+        return np.from_dlpack(values)
+    if kind == _DLPACK_CUDA:
+        return host(_cupy().from_dlpack(values))
+    raise InvalidInput(
+        f"{name} lies on a device of DLPack's kind {kind}; give an array of the host or of CUDA (kinds "
+        f"{', '.join(map(str, (*_DLPACK_HOST, _DLPACK_CUDA)))})"
+    )
 
 
 class Device(ABC):

@@ -126,3 +126,54 @@ def test_an_array_of_the_host_is_itself_and_one_of_a_device_is_copied():
     x = np.arange(3)
     assert arrays.host(x) is x
     assert arrays.host(SimpleNamespace(get=lambda: x)) is x
+
+
+class OnCuda:
+    """An array of CUDA that is not CuPy's own."""
+
+    __cuda_array_interface__ = {"version": 3}  # noqa: RUF012 - as the protocol has it
+
+
+class ByDlpack:
+    """An array that speaks DLPack alone."""
+
+    def __init__(self, values, kind=1):
+        self.values, self.kind = values, kind
+
+    def __dlpack__(self, **given):
+        return self.values.__dlpack__(**given)
+
+    def __dlpack_device__(self):
+        return self.kind, 0
+
+
+def test_arrays_of_devices_and_of_other_libraries_are_brought_to_the_host(cupy):
+    x = np.array([[0.5, -0.25]])
+    cupy(names=("card",))
+    sys.modules["cupy"].asarray = lambda array: SimpleNamespace(get=lambda: x)
+    sys.modules["cupy"].from_dlpack = lambda array: SimpleNamespace(get=lambda: array.values)
+    own = SimpleNamespace(__cuda_array_interface__={}, get=lambda: x)
+    for given in (x, own, OnCuda(), ByDlpack(x), ByDlpack(x, kind=2)):
+        np.testing.assert_array_equal(arrays.brought("x0", given), x)
+        run = fpsde.simulate(
+            fpsde.brownian(0.0, 1e-12), fpsde.euler_maruyama, x0=given, t_end=1.0, dt=1.0, n_particles=2, seed=1
+        )
+        np.testing.assert_allclose(run.x, x, atol=1e-10)
+
+
+def test_what_numpy_reads_is_left_as_it_is():
+    for given in (0.5, [1.0, 2.0], fpsde.Normal(0.0, 1.0), np.float32(1.0)):
+        assert arrays.brought("x0", given) is given
+
+
+def test_an_array_on_a_device_that_nobody_reads_is_refused():
+    with pytest.raises(fpsde.InvalidInput, match="x0 lies on a device of DLPack's kind 4; give an array of the host"):
+        arrays.brought("x0", ByDlpack(np.zeros(2), kind=4))
+
+
+def test_a_sampler_may_draw_on_a_device():
+    drawn = fpsde.Sampler(lambda u: SimpleNamespace(__cuda_array_interface__={}, get=lambda: u[0]))
+    same = fpsde.Sampler(lambda u: u[0])
+    given = dict(t_end=1.0, dt=1.0, n_particles=5, seed=1)
+    runs = [fpsde.simulate(fpsde.brownian(), fpsde.euler_maruyama, x0=x0, **given).x for x0 in (drawn, same)]
+    np.testing.assert_array_equal(*runs)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fpsde.arrays import brought
 from fpsde.density import Law, Mixture, Point
 from fpsde.domain import Interval
 from fpsde.errors import InvalidInput
@@ -40,11 +41,12 @@ def start_of(x0: Any, process: Any, *, n_particles: int, seed: int, first: int =
     """Return the function that gives the initial positions of a range of particle ids.
 
     ``x0`` is a number or d of them (a point), a law or d laws (independent components), or positions ``(d, n)`` --
-    ``(n,)`` in one dimension, of the ids from ``first`` on -- or a :class:`Sampler`. A draw depends on (seed, particle
-    id) alone.
+    ``(n,)`` in one dimension, of the ids from ``first`` on, on the host or on a GPU -- or a :class:`Sampler`. A draw
+    depends on (seed, particle id) alone.
     """
     if isinstance(x0, Sampler):
         return _sampled(x0, process, seed)
+    x0 = brought("x0", x0)
     d = process.dim
     given = [x0] if isinstance(x0, Law) else x0
     if not (isinstance(given, (list, tuple)) and any(isinstance(v, Law) for v in given)):
@@ -95,7 +97,8 @@ def drawn(law: Law, u: np.ndarray, choice: np.ndarray) -> np.ndarray:
 def _sampled(sampler: Sampler, process: Any, seed: int) -> Start:
     def draw(first: int, count: int) -> np.ndarray:
         ids = np.arange(first, first + count, dtype=np.uint64)
-        x = finite_array("x0", sampler.draw(uniforms(seed, Purpose.INITIAL, particles=ids, count=sampler.uniforms)))
+        u = uniforms(seed, Purpose.INITIAL, particles=ids, count=sampler.uniforms)
+        x = finite_array("x0", brought("x0", sampler.draw(u)))
         return _given(x, process, count, first)(first, count)
 
     return draw

@@ -1,0 +1,131 @@
+"""The benchmark of a GPU where there is none: its counting, its arguments, and its tables on an emulated device."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from emulated_gpu import NEEDS_COMPILER, EmulatedGpu, compiler_is_missing
+
+from fpsde.integrators import steps
+from fpsde.noise import Normals
+from fpsde.processes import ornstein_uhlenbeck
+from fpsde.processes.process import Process
+from fpsde.schemes import euler_maruyama
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """Return the module of the benchmark, which is a script and in no package."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    for name in ("gpu", "gpu_work"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    import gpu
+
+    return gpu
+
+
+def test_operations_are_counted_as_by_hand(gpu):
+    count = gpu.gpu_work.operations
+    assert count("a = x + y * z", "float64") == 2
+    assert count("a = fma_(x, y, T(2.0))\nb = where(a < x, a, x)", "float64") == 3
+    assert count("a = u32(u64(p >> u64(32))) ^ b ^ k", "float64") == 2  # the shift is the other register of a pair
+    assert count("a = u32(q << u32(2))", "float64") == 1
+    assert count("a = min_(x, y)", "float64") == 5  # two comparisons, two selections, a sum
+    assert count("a = tan_(x)", "float64") == count("a = sin_(x)\nb = cos_(x)", "float64") + 1
+
+
+def test_the_generator_and_a_step_are_counted_as_by_hand(gpu):
+    lines = [*gpu.gpu_work.noise.key_lines(), *gpu.gpu_work.noise.philox_lines()]
+    # in each of 10 rounds two products and four exclusive ors, and between rounds two sums for the key
+    assert gpu.gpu_work.operations("\n".join(lines), "float32") == 10 * 6 + 9 * 2
+    bare = Process(drift=lambda x: 0.0 * x, sigma=lambda x: 1.0)
+    more = Process(drift=lambda x: -x * x, sigma=lambda x: 1.0)
+    step = gpu.gpu_work.of_step
+    assert 0 < step(more, euler_maruyama, "float32") - step(bare, euler_maruyama, "float32") <= 4
+    assert step(bare, euler_maruyama, "float32") > gpu.gpu_work.of_normal(Normals.FLOAT32) > (60 + 18) / 4
+
+
+def test_the_roof_is_what_all_schedulers_issue(gpu):
+    assert gpu.gpu_work.roof(132, 1.755e9) == 128 * 132 * 1.755e9
+
+
+def test_without_a_gpu_the_benchmark_says_what_is_missing(gpu, capsys, monkeypatch):
+    monkeypatch.setattr(gpu, "cupy", None)
+    assert gpu.main(["--quick"]) == 2
+    assert "CuPy, which is not installed" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        gpu.main(["--quik", "1"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(compiler_is_missing(), reason=NEEDS_COMPILER)
+def test_a_quick_benchmark_on_an_emulated_gpu_writes_every_table(gpu, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(steps, "gpus", lambda: (EmulatedGpu(tmp_path),))
+    monkeypatch.setattr(gpu, "device", lambda: {"name": "emulated", "multiprocessors": 2, "hertz": 1e9})
+    assert gpu.main(["--quick", "--json", str(tmp_path / "record.json")]) == 0
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert [contest["name"] for contest in record["contests"]] == [
+        "precision", "particles", "steps", "dimension", "observers", "peers", "large",
+    ]  # fmt: skip
+    rates = {t["name"]: t["rate"]["median"] for contest in record["contests"] for t in contest["timings"]}
+    assert all(rate > 0 for rate in rates.values()) and "fpsde on the CPU" in rates
+    assert all(0 < fraction < 1 for fraction in record["roofline"].values()) and len(record["roofline"]) == 4
+    claims = {goal["claim"]: goal["measured"] for goal in record["goals"]}
+    assert claims["times the CuPy loop"] is None and claims["cost of both observers"] is not None
+    assert "10⁹ steps/s" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["by_cupy", "by_torch"])
+def test_the_loops_of_array_code_are_the_same_process(gpu, name, monkeypatch):
+    """Their steps, with NumPy in the place of the library, from the same place without noise: one Euler step each."""
+    process = ornstein_uhlenbeck(theta=2.0, mean=0.5, sigma=1e-9)
+
+    class Cupy:
+        float32 = np.float64
+        full = staticmethod(lambda n, value, dtype: np.full(n, value))
+
+        class random:  # noqa: N801
+            default_rng = staticmethod(
+                lambda seed: type("G", (), {"standard_normal": lambda self, n, dtype: np.zeros(n)})()
+            )
+
+        class cuda:  # noqa: N801
+            @staticmethod
+            def get_current_stream():
+                return type("S", (), {"synchronize": lambda self: None})()
+
+    class Tensor(np.ndarray):
+        def mul_(self, a):
+            self *= a
+            return self
+
+        def add_(self, a):
+            self += a
+            return self
+
+        def normal_(self, mean, std):
+            self[...] = mean
+            return self
+
+    class Torch:
+        full = staticmethod(lambda shape, value, device: np.full(shape, value).view(Tensor))
+        empty = staticmethod(lambda n, device: np.zeros(n).view(Tensor))
+
+        class cuda:  # noqa: N801
+            is_available = staticmethod(lambda: True)
+            synchronize = staticmethod(lambda: None)
+
+    monkeypatch.setattr(gpu, "cupy", Cupy)
+    monkeypatch.setattr(gpu, "torch", Torch)
+    loops = {c.run.__name__: c for c in gpu.array_loops(process, 4, 3)}
+    x = gpu.X0
+    for _ in range(3):
+        x = x + 2.0 * (0.5 - x) * gpu.DT
+    np.testing.assert_allclose(loops[name].run(), np.full(4, x), rtol=1e-6)
+    assert loops[name].work == 12.0
