@@ -13,9 +13,18 @@ from fpsde.density import CellLaw, Normal
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck import FokkerPlanck
+from fpsde.fokker_planck.plane.generator import centres
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw
-from fpsde.processes import double_well, linear_system, ornstein_uhlenbeck, overdamped, rotating_ou, underdamped
+from fpsde.processes import (
+    double_well,
+    linear_system,
+    ornstein_uhlenbeck,
+    overdamped,
+    rotating_ou,
+    underdamped,
+    underdamped_washboard,
+)
 from fpsde.processes.process import Process
 
 A = np.array([[1.0, -0.8], [0.3, 0.5]])
@@ -123,8 +132,37 @@ def test_walls_that_absorb_leave_no_free_energy() -> None:
     assert found.free_energy is None and found.entropy_production > 0
 
 
-def test_an_axis_without_noise_another_grid_and_negative_masses_are_refused() -> None:
-    kramers = FokkerPlanck(underdamped(lambda x: x**2 / 2, 0.4), Grid.uniform((-4, 4), (-4, 4), cells=20))
+def test_klein_and_kramers_dissipate_by_friction_and_noise_alone() -> None:
+    """D E[(d_v log(p/p_s))^2] of a normal law N(m, S) in a harmonic well, at order 2, and nothing in Gibbs's law."""
+    g, kT, m, s = 0.5, 0.4, np.array([0.4, 0.3]), np.array([[0.3, 0.08], [0.08, 0.25]])
+    rate = g * kT * (m[1] ** 2 / kT**2 + s[1, 1] / kT**2 - 2 / kT + np.linalg.inv(s)[1, 1])
+    free = 0.5 * (np.trace(s) / kT + m @ m / kT - 2 - np.log(np.linalg.det(s) / kT**2))
+    process = underdamped(lambda x: x**2 / 2, kT, friction=g)
+    sizes, errors, losses = (30, 40, 54, 72), [], []
+    for cells in sizes:
+        solver = FokkerPlanck(process, Grid.uniform((-4, 4), (-4, 4), cells=cells))
+        away = centres(solver.grid) - m[:, None]
+        masses = np.exp(-0.5 * np.einsum("in,ij,jn->n", away, np.linalg.inv(s), away))
+        law = JointCellLaw(solver.grid, (masses / masses.sum()).reshape(solver.grid.shape))
+        found = solver.thermodynamics(law)
+        assert found.free_energy == pytest.approx(free, abs=1e-8)
+        assert found.system + found.medium == pytest.approx(found.entropy_production, rel=1e-12)
+        errors.append(found.entropy_production - rate)
+        change = solver.generator().matrix @ law.masses.ravel()
+        falls = -change @ np.log(law.masses / solver.stationary().law.masses).ravel()
+        losses.append(falls - found.entropy_production)
+    for error, expected in ((errors, 2), (losses, 1)):
+        order = checks.grid_order([1 / cells for cells in sizes], error, expected=expected)
+        assert order.verdict is checks.Verdict.PASS, (error, order)
+    assert min(losses) > 0
+    hotter = FokkerPlanck(underdamped(lambda x: x**2 / 2, 1.05 * kT, friction=g), law.grid).thermodynamics(law)
+    assert abs(hotter.entropy_production - rate) > 5 * abs(errors[-1])
+    assert abs(solver.thermodynamics(solver.stationary().law).entropy_production) < 1e-25
+
+
+def test_forces_that_are_no_gradient_another_grid_and_negative_masses_are_refused() -> None:
+    ring = Grid.uniform((0, 2 * np.pi), (-4, 4), cells=20)
+    kramers = FokkerPlanck(underdamped_washboard(), ring)
     with pytest.raises(InvalidInput, match=r"mass passes from x=\(.*\) to \(.*\) and cannot come back \(\d+ of \d+ ed"):
         kramers.thermodynamics(kramers.stationary().law)
     solver = FokkerPlanck(TILTED, GRID)

@@ -466,7 +466,8 @@ class PlaneFokkerPlanck(GridSolver[PlaneGenerator]):
         ------
         InvalidInput
             if it does not, or has masses that are negative beyond round-off; where mass can move one way only, as along
-            an axis without noise: the entropy production is then not finite
+            an axis without noise, so that the entropy production is not finite: but for Klein and Kramers's equation in
+            a potential, whose positions and forces are reversible and count for nothing
         NotConverged
             as :meth:`stationary`, to whose law the free energy refers
         """

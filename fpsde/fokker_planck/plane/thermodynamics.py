@@ -1,7 +1,14 @@
 """Currents and thermodynamics of a law on the cells of a plane; the formulas stand in ``fokker_planck.thermodynamics``.
 
-Where there is no noise along an axis, mass moves along it one way only. Its entropy production is then that of the
-reversal of velocities, which edges between cells do not know: it is not finite here, and refused.
+Where there is no noise along an axis, mass moves along it one way only, and the log-ratios of such edges are infinite.
+In the equation of Klein and Kramers it is positions that move so, with velocities that turn round when time does, and
+so does the force: neither produces entropy. All of it comes from friction and noise, whose edges are open both ways and
+in detailed balance with Gibbs's law (see ``stream``):
+
+    entropy production = sum over these edges of J log(a/b),      of order 2 in the cell width.
+
+The free energy falls by it, and by what upwinding loses, of order 1. Where the edges open both ways do carry a current
+in the stationary law (a force that is no gradient among them), the two cannot be told apart, and the law is refused.
 """
 
 from __future__ import annotations
@@ -12,7 +19,7 @@ import numpy as np
 
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.plane.generator import PlaneGenerator, centres, volumes
-from fpsde.fokker_planck.plane.stationary import plane_stationary
+from fpsde.fokker_planck.plane.stationary import BALANCED, plane_stationary
 from fpsde.fokker_planck.thermodynamics import NOTHING, Balance, Edges, balance
 
 
@@ -36,14 +43,13 @@ class PlaneThermodynamics(Balance):
 def plane_thermodynamics(q: PlaneGenerator, masses: np.ndarray) -> PlaneThermodynamics:
     """Return currents, entropy production and free energy of flat cell ``masses`` (n,).
 
-    Raises InvalidInput where mass meets an edge that it can cross one way only.
+    Raises InvalidInput where mass meets an edge that it can cross one way only, unless those that it can cross both
+    ways carry no current in the stationary law.
     """
-    _refuse_one_way(q, masses)
-    found = balance(
-        Edges(q.tails, q.heads, q.up, q.down, volumes(q.grid)),
-        masses,
-        None if q.exits.any() else plane_stationary(q)[0],
-    )
+    stationary = None if q.exits.any() else plane_stationary(q)[0]
+    counted = _counted(q, masses, stationary)
+    edges = Edges(q.tails[counted], q.heads[counted], q.up[counted], q.down[counted], volumes(q.grid))
+    found = balance(edges, masses, stationary)
     return PlaneThermodynamics(
         **vars(found),
         tails=q.tails,
@@ -53,15 +59,23 @@ def plane_thermodynamics(q: PlaneGenerator, masses: np.ndarray) -> PlaneThermody
     )
 
 
-def _refuse_one_way(q: PlaneGenerator, masses: np.ndarray) -> None:
+def _counted(q: PlaneGenerator, masses: np.ndarray, stationary: np.ndarray | None) -> np.ndarray:
+    """Return which edges ``(m,)`` produce entropy: all, or those open both ways if the others are reversed in time."""
+    both = np.minimum(q.up, q.down) > 0
     flows = np.maximum(q.up * masses[q.tails], q.down * masses[q.heads])
-    one_way = np.flatnonzero((np.minimum(q.up, q.down) == 0) & (flows > NOTHING))
-    if len(one_way):
-        k = int(one_way[np.argmax(flows[one_way])])
-        cells = (q.tails[k], q.heads[k]) if q.down[k] == 0 else (q.heads[k], q.tails[k])
-        begin, end = (tuple(centres(q.grid)[:, cell].tolist()) for cell in cells)
-        raise InvalidInput(
-            f"mass passes from x={begin} to {end} and cannot come back ({len(one_way)} of {len(q.up)} edges are open "
-            "one way only): its entropy production is not finite. There must be noise along both axes, whose "
-            "directions do not change from cell to cell where it is correlated"
-        )
+    one_way = np.flatnonzero(~both & (flows > NOTHING))
+    if not len(one_way):
+        return np.ones_like(both)
+    if stationary is not None:
+        ahead, back = (q.up * stationary[q.tails])[both], (q.down * stationary[q.heads])[both]
+        if np.abs(ahead - back).sum() < BALANCED * (ahead + back).sum():
+            return both
+    k = int(one_way[np.argmax(flows[one_way])])
+    cells = (q.tails[k], q.heads[k]) if q.down[k] == 0 else (q.heads[k], q.tails[k])
+    begin, end = (tuple(centres(q.grid)[:, cell].tolist()) for cell in cells)
+    raise InvalidInput(
+        f"mass passes from x={begin} to {end} and cannot come back ({len(one_way)} of {len(q.up)} edges are open one "
+        "way only): its entropy production is not finite. There must be noise along both axes, whose directions do not "
+        "change from cell to cell where it is correlated; or noise in detailed balance with the stationary law, as of "
+        "Klein and Kramers in a potential"
+    )
