@@ -18,6 +18,7 @@ from scipy import sparse, special
 from scipy.integrate import solve_ivp, trapezoid
 
 from fpsde.errors import InvalidInput
+from fpsde.fokker_planck import speed_measure
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 MODULES = ("central", "driven", "growth", "kramers", "line", "packages", "passage", "plane", "race", "stationary")
@@ -146,6 +147,10 @@ def test_stationary_laws_are_those_of_boltzmann_at_the_order_of_each_method(modu
     assert 3.3 < fitted[32] / fitted[64] < 4.7 and 3.3 < ours[32] / ours[64] < 4.7
     assert fourth[48] / fourth[72] > 1.5**3.5 and fourth[72] < 1e-3
     assert ours[64] < 1e-2 and fitted[64] < 1e-2
+    for order, cells in ((4, 60), (6, 96)):
+        assert rows.error(rows.by_fpsde_to_high_order(cells, 1, w=w, order=order)()) < {4: 2e-3, 6: 1e-4}[order]
+    if not w:
+        assert rows.error(rows.by_fpsde(40, 1, w=w, assemble=speed_measure)()) < 1e-4
     q = rows.exponentially_fitted(12, w=w)
     np.testing.assert_allclose(np.asarray(q.sum(axis=0)), 0, atol=1e-10)
     assert (q - sparse.diags(q.diagonal())).min() >= 0

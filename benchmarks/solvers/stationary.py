@@ -15,7 +15,8 @@ import numpy as np
 from scipy import constants, sparse
 from scipy.sparse.linalg import splu
 
-from fpsde.fokker_planck import FokkerPlanck
+from fpsde.fokker_planck import FokkerPlanck, assemble_plane, speed_measure
+from fpsde.fokker_planck.plane.assembly import AssemblePlane
 from fpsde.grid import Grid
 from fpsde.processes.process import Process
 from solvers import central
@@ -63,10 +64,18 @@ def error(masses: np.ndarray) -> float:
     return float(np.abs(masses - exact(len(masses))).sum())
 
 
-def by_fpsde(cells: int, _: int, *, w: float) -> Call:
+def by_fpsde(cells: int, _: int, *, w: float, assemble: AssemblePlane = assemble_plane) -> Call:
     """The public call."""
     turning = process(w)
-    return lambda: FokkerPlanck(turning, Grid.uniform(*BOX, cells=cells)).stationary().law.masses
+    return lambda: FokkerPlanck(turning, Grid.uniform(*BOX, cells=cells), assemble=assemble).stationary().law.masses
+
+
+def by_fpsde_to_high_order(cells: int, _: int, *, w: float, order: int) -> Call:
+    """The public call of the mode that is not positive."""
+    turning = process(w)
+    return lambda: (
+        FokkerPlanck(turning, Grid.uniform(*BOX, cells=cells)).stationary_to_high_order(order=order).law.masses
+    )
 
 
 def exponentially_fitted(cells: int, *, w: float) -> Any:
@@ -149,6 +158,13 @@ def race(*, turning: bool) -> Race:
     """Return the race for the gradient drift, or for the one that turns."""
     w, grids = TURNING if turning else 0.0, (40, 80, 168, 320, 528)
     ours = Method("fpsde", Kind.OURS, partial(by_fpsde, w=w), (40, 60, 80, 100, 150, 200, 320, 480, 640))
+    weighed = Method(
+        "fpsde, speed measure", Kind.OURS, partial(by_fpsde, w=w, assemble=speed_measure), (28, 32, 40, 60, 100)
+    )
+    to_order = tuple(
+        Method(f"fpsde, order {order}", Kind.OURS, partial(by_fpsde_to_high_order, w=w, order=order), cells)
+        for order, cells in ((4, (60, 80, 112, 160)), (6, (96, 120)))  # on coarser cells masses are too negative
+    )
     fitted, fourth = partial(null_vector, matrix=exponentially_fitted), partial(null_vector, matrix=of_order_four)
     others = (
         Method("SciPy, sparse LU", Kind.SCIPY, partial(fitted, w=w), grids),
@@ -160,7 +176,7 @@ def race(*, turning: bool) -> Race:
     return Race(
         "stationary law in the plane, " + ("drift with a current" if turning else "gradient drift"),
         error,
-        (ours, *others, *(() if turning else gradient)),
+        (ours, *(to_order if turning else (weighed,)), *others, *(() if turning else gradient)),
         wanted=tuple(Wanted(level, None, lu) for level in (1e-3, 1e-4))
         if turning
         else (Wanted(1e-4, 5.0, (("FiPy", 500.0),)),),
