@@ -17,6 +17,8 @@ from fpsde.validation import finite_array
 class StartFunction:
     """``values`` (n,) at increasing points ``x`` (n,); between them a monotone cubic, which overshoots nowhere.
 
+    At a point it is its value, to the last bit: a probability at a wall is 0 or 1.
+
     ``turn`` is the length of a ring, round which x is turned back into its points; None on a line.
     """
 
@@ -41,7 +43,8 @@ class StartFunction:
                 f"x from {at.min()} to {at.max()} reaches beyond the points [{self.x[0]}, {self.x[-1]}] of this "
                 "function; extend the grid"
             )
-        return self._cubic(at)
+        nearest = np.minimum(np.searchsorted(self.x, at), len(self.x) - 1)
+        return np.where(self.x[nearest] == at, self.values[nearest], self._cubic(at))
 
     @cached_property
     def _cubic(self) -> PchipInterpolator:

@@ -7,7 +7,9 @@ read from the dissipation of its mode,
 
     lambda = (sum over edges of m_tail up (l_head - l_tail)^2 + sum of exits m l^2) / sum m l^2,
 
-which subtracts nothing and is off by the square of the error of l. Otherwise the modes of Q and of Q^T are found by
+which subtracts nothing and is off by the square of the error of l. Of modes whose rates are near one another iteration
+finds mixtures; they are the singular vectors of what is squared here, and the rates the squares of its singular values,
+which keep their digits where eigenvalues of the sum would not. Otherwise the modes of Q and of Q^T are found by
 Arnoldi iteration, in this order: the nearest to zero first, of which the slowest are kept.
 """
 
@@ -136,11 +138,19 @@ def _of_balanced(q: PlaneGenerator, count: int, stay: np.ndarray | None, weights
     start = np.random.default_rng(0).uniform(-1, 1, q.size)
     _, vectors = eigsh(-mass @ q.matrix.T, count, mass, sigma=-averages.sigma, OPinv=inverse, v0=start)
     left = np.array([averages.back(vector) for vector in vectors.T])
-    left /= np.sqrt(left**2 @ weights)[:, None]
+    left = left[np.argsort((_slopes(q, weights, left) ** 2).sum(axis=1) / (left**2 @ weights))]
+    left = np.linalg.solve(np.linalg.cholesky(left * weights @ left.T), left)  # slow ones first: none gets a fast part
+    turn, sizes, _ = np.linalg.svd(_slopes(q, weights, left), full_matrices=False)
+    left = turn.T[::-1] @ left
+    return sizes[::-1] ** 2, left, left * weights, "Lanczos iteration in the stationary law"
+
+
+def _slopes(q: PlaneGenerator, weights: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """Return what the dissipation of functions ``left`` (count, n) is the sum of squares of, ``(count, m + n)``."""
     change = left[:, q.heads] - left[:, q.tails]
-    rates = change**2 @ (q.up * weights[q.tails]) + left**2 @ (q.exits.sum(axis=0) * weights)
-    order = np.argsort(rates)
-    return rates[order], left[order], left[order] * weights, "Lanczos iteration in the stationary law"
+    return np.hstack([
+        change * np.sqrt(q.up * weights[q.tails]), left * np.sqrt(q.exits.sum(axis=0) * weights),
+    ])  # fmt: skip
 
 
 def _of_driven(q: PlaneGenerator, count: int, stay: np.ndarray | None) -> _Found:
