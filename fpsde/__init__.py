@@ -125,6 +125,8 @@ _HOMES = {
     "Paths": "fpsde.integrators",
     "pearson": "fpsde.processes",
     "PlaneFokkerPlanck": "fpsde.fokker_planck",
+    "plane_scheme_law": "fpsde.laws",
+    "PlaneSchemeLaw": "fpsde.laws",
     "platen_weak2": "fpsde.schemes",
     "Point": "fpsde.density",
     "Prediction": "fpsde.signal_and_noise",

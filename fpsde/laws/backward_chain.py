@@ -17,6 +17,7 @@ import numpy as np
 from fpsde.errors import InvalidInput
 from fpsde.laws.frame import Frame, Observable, applied
 from fpsde.laws.noise_rule import noise_rule, row_of_uniform
+from fpsde.laws.parts import noisy_parts
 from fpsde.processes.process import Process
 from fpsde.schemes.array_step import array_step
 from fpsde.schemes.scheme import Scheme
@@ -39,7 +40,7 @@ class BackwardChain:
         self.z, self.w = noise_rule(self.step.inputs, nodes)
         self.uniform = row_of_uniform(self.step.inputs)
         self._refuse_memory()
-        parts = [BackwardChain(part, process, frame, nodes=nodes) for part in scheme.parts]
+        parts = [BackwardChain(part, process, frame, nodes=nodes) for part in noisy_parts(scheme)]
         self.parts = parts if self._made_of(parts) else []
 
     def matrix(self, t: float, dt: float, *, seen: bool = False) -> np.ndarray:

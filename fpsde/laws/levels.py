@@ -12,6 +12,7 @@ from fpsde.laws.axes import Axis, polynomial_line, ring, segment
 from fpsde.laws.extent import Extent
 from fpsde.laws.frame import Frame, Observable
 from fpsde.laws.noise_rule import continuous_rows, row_of_uniform
+from fpsde.laws.parts import noisy_parts
 from fpsde.processes.process import Process
 from fpsde.schemes.array_step import ArrayStep, array_step
 from fpsde.schemes.scheme import Scheme
@@ -88,7 +89,7 @@ def refuse_walls(process: Process) -> None:
 
 
 def _noise_nodes(scheme: Scheme, process: Process, level: int) -> int:
-    inputs = [array_step(part, process).inputs for part in scheme.parts or (scheme,)]
+    inputs = [array_step(part, process).inputs for part in noisy_parts(scheme) or (scheme,)]
     if any(row_of_uniform(kinds) is not None for kinds in inputs):
         return PANELS + MORE_PANELS * level
     r = max(len(continuous_rows(kinds)) for kinds in inputs)

@@ -76,7 +76,7 @@ class Scheme:
     start: Callable[..., Mapping[str, Any]] | None = None
     observed: Callable[..., Any] | None = None
     may_fail: bool = False
-    parts: tuple[Scheme, ...] = ()  #: steps with noise of their own that this one is made of, in their order
+    parts: tuple[Scheme, ...] = ()  #: steps that this one is made of, in their order
     wall_form: WallForm = CORRECTED  #: another one makes a negative control
 
     def __repr__(self) -> str:

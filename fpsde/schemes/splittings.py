@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache, partial
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -109,16 +109,18 @@ def _splitting(word: str, track_work: bool) -> Scheme:
 
 
 def _parts(whole: Scheme, word: str) -> tuple[Scheme, ...]:
-    """Return the step as parts of one O each, where it has several; laws of one part take one normal for each v."""
-    baths = [i for i, letter in enumerate(word) if letter == "O"]
-    if len(baths) == 1:
-        return ()
-    noise = (increments_of_parts(1, of=len(baths)),)
-    free: dict[str, Any] = {"inputs": noise, "auxiliary": (), "internal": (), "start": None}
-    cuts = [0, *baths[1:], len(word)]
+    """Return the step of each letter, for its share of dt: an A moves x alone, a B or an O v alone."""
+    noise = (increments_of_parts(1, of=word.count("O")),)
+    free: dict[str, Any] = {"auxiliary": (), "internal": (), "start": None}
     return tuple(
-        replace(whole, name=word[a:b].lower(), step=partial(_step, word, a, b, False, False), **free)
-        for a, b in pairwise(cuts)
+        replace(
+            whole,
+            name=f"{letter} of {word.lower()}",
+            step=partial(_step, word, i, i + 1, False, False),
+            inputs=noise if letter == "O" else (),
+            **free,
+        )
+        for i, letter in enumerate(word)
     )
 
 
