@@ -112,30 +112,33 @@ def main() -> None:
     console.print(", ".join(f"{name} {v}" for name, v in (before["versions"] | versions).items() if v))
     if load > 0.5:
         console.print("something else runs on this machine: ratios within this run mean something, times less")
-    results, goals, began = {}, [], time.perf_counter()
+    results: dict[str, Any] = {}
+    goals: list[Goal] = []
+    began = time.perf_counter()
     for i, name in enumerate(names):
         console.print(f"[{i + 1}/{len(names)}] {name}, {time.perf_counter() - began:.0f} s so far", markup=False)
         results[name], found = ROWS[name](options.quick, console.print)
         goals += found
+        record = {
+            "benchmark": "fokker_planck",
+            "environment": {
+                **before,
+                "versions": before["versions"] | versions,
+                "cores_used": cores,
+                "load_average_after": harness.load_average(),
+            },
+            "quick": options.quick,
+            "seconds": time.perf_counter() - began,
+            "missing": packages.missing(),
+            "rows": results,
+            "goals": [harness.goal_record(goal) for goal in goals],
+        }
+        last = name == names[-1]
+        if options.json and (last or options.json != "-"):  # a run that is ended has kept the rows before
+            harness.write_json(record, options.json)
     console.print(harness.goals_table(goals))
     for package, note in packages.missing().items():
         console.print(f"{package}: reported as missing, {escape(note)}")
-    record = {
-        "benchmark": "fokker_planck",
-        "environment": {
-            **before,
-            "versions": before["versions"] | versions,
-            "cores_used": cores,
-            "load_average_after": harness.load_average(),
-        },
-        "quick": options.quick,
-        "seconds": time.perf_counter() - began,
-        "missing": packages.missing(),
-        "rows": results,
-        "goals": [harness.goal_record(goal) for goal in goals],
-    }
-    if options.json:
-        harness.write_json(record, options.json)
 
 
 if __name__ == "__main__":

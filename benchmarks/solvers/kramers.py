@@ -161,7 +161,7 @@ def race(p: KramersProblem = DOUBLE_WELL) -> Race:
             Method("fpsde, high order", Kind.OURS, partial(by_fpsde, p), (56, 64, 72, 80), (3, 4, 5)),
             Method("SciPy, FFT splitting", Kind.SCIPY, partial(fft_splitting, p), (32, 40, 48, 56), steps),
             Method("SciPy, order 4, Crank-Nicolson", Kind.SCIPY, partial(order_four, p), (64, 96, 128), (50, 100, 200)),
-            Method("py-pde, Runge-Kutta", Kind.PACKAGE, partial(by_py_pde, p), (240,), needs="py-pde"),
+            Method("py-pde, Runge-Kutta alone", Kind.PACKAGE, partial(by_py_pde, p), (240,), needs="py-pde"),
         ),
         wanted=(
             Wanted(1e-3, 15.0, (("py-pde", 500.0), ("SciPy, FFT splitting", 1.2))),

@@ -160,7 +160,7 @@ def race() -> Race:
             Method("SciPy, order 4, expm_multiply", Kind.SCIPY, exponential, grids),
             Method("SciPy, order 4, Crank-Nicolson", Kind.SCIPY, crank_nicolson, grids, steps),
             Method("SciPy, sinc collocation, RK4", Kind.SCIPY, sinc_collocation, (24, 32, 40, 48, 56, 64), (1, 2)),
-            Method("py-pde, explicit", Kind.PACKAGE, by_py_pde, (208,), needs="py-pde"),
+            Method("py-pde, stepper alone", Kind.PACKAGE, by_py_pde, (208,), needs="py-pde"),
             Method("FiPy", Kind.PACKAGE, by_fipy, (64,), (8, 16), needs="FiPy"),
         ),
         wanted=(
