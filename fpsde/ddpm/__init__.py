@@ -1,5 +1,6 @@
 """The worked example: denoising diffusion models on data whose every law is known."""
 
+from fpsde.ddpm.binomial import BinomialChain, Words, heartbeat
 from fpsde.ddpm.bounds import Bound, ReverseVariance, variational_bound
 from fpsde.ddpm.boxes import Boxes
 from fpsde.ddpm.curves import along_curves
@@ -16,11 +17,12 @@ from fpsde.ddpm.known_law import KnownLaw
 from fpsde.ddpm.laplace import Laplace
 from fpsde.ddpm.probability_flow import flow_by_rk45
 from fpsde.ddpm.sampler_laws import sampler_law
-from fpsde.ddpm.samplers import Sampler, exact_chain, starting_points
+from fpsde.ddpm.samplers import Sampler, annealed_chain, exact_chain, starting_points
 from fpsde.ddpm.toys import TOY_DATA, ToyData, toy_data
 
 __all__ = [
     "TOY_DATA",
+    "BinomialChain",
     "Bound",
     "Boxes",
     "GaussianMixture",
@@ -30,10 +32,13 @@ __all__ = [
     "ReverseVariance",
     "Sampler",
     "ToyData",
+    "Words",
     "along_curves",
+    "annealed_chain",
     "denoising_errors",
     "exact_chain",
     "flow_by_rk45",
+    "heartbeat",
     "loss_floor",
     "noise_floors",
     "prior_gap",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,7 @@ from fpsde.ddpm.known_law import KnownLaw
 from fpsde.errors import InvalidInput
 from fpsde.integrators.driving_paths import increments
 from fpsde.noise import Normals, Purpose, uniforms
+from fpsde.processes.annealed import annealed_langevin
 from fpsde.processes.black_box import BlackBox
 from fpsde.processes.denoising import denoising_box, denoising_chain, prior_std
 from fpsde.processes.noise_schedules import NoiseSchedule
@@ -37,6 +38,20 @@ def exact_chain(law: KnownLaw, schedule: NoiseSchedule, *, last: int = 0) -> Pro
     if isinstance(law, GaussianMixture) and len(law.weights) <= FEW_PARTS:
         return denoising_chain(_traceable(law), schedule, last=last, dim=d)
     return denoising_box(lambda x, level: law.denoised(x, 1.0, level), schedule, last=last, dim=d)
+
+
+def annealed_chain(
+    law: GaussianMixture, noise_levels: Sequence[float] | np.ndarray, *, step: float, steps_per_level: int
+) -> Process:
+    """Return annealed Langevin dynamics with the exact score of a mixture, of which Euler-Maruyama is the sampler.
+
+    Arguments and errors are those of :func:`fpsde.annealed_langevin`, which also says what its steps are.
+    """
+
+    def score(x: Any, p: Any) -> Any:
+        return law.score((x,), 1.0, p.noise_level)[0] if law.dim == 1 else law.score(x, 1.0, p.noise_level)
+
+    return annealed_langevin(score, noise_levels, step=step, steps_per_level=steps_per_level, dim=law.dim)
 
 
 def _traceable(law: GaussianMixture) -> Callable:

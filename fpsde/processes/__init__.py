@@ -40,6 +40,7 @@ from fpsde.processes.noise_schedules import (
     trailing_timesteps,
 )
 from fpsde.processes.noising import ddpm_chain, variance_preserving
+from fpsde.processes.noising_sdes import sub_variance_preserving, variance_exploding
 from fpsde.processes.nonlinear import benes
 from fpsde.processes.pathwise import (
     additive_time_dependent,
@@ -141,6 +142,7 @@ __all__ = [
     "sigmoid_schedule",
     "sinh_process",
     "stiff_tanh",
+    "sub_variance_preserving",
     "sub_variance_preserving_schedule",
     "tanh_process",
     "tilted_well",
@@ -150,6 +152,7 @@ __all__ = [
     "underdamped_of",
     "underdamped_oscillator",
     "underdamped_washboard",
+    "variance_exploding",
     "variance_exploding_schedule",
     "variance_preserving",
     "variance_preserving_schedule",
@@ -172,6 +175,8 @@ CATALOGUE: dict[str, Callable[..., Process]] = {
         pearson,
         jacobi,
         variance_preserving,
+        sub_variance_preserving,
+        variance_exploding,
         tanh_process,
         stiff_tanh,
         arctan_process,

@@ -75,8 +75,12 @@ def reciprocal_schedule(n_steps: int = 1000) -> NoiseSchedule:
 
     Source: Sohl-Dickstein et al. (2015), section 2.4.1.
     """
-    T = _steps(n_steps)
-    return schedule_of_betas(1 / np.arange(T, 0, -1.0))
+    return schedule_of_betas(reciprocal_betas(n_steps))
+
+
+def reciprocal_betas(n_steps: int) -> np.ndarray:
+    """Return beta_t = 1/(T - t + 1), (T,)."""
+    return 1 / np.arange(_steps(n_steps), 0, -1.0)
 
 
 def variance_preserving_schedule(

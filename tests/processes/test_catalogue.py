@@ -37,6 +37,11 @@ BY_HAND = {
     "pearson": (-1.5 * X, np.sqrt(2 * 1.5 * 0.05 * (1 + X**2))),
     "jacobi": (-1.5 * (X - 0.4), np.sqrt(2 * 1.5 * 0.02 * X * (1 - X))),
     "variance_preserving": (-0.5 * GMM_RATE * X, 0 * X + np.sqrt(GMM_RATE)),
+    "sub_variance_preserving": (
+        -0.5 * GMM_RATE * X,
+        0 * X + np.sqrt(GMM_RATE * (1 - np.exp(-2 * (0.1 * 0.3 + 19.9 * 0.3**2 / 2)))),
+    ),
+    "variance_exploding": (0 * X, 0 * X + 0.1 * 20**0.3 * np.sqrt(2 * np.log(20))),
 }
 BY_HAND |= {
     "tanh_process": (-0.25 * X * (1 - X**2), 0.5 * (1 - X**2)),
@@ -86,7 +91,7 @@ def test_coefficients_are_the_formulas_written_by_hand(name) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_an_equation_names_the_parameters(name) -> None:
     process = process_named(name)
-    hidden = {"double_well": set(), "variance_preserving": {"beta_min", "beta_max"}}.get(name, set())
+    hidden = {"beta_min", "beta_max"} if name.endswith("variance_preserving") else set()
     assert process.equation.startswith("dX = ")
     for parameter in set(process.params) - hidden:
         assert parameter in process.equation

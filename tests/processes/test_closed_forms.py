@@ -28,7 +28,9 @@ from fpsde.processes import (
     pearson,
     sinh_process,
     stiff_tanh,
+    sub_variance_preserving,
     tanh_process,
+    variance_exploding,
     variance_preserving,
     washboard,
 )
@@ -51,6 +53,8 @@ KNOWN = {
     "jacobi, touching both ends": (jacobi(mean=0.4, a=0.4), 0.2, 0.3),
     "variance_preserving, linear": (variance_preserving(linear_beta(0.2, 3.0)), 0.8, 0.6),
     "variance_preserving, constant": (variance_preserving(constant_beta(1.3)), 0.8, 0.6),
+    "sub_variance_preserving": (sub_variance_preserving(linear_beta(0.2, 3.0)), 0.8, 0.6),
+    "variance_exploding": (variance_exploding(), 0.8, 0.6),
     "ddpm_chain": (ddpm_chain(np.linspace(0.05, 0.3, 20)), 0.8, 7.5),
     "tanh_process": (tanh_process(), 0.3, 0.6),
     "stiff_tanh": (stiff_tanh(), 0.3, 0.4),

@@ -161,9 +161,12 @@ def sampled(process, x, t, dt, z):
     return np.array([float(v) for v in model.sample(list(x), t, dt, list(z))])
 
 
+NOISING = ("variance_preserving", "sub_variance_preserving", "variance_exploding")
+
+
 def test_every_sample_is_held_against_something() -> None:
     known = {name for name, make in CATALOGUE.items() if make().sample is not None}
-    assert known == {*VALUES, "ornstein_uhlenbeck", "variance_preserving", "noised_mixture", "rotating_ou"}
+    assert known == {*VALUES, *NOISING, "ornstein_uhlenbeck", "noised_mixture", "rotating_ou"}
 
 
 @pytest.mark.parametrize("name", [name for name in VALUES if name != "additive_time_dependent"])
@@ -180,7 +183,7 @@ def test_a_sample_is_a_step_of_the_path(name) -> None:
 
 @pytest.mark.parametrize(
     "process",
-    [brownian(), ornstein_uhlenbeck(), variance_preserving(), additive_time_dependent()],
+    [brownian(), ornstein_uhlenbeck(), additive_time_dependent(), *(process_named(name) for name in NOISING)],
     ids=lambda process: process.name,
 )
 def test_two_samples_have_the_exact_mean_and_variance(process) -> None:
