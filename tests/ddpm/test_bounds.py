@@ -136,10 +136,11 @@ def test_floors_in_the_plane_add_up_over_independent_components() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["moons", "checkerboard", "anisotropic", "laplace", "uniform"])
-def test_floors_of_all_timesteps_are_between_none_and_all_of_the_noise(name) -> None:
+def test_floors_of_all_timesteps_leave_errors_that_grow_with_the_noise(name) -> None:
     law = toy_data(name).law
     floors = noise_floors(law, LINEAR.sigmas[1:])
-    assert np.all((floors > 0) & (floors < law.dim)) and np.all(np.diff(floors) < 1e-6)
+    assert np.all((floors > 0) & (floors < law.dim))
+    assert np.all(np.diff(denoising_errors(law, LINEAR)) > 0)
     at = LINEAR.sigmas[[1, 137, 700]]
     np.testing.assert_allclose(floors[[0, 136, 699]], noise_floors(law, at), atol=1e-5)
 

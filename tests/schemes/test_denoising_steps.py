@@ -94,9 +94,8 @@ def test_a_step_in_alpha_bar_is_that_of_the_paper(name, seed) -> None:
     scheme, by_hand = PAPERS[name]
     x, z = start(seed)
     bars = PRESERVING.alpha_bars[::-1]
-    steps = [array_step(scheme, denoising_chain(traced, PRESERVING, dim=2))]
-    if name != "ancestral, learned":  # which is stated for components here
-        steps.append(array_step(scheme, denoising_box(bent, PRESERVING, dim=2)))
+    both = denoising_chain(traced, PRESERVING, dim=2), denoising_box(bent, PRESERVING, dim=2)
+    steps = [array_step(scheme, process) for process in both]
     for n in range(5):
         for step in steps:
             found, expected = step.advance(x, z, float(n), 1.0), by_hand(x, bars[n], bars[n + 1], z)
