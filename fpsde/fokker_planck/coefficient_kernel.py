@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,8 @@ f8, f8s, table_type = types.float64, types.float64[::1], types.float64[:, ::1]
 class CoefficientKernel:
     """``function(x, table, t, c, ratio, d)`` writes what an axis has at the points x (dim, n) and the time t.
 
-    ``d`` (n,) is D, and ``ratio`` (m,) is mu/D at the last m points. ``table`` (k, n) is what depends on x alone, and
-    ``c`` are the values of the process's parameters.
+    ``d`` (n,) is D, and ``ratio`` (m,) is mu/D at the last m points, mu where there is no noise. ``table`` (k, n) is
+    what depends on x alone, and ``c`` are the values of the process's parameters.
     """
 
     function: Callable[..., None]
@@ -38,13 +39,19 @@ class CoefficientKernel:
 
 
 def coefficient_kernel(process: Any, points: np.ndarray, axis: int = 0) -> CoefficientKernel:
-    """Return the kernel of a process that has a ``statement`` and no tables, at ``points`` (dim, n)."""
+    """Return the kernel of a process that has a ``statement`` and no tables, at ``points`` (..., dim, n).
+
+    The table is then ``(..., k, n)``: each of the places before the last two is a call of its own.
+    """
     size, source = coefficient_source(process, axis)
-    module, table = compiled("coefficients", source), np.empty((size, points.shape[1]))
-    module.prepare(points, process.parameter_values(), table)
-    return CoefficientKernel(module.coefficients, points, table, process.parameter_values())
+    module, parameters = compiled("coefficients", source), process.parameter_values()
+    table = np.empty((*points.shape[:-2], size, points.shape[-1]))
+    for i in np.ndindex(points.shape[:-2]):
+        module.prepare(points[i], parameters, table[i])
+    return CoefficientKernel(module.coefficients, points, table, parameters)
 
 
+@lru_cache(maxsize=256)
 def coefficient_source(process: Any, axis: int = 0) -> tuple[int, str]:
     """Return the number of rows of the table and the whole generated file."""
     s = process.statement
@@ -52,7 +59,7 @@ def coefficient_source(process: Any, axis: int = 0) -> tuple[int, str]:
     outputs = sp.symbols("ratio_i d_i", real=True)
     before: dict[Any, sp.Symbol] = {}  # the same at all points
     tabled: dict[Any, sp.Symbol] = {}  # the same at all times
-    results = [_apart(e, set(s.x), before, _numbered("h"), _always) for e in (mu / d, d)]
+    results = [_apart(e, set(s.x), before, _numbered("h"), _always) for e in (mu / d if d != 0 else mu, d)]
     moving = {s.t, *(name for e, name in before.items() if e.has(s.t))}
     results = [_apart(e, moving, tabled, _numbered("g"), _costly) for e in results]
     constants = [f"{symbol.name} = c[{i}]" for i, symbol in enumerate(s.parameters)]

@@ -18,17 +18,23 @@ from fpsde.fokker_planck.sides import Sides
 from fpsde.fokker_planck.tridiagonal import GAMMA, STAGE, march
 from fpsde.grid import Grid
 from fpsde.jit import kernel
+from fpsde.processes.process import Process
 
 #: The largest number below zero: what lies above it is not negative.
 LEAST = np.nextafter(0.0, -1.0)
 _F8 = types.float64
-_COEFFICIENTS = types.FunctionType(types.void(_F8[:, ::1], _F8[:, ::1], _F8, _F8[::1], _F8[::1], _F8[::1]))
+COEFFICIENTS = types.FunctionType(types.void(_F8[:, ::1], _F8[:, ::1], _F8, _F8[::1], _F8[::1], _F8[::1]))
 _SIGNATURE = types.Tuple((types.int64, _F8))(
-    _COEFFICIENTS, _F8[:, ::1], _F8[:, ::1], _F8[::1],  # the process
+    COEFFICIENTS, _F8[:, ::1], _F8[:, ::1], _F8[::1],  # the process
     _F8[::1], _F8[::1], _F8[:, ::1], types.boolean, types.boolean[::1],  # its grid
     _F8, _F8, types.int64, types.int64,  # the times
     _F8[::1], _F8[::1], _F8, types.int64[::1], _F8[::1],  # the masses
 )  # fmt: skip
+
+
+def printed(process: Any) -> bool:
+    """Return whether the statement of a process says all: a stand-in may differ from the one that it passes on."""
+    return isinstance(process, Process) and not process.tables
 
 
 class DrivenPropagator(Propagator):
@@ -106,7 +112,7 @@ def march_driven(
             scharfetter_gummel(
                 ratio, d, weights, lengths, per_edge, periodic, absorbs, rates[stage], exits[stage].reshape(2, 1), w
             )
-            if _beyond(d, 0.0) + _beyond(rates[stage].ravel(), LEAST) > 0:
+            if beyond(d, 0.0) + beyond(rates[stage].ravel(), LEAST) > 0:
                 return done, np.nan
         middle = factorise(rates[1, 0], rates[1, 1], exits[1, 0], exits[1, 1], a)
         end = factorise(rates[2, 0], rates[2, 1], exits[2, 0], exits[2, 1], a)
@@ -117,7 +123,7 @@ def march_driven(
 
 
 @kernel()
-def _beyond(values, bound):
+def beyond(values, bound):
     """Return how many values are not above ``bound`` and finite.
 
     They are counted: a test that may end the loop, or a smallest value, would keep it from being vectorised.

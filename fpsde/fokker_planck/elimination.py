@@ -66,7 +66,14 @@ def factorise(left, right, low_exit, high_exit, a):
 
 @kernel()
 def solve(factors, b):
-    """Replace ``b`` (n,), contiguous, by (I - aQ)^-1 b."""
+    """Replace ``b``, contiguous, by (I - aQ)^-1 b.
+
+    ``b`` (n,) with the factors ``(5, n)`` of a line or a ring, or (n, LANES) with those of lines side by side,
+    ``(3, n, LANES)``, or of rings, ``(5, n, LANES)``.
+    """
+    if b.ndim == 2:
+        solve_whole(rows_of_lanes(factors), b, len(factors) == 5)
+        return
     n = len(b)
     if n < CUT:
         solve_whole(rows(factors, 0, n), b, True)
@@ -117,6 +124,25 @@ def rows_of_pieces(factors):
     a, b, c, d, e = rows(factors, 0, LANES * length)
     shape = (length, LANES)
     return a.reshape(shape), b.reshape(shape), c.reshape(shape), d.reshape(shape), e.reshape(shape)
+
+
+@kernel()
+def factorise_lanes(left, right, exits, a, factors):
+    """Write the factors ``(3, n, LANES)`` of lines side by side, or ``(5, n, LANES)`` of rings.
+
+    ``left`` and ``right`` are ``(n, LANES)``, and ``exits`` ``(2, LANES)``, the rates into the low and the high wall.
+    """
+    last, ring, whole = len(left) - 1, len(factors) == 5, rows_of_lanes(factors)
+    first, before = 1.0 + a * at(exits, 0), a * at(right, last)
+    kept, returned, _, _ = eliminate(left, right, a, first, before, 1.0, ring, whole)
+    put(factors[1], last, 1.0 / (kept + (returned + a * at(exits, 1))))
+
+
+@kernel()
+def rows_of_lanes(factors):
+    """Return five rows of the factors of lines side by side; the last two are read on rings alone."""
+    fills = 3 if len(factors) == 5 else 0
+    return factors[0], factors[1], factors[2], factors[fills], factors[fills + 1]
 
 
 @kernel()

@@ -240,16 +240,12 @@ def scharfetter_gummel(ratio, d, weights, lengths, per_edge, periodic, absorbs, 
     """
     n, step = len(w), exits.shape[1]
     last, size = n - step, n + 2 * step
-    integral = ratio[:size] * weights[0]
-    for k in range(1, len(weights)):
-        node, weight = ratio[k * size : (k + 1) * size], weights[k]
-        for i in range(size):
-            integral[i] += weight * node[i]
+    integral = along_edges(ratio, weights, size)
     for i in range(size):
         integral[i] *= lengths[i]
     w[:] = integral[:n]
-    left, right = rates
-    before, after = per_edge
+    left, right = rates[0], rates[1]
+    before, after = per_edge[0], per_edge[1]
     small = integral[:n]  # B(|w|), then what goes down
     for i in range(n):
         small[i] = _bernoulli(abs(w[i]))
@@ -269,3 +265,42 @@ def scharfetter_gummel(ratio, d, weights, lengths, per_edge, periodic, absorbs, 
             k = n + side * step + i
             rate = d[side * last + i] / (2.0 * lengths[k] * lengths[k])
             exits[side, i] = _bernoulli(-integral[k]) * rate if absorbs[side] else 0.0
+
+
+@kernel()
+def upwind(mu, weights, lengths, per_edge, periodic, absorbs, rates, exits):
+    """Write the rates to the left and to the right (2, n), and those into walls (2, step), where there is no noise.
+
+    Mass moves with the mean of mu along an edge, in its direction. Arguments as of :func:`scharfetter_gummel`, with
+    ``mu`` in place of mu/D.
+    """
+    n, step = rates.shape[1], exits.shape[1]
+    last, size = n - step, n + 2 * step
+    mean = along_edges(mu, weights, size)
+    left, right = rates[0], rates[1]
+    before, after = per_edge[0], per_edge[1]
+    for i in range(n):
+        right[i] = where(mean[i] < 0.0, 0.0, mean[i]) * (lengths[i] * before[i])
+    for i in range(last):
+        left[i + step] = where(mean[i] < 0.0, -mean[i], 0.0) * (lengths[i] * after[i])
+    for i in range(step):
+        left[i] = where(mean[last + i] < 0.0, -mean[last + i], 0.0) * (lengths[last + i] * after[last + i])
+    if not periodic:
+        left[:step] = 0.0
+        right[last:] = 0.0
+    for side in range(2):
+        for i in range(step):
+            k = n + side * step + i
+            out = mean[k] / (2.0 * lengths[k])  # the length has the sign of the way to the wall
+            exits[side, i] = where(out < 0.0, 0.0, out) if absorbs[side] else 0.0
+
+
+@kernel()
+def along_edges(values, weights, size):
+    """Return the means (size,) of what is given at each node on all of the edges, ``(n_nodes size,)``."""
+    mean = values[:size] * weights[0]
+    for k in range(1, len(weights)):
+        node, weight = values[k * size : (k + 1) * size], weights[k]
+        for i in range(size):
+            mean[i] += weight * node[i]
+    return mean

@@ -264,18 +264,19 @@ def put(cells: Any, i: int, value: Any) -> None:
     raise NotImplementedError("inside of kernels only")
 
 
-@overload(at, inline="always")
+@overload(at)
 def _at(cells, i):
     if isinstance(cells, types.Float):
         return lambda cells, i: cells
     if cells.ndim == 1:
         return lambda cells, i: cells[i]
-    if cells.layout == "C":
-        return lambda cells, i: _load_real(cells, i)
-    return lambda cells, i: _gather(cells, i)
+    return {
+        "C": lambda cells, i: _load_real(cells, i),
+        "F": lambda cells, i: _gather(cells, i),
+    }[cells.layout]
 
 
-@overload(put, inline="always")
+@overload(put)
 def _put(cells, i, value):
     if cells.ndim == 1:
 
@@ -283,6 +284,7 @@ def _put(cells, i, value):
             cells[i] = value
 
         return number
-    if cells.layout == "C":
-        return lambda cells, i, value: _store_real(cells, i, value)
-    return lambda cells, i, value: _scatter(cells, i, value)
+    return {
+        "C": lambda cells, i, value: _store_real(cells, i, value),
+        "F": lambda cells, i, value: _scatter(cells, i, value),
+    }[cells.layout]

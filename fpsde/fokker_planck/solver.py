@@ -12,7 +12,7 @@ import numpy as np
 from fpsde.density import CellLaw, Law
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.backward import Expectation, expected, line_solver
-from fpsde.fokker_planck.driven import DrivenPropagator
+from fpsde.fokker_planck.driven import DrivenPropagator, printed
 from fpsde.fokker_planck.evolution import TOLERANCE, Trace, stops, trace_as_asked
 from fpsde.fokker_planck.exact_in_time import trace_by_modes, trace_by_uniformisation
 from fpsde.fokker_planck.generator import Assemble, Generator, assemble
@@ -45,7 +45,6 @@ from fpsde.fokker_planck.stationary_law import stationary_masses
 from fpsde.fokker_planck.stopping import pieces, stop
 from fpsde.fokker_planck.thermodynamics import Thermodynamics, masses_of, thermodynamics
 from fpsde.grid import Grid
-from fpsde.processes.process import Process
 from fpsde.validation import finite, positive
 
 #: What provenance calls the method that takes no steps.
@@ -445,9 +444,7 @@ class FokkerPlanck(GridSolver[Generator]):
 
     def _propagator(self, start: Start, when: np.ndarray) -> Propagator:
         generators, process = self._generators(when[0]), self.process
-        # a stand-in for a process may differ from the statement that it passes on
-        printed = isinstance(process, Process) and not process.tables and self.assemble is assemble
-        if process.time_dependent and printed:
+        if process.time_dependent and printed(process) and self.assemble is assemble:
             return DrivenPropagator(process, self.grid, self._sides, generators, start, self._fringe)
         return Propagator(generators, start, constant=not process.time_dependent, fringe=self._fringe)
 

@@ -1,10 +1,15 @@
-"""Steps of TR-BDF2 and of backward Euler for a generator Q on a line or a ring of cells."""
+"""Steps of TR-BDF2 and of backward Euler for a generator Q on a line or a ring of cells.
+
+``tr_bdf2`` and what it is made of take numbers or lanes (see ``at``): one line, or lines side by side, whose masses are
+``(n, LANES)``; two ends, or two rows of them.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from fpsde.fokker_planck.elimination import solve
+from fpsde.fokker_planck.lanes import at, put
 from fpsde.jit import kernel
 
 #: TR-BDF2 (Bank et al., IEEE Trans. CAD 4 (1985) 436) with the parameter that gives both stages one matrix.
@@ -68,24 +73,25 @@ def march(rates, exits, a, middle, end, masses, absorbed, n_steps, floor, fringe
 @kernel()
 def add_currents(rates, exits, a, masses, current, lost):
     """Add a times the mass per time that crosses each face to the right, ``(n + 1,)``, or enters a wall, ``(2,)``."""
-    left, right = rates
+    left, right = rates[0], rates[1]  # as an iterable they would not be known to be contiguous
     n = len(masses)
-    seam = a * (right[n - 1] * masses[n - 1] - left[0] * masses[0])  # zero on a line
-    current[0] += seam
-    current[n] += seam
+    seam = a * (at(right, n - 1) * at(masses, n - 1) - at(left, 0) * at(masses, 0))  # zero on a line
+    put(current, 0, at(current, 0) + seam)
+    put(current, n, at(current, n) + seam)
     for i in range(1, n):
-        current[i] += a * (right[i - 1] * masses[i - 1] - left[i] * masses[i])
-    lost[0] += a * exits[0] * masses[0]
-    lost[1] += a * exits[1] * masses[n - 1]
+        put(current, i, at(current, i) + a * (at(right, i - 1) * at(masses, i - 1) - at(left, i) * at(masses, i)))
+    put(lost, 0, at(lost, 0) + a * at(exits, 0) * at(masses, 0))
+    put(lost, 1, at(lost, 1) + a * at(exits, 1) * at(masses, n - 1))
 
 
 @kernel()
 def move(masses, current, lost, out):
     """Write to ``out`` the masses after the currents have carried them."""
-    for i in range(len(masses)):
-        out[i] = masses[i] + (current[i] - current[i + 1])
-    out[0] -= lost[0]
-    out[-1] -= lost[1]
+    last = len(masses) - 1
+    for i in range(last + 1):
+        put(out, i, at(masses, i) + (at(current, i) - at(current, i + 1)))
+    put(out, 0, at(out, 0) - at(lost, 0))
+    put(out, last, at(out, last) - at(lost, 1))
 
 
 @kernel()
@@ -101,5 +107,5 @@ def smallest(values):
 def backward_euler(exits, dt, end, masses, absorbed):
     """Take one step of backward Euler in place: (I - dt Q) m_new = m. Positive for every dt; order 1."""
     solve(end, masses)
-    absorbed[0] += dt * exits[0] * masses[0]
-    absorbed[1] += dt * exits[1] * masses[-1]
+    put(absorbed, 0, at(absorbed, 0) + dt * at(exits, 0) * at(masses, 0))
+    put(absorbed, 1, at(absorbed, 1) + dt * at(exits, 1) * at(masses, len(masses) - 1))

@@ -23,7 +23,7 @@ from scipy.sparse.linalg import SuperLU, splu
 
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
-from fpsde.fokker_planck.plane.lines import backward_euler_lines, factorise_lines, tr_bdf2_lines
+from fpsde.fokker_planck.plane.lines import backward_euler_lines, factorise_lines, in_bundles, tr_bdf2_lines
 from fpsde.fokker_planck.stepper import KEPT, Stepper
 from fpsde.fokker_planck.tridiagonal import GAMMA, STAGE, WEIGHT
 
@@ -116,41 +116,30 @@ class SplitPropagator(PlanePropagator):
         self._factors = lru_cache(maxsize=KEPT)(self._factorise)
 
     def _stepped(self, t: float, dt: float) -> tuple[np.ndarray, np.ndarray]:
-        masses, lost, middle = self.masses, np.zeros(4), self._key(t + dt / 2)
+        lost, middle = np.zeros(4), self._key(t + dt / 2)
+        masses = self.masses.reshape(self._at(middle).grid.shape).copy()
         for axis, part in ((0, dt / 2), (1, dt), (0, dt / 2)):
-            masses = self._swept(masses, lost, middle, axis, part)
-        return masses, lost
-
-    def _swept(self, masses: np.ndarray, lost: np.ndarray, t: float, axis: int, dt: float) -> np.ndarray:
-        rates, exits = self._lines(t, axis)
-        lines = _as_lines(masses, axis, rates)
-        new, a = np.empty_like(lines), STAGE * dt
-        lost[2 * axis : 2 * axis + 2] += tr_bdf2_lines(rates, exits, a, self._factors(t, axis, a), lines, new)
-        return _as_flat(new, axis)
+            factors = self._factors(middle, axis, STAGE * part)
+            entered = tr_bdf2_lines(*self._lines(middle, axis), STAGE * part, factors, axis, masses, masses)
+            lost[2 * axis : 2 * axis + 2] += entered
+        return masses.ravel(), lost
 
     def _backward_euler(self, t: float, dt: float) -> None:
-        masses, lost = self.masses, np.zeros(4)
+        lost, end = np.zeros(4), self._key(t)
+        masses = self.masses.reshape(self._at(end).grid.shape).copy()
         for axis in (0, 1):
-            rates, exits = self._lines(self._key(t), axis)
-            lines = _as_lines(masses, axis, rates).copy()
-            lost[2 * axis : 2 * axis + 2] = backward_euler_lines(
-                exits, dt, self._factors(self._key(t), axis, dt), lines
-            )
-            masses = _as_flat(lines, axis)
-        self._accept(masses, lost)
+            _, exits = self._lines(end, axis)
+            entered = backward_euler_lines(exits, dt, self._factors(end, axis, dt), axis, masses)
+            lost[2 * axis : 2 * axis + 2] = entered
+        self._accept(masses.ravel(), lost)
 
     def _lines_of(self, t: float, axis: int) -> tuple[np.ndarray, np.ndarray]:
-        return self._generator(t).lines(axis)
+        rates, exits = self._generator(t).lines(axis)
+        return in_bundles(rates), in_bundles(exits)
 
     def _factorise(self, t: float, axis: int, a: float) -> np.ndarray:
-        return factorise_lines(*self._lines(t, axis), a)
-
-
-def _as_lines(masses: np.ndarray, axis: int, rates: np.ndarray) -> np.ndarray:
-    """Return flat masses as the lines ``(n_lines, n)`` along ``axis`` that ``rates`` (n_lines, 2, n) belong to."""
-    n_lines, _, n = rates.shape
-    return masses.reshape(n_lines, n) if axis else np.ascontiguousarray(masses.reshape(n, n_lines).T)
-
-
-def _as_flat(lines: np.ndarray, axis: int) -> np.ndarray:
-    return lines.ravel() if axis else np.ascontiguousarray(lines.T).ravel()
+        rates, exits = self._lines(t, axis)
+        ring = bool(rates[:, 0, 0].any() or rates[:, 1, -1].any())
+        factors = np.empty((len(rates), 5 if ring else 3, *rates.shape[2:]))
+        factorise_lines(rates, exits, a, factors)
+        return factors

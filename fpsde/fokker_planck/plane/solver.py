@@ -13,6 +13,7 @@ import numpy as np
 from fpsde.density import Law
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.backward import Expectation, expected
+from fpsde.fokker_planck.driven import printed
 from fpsde.fokker_planck.evolution import Trace, stops, trace_as_asked
 from fpsde.fokker_planck.grid_solver import GridSolver
 from fpsde.fokker_planck.high_order.differences import Differences, differences
@@ -24,6 +25,7 @@ from fpsde.fokker_planck.passage import PassageLaw, times_of_passage
 from fpsde.fokker_planck.plane.assembly import AssemblePlane, assemble_plane
 from fpsde.fokker_planck.plane.backward import plane_solver, until_stopped, wall_points
 from fpsde.fokker_planck.plane.coefficients import Coefficients, noisy_axes, plane_sides
+from fpsde.fokker_planck.plane.driven import DrivenLines, DrivenSplitPropagator
 from fpsde.fokker_planck.plane.exact import trace_by_sums
 from fpsde.fokker_planck.plane.generator import PlaneGenerator, centres
 from fpsde.fokker_planck.plane.initial import plane_start
@@ -41,6 +43,7 @@ from fpsde.fokker_planck.plane.results import (
 )
 from fpsde.fokker_planck.plane.spectrum import PlaneModes, plane_spectrum
 from fpsde.fokker_planck.plane.stationary import plane_stationary, residual
+from fpsde.fokker_planck.plane.stream import stream_of
 from fpsde.fokker_planck.plane.targets import Region, Target, stopped_at
 from fpsde.fokker_planck.plane.thermodynamics import PlaneThermodynamics, plane_thermodynamics
 from fpsde.fokker_planck.results import provenance
@@ -122,10 +125,14 @@ class PlaneFokkerPlanck(GridSolver[PlaneGenerator]):
         start = plane_start(x0, self.grid, self._sides)
         generators = self._generators(when[0])
         split = self._split(generators(when[0]), stepping)
-        kind = SplitPropagator if split else WholePropagator
+        lines = self._driven_lines() if split else None
+        constant, fringe = not self.process.time_dependent, self._fringe
 
         def propagator() -> SplitPropagator | WholePropagator:
-            return kind(generators, start, constant=not self.process.time_dependent, fringe=self._fringe)
+            if lines is not None:
+                return DrivenSplitPropagator(generators, start, fringe=fringe, lines=lines, watched=self._watched)
+            kind = SplitPropagator if split else WholePropagator
+            return kind(generators, start, constant=constant, fringe=fringe)
 
         found = trace_as_asked(propagator, when, dt=dt, tolerance=tolerance)
         return self._evolution(
@@ -520,6 +527,21 @@ class PlaneFokkerPlanck(GridSolver[PlaneGenerator]):
             float(faces[-1] - faces[0]) if side.periodic else None
             for faces, side in zip(self.grid.axes, self._sides, strict=True)
         )
+        return first, second
+
+    @property
+    def _watched(self) -> tuple[int, ...]:
+        """How many outermost rows of cells are watched at each end, axis by axis."""
+        return tuple(rows for side, n in zip(self._sides, self.grid.shape, strict=True) for rows in side.fringe(n))
+
+    def _driven_lines(self) -> tuple[DrivenLines, DrivenLines] | None:
+        """Return the lines of both axes where their rates can be computed anew, in compiled code, for each step."""
+        process = self.process
+        if not process.time_dependent or not printed(process) or self.assemble is not assemble_plane:
+            return None
+        if process.statement.diffusivity[0, 1] != 0 or stream_of(process) is not None:
+            return None
+        first, second = (DrivenLines.of(process, self.grid, axis, self._sides[axis]) for axis in (0, 1))
         return first, second
 
     def _split(self, q: PlaneGenerator, stepping: Stepping | None) -> bool:
