@@ -55,16 +55,14 @@ def brought(name: str, values: Any) -> Any:
 class Device(ABC):
     """A device that runs CUDA text: arrays are put there, kernels are launched there, arrays are read by :func:`host`.
 
-    Made within ``with device:`` an array lies there. Plain data, so that it goes to another process.
+    It is plain data, so that it goes to another process.
     """
 
     name: str
 
     @abstractmethod
-    def __enter__(self) -> Any: ...
-
-    @abstractmethod
-    def __exit__(self, *error: Any) -> None: ...
+    def current(self) -> AbstractContextManager[Any]:
+        """Return, for a ``with``, what makes it the device of this thread: where arrays are made, and kernels run."""
 
     @abstractmethod
     def array(self, values: Any) -> Any:
@@ -115,11 +113,8 @@ class CudaDevice(Device):
     number: int
     name: str
 
-    def __enter__(self) -> Any:
-        return _cupy().cuda.Device(self.number).__enter__()
-
-    def __exit__(self, *error: Any) -> None:
-        _cupy().cuda.Device.__exit__(_cupy().cuda.Device(self.number), *error)
+    def current(self) -> AbstractContextManager[Any]:
+        return _cupy().cuda.Device(self.number)
 
     def array(self, values: Any) -> Any:
         return _cupy().ascontiguousarray(_cupy().asarray(values))
@@ -136,7 +131,7 @@ class CudaDevice(Device):
             cupy.cuda.get_current_stream().synchronize()
 
     def memory(self) -> int:
-        with self:
+        with self.current():
             return int(_cupy().cuda.runtime.memGetInfo()[0]) + int(_cupy().get_default_memory_pool().free_bytes())
 
 

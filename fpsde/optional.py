@@ -1,6 +1,7 @@
 """Packages that are loaded when first used, so that what does not need them runs where they are not installed.
 
-A GPU run needs NumPy, SymPy and CuPy: no Numba, SciPy or rich. They are dependencies of the package all the same.
+A run on a GPU needs NumPy, SymPy and CuPy: no Numba and no rich, and SciPy for laws alone (processes of the catalogue
+whose window is that of a law among them). They are dependencies of the package all the same.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import ctypes
 import hashlib
 import shutil
 import subprocess
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -94,10 +95,8 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
 
 
 def _index(key: Any) -> Any:
-    """Return an index with arrays of the device bare; arrays of the host may be indices too, as with CuPy."""
-    if isinstance(key, tuple):
-        return tuple(_index(one) for one in key)
-    return key.values if isinstance(key, DeviceArray) else key
+    """Return an index with arrays of the device bare; lists may be indices too, arrays of the host may not."""
+    return tuple(_index(one) for one in key) if isinstance(key, tuple) else bare(key)
 
 
 def bare(value: Any) -> Any:
@@ -153,11 +152,8 @@ class EmulatedGpu(Device):
     together: tuple[str, ...] = ()
     launches: ClassVar[list[tuple[str, int]]] = []  #: (device, blocks of threads) of each launch
 
-    def __enter__(self) -> EmulatedGpu:
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        return None
+    def current(self) -> Any:
+        return nullcontext()
 
     def array(self, values: Any) -> Any:
         return values if isinstance(values, DeviceArray) else DeviceArray(np.array(values, order="C"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -90,6 +91,27 @@ def test_a_missing_driver_is_told_from_a_missing_device(has, words, cupy):
 def test_every_visible_device_is_found(cupy):
     cupy(names=(b"NVIDIA H200", "other"))
     assert [(one.number, one.name) for one in arrays.gpus()] == [(0, "NVIDIA H200"), (1, "other")]
+
+
+def test_arrays_are_made_and_memory_is_read_on_the_device_by_its_number(cupy):
+    entered = []
+    cupy(names=("one", "other"))
+    module, other = sys.modules["cupy"], arrays.gpus()[1]
+
+    @contextmanager
+    def device(number):
+        entered.append(number)
+        yield
+
+    module.cuda.Device = device
+    module.cuda.runtime.memGetInfo = lambda: (500, 1000)
+    module.get_default_memory_pool = lambda: SimpleNamespace(free_bytes=lambda: 7)
+    module.asarray, module.ascontiguousarray, module.full = np.asarray, np.ascontiguousarray, np.full
+    assert other.memory() == 507 and entered == [1]
+    with other.current():
+        assert other.array(np.arange(6).reshape(2, 3).T).flags.c_contiguous
+        np.testing.assert_array_equal(other.full((2, 1), 0.5, np.float32), np.full((2, 1), 0.5, np.float32))
+    assert entered == [1, 1]
 
 
 def launched(cupy, kernel):

@@ -21,6 +21,7 @@ from fpsde.errors import BackendUnavailable, InvalidInput
 from fpsde.integrators import (
     Backend,
     Paths,
+    execution,
     gpu_machine,
     simulate,
     steps,
@@ -156,6 +157,24 @@ def test_a_run_goes_on_from_its_checkpoint_after_the_device_was_lost(on_gpu, fol
         watched(**cut)
     assert 0 < particles_in(tmp_path) < 6 * 512
     assert bits_of(watched(**cut)) == whole
+
+
+def test_ctrl_c_returns_what_is_finished(on_gpu, monkeypatch):
+    collect, calls = execution.collected, []
+
+    def interrupted(waiting, show):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return collect(waiting, show)
+
+    observers = [fpsde.Snapshots([1.0])]
+    whole = watched(backend=Backend.GPU, observers=observers)
+    monkeypatch.setattr(execution, "collected", interrupted)
+    part = watched(backend=Backend.GPU, observers=observers, shard_size=512)
+    assert part.interrupted and 0 < part.n_particles < whole.n_particles
+    np.testing.assert_array_equal(part.x, whole.x[:, : part.n_particles])
+    np.testing.assert_array_equal(part.snapshot(1.0), whole.snapshot(1.0)[:, : part.n_particles])
 
 
 def test_positions_stay_on_the_device_until_they_are_asked_for(on_gpu):

@@ -93,7 +93,7 @@ class OnGpu(Machine):
     @contextmanager
     def at(self, first: int) -> Iterator[OnGpu]:
         device = self.devices[next(_TURNS) % len(self.devices)]
-        with device:
+        with device.current():
             yield replace(self, devices=(device,))
 
     def load(self, state: np.ndarray) -> Any:
@@ -145,12 +145,15 @@ class OnGpu(Machine):
     def gathered(self, values: Any) -> Any:
         if len(self.devices) > 1:
             return host(values)
-        with self.devices[0]:
+        with self.devices[0].current():
             return self.devices[0].array(values)
 
     def empty(self, shape: tuple[int, ...]) -> Any:
         """Return room for what is kept of each particle: on the device, or on the host where there are several."""
         if len(self.devices) > 1:
             return np.empty(shape, self.dtype)
-        with self.devices[0]:
+        with self.devices[0].current():
             return self.devices[0].full(shape, 0.0, self.dtype)
+
+    def index(self, ids: np.ndarray) -> Any:
+        return self.gathered(ids)

@@ -90,6 +90,10 @@ class Machine(ABC):
         """Return what was kept of a shard as an array that can be put into this room."""
         return values
 
+    def index(self, ids: np.ndarray) -> Any:
+        """Return integers as an index into this room."""
+        return ids
+
 
 @dataclass(frozen=True, eq=False)
 class Compiled(Machine):

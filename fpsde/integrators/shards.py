@@ -99,6 +99,7 @@ class Gathered:
         if not kept_of_each or sum(count for _, count in ranges) == self.count:
             return Shard(ranges, self._kept, self._copies, tally)
         ids = np.concatenate([np.arange(first, first + count) for first, count in ranges]) - self.first
+        ids = self.plan.machine.index(ids)
         kept, copies = (a[:, ids] if a.shape[1] else a for a in (self._kept, self._copies))
         return Shard(ranges, kept, copies, tally)
 
@@ -115,7 +116,8 @@ def merged_shards(shards: Sequence[Shard]) -> Shard:
                 f"a run ends at particle {first + count} and another begins at {following}; cut at multiples of "
                 f"{LANES} particles, at which sums merge to the same bits"
             )
-    kept, copies = (np.concatenate([getattr(one, name) for one in ordered], axis=1) for name in ("kept", "copies"))
+    arrays = ([host(getattr(one, name)) for one in ordered] for name in ("kept", "copies"))
+    kept, copies = (np.concatenate(parts, axis=1) for parts in arrays)
     tally = ordered[0].tally
     for one in ordered[1:]:
         tally = tally + one.tally
