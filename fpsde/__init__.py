@@ -83,6 +83,7 @@ _HOMES = {
     "karras_schedule": "fpsde.processes",
     "KINETIC": "fpsde.processes.process",
     "kubo_oscillator": "fpsde.processes",
+    "langevin_corrector": "fpsde.schemes",
     "langevin_of": "fpsde.processes",
     "Law": "fpsde.density",
     "leading_timesteps": "fpsde.processes",

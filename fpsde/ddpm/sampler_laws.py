@@ -61,12 +61,20 @@ class IncreasingImage(Law):
         return 0.5 * (low + high)
 
 
-def sampler_law(chain: Process, scheme: Scheme, *, x0: Law | None = None, tolerance: float = 1e-12) -> Law:
+def sampler_law(
+    chain: Process,
+    scheme: Scheme,
+    *,
+    x0: Law | None = None,
+    corrector: Scheme | None = None,
+    tolerance: float = 1e-12,
+) -> Law:
     """Return the exact law of what a sampler makes of ``x0``, all steps of ``chain``, in one dimension.
 
     Affine chains (normal data) are a closed recursion. Else stretches of steps with noise go through
     :func:`fpsde.scheme_law`, to ``tolerance`` of the distribution functions, and stretches without (DDIM, Heun, the
     last step of ancestral sampling) are increasing maps of quantiles. ``x0`` is N(0, 1) or N(0, level_T^2) if left out.
+    A ``corrector`` takes a step after each of ``scheme``: the law of ``fpsde.predictor_corrector``, a normal at a time.
 
     Raises InvalidInput for more components than one, a black box, a silent step that does not increase, and two normals
     a step (a corrector) where the chain is not affine; and errors of scheme_law.
@@ -74,24 +82,29 @@ def sampler_law(chain: Process, scheme: Scheme, *, x0: Law | None = None, tolera
     if not isinstance(chain, Process) or chain.dim != 1:
         raise InvalidInput(f"{chain.name} is no traced process of one component, whose samplers have laws here")
     law: Law = chain.setting.x0 if x0 is None else x0  # type: ignore[assignment]  # a law, by denoising_chain
-    sampler = Sampler(chain, scheme)
-    n = sampler.n_steps
+    turns = [Sampler(chain, one) for one in (scheme, corrector) if one is not None]
+    moves = [(sampler, i) for i in range(turns[0].n_steps) for sampler in turns]
+    for (sampler, quiet), group in groupby(moves, key=lambda move: (move[0], _is_silent(*move))):
+        steps = [i for _, i in group]
+        part = replace(chain, tables={name: v[steps[0] : steps[-1] + 1] for name, v in chain.tables.items()})
+        law = _after(law, Sampler(part, sampler.scheme), quiet=quiet, tolerance=tolerance)
+    return law
+
+
+def _after(law: Law, sampler: Sampler, *, quiet: bool, tolerance: float) -> Law:
+    """Return the law after all steps of a sampler, which all have noise or, ``quiet``, none of which has."""
+    chain, scheme, end = sampler.chain, sampler.scheme, float(sampler.n_steps)
+    assert isinstance(chain, Process)  # for the type checker: it was looked at
     if isinstance(law, Normal) and _is_affine(chain, scheme):
-        return joint_scheme_law(chain, scheme, x0=law, t_end=float(n), dt=1.0).law.component(0)
+        return joint_scheme_law(chain, scheme, x0=law, t_end=end, dt=1.0).law.component(0)
+    if quiet:
+        return _image(law, sampler)
     if sampler.normals > 1:
         raise InvalidInput(
             f"{scheme.name} takes {sampler.normals} normals a step, and its law on data that are not normal would be "
-            "summed over all of them; take a sampler with one, such as fpsde.ancestral()"
+            "summed over all of them; give its predictor, and corrector=fpsde.langevin_corrector(size)"
         )
-    silent = [_is_silent(sampler, i) for i in range(n)]
-    for quiet, steps in groupby(range(n), key=lambda i: silent[i]):
-        here = list(steps)
-        part = replace(chain, tables={name: v[here[0] : here[-1] + 1] for name, v in chain.tables.items()})
-        if quiet:
-            law = _image(law, Sampler(part, scheme))
-        else:
-            law = scheme_law(part, scheme, x0=law, t_end=float(len(here)), dt=1.0, tolerance=tolerance).law
-    return law
+    return scheme_law(chain, scheme, x0=law, t_end=end, dt=1.0, tolerance=tolerance).law
 
 
 def _is_affine(chain: Process, scheme: Scheme) -> bool:

@@ -3,7 +3,7 @@
 from fpsde.errors import InvalidInput, unknown_name
 from fpsde.schemes.additive_noise import sra1, sra3
 from fpsde.schemes.averaged_noise import leimkuhler_matthews
-from fpsde.schemes.denoising import ancestral, ddim, karras, predictor_corrector
+from fpsde.schemes.denoising import ancestral, ddim, karras, langevin_corrector, predictor_corrector
 from fpsde.schemes.derivative_free import milstein_derivative_free
 from fpsde.schemes.diagonal_noise import sriw1
 from fpsde.schemes.euler import euler_maruyama
@@ -76,6 +76,7 @@ __all__ = [
     "heun",
     "implicit_euler",
     "karras",
+    "langevin_corrector",
     "leimkuhler_matthews",
     "lf_middle",
     "mala",

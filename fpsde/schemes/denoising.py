@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from math import inf
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -132,34 +133,53 @@ def _karras(
     return p.next_signal * np.where(after > 0, y + (after - raised) * (d + slope) / 2, euler)
 
 
-def predictor_corrector(predictor: Scheme | None = None, *, size: float) -> Scheme:
-    """Return a sampler's step followed by a step of Langevin dynamics at the level that it reached.
+def langevin_corrector(size: float) -> Scheme:
+    """Return a step of Langevin dynamics at the level that a sampler's step leads to: the corrector of samplers.
 
-        x'' = x' + delta score(x') + sqrt(2 delta) z_2,    delta = size s'^2
+        x' = x + delta score(x) + sqrt(2 delta) z,    delta = size s'^2,    score = (a' D(x/a', s'/a') - x)/s'^2
 
-    ``predictor`` is a sampler, :func:`ancestral` if left out. The paper's rule delta = 2 (r |z|/|score|)^2, which
-    couples all particles, is size = 2 r^2 in high dimensions, where |score| is about |z|/s'. There is no corrector
-    where s' = 0. Raises InvalidInput for a scheme that is no sampler, or size <= 0.
-    Source: Song et al. (2021), algorithms 2 to 5.
+    It keeps the level, and does nothing where s' = 0. The paper's rule delta = 2 (r |z|/|score|)^2, which couples all
+    particles, is size = 2 r^2 in high dimensions, where |score| is about |z|/s'. Raises InvalidInput for size <= 0.
+    Source: Song et al. (2021), algorithms 4 and 5.
     """
-    first, delta = ancestral() if predictor is None else predictor, positive("size", size)
+    return _sampler(
+        "langevin_corrector",
+        "x' = x + size s'^2 score(x) + sqrt(2 size) s' z, at the next level",
+        partial(_correction, positive("size", size)),
+        source="Song et al. (2021), algorithms 4 and 5",
+    )
+
+
+def _correction(size: float, model: Any, x: Any, t: Any, dt: Any, noise: Any) -> Any:
+    _refuse_without_denoiser(model)
+    p = model.p
+    x0 = model.denoised(x / p.next_signal, p.next_level / p.next_signal)
+    drift = np.where(p.next_level > 0, size, 0.0) * (p.next_signal * x0 - x)  # s'^2 score = a' x0 - x
+    return x + drift + np.sqrt(2 * size) * p.next_level * noise.z
+
+
+def predictor_corrector(predictor: Scheme | None = None, *, size: float) -> Scheme:
+    """Return a sampler's step followed by :func:`langevin_corrector` at the level that it reached.
+
+    ``predictor`` is a sampler, :func:`ancestral` if left out. Raises InvalidInput for a scheme that is no sampler, or
+    size <= 0. Source: Song et al. (2021), algorithms 2 to 5.
+    """
+    first, second = ancestral() if predictor is None else predictor, langevin_corrector(size)
     if not isinstance(first, Scheme) or first.conditions != _CONDITIONS:
         raise InvalidInput(f"predictor={predictor!r} is no sampler; give one such as fpsde.ancestral()")
     return _sampler(
         f"predictor_corrector({first.name})",
-        f"{first.equation};  x'' = x' + size s'^2 score(x') + sqrt(2 size) s' z_2",
-        partial(_corrected, first.step, delta),
+        f"{first.equation};  then {second.equation}",
+        partial(_in_turn, first.step, second.step),
         source="Song et al. (2021), algorithms 2 to 5",
-        evaluations=first.evaluations + 1,
+        evaluations=first.evaluations + second.evaluations,
         inputs=(*first.inputs, replace(_Z, name="corrector")),
     )
 
 
-def _corrected(step: Callable, size: float, model: Any, x: Any, t: Any, dt: Any, noise: Any) -> Any:
-    p, moved = model.p, model.staged(step(model, x, t, dt, noise))
-    x0 = model.denoised(moved / p.next_signal, p.next_level / p.next_signal)
-    drift = np.where(p.next_level > 0, size, 0.0) * (p.next_signal * x0 - moved)  # s'^2 score = a' x0 - x'
-    return moved + drift + np.sqrt(2 * size) * p.next_level * noise.corrector
+def _in_turn(first: Callable, second: Callable, model: Any, x: Any, t: Any, dt: Any, noise: Any) -> Any:
+    moved = model.staged(first(model, x, t, dt, noise))
+    return second(model, moved, t, dt, SimpleNamespace(z=noise.corrector))
 
 
 def _data(model: Any, x: Any) -> Any:
