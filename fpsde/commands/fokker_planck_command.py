@@ -58,11 +58,12 @@ def add(commands: Any) -> None:
         "--passage",
         type=float,
         nargs="+",
-        metavar=("X0", "TARGET"),
-        help="mean time from X0 until TARGET is reached; of two components from X0 Y0, until the first reaches TARGET",
+        metavar="X",
+        help="X0 TARGET: mean time from X0 until TARGET is reached; of two components X0 Y0 TARGET: until the first "
+        "one reaches TARGET",
     )
     run.add_argument(
-        "--window", type=float, nargs="+", metavar=("LOW", "HIGH"), help="ends of the grid, a pair for each component"
+        "--window", type=float, nargs="+", metavar="END", help="LOW HIGH: ends of the grid, a pair for each component"
     )
     run.add_argument(
         "--cells",
