@@ -62,7 +62,7 @@ def scheme_law(
     tolerance : of the distribution functions.
 
     A Metropolised chain (mala) has an atom of what was never accepted, at each point that it started from. Its kernel
-    has kinks, so a law that is not stationary settles to about 1e-7 only: state a ``tolerance``.
+    has kinks, at which panels end; a law that is not stationary settles to about 1e-9: state a ``tolerance``.
     A spike of the drift much narrower than a step of the noise, or than 1/2000 of the box, is not seen by the nodes.
 
     Raises

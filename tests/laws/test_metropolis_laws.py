@@ -13,7 +13,7 @@ from fpsde.density import Normal
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.integrators import simulate
-from fpsde.laws import scheme_law, stationary_scheme_law
+from fpsde.laws import metropolis_run, scheme_law, stationary_scheme_law
 from fpsde.processes import double_well, overdamped
 from fpsde.schemes import mala
 from fpsde.schemes.advance import Advance
@@ -104,9 +104,19 @@ def test_a_law_that_has_a_density_keeps_it_and_a_long_run_ends_in_the_stationary
     assert np.abs(law.cdf(POINTS) - kept.cdf(POINTS)).max() > 0.1
 
 
+def test_panels_end_where_zeros_of_the_gain_meet(monkeypatch):
+    """There the probability to stay has a power 3/2, and panels across it settle to 1e-8 at best."""
+    run = {"x0": -1.0, "t_end": 0.2, "dt": 0.1, "tolerance": 1e-9}
+    law = scheme_law(double_well(), mala, **run)
+    assert law.accuracy < 1e-9
+    monkeypatch.setattr(metropolis_run, "_meetings", lambda *arguments: np.empty(0))
+    with pytest.raises(NotConverged, match=r"settled to \S+e-0[78]"):
+        scheme_law(double_well(), mala, **run)
+
+
 def test_what_is_not_reached_is_said():
     with pytest.raises(NotConverged, match="allow tolerance="):
-        scheme_law(double_well(), mala, x0=X0, t_end=10 * DT, dt=DT)
+        scheme_law(double_well(), mala, x0=X0, t_end=2 * DT, dt=DT, tolerance=1e-18)
     with pytest.raises(InvalidInput, match="the law of mala takes equal steps"):
         scheme_law(double_well(), mala, x0=X0, times=[0.0, 0.1, 0.3])
     ring = Interval.between(0.0, 2 * math.pi, Wall.PERIODIC)
