@@ -12,6 +12,7 @@ import numpy as np
 
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.fokker_planck.stepper import Stepper
+from fpsde.progress import progress_bar
 from fpsde.validation import finite, increasing, positive, whole_steps
 
 Run = TypeVar("Run")
@@ -63,21 +64,27 @@ class Trace:
 
 
 def trace_as_asked(
-    propagator: Callable[[], Stepper], times: np.ndarray, *, dt: float | None, tolerance: float | None
+    propagator: Callable[[], Stepper],
+    times: np.ndarray,
+    *,
+    dt: float | None,
+    tolerance: float | None,
+    progress: bool = False,
 ) -> Trace:
     """Return the trace in steps of ``dt``, or else to ``tolerance``; every run is made by a fresh ``propagator()``.
 
+    ``progress`` shows a bar of the time that a run has reached; each halving of dt begins it anew.
     What halving dt moves is measured by the total variation distance, the largest over the times: it bounds the change
     of the probability of any event. Raises as :func:`run_as_asked`.
     """
-    found, moved, _ = run_as_asked(
-        lambda steps: trace(propagator(), times, steps),
-        _total_variation,
-        times,
-        dt=dt,
-        tolerance=tolerance,
-        most=MOST_STEPS,
-    )
+
+    def run(steps: np.ndarray) -> Trace:
+        stepper, begin = propagator(), float(times[0])
+        with progress_bar(f"{int(steps.sum())} steps", total=float(times[-1]) - begin, shown=progress) as show:
+            stepper.reached = lambda t: show(t - begin)
+            return trace(stepper, times, steps)
+
+    found, moved, _ = run_as_asked(run, _total_variation, times, dt=dt, tolerance=tolerance, most=MOST_STEPS)
     return replace(found, time_error=moved)
 
 

@@ -94,6 +94,7 @@ class FokkerPlanck(GridSolver[Generator]):
         dt: float | None = None,
         times: Any = None,
         tolerance: float | None = None,
+        progress: bool = False,
     ) -> Evolution:
         """Return the law at ``t_end``, and at ``times`` before it, from a point or a law ``x0`` at ``t_start``.
 
@@ -103,6 +104,8 @@ class FokkerPlanck(GridSolver[Generator]):
         line with constant coefficients, and without ``dt``, no steps are taken
         (:meth:`evolve_by_rational_approximation`) where that keeps to ``tolerance``, to signs up to round-off, and,
         by detailed balance, to the grid at all times.
+
+        ``progress`` shows a bar on a long way in steps, as that of ``simulate``.
 
         Raises
         ------
@@ -122,7 +125,9 @@ class FokkerPlanck(GridSolver[Generator]):
             at_once = trace_if_sound(q, start, when, self._fringe, wanted)
             if at_once is not None:
                 return self._evolution(at_once, start, when, AT_ONCE, q)
-        found = trace_as_asked(lambda: self._propagator(start, when), when, dt=dt, tolerance=tolerance)
+        found = trace_as_asked(
+            lambda: self._propagator(start, when), when, dt=dt, tolerance=tolerance, progress=progress
+        )
         return self._evolution(found, start, when, "TR-BDF2", self.generator(when[-1]))
 
     def evolve_by_modes(self, x0: float | Law, *, t_end: float, t_start: float = 0.0, times: Any = None) -> Evolution:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 
@@ -18,13 +19,15 @@ KEPT = 6
 class Stepper(ABC):
     """Masses and absorbed mass, moved in place; no mass ever falls below the negative round-off that it began with.
 
-    ``extremes`` holds the smallest mass met, and for each end of the grid the largest in its watched cells.
+    ``reached`` is told the time after each march, of many steps or one. ``extremes`` holds the smallest mass met, and
+    for each end of the grid the largest in its watched cells.
     """
 
     def __init__(self, start: Start):
         self.masses, self.absorbed = start.masses.copy(), start.absorbed.copy()
         self.extremes = np.array([self.masses.min(), *np.zeros(len(self.absorbed))])
         self.n_steps, self.n_refused = 0, 0
+        self.reached: Callable[[float], None] = lambda t: None
         self._floor = float(np.minimum(self.masses, 0.0).sum())
 
     def start(self, t: float, dt: float) -> None:
@@ -42,6 +45,7 @@ class Stepper(ABC):
             if taken < tried:
                 self._halve(t + done * dt, dt, halvings, least)
                 done += 1
+            self.reached(t + done * dt)
 
     def _halve(self, t: float, dt: float, halvings: int, least: float) -> None:
         if halvings == MAX_HALVINGS or not np.isfinite(least):

@@ -22,9 +22,7 @@ from fpsde.errors import BackendUnavailable, InvalidInput
 from fpsde.integrators.checkpoint import Checkpoint
 from fpsde.integrators.plan import Plan
 from fpsde.integrators.shards import Gathered, Shard, StartState, Stopped, given_start, shard
-from fpsde.optional import optional
-
-rich_console, rich_progress = optional("rich.console"), optional("rich.progress")
+from fpsde.progress import progress_bar
 
 #: Shards handed out at a time for each thread, and to an executor, which does not say how many workers it has.
 AHEAD, AHEAD_ELSEWHERE = 4, 64
@@ -63,7 +61,7 @@ def done(work: Work, *, threads: int, executor: Executor | None, progress: bool)
             work.checkpoint.save(part)
         gathered.add(part)
 
-    with _bar(gathered.done, work.count, progress) as show:
+    with progress_bar("particles", finished=gathered.done, total=work.count, shown=progress) as show:
         if executor is None:
             _in_threads(work, todo, keep, threads, lambda: show(gathered.done))
         else:
@@ -168,16 +166,3 @@ def collected(waiting: set[Future], show: Callable[[], None]) -> set[Future]:
         future.result()
     show()
     return rest
-
-
-@contextmanager
-def _bar(finished: int, total: int, shown: bool) -> Iterator[Any]:
-    """Show how many of the particles are finished, on standard error: standard output is for results."""
-    if not shown:
-        yield lambda done: None
-        return
-    times = rich_progress.TimeElapsedColumn(), rich_progress.TimeRemainingColumn()
-    columns = (*rich_progress.Progress.get_default_columns()[:-1], *times)
-    with rich_progress.Progress(*columns, console=rich_console.Console(stderr=True)) as bar:
-        task = bar.add_task("particles", completed=finished, total=total)
-        yield lambda done: bar.update(task, completed=done)

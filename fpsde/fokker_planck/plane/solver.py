@@ -102,6 +102,7 @@ class PlaneFokkerPlanck(GridSolver[PlaneGenerator]):
         times: Any = None,
         tolerance: float | None = None,
         stepping: Stepping | None = None,
+        progress: bool = False,
     ) -> PlaneEvolution:
         """Return the law at ``t_end``, and at ``times`` before it, from ``x0`` at ``t_start``.
 
@@ -110,6 +111,8 @@ class PlaneFokkerPlanck(GridSolver[PlaneGenerator]):
         ``dt`` (which must divide every interval between times) steps are of that length; without it dt is halved until
         that moves less than ``tolerance`` of the mass at every time (total variation; 1e-6 if not given). Steps are
         split where there is noise along both axes that is not correlated, unless ``stepping`` says otherwise.
+
+        ``progress`` shows a bar on a long way in steps, as that of ``simulate``.
 
         Raises
         ------
@@ -134,7 +137,7 @@ class PlaneFokkerPlanck(GridSolver[PlaneGenerator]):
             kind = SplitPropagator if split else WholePropagator
             return kind(generators, start, constant=constant, fringe=fringe)
 
-        found = trace_as_asked(propagator, when, dt=dt, tolerance=tolerance)
+        found = trace_as_asked(propagator, when, dt=dt, tolerance=tolerance, progress=progress)
         return self._evolution(
             found, start, when, (Stepping.SPLIT if split else Stepping.WHOLE).value, generators(when[-1])
         )
