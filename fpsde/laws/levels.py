@@ -20,7 +20,7 @@ from fpsde.schemes.scheme import Scheme
 #: Nodes of each axis on the first level, by the number of components, and by what they grow from level to level.
 FEWEST, GROWTH, LEVELS = {1: 27, 2: 19}, {1: 1.4, 2: 1.25}, {1: 9, 2: 6}
 #: Nodes for each normal on the first level, by the number of normals, and how many more on each further one.
-NOISE, MORE_NOISE = {0: 1, 1: 24, 2: 14, 3: 9, 4: 7}, {0: 0, 1: 8, 2: 4, 3: 3, 4: 1}
+NOISE, MORE_NOISE = {1: 24, 2: 14, 3: 9, 4: 7}, {1: 8, 2: 4, 3: 3, 4: 1}
 #: Panels instead, where a step accepts or rejects.
 PANELS, MORE_PANELS = 64, 32
 #: -log of the probability that may lie beyond an end on the first level, and how much deeper the others reach.
@@ -92,7 +92,8 @@ def _noise_nodes(scheme: Scheme, process: Process, level: int) -> int:
     inputs = [array_step(part, process).inputs for part in noisy_parts(scheme) or (scheme,)]
     if any(row_of_uniform(kinds) is not None for kinds in inputs):
         return PANELS + MORE_PANELS * level
-    r = max(len(continuous_rows(kinds)) for kinds in inputs)
+    # discrete noise is summed as it is; the process, which is stepped beside the chain, has its Brownian motions
+    r = max(len(continuous_rows(kinds)) for kinds in inputs) or process.channels
     if r not in NOISE:
         raise InvalidInput(f"a step takes {r} normals; expectations are summed over at most {max(NOISE)}")
     return NOISE[r] + MORE_NOISE[r] * level

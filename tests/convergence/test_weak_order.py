@@ -12,7 +12,7 @@ from fpsde.convergence import weak_order
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.processes import brownian, double_well, geometric_brownian, ornstein_uhlenbeck, process_named, washboard
-from fpsde.schemes import euler_maruyama, exact_sampling, heun, milstein, sra1
+from fpsde.schemes import euler_maruyama, exact_sampling, heun, milstein, platen_weak2, sra1
 
 SQUARE = {"x^2": lambda *x: x[0] ** 2}
 
@@ -53,6 +53,17 @@ def test_orders_in_a_double_well_are_those_claimed(scheme) -> None:
     assert result.intercept_low < 0.0 < result.intercept_high
     assert checks.order(found.dts, found.errors, expected=claimed + 1.0).verdict is Verdict.FAIL
     assert np.all(found.accuracy < 1e-3 * np.abs(found.errors))  # the leading term does not vanish
+
+
+def test_discrete_noise_is_judged_by_a_process_that_has_its_own() -> None:
+    """Platen's step takes no normals; E tanh of the process beside it, on a line with ends, is summed over some."""
+    found = weak_order(
+        ornstein_uhlenbeck(), platen_weak2, observables={"tanh": np.tanh}, dts=halved(0.1, 5), t_end=1.0, tolerance=1e-8
+    )["tanh"]
+    assert found.result.verdict is Verdict.PASS, found.result.detail
+    normal = ornstein_uhlenbeck().exact.transition(ornstein_uhlenbeck().setting.x0, 1.0)
+    z, w = np.polynomial.hermite_e.hermegauss(120)
+    assert found.exact == pytest.approx(np.tanh(normal.mean + np.sqrt(normal.variance) * z) @ w / w.sum(), abs=1e-8)
 
 
 def test_orders_hold_on_a_ring_and_of_noise_that_does_not_commute() -> None:
