@@ -31,6 +31,11 @@ def host(array: Any) -> np.ndarray:
     return array if isinstance(array, np.ndarray) else array.get()
 
 
+def module_of(array: Any) -> Any:
+    """Return the module whose functions take an array: NumPy, or CuPy for an array of a device."""
+    return np if isinstance(array, np.ndarray) else _cupy()
+
+
 def brought(name: str, values: Any) -> Any:
     """Return an array of a device, or of another library, as a NumPy array; what NumPy can read is returned itself.
 

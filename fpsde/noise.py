@@ -34,6 +34,8 @@ class Purpose(enum.IntEnum):
 
     INCREMENTS = 0
     INITIAL = 1
+    WEIGHTS = 2  #: what a network starts with
+    TRAINING = 3  #: levels and noise of batches
 
 
 class Normals(enum.Enum):

@@ -1,9 +1,10 @@
 """The worked example: denoising diffusion models on data whose every law is known."""
 
 from fpsde.ddpm.binomial import BinomialChain, Words, heartbeat
-from fpsde.ddpm.bounds import Bound, ReverseVariance, variational_bound
+from fpsde.ddpm.bounds import Bound, ReverseVariance, bound_weights, variational_bound
 from fpsde.ddpm.boxes import Boxes
 from fpsde.ddpm.curves import along_curves
+from fpsde.ddpm.denoiser import Denoiser, Scaling, scaling_of
 from fpsde.ddpm.floors import (
     PriorGap,
     denoising_errors,
@@ -15,37 +16,52 @@ from fpsde.ddpm.floors import (
 from fpsde.ddpm.gaussian_mixture import GaussianMixture, round_mixture
 from fpsde.ddpm.known_law import KnownLaw
 from fpsde.ddpm.laplace import Laplace
+from fpsde.ddpm.losses import min_snr_weights, simple_weights, weighted_floor
+from fpsde.ddpm.network import Network, NetworkShape, new_network
 from fpsde.ddpm.probability_flow import flow_by_rk45
 from fpsde.ddpm.sampler_laws import sampler_law
 from fpsde.ddpm.samplers import Sampler, annealed_chain, exact_chain, starting_points
 from fpsde.ddpm.toys import TOY_DATA, ToyData, toy_data
+from fpsde.ddpm.training import Training, train
 
 __all__ = [
     "TOY_DATA",
     "BinomialChain",
     "Bound",
     "Boxes",
+    "Denoiser",
     "GaussianMixture",
     "KnownLaw",
     "Laplace",
+    "Network",
+    "NetworkShape",
     "PriorGap",
     "ReverseVariance",
     "Sampler",
+    "Scaling",
     "ToyData",
+    "Training",
     "Words",
     "along_curves",
     "annealed_chain",
+    "bound_weights",
     "denoising_errors",
     "exact_chain",
     "flow_by_rk45",
     "heartbeat",
     "loss_floor",
+    "min_snr_weights",
+    "new_network",
     "noise_floors",
     "prior_gap",
     "refuse_short_schedule",
     "round_mixture",
     "sampler_law",
+    "scaling_of",
+    "simple_weights",
     "starting_points",
     "toy_data",
+    "train",
     "variational_bound",
+    "weighted_floor",
 ]

@@ -12,7 +12,7 @@ from fpsde.ddpm.floors import denoising_errors
 from fpsde.ddpm.known_law import KnownLaw
 from fpsde.errors import InvalidInput
 from fpsde.processes.noise_schedules import NoiseSchedule
-from fpsde.signal_and_noise import posterior_variance
+from fpsde.signal_and_noise import NoiseStep, posterior_mean, posterior_variance
 from fpsde.validation import finite_array
 
 
@@ -67,16 +67,39 @@ def variational_bound(
         raise InvalidInput("the bound is that of at least two steps which preserve the variance and leave some signal")
     e = denoising_errors(law, schedule) if errors is None else _positive("errors", errors, schedule)
     d, step = law.dim, schedule.step(np.arange(1, schedule.n_steps + 1))
-    v, gain = posterior_variance(step), step.next_signal * step.fresh / step.level**2
+    v, gain = posterior_variance(step), posterior_mean(0.0, 1.0, step)
     s2 = _variances(variance, schedule, v, gain**2 * e / d)
     second_moment = float(np.trace(law.covariance) + law.mean @ law.mean)
     bar, log_noise = float(schedule.alpha_bars[-1]), 2 * math.log(float(schedule.levels[-1]))
-    ratio = v[1:] / s2[1:]
+    ratio, terms = v[1:] / s2[1:], _factors(step, s2) * e
     return Bound(
         prior=0.5 * (bar * second_moment - d * bar - d * log_noise),
-        steps=0.5 * (d * (ratio - 1 - np.log(ratio)) + gain[1:] ** 2 * e[1:] / s2[1:]),
-        data=0.5 * (d * math.log(2 * math.pi * s2[0]) + e[0] / s2[0]),
+        steps=0.5 * d * (ratio - 1 - np.log(ratio)) + terms[1:],
+        data=0.5 * d * math.log(2 * math.pi * s2[0]) + terms[0],
     )
+
+
+def bound_weights(schedule: NoiseSchedule, *, variance: ReverseVariance = ReverseVariance.SMALL) -> np.ndarray:
+    """Return the weights w_t (T,) that make a loss of the bound: sum_t w_t E|z - eps|^2 is all of it that eps changes.
+
+        w_t = c^2 sigma^2/(2 s_t^2),    c = sqrt(alpha_bar') beta/(1 - alpha_bar)
+
+    with sigma = level/signal, so that sigma^2 E|z - eps|^2 is the error of x0. Raises InvalidInput for the optimal
+    variance, which is none before the denoiser is, and where no signal is left.
+    Source: Ho, Jain & Abbeel (2020), eq. 12.
+    """
+    if variance not in (ReverseVariance.SMALL, ReverseVariance.LARGE):
+        raise InvalidInput(f"variance={variance!r}; give ReverseVariance.SMALL or ReverseVariance.LARGE")
+    if schedule.signals[-1] == 0 or schedule.n_steps < 2:
+        raise InvalidInput("the bound is that of at least two steps which leave some signal")
+    step = schedule.step(np.arange(1, schedule.n_steps + 1))
+    v = posterior_variance(step)
+    return _factors(step, _variances(variance, schedule, v, np.zeros(len(v)))) * schedule.sigmas[1:] ** 2
+
+
+def _factors(step: NoiseStep, s2: np.ndarray) -> np.ndarray:
+    """Return what multiplies the error of x0 in each term of the bound, from the reverse variances ``s2``."""
+    return 0.5 * posterior_mean(0.0, 1.0, step) ** 2 / s2
 
 
 def _variances(

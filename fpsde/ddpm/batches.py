@@ -1,0 +1,97 @@
+"""What a network is trained on, and measured by: functions of the seed and of the numbers of the batches alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import special
+
+from fpsde.arrays import module_of
+from fpsde.ddpm.denoiser import Scaling
+from fpsde.ddpm.known_law import KnownLaw
+from fpsde.ddpm.network import Network
+from fpsde.noise import Purpose, uniforms
+from fpsde.processes.noise_schedules import NoiseSchedule
+from fpsde.signal_and_noise import Prediction, prediction_of
+
+#: The points that a network is measured at: so many levels, so many points of each, with ids from the first one on.
+LEVELS, EACH, FIRST_MEASURED = 64, 64, 2**63
+
+
+class Batch(NamedTuple):
+    """Points, what is to be predicted at them, and weights: the loss is the mean of weights |velocity - value|^2."""
+
+    features: Any  # (inputs, n)
+    velocity: Any  # (d, n)
+    weights: Any  # (n,)
+
+    def loss_and_slopes(self, value: Any) -> tuple[Any, Any]:
+        """Return the loss of a network's ``value`` (d, n), and its derivative in it (d, n)."""
+        apart = value - self.velocity
+        slopes = self.weights * apart
+        loss = (slopes * apart).sum() / len(self.weights)
+        slopes *= 2 / len(self.weights)
+        return loss, slopes
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """Batches of ``size`` points of a law at the levels of a schedule, by ``weights`` (T,) of |z - eps|^2/d.
+
+    In each batch t runs through 1, ..., T in equal strata, one point in each (Kingma et al., NeurIPS (2021), appendix
+    I.1), so that a batch's loss has little variance from t.
+    """
+
+    law: KnownLaw
+    schedule: NoiseSchedule
+    scaling: Scaling
+    weights: np.ndarray
+    size: int
+    seed: int
+
+    def drawn(self, first: int, count: int, network: Network) -> list[Batch]:
+        """Return the batches of ``count`` steps from step ``first`` on, where a network's parameters lie."""
+        ids = np.arange(first * self.size, (first + count) * self.size, dtype=np.uint64)
+        u, x0, z = self._draw(ids)
+        t = self._strata(u.reshape(count, self.size)).reshape(-1)
+        made = self._batch(t, x0, z, None, network)
+        return [Batch(*(part[..., k * self.size : (k + 1) * self.size].copy() for part in made)) for k in range(count)]
+
+    def measured(self, network: Network) -> Batch:
+        """Return points with the *exact* velocity: their loss is how far a network is above the exact floor.
+
+        E|z - eps|^2 = min E|z - eps|^2 + E|eps* - eps|^2: the noise of z is left out.
+        """
+        u, x0, z = self._draw(np.arange(LEVELS * EACH, dtype=np.uint64) + np.uint64(FIRST_MEASURED))
+        t = np.repeat(self._strata(u[:LEVELS]), EACH)
+        x = x0 + self.schedule.sigmas[t] * z
+        parts = [slice(k, k + EACH) for k in range(0, len(t), EACH)]
+        exact = [self.law.denoised(x[:, at], 1.0, float(self.schedule.sigmas[t[at][0]])) for at in parts]
+        return self._batch(t, x0, z, np.concatenate(exact, axis=1), network)
+
+    def _draw(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return a uniform number (n,), the data (d, n) and normals (d, n) of some ids."""
+        m, d = self.law.uniforms, self.law.dim
+        u = uniforms(self.seed, Purpose.TRAINING, particles=ids, count=m + d + 1)
+        return u[m + d], self.law.draw(u[:m]), special.ndtri(u[m : m + d])
+
+    def _strata(self, u: np.ndarray) -> np.ndarray:
+        """Return t, one in each of the strata that the last axis of ``u`` runs through."""
+        n = u.shape[-1]
+        return 1 + np.minimum(self.schedule.n_steps * (np.arange(n) + u) / n, self.schedule.n_steps - 1).astype(int)
+
+    def _batch(self, t: np.ndarray, x0: np.ndarray, z: np.ndarray, exact: np.ndarray | None, network: Network) -> Batch:
+        """Return a batch whose velocity is that of the data, or of the ``exact`` E[x0 | x]; made in float64."""
+        xp, dtype = module_of(network.parameters), network.parameters.dtype
+        scaling, sigmas = self.scaling, self.schedule.sigmas[t]
+        a, s = scaling.signal_and_level(sigmas)
+        mean = scaling.mean[:, None]
+        seen = a * (x0 - mean) / scaling.std + s * z
+        data = x0 if exact is None else exact
+        velocity = prediction_of(Prediction.VELOCITY, (data - mean) / scaling.std, seen, signal=a, level=s)
+        # at fixed x an error of the velocity is one of eps times 1/a
+        weights = self.weights[t - 1] * a**2 / self.law.dim
+        features = network.shape.features(seen, np.log(sigmas / scaling.std))
+        return Batch(*(xp.asarray(part, dtype=dtype) for part in (features, velocity, weights)))

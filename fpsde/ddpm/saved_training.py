@@ -1,0 +1,128 @@
+"""A training on disk: one file, arrays and JSON, nothing pickled, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fpsde.arrays import host, module_of
+from fpsde.ddpm.adam import AdamState
+from fpsde.ddpm.batches import Batches
+from fpsde.ddpm.network import Network
+from fpsde.errors import BackendUnavailable, InvalidInput
+from fpsde.writing import put_whole, refuse_unwritable
+
+ARRAYS = ("parameters", "mean", "square", "averaged")
+
+
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """What was seen on the way: after ``steps`` (k,), the mean loss of the batches since the look before, and how far
+    the averaged parameters were above the floor, (loss - floor)/floor, measured against the exact denoiser."""
+
+    steps: np.ndarray
+    losses: np.ndarray
+    excesses: np.ndarray
+
+    @staticmethod
+    def none() -> Looks:
+        """Return that nothing was seen yet."""
+        return Looks(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0))
+
+    @property
+    def taken(self) -> int:
+        """The number of steps that were taken."""
+        return int(self.steps[-1]) if len(self.steps) else 0
+
+    def and_then(self, step: int, loss: float, excess: float) -> Looks:
+        """Return these looks and one more."""
+        return Looks(np.append(self.steps, step), np.append(self.losses, loss), np.append(self.excesses, excess))
+
+
+@dataclass(frozen=True, eq=False)
+class SavedTraining:
+    """The file of a training, and what tells this training from another one, by name."""
+
+    path: Path
+    marks: dict[str, Any]
+
+    @staticmethod
+    def of(
+        path: Path | str | None, start: Network, batches: Batches, *, rate: float, look: int
+    ) -> SavedTraining | None:
+        """Return the file at a path; None where there is no path."""
+        if path is None:
+            return None
+        if not isinstance(path, (str, os.PathLike)):
+            raise InvalidInput(f"checkpoint={path!r}; give the path of a file")
+        refuse_unwritable([path])
+        drawn = batches.drawn(0, 1, start)[0]
+        marks = {
+            "shape": asdict(start.shape),
+            "dtype": str(start.parameters.dtype),
+            "network": _hash(start.parameters),
+            "schedule": _hash(batches.schedule.log_alpha_bars, batches.schedule.scales),
+            "weights": _hash(batches.weights),
+            "batch": batches.size,
+            "seed": batches.seed,
+            "rate": rate,
+            "look": look,
+            "data": _hash(*drawn, batches.scaling.mean, np.array(batches.scaling.std)),
+        }
+        return SavedTraining(Path(path), marks)
+
+    def save(self, state: AdamState, looks: Looks) -> None:
+        """Write the file."""
+        arrays = {name: host(getattr(state, name)) for name in ARRAYS} | asdict(looks)
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, marks=np.array(json.dumps(self.marks)), **arrays)
+        put_whole(self.path, buffer.getvalue())
+
+    def loaded(self, start: Network) -> tuple[AdamState, Looks]:
+        """Return state and looks of the file, or of a training that begins where there is none.
+
+        Raises InvalidInput for the file of another training, saying what differs, and for one that is damaged.
+        """
+        if not self.path.exists():
+            return AdamState.begun(start.parameters), Looks.none()
+        there, arrays = self._read()
+        differing = [name for name, mine in self.marks.items() if there.get(name) != mine]
+        other = [f"{name} ({there.get(name)} there, {self.marks[name]} here)" for name in differing]
+        if other:
+            raise InvalidInput(
+                f"{self.path} is the checkpoint of another training, which differs in {', '.join(other)}; give the "
+                "same arguments to go on, or name another file"
+            )
+        xp = module_of(start.parameters)
+        state = AdamState(*(xp.asarray(arrays[name]) for name in ARRAYS))
+        return state, Looks(arrays["steps"], arrays["losses"], arrays["excesses"])
+
+    def _read(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        try:
+            content = self.path.read_bytes()
+        except OSError as error:
+            raise BackendUnavailable(f"{self.path} cannot be read ({error}); name another file") from error
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                arrays = dict(file)
+            return dict(json.loads(str(arrays["marks"]))), arrays
+        except (ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise InvalidInput(
+                f"{self.path} is no checkpoint of a training, or damaged ({error}); delete it or name another file"
+            ) from error
+
+
+def _hash(*arrays: Any) -> str:
+    """Return a hash of arrays."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(host(array)).tobytes())
+    return digest.hexdigest()[:16]

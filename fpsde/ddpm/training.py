@@ -1,0 +1,148 @@
+"""Training: Adam on fresh batches, until the loss is near its exact floor; interrupted or not, the same bits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fpsde.arrays import module_of
+from fpsde.ddpm.adam import AdamState
+from fpsde.ddpm.batches import Batches
+from fpsde.ddpm.denoiser import Denoiser, scaling_of
+from fpsde.ddpm.known_law import KnownLaw
+from fpsde.ddpm.losses import Weights, simple_weights, weighted_floor, weights_of
+from fpsde.ddpm.network import Network, NetworkShape, new_network
+from fpsde.ddpm.saved_training import Looks, SavedTraining
+from fpsde.errors import InvalidInput, UnstableStep
+from fpsde.processes.noise_schedules import NoiseSchedule
+from fpsde.progress import progress_bar
+from fpsde.provenance import environment
+from fpsde.validation import integer, positive, seed64
+
+#: Steps whose batches are drawn at once.
+DRAWN = 50
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """A trained ``denoiser`` and how it came about.
+
+    ``looks`` are what was seen on the way; ``floor`` is the exact least loss. ``reached`` says whether the loss came
+    as near to it as was asked for: loss = floor (1 + looks.excesses[-1]).
+    """
+
+    denoiser: Denoiser
+    floor: float
+    looks: Looks
+    reached: bool
+    provenance: dict[str, Any]
+
+
+def train(
+    law: KnownLaw,
+    schedule: NoiseSchedule,
+    *,
+    seed: int,
+    steps: int = 10_000,
+    stop: float | None = 0.02,
+    weights: Weights = simple_weights,
+    network: Network | None = None,
+    batch: int = 512,
+    rate: float = 3e-3,
+    look: int = 250,
+    checkpoint: Path | str | None = None,
+    progress: bool = False,
+) -> Training:
+    """Return a network trained to predict data of ``law`` at the levels t = 1, ..., T, in at most ``steps``.
+
+        loss = sum_t w_t E|z - eps(x_t, t)|^2/(T d)
+
+    Batches of ``batch`` points are drawn afresh from the law, by counter: a pure function of the seed and the step.
+    Every ``look`` steps the averaged parameters are measured at 4096 fixed points, against the *exact* denoiser:
+    excess = (loss - floor)/floor, and training ends where it is at most ``stop`` (None: never).
+
+    ``network`` is where it starts: one of 3 layers of 128 units if left out. It says the precision, and whether NumPy
+    or CuPy works. ``rate`` is the largest step of Adam. ``checkpoint`` is a file that is written whole at every look;
+    the same call then goes on from it, also with more ``steps`` or another ``stop``, and ends in the bits that it would
+    have had (on the same machine, with as many threads of BLAS).
+
+    Raises InvalidInput for a schedule that leaves no signal at T, a network of another number of components, numbers
+    out of range, and the checkpoint of another training; UnstableStep where the loss is no longer finite;
+    BackendUnavailable where the checkpoint cannot be written; errors of :func:`~fpsde.ddpm.losses.weighted_floor`.
+    """
+    start = new_network(NetworkShape(law.dim), seed=seed) if network is None else network
+    last, every = integer("steps", steps, least=1), integer("look", look, least=1)
+    largest, near = positive("rate", rate), None if stop is None else positive("stop", stop)
+    if schedule.signals[-1] == 0:
+        raise InvalidInput("the schedule leaves no signal at its last timestep; take a subset without it")
+    if start.shape.dim != law.dim:
+        raise InvalidInput(f"the network has dim={start.shape.dim}, the law {law.dim}; they must be the same")
+    batches = Batches(
+        law, schedule, scaling_of(law), weights_of(weights, schedule), integer("batch", batch, least=1), seed64(seed)
+    )
+    saved = SavedTraining.of(checkpoint, start, batches, rate=largest, look=every)
+    state, looks = saved.loaded(start) if saved is not None else (AdamState.begun(start.parameters), Looks.none())
+    floor = weighted_floor(law, schedule, weights=weights)
+    judged = batches.measured(start)
+    averaged, loop = Network(start.shape, state.averaged), _Loop(batches, Network(start.shape, state.parameters), state)
+    with progress_bar("training", total=last, finished=looks.taken, shown=progress) as show:
+        while looks.taken < last and not _near(looks, near):
+            begin, end = looks.taken, min(looks.taken + every, last)
+            with _kept(saved, begin - begin % every):
+                loss = loop.advance(begin, end, rate=largest)
+            excess = float(judged.loss_and_slopes(averaged(judged.features))[0]) / floor
+            looks = looks.and_then(end, loss, excess)
+            if saved is not None and end % every == 0:
+                saved.save(state, looks)
+            show(end, f"loss {floor * (1 + excess):.5f}, floor {floor:.5f} (+{excess:.1%})")
+    return Training(
+        denoiser=Denoiser(averaged, batches.scaling),
+        floor=floor,
+        looks=looks,
+        reached=_near(looks, near),
+        provenance={"seed": seed, "batch": batch, "rate": rate, "shape": start.shape, **environment()},
+    )
+
+
+def _near(looks: Looks, stop: float | None) -> bool:
+    return stop is not None and len(looks.excesses) > 0 and bool(looks.excesses[-1] <= stop)
+
+
+@dataclass(frozen=True, eq=False)
+class _Loop:
+    """Steps of Adam on a network whose parameters are those of ``state``."""
+
+    batches: Batches
+    network: Network
+    state: AdamState
+
+    def advance(self, begin: int, end: int, *, rate: float) -> float:
+        """Take steps begin + 1, ..., end, and return the mean loss of their batches."""
+        gradient, total = module_of(self.state.mean).empty_like(self.state.mean), 0.0
+        for first in range(begin, end, DRAWN):
+            drawn = self.batches.drawn(first, min(DRAWN, end - first), self.network)
+            for k, batch in enumerate(drawn, start=first + 1):
+                value, pull = self.network.with_gradient(batch.features)
+                loss, slopes = batch.loss_and_slopes(value)
+                pull(slopes, gradient)
+                self.state.step(gradient, k, rate=rate)
+                total = total + loss
+        mean = float(total) / (end - begin)
+        if not math.isfinite(mean):
+            raise UnstableStep(f"the loss is {mean} between steps {begin} and {end}; take a rate below {rate:g}")
+        return mean
+
+
+@contextmanager
+def _kept(saved: SavedTraining | None, steps: int) -> Iterator[None]:
+    """Say after Ctrl-C what is kept."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        if saved is None:
+            raise
+        raise KeyboardInterrupt(f"{saved.path} holds {steps} steps; the same call goes on from them") from stop
