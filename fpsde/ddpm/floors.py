@@ -27,39 +27,61 @@ ACCURACY = {1: 1e-10, 2: 1e-7}
 NODES, MOST_NODES = 16, 256
 
 
-def removable_share(law: KnownLaw, sigma: float) -> float:
-    """Return E|E[z | x]|^2 = sigma^2 E|score|^2 of x = x0 + sigma z: the part of E|z|^2 = d that can be predicted.
+def denoising_error(law: KnownLaw, sigma: float) -> float:
+    """Return E|x0 - E[x0 | x]|^2 of x = x0 + sigma z, the error of the exact denoiser.
 
-    Closed form for one normal law; else quadrature, to 1e-10 on the line and 1e-7 in the plane.
-    Raises InvalidInput for more components, and NotConverged where the quadrature does not settle.
+    Closed form for one normal law. Else by quadrature, sigma^2 (d - sigma^2 E|score|^2) where there is little noise,
+    and tr Cov(x0) - tr Cov(E[x0 | x]) where there is much: neither is a difference of large numbers there. To 1e-10 on
+    the line and 1e-7 in the plane, of sigma^2 or of the variance of the data.
+    Raises InvalidInput for more than two components, and NotConverged where the quadrature does not settle.
     """
     sigma = positive("sigma", sigma)
     if _is_normal(law):
         spreads = law.spreads[0]  # type: ignore[attr-defined]  # it is a mixture of one part
-        return float(np.sum(sigma**2 / (spreads + sigma**2)))
+        return float(np.sum(sigma**2 * spreads / (spreads + sigma**2)))
+    spread = float(np.trace(law.covariance))
+    centre = law.mean[:, None] if sigma**2 * law.dim > spread else None
+    moved = _mean_square(law, sigma, centre)
+    return sigma**2 * (law.dim - moved) if centre is None else spread - moved
+
+
+def _mean_square(law: KnownLaw, sigma: float, centre: np.ndarray | None) -> float:
+    """Return E|E[x0 | x] - x|^2/sigma^2, or E|E[x0 | x] - centre|^2, with E[x0 | x] - x = sigma^2 score."""
     if law.dim == 2 and law.factors(0, np.zeros(1), sigma) is not None:
-        return _settled(law, sigma, (_grid_share(law, sigma, axes) for axes in _grids(law, sigma)))
-    return mean_of(law, sigma, lambda x: sigma**2 * np.sum(law.score(x, 1.0, sigma) ** 2, axis=0))
+        return _settled(law, sigma, (_grid_square(law, sigma, centre, axes) for axes in _grids(law, sigma)))
+
+    def square(x: np.ndarray) -> np.ndarray:
+        score = law.score(x, 1.0, sigma)
+        return np.sum((sigma * score if centre is None else x + sigma**2 * score - centre) ** 2, axis=0)
+
+    return mean_of(law, sigma, square)
 
 
 def noise_floors(law: KnownLaw, sigmas: np.ndarray) -> np.ndarray:
-    """Return min E|z - eps(x)|^2 = d - sigma^2 E|score|^2 at each of ``sigmas``, of x0 + sigma z.
+    """Return min E|z - eps(x)|^2 of x = x0 + sigma z at each of ``sigmas``: E|x0 - E[x0 | x]|^2/sigma^2.
 
-    The share is smooth in log sigma: it is interpolated between Chebyshev nodes, which are doubled until it settles to
-    1e-9 on the line, 1e-6 in the plane. Errors of :func:`removable_share`; NotConverged where 256 nodes do not settle.
+    Over sigma^2 c d/(sigma^2 + c), c the mean variance of the data, the error is smooth and of order one in log sigma:
+    that ratio is interpolated between Chebyshev nodes, which are doubled until it changes by less than ten times the
+    accuracy of :func:`denoising_error`. Errors as there; NotConverged where 256 nodes do not settle.
     """
     at = np.log(np.asarray(sigmas, dtype=float))
     if _is_normal(law) or len(at) <= NODES:
-        return law.dim - np.array([removable_share(law, float(s)) for s in np.exp(at)])
+        return np.array([denoising_error(law, float(s)) / s**2 for s in np.exp(at)])
+    c, d = float(np.trace(law.covariance)) / law.dim, law.dim
+
+    def usual(log_sigma: np.ndarray | float) -> np.ndarray | float:
+        return c * d / (np.exp(2 * log_sigma) + c)
+
     low, high = float(at.min()), float(at.max())
     n, before = NODES, None
     while n <= MOST_NODES:
         u = np.cos(np.pi * (np.arange(n) + 0.5) / n)
-        shares = [removable_share(law, math.exp(low + (high - low) * (1 + v) / 2)) for v in u]
-        series = np.polynomial.chebyshev.chebfit(u, shares, n - 1)
+        logs = low + (high - low) * (1 + u) / 2
+        ratios = [denoising_error(law, math.exp(v)) / math.exp(2 * v) / usual(float(v)) for v in logs]
+        series = np.polynomial.chebyshev.chebfit(u, ratios, n - 1)
         found = np.polynomial.chebyshev.chebval(2 * (at - low) / (high - low) - 1, series)
         if before is not None and np.abs(found - before).max() < 10 * ACCURACY[law.dim]:
-            return law.dim - found
+            return found * usual(at)
         n, before = 2 * n, found
     raise NotConverged(f"{MOST_NODES} levels of noise do not resolve how the floor depends on sigma")
 
@@ -87,7 +109,7 @@ def prior_gap(law: KnownLaw, schedule: NoiseSchedule) -> PriorGap:
     """Return how far x_T is from N(0, I), for a schedule that preserves the variance.
 
     KL = (E|x_T|^2 + d log 2 pi)/2 - entropy of x_T; in closed form for one normal law, else by quadrature.
-    Raises InvalidInput where the variance is not preserved or no signal is left; errors of :func:`removable_share`.
+    Raises InvalidInput where the variance is not preserved or no signal is left; errors of :func:`denoising_error`.
     """
     if schedule.scales[-1] != 1 or schedule.signals[-1] == 0:
         raise InvalidInput("the prior is N(0, I), and is met in the limit, where the variance is preserved alone")
@@ -150,14 +172,18 @@ def _grids(law: KnownLaw, sigma: float) -> Iterator[tuple[np.ndarray, np.ndarray
         yield x, y
 
 
-def _grid_share(law: KnownLaw, sigma: float, axes: tuple[np.ndarray, np.ndarray]) -> float:
-    """Return sigma^2 times the sum of |grad p|^2/p by the trapezoid rule, p a sum of products over the two axes."""
+def _grid_square(law: KnownLaw, sigma: float, centre: np.ndarray | None, axes: tuple[np.ndarray, np.ndarray]) -> float:
+    """Return :func:`_mean_square` by the trapezoid rule, p a sum of products over the two axes: sum |p move|^2/p."""
     (f, f_slope), (g, g_slope) = (law.factors(i, at, sigma) for i, at in enumerate(axes))  # type: ignore[misc]
     weights = law.weights[:, None]  # type: ignore[attr-defined]  # parts have weights
     p = (weights * f).T @ g
-    squares = ((weights * f_slope).T @ g) ** 2 + ((weights * f).T @ g_slope) ** 2
+    scale = sigma if centre is None else sigma**2
+    moves = [scale * ((weights * f_slope).T @ g), scale * ((weights * f).T @ g_slope)]
+    if centre is not None:
+        moves[0] += p * (axes[0] - centre[0])[:, None]
+        moves[1] += p * (axes[1] - centre[1])
     seen = p > LEAST
-    return float(sigma**2 * _area(axes) * np.sum(squares[seen] / p[seen]))
+    return float(_area(axes) * np.sum((moves[0][seen] ** 2 + moves[1][seen] ** 2) / p[seen]))
 
 
 def _grid_mean(law: KnownLaw, sigma: float, f: Callable, axes: tuple[np.ndarray, np.ndarray]) -> float:
