@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 import pytest
 from emulated_gpu import NEEDS_COMPILER, DeviceArray, EmulatedGpu, compiler_is_missing
-from gpu_runs import CASES, ONCE, RUNS, WALLS, program_of, run_of, said
+from gpu_runs import CASES, ONCE, RUNS, WALLS, observers_of, path_observers, program_of, run_of, said
 from whole_runs import BURSTING, bits_of, watched
 from whole_runs import everything as all_observers
 
@@ -57,7 +57,7 @@ def programs(folder):
 
     @cache
     def of(dtype, every=False):
-        names = [name for kind, name in RUNS if kind == dtype or every]
+        names = list(CASES) if every else [name for kind, name in RUNS if kind == dtype]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(steps, "gpus", lambda: (EmulatedGpu(folder),))
             return EmulatedGpu(folder, together=tuple(program_of(name, dtype, every=every) for name in names))
@@ -65,9 +65,14 @@ def programs(folder):
     return of
 
 
-def test_every_scheme_is_among_the_cases_and_every_wall():
+def test_every_scheme_wall_and_path_observer_is_among_the_runs():
     assert set(ONCE) >= set(SCHEMES)
-    kinds = {(i.low_wall, i.high_wall) for _, process, *_ in CASES.values() for i in process.intervals}
+    for dtype in ("float64", "float32"):
+        names = [name for kind, name in RUNS if kind == dtype]
+        assert {CASES[name][0].name for name in names} >= set(SCHEMES)
+        seen = {type(one) for name in names for one in observers_of(name)}
+        assert seen >= {type(one) for one in path_observers(np.arange(4.0), 1)}
+    kinds = {(i.low_wall, i.high_wall) for _, name in RUNS for i in CASES[name][1].intervals}
     assert kinds >= {(i.low_wall, i.high_wall) for i in WALLS.values()}
 
 
