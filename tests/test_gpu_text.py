@@ -275,6 +275,12 @@ def test_what_a_gpu_does_not_take_is_refused(changes, words, on_gpu):
         watched(**{"backend": Backend.GPU, **changes})
 
 
+def test_a_black_box_is_refused_there(on_gpu):
+    box = fpsde.BlackBox(drift=lambda x, t: -x, sigma=0.5, dim=2)
+    with pytest.raises(InvalidInput, match=r"black_box is a black box, which runs on Backend\.CPU alone"):
+        watched(process=box, backend=Backend.GPU, observers=())
+
+
 def test_more_particles_than_the_device_holds_are_refused_with_the_size(on_gpu, folder):
     given = dict(backend=Backend.GPU, observers=(), t_end=1.0, dt=1.0)
     with pytest.raises(InvalidInput, match=r"100000000 particles need 1\.5 GiB .* 1\.0 GiB that are free on emulated;"):
