@@ -10,6 +10,7 @@ from fpsde import __version__
 from fpsde.commands import (
     bias_command,
     converge_command,
+    ddpm_command,
     fokker_planck_command,
     kernel_command,
     processes_command,
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         fokker_planck_command,
         converge_command,
         bias_command,
+        ddpm_command,
         processes_command,
         schemes_command,
         kernel_command,

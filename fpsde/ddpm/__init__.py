@@ -21,6 +21,7 @@ from fpsde.ddpm.network import Network, NetworkShape, new_network
 from fpsde.ddpm.probability_flow import flow_by_rk45
 from fpsde.ddpm.sampler_laws import sampler_law
 from fpsde.ddpm.samplers import Sampler, annealed_chain, exact_chain, starting_points
+from fpsde.ddpm.saved_training import saved_denoiser
 from fpsde.ddpm.toys import TOY_DATA, ToyData, toy_data
 from fpsde.ddpm.training import Training, train
 
@@ -57,6 +58,7 @@ __all__ = [
     "refuse_short_schedule",
     "round_mixture",
     "sampler_law",
+    "saved_denoiser",
     "scaling_of",
     "simple_weights",
     "starting_points",

@@ -16,8 +16,10 @@ import numpy as np
 from fpsde.arrays import host, module_of
 from fpsde.ddpm.adam import AdamState
 from fpsde.ddpm.batches import Batches
-from fpsde.ddpm.network import Network
+from fpsde.ddpm.denoiser import Denoiser, Scaling
+from fpsde.ddpm.network import Network, NetworkShape
 from fpsde.errors import BackendUnavailable, InvalidInput
+from fpsde.processes.noise_schedules import NoiseSchedule
 from fpsde.writing import put_whole, refuse_unwritable
 
 ARRAYS = ("parameters", "mean", "square", "averaged")
@@ -70,12 +72,14 @@ class SavedTraining:
             "dtype": str(start.parameters.dtype),
             "network": _hash(start.parameters),
             "schedule": _hash(batches.schedule.log_alpha_bars, batches.schedule.scales),
+            "sigmas": [float(batches.schedule.sigmas[1]), float(batches.schedule.sigmas[-1])],
             "weights": _hash(batches.weights),
             "batch": batches.size,
             "seed": batches.seed,
             "rate": rate,
             "look": look,
-            "data": _hash(*drawn, batches.scaling.mean, np.array(batches.scaling.std)),
+            "scaling": [batches.scaling.mean.tolist(), batches.scaling.std],
+            "data": _hash(*drawn),
         }
         return SavedTraining(Path(path), marks)
 
@@ -93,7 +97,7 @@ class SavedTraining:
         """
         if not self.path.exists():
             return AdamState.begun(start.parameters), Looks.none()
-        there, arrays = self._read()
+        there, arrays = _read(self.path)
         differing = [name for name, mine in self.marks.items() if there.get(name) != mine]
         other = [f"{name} ({there.get(name)} there, {self.marks[name]} here)" for name in differing]
         if other:
@@ -105,19 +109,39 @@ class SavedTraining:
         state = AdamState(*(xp.asarray(arrays[name]) for name in ARRAYS))
         return state, Looks(arrays["steps"], arrays["losses"], arrays["excesses"])
 
-    def _read(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        try:
-            content = self.path.read_bytes()
-        except OSError as error:
-            raise BackendUnavailable(f"{self.path} cannot be read ({error}); name another file") from error
-        try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                arrays = dict(file)
-            return dict(json.loads(str(arrays["marks"]))), arrays
-        except (ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise InvalidInput(
-                f"{self.path} is no checkpoint of a training, or damaged ({error}); delete it or name another file"
-            ) from error
+
+def saved_denoiser(path: Path | str, schedule: NoiseSchedule) -> Denoiser:
+    """Return the averaged network in the checkpoint of a training, to be asked at the levels of a schedule.
+
+    Raises InvalidInput for a file that is no checkpoint or damaged, and for a schedule with noisier or less noisy
+    levels than those that it was trained on; BackendUnavailable for one that cannot be read.
+    """
+    marks, arrays = _read(Path(path))
+    least, most = marks["sigmas"]
+    sigmas = schedule.sigmas[1:]
+    if sigmas[0] < least or sigmas[-1] > most:
+        raise InvalidInput(
+            f"{path} was trained between the levels sigma={least:.4g} and {most:.4g}; the schedule goes from "
+            f"{sigmas[0]:.4g} to {sigmas[-1]:.4g}"
+        )
+    mean, std = marks["scaling"]
+    return Denoiser(Network(NetworkShape(**marks["shape"]), arrays["averaged"]), Scaling(np.array(mean), std))
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return marks and arrays of a file."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BackendUnavailable(f"{path} cannot be read ({error}); name another file") from error
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            arrays = dict(file)
+        return dict(json.loads(str(arrays["marks"]))), arrays
+    except (ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise InvalidInput(
+            f"{path} is no checkpoint of a training, or damaged ({error}); delete it or name another file"
+        ) from error
 
 
 def _hash(*arrays: Any) -> str:

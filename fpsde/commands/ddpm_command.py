@@ -1,0 +1,175 @@
+"""``fpsde ddpm``: a diffusion model trained on toy data until its loss is near the exact floor, and sampled."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.table import Table
+
+from fpsde.commands.options import add_json, screen
+from fpsde.ddpm import TOY_DATA, Sampler, ToyData, exact_chain, saved_denoiser, starting_points, toy_data, train
+from fpsde.errors import unknown_name
+from fpsde.plotting import BLACK, BLUE, ORANGE, style
+from fpsde.processes import denoising_box, linear_schedule, trailing_timesteps
+from fpsde.processes.noise_schedules import NoiseSchedule
+from fpsde.schemes import Scheme, ancestral, ddim, karras
+from fpsde.writing import made_folder, put_json, refuse_unwritable
+
+#: Name: the scheme of a sampler.
+SAMPLERS: dict[str, Callable[[], Scheme]] = {"ddim": ddim, "ancestral": ancestral, "karras": karras}
+#: Whose moments are shown.
+COLUMNS = ("network", "exact denoiser", "data")
+#: Points of the picture.
+SHOWN = 4000
+
+
+def add(commands: Any) -> None:
+    """Add the command to the command line."""
+    ddpm = commands.add_parser("ddpm", help="train a diffusion model on toy data with a known density, and sample it")
+    jobs = ddpm.add_subparsers(required=True, metavar="JOB")
+    teach = jobs.add_parser("train", help="train a network until its loss is near the exact floor")
+    _add_common(teach)
+    teach.add_argument("--steps", type=int, default=10_000, help="the most steps of Adam (default: %(default)s)")
+    teach.add_argument(
+        "--stop",
+        type=float,
+        default=0.02,
+        metavar="SHARE",
+        help="end this close to the floor (default: %(default)s); with a smaller one the training goes on",
+    )
+    teach.set_defaults(run=_train)
+    draw = jobs.add_parser("sample", help="draw from what was trained, beside the data")
+    _add_common(draw)
+    draw.add_argument("--sampler", default="ddim", metavar="SAMPLER", help=f"{', '.join(SAMPLERS)} (default: ddim)")
+    draw.add_argument("--steps", type=int, default=50, help="levels that it visits (default: %(default)s)")
+    draw.add_argument("--points", type=int, default=10_000, help="how many are drawn (default: %(default)s)")
+    draw.add_argument("--out", type=Path, metavar="DIR", help="write points (.npy) and a picture here")
+    draw.set_defaults(run=_sample)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", metavar="DATA", help=", ".join(TOY_DATA))
+    parser.add_argument("--seed", type=int, default=0, help="seed (default: %(default)s)")
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="the trained network (default: ddpm-DATA.npz)")
+    add_json(parser)
+
+
+def _schedule() -> NoiseSchedule:
+    return linear_schedule(1000)
+
+
+def _file(options: argparse.Namespace) -> Path:
+    return options.checkpoint or Path(f"ddpm-{options.data}.npz")
+
+
+def _train(options: argparse.Namespace) -> int:
+    data, file = toy_data(options.data), _file(options)
+    refuse_unwritable([options.json])
+    found = train(
+        data.law, _schedule(), seed=options.seed, steps=options.steps, stop=options.stop, checkpoint=file,
+        progress=sys.stderr.isatty(),
+    )  # fmt: skip
+    excess = float(found.looks.excesses[-1])
+    if options.json:
+        record = {name: getattr(found.looks, name) for name in ("steps", "losses", "excesses")}
+        put_json({"data": data.name, "floor": found.floor, "reached": found.reached, **record}, options.json)
+    if options.json != "-":
+        verdict = "reached" if found.reached else f"not reached (asked for: {options.stop:.1%} above it)"
+        screen().print(
+            f"{data.name}: loss {found.floor * (1 + excess):.5f} after {found.looks.taken} steps, {excess:.2%} above "
+            f"the exact floor {found.floor:.5f}: {verdict}. Kept in {file}.",
+            soft_wrap=True,
+            highlight=False,
+        )
+    return 0 if found.reached else 1
+
+
+def _sample(options: argparse.Namespace) -> int:
+    data, file = toy_data(options.data), _file(options)
+    if options.sampler not in SAMPLERS:
+        raise unknown_name("sampler", options.sampler, SAMPLERS)
+    refuse_unwritable([options.json])
+    whole = _schedule()
+    schedule = whole.subset(trailing_timesteps(whole.n_steps, options.steps))
+    box = denoising_box(saved_denoiser(file, schedule), schedule, dim=data.dim)
+    start = starting_points(schedule, options.points, dim=data.dim, seed=options.seed)
+    # the same steps from the same noise by the exact denoiser: what is left is the network's
+    x, best = (
+        _last(Sampler(chain, SAMPLERS[options.sampler]()), start, options.seed)
+        for chain in (box, exact_chain(data.law, schedule))
+    )
+    if options.out:
+        folder = made_folder(options.out)
+        np.save(folder / f"ddpm-{data.name}.npy", x)
+        _figure(data, x, best, options).savefig(folder / f"ddpm-{data.name}.png")
+    moments = {
+        "mean": (x.mean(axis=1), best.mean(axis=1), data.law.mean),
+        "variance": (x.var(axis=1), best.var(axis=1), np.diag(data.law.covariance)),
+    }
+    apart = float(np.sqrt(np.mean(np.sum((x - best) ** 2, axis=0))))
+    if options.json:
+        record = {name: dict(zip(COLUMNS, values, strict=True)) for name, values in moments.items()}
+        said = {"data": data.name, "sampler": options.sampler, "steps": options.steps, "rms_distance": apart}
+        put_json({**said, **record}, options.json)
+    if options.json != "-":
+        screen().print(_shown(data, x, moments, options))
+        screen().print(f"network and exact denoiser, from the same noise, end {apart:.3g} apart (root mean square)")
+    return 0
+
+
+def _last(sampler: Sampler, start: np.ndarray, seed: int) -> np.ndarray:
+    """Return where the points are after all steps."""
+    points = start
+    for points in sampler.trajectory(start, seed=seed):  # noqa: B007 - the last is what is asked for
+        pass
+    return points
+
+
+def _shown(data: ToyData, x: np.ndarray, moments: dict, options: argparse.Namespace) -> Table:
+    title = f"{data.name}: {x.shape[1]} points by {options.sampler} in {options.steps} steps"
+    shown = Table(title=title, title_justify="left")
+    for column in ("component", "", *COLUMNS, "standard error"):
+        shown.add_column(column)
+    fourth = ((x - x.mean(axis=1, keepdims=True)) ** 4).mean(axis=1)
+    variances = x.var(axis=1)
+    errors = {"mean": variances, "variance": fourth - variances**2}
+    for name, values in moments.items():
+        for i in range(data.dim):
+            error = (errors[name][i] / x.shape[1]) ** 0.5
+            shown.add_row(f"x{i}", name, *(f"{one[i]:+.4f}" for one in values), f"{error:.4f}")
+    return shown
+
+
+def _figure(data: ToyData, x: np.ndarray, best: np.ndarray, options: argparse.Namespace) -> Figure:
+    """Return the picture of what the network and the exact denoiser sampled, beside the data."""
+    title = f"{options.sampler}, {options.steps} steps"
+    with style():
+        if data.dim == 1:
+            figure = Figure(figsize=(6.4, 4.0))
+            panel = figure.subplots()
+            both = np.concatenate([x[0], best[0]])
+            faces = np.linspace(both.min(), both.max(), 81).tolist()
+            panel.hist(x[0], bins=faces, density=True, color=BLUE, alpha=0.4, label="network")
+            panel.hist(best[0], bins=faces, density=True, histtype="step", color=ORANGE, label="exact denoiser")
+            panel.plot(faces, data.density(faces), color=BLACK, label=f"exact density of {data.name}")
+            panel.set_title(title)
+            panel.set_xlabel("x")
+            panel.set_ylabel("density")
+            panel.legend()
+            return figure
+        exact = data.sample(x.shape[1], seed=options.seed)
+        figure = Figure(figsize=(10.8, 3.4))
+        panels = figure.subplots(1, 3, sharex=True, sharey=True)
+        for panel, points, name in zip(panels, (x, best, exact), COLUMNS, strict=True):
+            panel.plot(*points[:, :SHOWN], ".", markersize=1.5, color=BLUE, alpha=0.5)
+            panel.set_title(name if points is exact else f"{name}, {title}")
+            panel.set_aspect("equal")
+            panel.set_xlabel("x0")
+        panels[0].set_ylabel("x1")
+    return figure
