@@ -1,5 +1,6 @@
 """Training: losses against their exact floors, the same bits after an interruption, checkpoints that are refused."""
 
+import time
 from functools import partial
 from pathlib import Path
 
@@ -238,3 +239,16 @@ def test_the_bar_shows_the_loss_beside_its_floor(capsys) -> None:
     _train(steps=20, progress=True)
     shown = capsys.readouterr()
     assert "floor" in shown.err and "loss" in shown.err and not shown.out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "steps"), [("mixture", 1000), ("moons", 4000), ("checkerboard", 6000)])
+def test_toy_data_are_learned_to_two_percent_of_the_floor_in_a_minute(name, steps, seed) -> None:
+    """T = 1000; the loss of fresh points, not of those that stopped the training, is near the floor too."""
+    law, schedule, start = toy_data(name).law, fpsde.linear_schedule(1000), time.process_time()
+    found = train(law, schedule, seed=seed, steps=steps)
+    assert found.reached and found.looks.excesses[-1] <= 0.02
+    assert time.process_time() - start < 120  # of both cores together
+    network = found.denoiser.network
+    fresh = _batches(law, schedule, simple_weights, (seed + 1) % 2**64).measured(network)
+    assert 0 < fresh.loss_and_slopes(network(fresh.features))[0] < 0.03 * found.floor
