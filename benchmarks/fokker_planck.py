@@ -9,8 +9,6 @@ in the same rounds. One thread. A call goes from the data of the problem to its 
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -29,8 +27,6 @@ Found = tuple[dict[str, Any], list[Goal]]
 Note = Callable[[Any], None]
 
 ROUNDS, QUICK_ROUNDS = 7, 2
-#: Libraries that start threads of their own read these when they are loaded.
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def racing(contest: Callable[[], race.Race]) -> Callable[[bool, Note], Found]:
@@ -82,12 +78,6 @@ def rows_named(names: list[str] | None) -> list[str]:
     return [name for name in ROWS if not names or name in names]
 
 
-def on_one_thread() -> None:
-    """Start again with one thread for every library, unless that has been done."""
-    if any(os.environ.get(name) != "1" for name in THREADS):
-        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | dict.fromkeys(THREADS, "1"))
-
-
 def main() -> None:
     """Measure, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -101,7 +91,7 @@ def main() -> None:
         names = rows_named(options.only)
     except InvalidInput as error:
         parser.error(str(error))
-    on_one_thread()
+    harness.on_one_thread()
     console = harness.console(options.json)
     warnings.simplefilter("ignore")  # of the packages: deprecations, matrices that SciPy had rather in another format
     cores = harness.restrict_to_cores(1)

@@ -24,6 +24,9 @@ from rich.table import Table
 #: What the numbers may depend on.
 PACKAGES = ("fpsde", "numpy", "numba", "llvmlite", "scipy", "sympy", "torch", "torchsde", "jax", "jaxlib", "diffrax")
 
+#: Libraries that start threads of their own read these when they are loaded.
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
 #: Two samples of one law differ by more than this with probability 2e-9.
 STANDARD_ERRORS = 6.0
 
@@ -129,6 +132,12 @@ def optional(name: str) -> ModuleType | None:
         return importlib.import_module(name)
     except ImportError:
         return None
+
+
+def on_one_thread() -> None:
+    """Start again with one thread for every library, unless that has been done."""
+    if any(os.environ.get(name) != "1" for name in THREADS):
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | dict.fromkeys(THREADS, "1"))
 
 
 def restrict_to_cores(count: int) -> int:
