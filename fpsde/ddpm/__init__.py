@@ -5,6 +5,7 @@ from fpsde.ddpm.bounds import Bound, ReverseVariance, bound_weights, variational
 from fpsde.ddpm.boxes import Boxes
 from fpsde.ddpm.curves import along_curves
 from fpsde.ddpm.denoiser import Denoiser, Scaling, scaling_of
+from fpsde.ddpm.energy_network import EnergyNetwork, energy
 from fpsde.ddpm.floors import (
     PriorGap,
     denoising_errors,
@@ -31,6 +32,7 @@ __all__ = [
     "Bound",
     "Boxes",
     "Denoiser",
+    "EnergyNetwork",
     "GaussianMixture",
     "KnownLaw",
     "Laplace",
@@ -47,6 +49,7 @@ __all__ = [
     "annealed_chain",
     "bound_weights",
     "denoising_errors",
+    "energy",
     "exact_chain",
     "flow_by_rk45",
     "heartbeat",

@@ -62,12 +62,16 @@ class Denoiser:
         Points lie where the parameters do, NumPy or CuPy; they are returned in their own precision, and the network
         works in that of its parameters. InvalidInput for another number of components.
         """
+        seen, a, s, features = self.inputs(x, level)
+        velocity = self.network(features).astype(x.dtype)
+        mean = module_of(x).asarray(self.scaling.mean, dtype=x.dtype)[:, None]
+        return mean + self.scaling.std * data_of(Prediction.VELOCITY, velocity, seen, signal=a, level=s)
+
+    def inputs(self, x: Any, level: Any) -> tuple[Any, Any, Any, Any]:
+        """Return the scaled points (d, n), their signal and level (n,), and the features of the network."""
         if x.ndim != 2 or len(x) != self.network.shape.dim:
             raise InvalidInput(f"x has shape {x.shape}; ({self.network.shape.dim}, n) is needed, component first")
         xp, dtype = module_of(x), self.network.parameters.dtype
         a, s = self.scaling.signal_and_level(xp.asarray(level, dtype=x.dtype) + xp.zeros(x.shape[1:], dtype=x.dtype))
-        mean = xp.asarray(self.scaling.mean, dtype=x.dtype)[:, None]
-        seen = a * (x - mean) / self.scaling.std
-        features = self.network.shape.features(seen.astype(dtype), xp.log(s / a).astype(dtype))
-        velocity = self.network(features).astype(x.dtype)
-        return mean + self.scaling.std * data_of(Prediction.VELOCITY, velocity, seen, signal=a, level=s)
+        seen = a * (x - xp.asarray(self.scaling.mean, dtype=x.dtype)[:, None]) / self.scaling.std
+        return seen, a, s, self.network.shape.features(seen.astype(dtype), xp.log(s / a).astype(dtype))

@@ -83,7 +83,7 @@ class Network:
         for w, b in hidden:
             a = w @ h
             a += b[:, None]
-            h = a * _sigmoid(a)
+            h = a * sigmoid(a)
         return weights @ h + bias[:, None]
 
     def with_gradient(self, features: Any) -> tuple[Any, Callable[[Any, Any], Any]]:
@@ -96,7 +96,7 @@ class Network:
         for w, b in layers[:-1]:
             a = w @ inputs[-1]
             a += b[:, None]
-            s = _sigmoid(a)
+            s = sigmoid(a)
             h = a * s
             a -= h  # silu' = s + a s (1 - s) = s (1 + a - a s)
             a += 1
@@ -143,7 +143,7 @@ def new_network(shape: NetworkShape, *, seed: int, dtype: Any = np.float32) -> N
     return Network(shape, parameters.astype(dtype))
 
 
-def _sigmoid(a: Any) -> Any:
+def sigmoid(a: Any) -> Any:
     """Return 1/(1 + exp(-a)), by tanh: it does not overflow."""
     s = module_of(a).tanh(0.5 * a)
     s += 1

@@ -17,6 +17,7 @@ from fpsde.arrays import host, module_of
 from fpsde.ddpm.adam import AdamState
 from fpsde.ddpm.batches import Batches
 from fpsde.ddpm.denoiser import Denoiser, Scaling
+from fpsde.ddpm.energy_network import EnergyNetwork
 from fpsde.ddpm.network import Network, NetworkShape
 from fpsde.errors import BackendUnavailable, InvalidInput
 from fpsde.processes.noise_schedules import NoiseSchedule
@@ -69,6 +70,7 @@ class SavedTraining:
         drawn = batches.drawn(0, 1, start)[0]
         marks = {
             "shape": asdict(start.shape),
+            "energy": isinstance(start, EnergyNetwork),
             "dtype": str(start.parameters.dtype),
             "network": _hash(start.parameters),
             "schedule": _hash(batches.schedule.log_alpha_bars, batches.schedule.scales),
@@ -125,7 +127,8 @@ def saved_denoiser(path: Path | str, schedule: NoiseSchedule) -> Denoiser:
             f"{sigmas[0]:.4g} to {sigmas[-1]:.4g}"
         )
     mean, std = marks["scaling"]
-    return Denoiser(Network(NetworkShape(**marks["shape"]), arrays["averaged"]), Scaling(np.array(mean), std))
+    kind = EnergyNetwork if marks["energy"] else Network
+    return Denoiser(kind(NetworkShape(**marks["shape"]), arrays["averaged"]), Scaling(np.array(mean), std))
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

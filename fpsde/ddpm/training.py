@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +66,10 @@ def train(
     excess = (loss - floor)/floor, and training ends where it is at most ``stop`` (None: never).
 
     ``network`` is where it starts: one of 3 layers of 128 units if left out. It says the precision, and whether NumPy
-    or CuPy works. ``rate`` is the largest step of Adam. ``checkpoint`` is a file that is written whole at every look;
-    the same call then goes on from it, also with more ``steps`` or another ``stop``, and ends in the bits that it would
-    have had (on the same machine, with as many threads of BLAS).
+    or CuPy works; an :class:`~fpsde.ddpm.energy_network.EnergyNetwork` predicts a gradient. ``rate`` is the largest
+    step of Adam. ``checkpoint`` is a file that is written whole at every look; the same call then goes on from it, also
+    with more ``steps`` or another ``stop``, and ends in the bits that it would have had (on the same machine, with as
+    many threads of BLAS).
 
     Raises InvalidInput for a schedule that leaves no signal at T, a network of another number of components, numbers
     out of range, and the checkpoint of another training; UnstableStep where the loss is no longer finite;
@@ -88,7 +89,8 @@ def train(
     state, looks = saved.loaded(start) if saved is not None else (AdamState.begun(start.parameters), Looks.none())
     floor = weighted_floor(law, schedule, weights=weights)
     judged = batches.measured(start)
-    averaged, loop = Network(start.shape, state.averaged), _Loop(batches, Network(start.shape, state.parameters), state)
+    averaged = replace(start, parameters=state.averaged)
+    loop = _Loop(batches, replace(start, parameters=state.parameters), state)
     with progress_bar("training", total=last, finished=looks.taken, shown=progress) as show:
         while looks.taken < last and not _near(looks, near):
             begin, end = looks.taken, min(looks.taken + every, last)
