@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # The independent implementations that `make test-peers` compares with.
 PEERS := torch==2.13.0 torchsde==0.2.6 jax==0.10.2 diffrax==0.7.2 sdeint==0.3.0
+# Processes that share the tests.
+WORKERS ?= 2
 FIGURES := $(filter-out figures/_%,$(wildcard figures/*.py))
 
 .DEFAULT_GOAL := help
@@ -17,10 +19,10 @@ verify: install ## judge the chain of laws of every process; tables, JSON and pi
 	$(BIN)/fpsde verify --out out
 
 test: lint ## ruff, mypy and the fast tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test-all: lint ## the same with the slow tests
-	$(BIN)/python -m pytest -m ""
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m ""
 
 test-gpu: install ## what only a GPU can tell (pip install -e '.[cuda13]'); skipped, with the reason, without one
 	$(BIN)/python -m pytest -m gpu -rs tests/gpu

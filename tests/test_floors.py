@@ -28,7 +28,7 @@ FLOORS = {
     3: "integrators laws fokker_planck checks",
     4: "ddpm convergence",
     5: "chain question edge_particles edge_scheme edge_solver corners plants suite multilevel audit claims "
-    "plotting report pytest_plugin commands cli __main__",
+    "plotting report ledger ledger_page pytest_plugin commands cli __main__",
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms.split()}
 
@@ -40,8 +40,13 @@ RESERVED = {
     "fpsde.jit": {"jit", "primitives", "integrators", "fokker_planck"},
     "pytest": {"pytest_plugin"},
 }
-#: Rooms that may import inside functions, and what: a package that need not be installed.
-INSIDE_FUNCTIONS = {"arrays": {"cupy"}, "optional": {"importlib"}}
+#: Rooms that may import inside functions, and what: a package that need not be installed, and what each session of
+#: pytest of whoever has fpsde installed should not have to load.
+INSIDE_FUNCTIONS = {
+    "arrays": {"cupy"},
+    "optional": {"importlib"},
+    "pytest_plugin": {"fpsde.checks", "fpsde.ledger_page"},
+}
 
 
 @dataclass(frozen=True)

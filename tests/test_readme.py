@@ -91,6 +91,15 @@ def test_the_table_of_orders_is_what_is_measured_without_sampling() -> None:
             assert SPAN.sub("", now) == SPAN.sub("", then)
             numbers = [[float(v) for span in SPAN.findall(cell) for v in span] for cell in (now, then)]
             assert numbers[0] == pytest.approx(numbers[1], abs=0.011)  # of a last digit
+def test_the_test_file_runs_as_printed_and_a_sampler_that_is_a_little_wrong_fails_in_it(pytester) -> None:
+    text = re.search(r"<!-- test file -->\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[1]
+    assert len([line for line in text.splitlines() if line.strip()]) <= 12
+    wrong = text.replace("np.sqrt(2 * dt)", "np.sqrt(2.1 * dt)")
+    assert wrong != text
+    pytester.makepyfile(test_mine=text, test_wrong=wrong)
+    result = pytester.runpytest_inprocess("-p", "no:hypothesispytest")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*CheckFailed: density*", "*variance is 1.0*times that of the law*"])
 
 
 def test_every_link_of_the_readme_leads_somewhere() -> None:
