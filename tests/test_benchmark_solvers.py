@@ -323,6 +323,7 @@ def judge(record: dict, tables: str, rows: list[str]) -> None:
         assert name in record["missing"] or environment["versions"][name]
 
 
+@pytest.mark.slow
 def test_a_quick_run_of_one_row_measures_ours_and_scipy(modules):
     record, tables = quick("line-ou")
     judge(record, tables, ["line-ou"])

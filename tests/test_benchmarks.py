@@ -153,6 +153,7 @@ CLAIMS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_every_goal_is_there_and_finite(quick, claim):
     found = [g for g in quick[0]["goals"] if g["claim"].startswith(claim)]
@@ -160,6 +161,7 @@ def test_every_goal_is_there_and_finite(quick, claim):
     assert all(math.isfinite(g["measured"]) and math.isfinite(g["also"]) and g["bound"] > 0 for g in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("peer", ["PyTorch", "torchsde", "diffrax"])
 def test_a_peer_is_either_measured_or_reported_as_missing(quick, peer):
     record, tables = quick
@@ -170,6 +172,7 @@ def test_a_peer_is_either_measured_or_reported_as_missing(quick, peer):
         assert "pip install -e '.[peers]'" in tables
 
 
+@pytest.mark.slow
 def test_every_contestant_has_a_finite_rate_in_every_round_and_simulates_the_same_law(quick):
     record = quick[0]
     for contest in record["contests"]:
@@ -180,6 +183,7 @@ def test_every_contestant_has_a_finite_rate_in_every_round_and_simulates_the_sam
     assert {len(t["seconds"]) for t in record["contests"][0]["timings"]} == {record["size"]["rounds"]}
 
 
+@pytest.mark.slow
 def test_versions_and_machine_are_in_the_record(quick):
     environment = quick[0]["environment"]
     assert environment["versions"]["numpy"] and environment["processor"] and environment["cores_used"] >= 1

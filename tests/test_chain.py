@@ -133,7 +133,7 @@ OWN = Process(drift=lambda x: -np.sin(x) - x, sigma=lambda x: np.sqrt(1 + 0.5 * 
 ASKED = {"x0": 0.5, "t_end": 1.0, "dt": 0.05, "window": (-7.0, 7.0)}
 
 
-@pytest.mark.parametrize("start", [0.0, 0.5])
+@pytest.mark.parametrize("start", [pytest.param(0.0, marks=pytest.mark.slow), 0.5])
 def test_absorbed_particles_are_not_taken_for_dependent_ones(start, seed) -> None:
     """Nearly all particles on the wall (or all, from the wall itself): the rest is too rare for a plain correlation."""
     walls = Interval(0.0, 1.0, Wall.ABSORBING, Wall.REFLECTING)
@@ -151,7 +151,7 @@ def test_draws_used_twice_far_apart_fail_on_edge_one(copies, seed) -> None:
         part = simulate(process, scheme, n_particles=n_particles // copies, **run)
         x = np.tile(part.positions, (1, copies))
         seen = tuple(tuple((t, np.tile(s, (1, copies))) for t, s in one) for one in part.results)
-        return replace(part, n_particles=x.shape[1], requested=x.shape[1], x=x, results=seen)
+        return replace(part, n_particles=x.shape[1], requested=x.shape[1], held=x, results=seen)
 
     report = verify(OWN, euler_maruyama, n_particles=100_000, seed=seed, corners=Corners(particles=repeated), **ASKED)
     assert report.chains[0].verdict(1) is Verdict.FAIL
@@ -163,6 +163,7 @@ def test_a_wrong_solver_is_blamed_where_only_the_coefficients_are_known(seed) ->
     assert chain.verdict(2) is Verdict.NOT_JUDGED
 
 
+@pytest.mark.slow
 def test_nothing_known_means_that_no_side_is_blamed(seed) -> None:
     driven = Process(drift=lambda x, t: np.cos(3 * t) - x, sigma=lambda x: np.sqrt(1 + 0.5 * np.cos(x)), name="driven")
     corners = planted(plant_named("D not halved"), driven)

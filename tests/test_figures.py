@@ -59,6 +59,7 @@ def test_the_seed_case_ends_at_the_stated_laws(scheme, mean, variance) -> None:
         assert law.law.variance == pytest.approx(abar / 12 + 1 - abar, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_the_two_forms_are_told_apart_by_their_particles() -> None:
     """Negative control: the particles of Euler's form against the law of the DDPM form, 0.47 % off in variance."""
     run = {"x0": fpsde.Uniform(0.0, 1.0), "t_end": 1000.0, "dt": 1.0}

@@ -354,6 +354,7 @@ def test_wrong_normals_fail_the_battery(name, seed):
     assert any(p < ALPHA for _, p in battery(drawn(normals, seed, 10**7, mutate)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "after"),
     [

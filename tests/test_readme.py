@@ -91,6 +91,8 @@ def test_the_table_of_orders_is_what_is_measured_without_sampling() -> None:
             assert SPAN.sub("", now) == SPAN.sub("", then)
             numbers = [[float(v) for span in SPAN.findall(cell) for v in span] for cell in (now, then)]
             assert numbers[0] == pytest.approx(numbers[1], abs=0.011)  # of a last digit
+
+
 def test_the_test_file_runs_as_printed_and_a_sampler_that_is_a_little_wrong_fails_in_it(pytester) -> None:
     text = re.search(r"<!-- test file -->\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[1]
     assert len([line for line in text.splitlines() if line.strip()]) <= 12

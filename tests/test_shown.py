@@ -21,7 +21,7 @@ def test_a_run_says_in_a_line_what_it_is():
         == "1000 particles of process by euler_maruyama at t=0.4; dt=0.1, seed=1; x (1, 1000); results of Moments"
     )
     assert repr(run) == f"<Ensemble {run}>"
-    assert "positions not kept" in str(replace(run, x=None))
+    assert "positions not kept" in str(replace(run, held=None))
     cubic = Process(drift=lambda x: -(x**3), sigma=lambda x: 1.0)
     lost = simulate(cubic, euler_maruyama, x0=30.0, t_end=3.0, dt=0.5, n_particles=7, seed=1)
     assert lost.not_finite == 7 and f"7 exploded, the first in step {lost.first_not_finite[0]}" in str(lost)

@@ -51,6 +51,7 @@ def test_the_quartic_well_has_the_known_biases(scheme) -> None:
     assert found.theory == scheme.stationary_order(quartic())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", [euler_maruyama, leimkuhler_matthews], ids=lambda s: s.name)
 def test_the_order_of_the_bias_is_the_one_that_is_claimed(scheme) -> None:
     found = stationary_bias(quartic(), scheme, dts=[0.05 / 2**k for k in range(6)])

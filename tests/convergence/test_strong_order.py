@@ -28,12 +28,12 @@ def altered(scheme, change):
     [
         (geometric_brownian(), fpsde.euler_maruyama, 0.5),
         (geometric_brownian(), fpsde.milstein, 1.0),
-        (geometric_brownian(), fpsde.sriw1, 1.5),
-        (arctan_process(), fpsde.milstein, 1.0),
+        pytest.param(geometric_brownian(), fpsde.sriw1, 1.5, marks=pytest.mark.slow),
+        pytest.param(arctan_process(), fpsde.milstein, 1.0, marks=pytest.mark.slow),
         (arctan_process(), fpsde.milstein_derivative_free, 1.0),
         (additive_time_dependent(), fpsde.euler_maruyama, 1.0),
-        (commuting_linear(), fpsde.euler_maruyama, 0.5),
-        (commuting_linear(), fpsde.milstein, 1.0),
+        pytest.param(commuting_linear(), fpsde.euler_maruyama, 0.5, marks=pytest.mark.slow),
+        pytest.param(commuting_linear(), fpsde.milstein, 1.0, marks=pytest.mark.slow),
     ],
 )
 def test_orders_against_exact_paths(process, scheme, order, seed) -> None:
@@ -44,6 +44,7 @@ def test_orders_against_exact_paths(process, scheme, order, seed) -> None:
     assert np.all(np.diff(found.errors) < 0) and np.all(found.standard_errors < 0.05 * found.errors)
 
 
+@pytest.mark.slow
 def test_without_an_exact_path_successive_steps_are_compared(seed) -> None:
     found = fpsde.strong_order(fpsde.double_well(), fpsde.euler_maruyama, seed=seed, steps=(64, 128, 256, 512, 1024))
     assert found.source == "successive steps" and len(found.errors) == 4
@@ -111,6 +112,7 @@ def test_a_scheme_that_does_not_step_the_brownian_motion_is_not_compared_with_it
     assert found.verdict is Verdict.PASS and found.theory == 0.5, found.detail
 
 
+@pytest.mark.slow
 def test_an_order_above_the_claimed_one_is_printed_and_not_judged(seed) -> None:
     found = fpsde.strong_order(additive_time_dependent(), fpsde.sra1, seed=seed, t_end=1.0)
     assert found.verdict is Verdict.NOT_APPLICABLE
@@ -118,6 +120,7 @@ def test_an_order_above_the_claimed_one_is_printed_and_not_judged(seed) -> None:
     assert "drops out on this process" in found.detail
 
 
+@pytest.mark.slow
 def test_large_steps_do_not_fail_a_scheme(seed) -> None:
     """tamed_euler reads 0.56 from 32 steps on, which is no order, and 0.5 with smaller steps."""
     early = fpsde.strong_order(geometric_brownian(), fpsde.tamed_euler, seed=seed)

@@ -87,6 +87,7 @@ def test_steps_back_are_the_transposes_of_steps_ahead(free, correlation) -> None
     assert abs(solver.expectation(f, t_end=0.3, dt=0.1).values.ravel() @ start - mean) > 1e-5  # another scheme in time
 
 
+@pytest.mark.slow
 def test_coefficients_that_depend_on_time_are_read_backwards() -> None:
     def pulsed(sign=1.0, origin=0.0):
         return Process(

@@ -71,6 +71,7 @@ def test_rates_of_harmonic_klein_kramers_come_at_order_one():
         assert not passes(checks.grid_order(1 / np.array(cells), error, expected=2))
 
 
+@pytest.mark.slow
 def test_an_underdamped_oscillator_turns_at_its_frequency():
     process, found = underdamped(lambda x: x**2 / 2, 1.0, friction=0.5), []
     for n in (60, 120):
@@ -81,6 +82,7 @@ def test_an_underdamped_oscillator_turns_at_its_frequency():
     assert np.abs(found[1] - extrapolated).max() > 0.03
 
 
+@pytest.mark.slow
 def test_rates_over_a_barrier_of_klein_kramers_are_those_of_a_galerkin_method():
     cells = np.array([50, 70, 100, 140])
     for friction, rate in ((0.5, 0.02658078), (1.0, 0.02251921), (3.0, 0.01045435)):

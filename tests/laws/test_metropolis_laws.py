@@ -93,6 +93,7 @@ def test_particles_follow_the_law_and_its_atom(seed):
     assert np.abs(empirical - other.cdf(off_grid)).max() > radius + 1e-5
 
 
+@pytest.mark.slow
 def test_a_law_that_has_a_density_keeps_it_and_a_long_run_ends_in_the_stationary_law():
     on = double_well()
     law = scheme_law(on, mala, x0=Normal(-0.9, 0.2), t_end=1.0, dt=DT, tolerance=1e-5).law
@@ -114,6 +115,7 @@ def test_panels_end_where_zeros_of_the_gain_meet(monkeypatch):
         scheme_law(double_well(), mala, **run)
 
 
+@pytest.mark.slow
 def test_what_is_not_reached_is_said():
     with pytest.raises(NotConverged, match="allow tolerance="):
         scheme_law(double_well(), mala, x0=X0, t_end=2 * DT, dt=DT, tolerance=1e-18)

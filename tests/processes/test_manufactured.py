@@ -148,6 +148,7 @@ def test_all_edges_hold_for_a_manufactured_process_and_one_fails_for_a_wrong_noi
         assert passes(checks.density(run, law.law, alpha=1e-8)) is holds
 
 
+@pytest.mark.slow
 def test_the_reverse_of_a_process_runs_back_through_its_laws() -> None:
     reverse = reverse_of(OU, ornstein_uhlenbeck_density, t_end=1.0)
     start, end = reverse.exact.law(0.0), reverse.exact.law(1.0)

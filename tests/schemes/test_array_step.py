@@ -131,6 +131,7 @@ WALLS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("walls", WALLS)
 @pytest.mark.parametrize("scheme", [euler_maruyama, milstein], ids=lambda scheme: scheme.name)
 def test_at_walls_too_and_by_the_compiled_kernel(walls, scheme, seed):
