@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -183,13 +183,13 @@ def _fixtures(item: pytest.Item) -> list[str]:
 
 
 #: What the marker of a test may say, and what it says where it does not.
-MARK = {"weight": 1.0, "checks": None, "check": None, "effect": None, "law": None, "power": None}
+MARK: dict[str, Any] = {"weight": 1.0, "checks": None, "check": None, "effect": None, "law": None, "power": None}
 
 
 def _mark(item: pytest.Item) -> dict[str, Any]:
     """Return what the marker of a test says; the one that is nearest to the test counts."""
     mark = item.get_closest_marker("fpsde")
-    said = MARK | ({} if mark is None else mark.kwargs)
+    said = MARK | ({} if mark is None else dict(mark.kwargs))
     weight, checks = said["weight"], said["checks"]
     right = not (mark and mark.args) and set(said) == set(MARK)
     right = right and isinstance(weight, int | float) and 0 < weight < float("inf")
@@ -261,7 +261,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return row["verdict"], *numbers, "" if row["n"] is None else f"{row['n']:,}", row["check"], row["test"]
 
 
-def _write_table(terminalreporter: Any, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _write_table(terminalreporter: Any, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     for row in (head, *rows):
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
