@@ -76,7 +76,11 @@ def test_every_scheme_wall_and_path_observer_is_among_the_runs():
     assert kinds >= {(i.low_wall, i.high_wall) for i in WALLS.values()}
 
 
-@pytest.mark.parametrize(("dtype", "name"), RUNS)
+#: Single precision is slow: each case is one more program to compile for both machines.
+BOTH = [pytest.param(*run, marks=pytest.mark.slow) if run[0] == "float32" else run for run in RUNS]
+
+
+@pytest.mark.parametrize(("dtype", "name"), BOTH)
 def test_a_run_of_every_scheme_has_the_bits_of_the_cpu(dtype, name, programs, on_gpu):
     on_gpu(programs(dtype))
     cpu, gpu = (run_of(name, backend, dtype=dtype) for backend in (Backend.CPU, Backend.GPU))

@@ -348,6 +348,7 @@ def changed(name):
     return normals, mutate
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRONG_NORMALS)
 def test_wrong_normals_fail_the_battery(name, seed):
     normals, mutate = changed(name)

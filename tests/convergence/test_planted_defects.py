@@ -248,6 +248,7 @@ def test_no_law_sees_the_sign_of_a_levy_area() -> None:
     assert abs(right["A^2"].errors[0]) > 0.05
 
 
+@pytest.mark.slow
 def test_paths_see_the_sign_of_a_levy_area(seed: int) -> None:
     """Against the area of the same path read four times as finely as the smallest step."""
     process, steps, finest = process_named("levy_area"), (8, 16, 32, 64), 256

@@ -30,8 +30,8 @@ def altered(scheme, change):
         (geometric_brownian(), fpsde.milstein, 1.0),
         pytest.param(geometric_brownian(), fpsde.sriw1, 1.5, marks=pytest.mark.slow),
         pytest.param(arctan_process(), fpsde.milstein, 1.0, marks=pytest.mark.slow),
-        (arctan_process(), fpsde.milstein_derivative_free, 1.0),
-        (additive_time_dependent(), fpsde.euler_maruyama, 1.0),
+        pytest.param(arctan_process(), fpsde.milstein_derivative_free, 1.0, marks=pytest.mark.slow),
+        pytest.param(additive_time_dependent(), fpsde.euler_maruyama, 1.0, marks=pytest.mark.slow),
         pytest.param(commuting_linear(), fpsde.euler_maruyama, 0.5, marks=pytest.mark.slow),
         pytest.param(commuting_linear(), fpsde.milstein, 1.0, marks=pytest.mark.slow),
     ],
@@ -54,6 +54,7 @@ def test_without_an_exact_path_successive_steps_are_compared(seed) -> None:
     assert found.verdict is Verdict.PASS, found.detail
 
 
+@pytest.mark.slow
 def test_defects_of_the_noise_are_seen_path_by_path(seed) -> None:
     """Each leaves errors that no longer fall; the sign of dw is invisible in law."""
     gbm, options = geometric_brownian(), {"seed": seed, "t_end": 1.0, "alpha": 1e-8}
@@ -91,6 +92,7 @@ def test_an_ito_drift_taken_for_a_stratonovich_one_has_another_limit(seed) -> No
     assert found.verdict is Verdict.FAIL and found.high < 0.5
 
 
+@pytest.mark.slow
 def test_a_last_step_that_is_dropped_lowers_the_order(seed) -> None:
     def step(model, x, t, dt, noise, *aux):
         moved = fpsde.milstein.step(model, x, t, dt, noise, *aux)

@@ -21,6 +21,7 @@ def ou(stand_in):
     return stand_in(lambda x, t: -x, lambda x, t: 1.0, name="OU")
 
 
+@pytest.mark.slow
 def test_moments_of_ou_from_every_start_are_met_at_order_two(ou):
     errors = []
     for cells in (100, 200, 400):

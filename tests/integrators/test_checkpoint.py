@@ -145,6 +145,7 @@ watched(checkpoint={folder!r}, shard_size=512, t_end=1500.0, observers=[], threa
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_with_the_same_bits(tmp_path, monkeypatch):
     arguments = dict(t_end=1500.0, observers=[], n_particles=120 * 512)
     whole = bits_of(watched(**arguments))

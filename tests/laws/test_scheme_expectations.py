@@ -76,6 +76,7 @@ def test_two_steps_agree_with_the_sum_over_their_noise(name):
     assert louder.value != pytest.approx(exact, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["euler_maruyama", "heun", "leimkuhler_matthews"])
 def test_it_is_the_expectation_under_the_law_where_there_is_a_density(name):
     scheme, on = SCHEMES[name], waves(varies=name not in ADDITIVE)

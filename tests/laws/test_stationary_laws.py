@@ -53,6 +53,7 @@ def test_euler_on_a_double_well_is_the_eigenvector_of_its_kernel(dt):
     assert louder.moment(2) != pytest.approx(float(mass @ x**2), rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", [euler_maruyama, heun], ids=lambda s: s.name)
 def test_a_long_run_ends_in_the_stationary_law(scheme):
     found = stationary_scheme_law(double_well(), scheme, dt=0.02)

@@ -18,7 +18,15 @@ from fpsde.convergence.weak_problems import DIAGONAL, EXACT, WEAK, WEAK_STUDIES,
 FLOOR = 1e-10
 
 #: Those that take many nodes or many different steps: slow, but for schemes whose noise is discrete.
-LARGE = ("circle, additive", "torus, additive", "pendulum", "torus, general", *DIAGONAL)
+LARGE = (
+    "variance preserving",
+    "circle, gradient",
+    "circle, additive",
+    "torus, additive",
+    "pendulum",
+    "torus, general",
+    *DIAGONAL,
+)
 
 
 def is_slow(study: Study) -> bool:
