@@ -94,9 +94,11 @@ class DrivenSplitPropagator(SplitPropagator):
             first.kernel.function, second.kernel.function, first.arguments, second.arguments, first.kernel.parameters,
             t, dt, done, tried, masses, self.absorbed, self._floor, self._watched, self.extremes,
         )  # fmt: skip
-        if taken < tried and not np.isfinite(least):
-            self._max_rate(t + (done + taken + 0.5) * dt)  # the error that says where coefficients are out of range
         self.n_steps += taken
+        if taken < tried and not np.isfinite(least):
+            # The plain step says where coefficients are out of range, or takes an axis that is silent for an instant.
+            one, _, least = super()._march(t, dt, done + taken, n_steps)
+            return taken + one, taken + 1, least
         return taken, tried, least
 
 
