@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from fpsde import __version__
 from fpsde.commands import (
     bias_command,
+    claims_command,
     converge_command,
     ddpm_command,
     fokker_planck_command,
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         converge_command,
         bias_command,
         ddpm_command,
+        claims_command,
         processes_command,
         schemes_command,
         kernel_command,

@@ -4,6 +4,7 @@ This room knows nothing of processes, schemes or solvers: a judge that shares co
 """
 
 from fpsde.checks import distances
+from fpsde.checks.agreement_test import agreement
 from fpsde.checks.budget import SESSION_ALPHA, Budget
 from fpsde.checks.design import POWER
 from fpsde.checks.distinct_values import distinct
@@ -31,6 +32,7 @@ __all__ = [
     "Plan",
     "Thinned",
     "Verdict",
+    "agreement",
     "autocorrelation_time",
     "cells",
     "combined",

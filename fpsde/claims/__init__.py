@@ -1,0 +1,26 @@
+"""The claims of five teaching notes on diffusion as experiments: does the formula hold, when, and what is right?
+
+A module a note (``note_a`` ...): each claim is a function that computes, decorated with what is claimed. A verdict is
+never stored; it follows from the checks of a run.
+"""
+
+from collections.abc import Sequence
+
+from fpsde.claims import note_a
+from fpsde.claims.experiment import Claim, Evidence, Lab, Ruling, claim
+from fpsde.claims.running import SEED, Outcome, run
+from fpsde.errors import unknown_name
+
+#: All claims by their ids, in the order of the notes.
+CLAIMS: dict[str, Claim] = {one.id: one for one in (*note_a.CLAIMS,)}
+
+
+def claims_named(ids: Sequence[str]) -> list[Claim]:
+    """Return the claims with these ids (upper or lower case); InvalidInput offers the nearest."""
+    for one in ids:
+        if one.upper() not in CLAIMS:
+            raise unknown_name("claim", one, CLAIMS)
+    return [CLAIMS[one] for one in dict.fromkeys(map(str.upper, ids))]
+
+
+__all__ = ["CLAIMS", "SEED", "Claim", "Evidence", "Lab", "Outcome", "Ruling", "claim", "claims_named", "run"]

@@ -1,0 +1,47 @@
+"""Every claim of the notes in its reduced size: the expected verdict, its twin that must fail, small samples."""
+
+import pytest
+
+from fpsde.claims import CLAIMS, Ruling, run
+
+#: What an honest run finds.
+EXPECTED = {
+    "A2": Ruling.HOLDS_IF,
+    "A4": Ruling.HOLDS,
+    "A9": Ruling.FAILS,
+}
+#: Claims that say that something holds: changed by 2 % in what they say, they fail.
+AFFIRMED = [name for name, ruling in EXPECTED.items() if ruling is not Ruling.FAILS]
+SAMPLED = [name for name in EXPECTED if "n_particles" in CLAIMS[name].parameters]
+
+
+def outcome(name, **settings):
+    (found,) = run([CLAIMS[name]], settings=settings, reduced=True)
+    return found
+
+
+def test_every_claim_has_an_expected_verdict() -> None:
+    assert list(EXPECTED) == list(CLAIMS)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_the_verdict_follows_from_a_reduced_run(name) -> None:
+    assert outcome(name).ruling is EXPECTED[name]
+
+
+@pytest.mark.parametrize("name", AFFIRMED)
+def test_a_twin_that_claims_two_per_cent_more_fails(name) -> None:
+    assert outcome(name, twist=1.02).ruling is Ruling.FAILS
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_a_small_sample_never_turns_the_verdict_round(name) -> None:
+    found = outcome(name, n_particles=30).ruling
+    assert found is Ruling.UNDERPOWERED
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXPECTED)
+def test_the_verdict_of_the_full_size(name) -> None:
+    (found,) = run([CLAIMS[name]])
+    assert found.ruling is EXPECTED[name]
