@@ -80,8 +80,8 @@ def finite_array(name: str, values: Any, *, ndim: int | None = None) -> np.ndarr
     if ndim is not None and array.ndim != ndim:
         raise InvalidInput(f"{name} has shape {array.shape}; {ndim} dimension(s) are needed")
     array = array.astype(np.float64)
-    bad = int(np.count_nonzero(~np.isfinite(array)))
-    if bad:
+    if not np.isfinite(array).all():
+        bad = int(np.count_nonzero(~np.isfinite(array)))
         raise InvalidInput(f"{name} has {bad} of {array.size} values that are NaN or infinite; all must be finite")
     return array
 
@@ -89,9 +89,8 @@ def finite_array(name: str, values: Any, *, ndim: int | None = None) -> np.ndarr
 def increasing(name: str, values: Any) -> np.ndarray:
     """Return ``values`` as a strictly increasing 1-D float64 array."""
     array = finite_array(name, values, ndim=1)
-    steps = np.diff(array)
-    if np.any(steps <= 0):
-        i = int(np.argmax(steps <= 0))
+    if not (array[1:] > array[:-1]).all():
+        i = int(np.argmax(array[1:] <= array[:-1]))
         raise InvalidInput(f"{name} must strictly increase, but {name}[{i}]={array[i]} is followed by {array[i + 1]}")
     return array
 

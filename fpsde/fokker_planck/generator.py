@@ -89,7 +89,7 @@ class Generator:
         for name, rates in (("left", self.left), ("right", self.right)):
             if np.shape(rates) != self.grid.shape:
                 raise InvalidInput(f"{name} has shape {np.shape(rates)}, the grid {self.grid.shape}; they must agree")
-            if not (np.min(rates) >= 0 and np.max(rates) < np.inf):
+            if not 0 <= rates.min() <= rates.max() < np.inf:  # false for nan as well
                 i = int(np.argmin((rates >= 0) & np.isfinite(rates)))
                 raise InvalidInput(
                     f"{name}[{i}]={rates[i]} at x={self.grid.centres[i]}; rates must be finite and not negative"
@@ -210,17 +210,24 @@ class EdgePoints:
     @classmethod
     def of(cls, grid: Grid, sides: Sides, rule: np.ndarray) -> EdgePoints:
         """Return the points and the geometry of a line of cells for a ``rule`` (2, n_nodes) on (0, 1)."""
-        half, x = 0.5 * grid.widths, grid.centres
-        lengths = np.concatenate([half + np.roll(half, -1), [-half[0], half[-1]]])
+        half, x, n = 0.5 * grid.widths, grid.centres, grid.shape[0]
+        around = np.empty((2, n))  # half the width of the cell before and after an edge
+        around[0], around[1, :-1], around[1, -1] = half, half[1:], half[0]
+        lengths = np.empty(n + 2)
+        np.add(around[0], around[1], out=lengths[:n])
+        lengths[n], lengths[n + 1] = -half[0], half[-1]
         steps = lengths.copy()
-        steps[-3:] *= np.array([sides.periodic, *sides.absorbing])
-        nodes = (np.concatenate([x, x[[0, -1]]]) + rule[0][:, None] * steps).ravel()
+        steps[-3:] *= (sides.periodic, *sides.absorbing)
+        points = np.empty(n + rule.shape[1] * (n + 2))
+        nodes = points[n:].reshape(-1, n + 2)
+        points[:n] = nodes[:, :n] = x
+        nodes[:, n], nodes[:, n + 1] = x[0], x[-1]
+        nodes += rule[0][:, None] * steps
         if sides.periodic:
-            low, high = grid.faces[[0, -1]]
+            low, high = grid.faces[0], grid.faces[-1]
             nodes[nodes > high] -= high - low
-        after = np.roll(half, -1)
-        per_edge = 1.0 / ((half + after) * (2.0 * np.stack([half, after])))
-        return cls(np.concatenate([x, nodes]), rule[1], lengths, per_edge, sides.periodic, np.array(sides.absorbing))
+        per_edge = 0.5 / (lengths[:n] * around)
+        return cls(points, rule[1], lengths, per_edge, sides.periodic, np.array(sides.absorbing))
 
     @property
     def geometry(self) -> tuple[Any, ...]:

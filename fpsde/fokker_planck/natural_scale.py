@@ -52,16 +52,18 @@ def scale_speed(process: Any, grid: Grid, t: float = 0.0) -> Generator:
     half = 0.5 * grid.widths
     mu, d = half_cell_coefficients(process, grid, finite("t", t), NODES)
     phi, (to_low, to_high) = outward_integrals(half, mu / d)
-    w = to_high - np.roll(to_low, -1)  # Phi at centre i + 1 minus Phi at centre i; the last edge is the seam
+    w = to_high - _next(to_low)  # Phi at centre i + 1 minus Phi at centre i; the last edge is the seam
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         mass = half * np.einsum("k,skn->n", WEIGHTS, np.exp(phi) / d)  # each relative to rho at the centre
         low, high = half * np.einsum("k,skn->sn", WEIGHTS, np.exp(-phi))
-        right = 1 / (mass * (high + np.exp(-w) * np.roll(low, -1)))
-        left = np.roll(1 / (np.roll(mass, -1) * (np.exp(w) * high + np.roll(low, -1))), 1)
-        exits = 1 / (mass[[0, -1]] * np.array([low[0], high[-1]]))
+        below = _next(low)
+        right = 1 / (mass * (high + np.exp(-w) * below))
+        back = 1 / (_next(mass) * (np.exp(w) * high + below))  # the rate back over the edge above each cell
+        left = np.concatenate([back[-1:], back[:-1]])
+        exits = 1 / (mass[[0, -1]] * (low[0], high[-1]))
     if not sides.periodic:
         w, left[0], right[-1] = w[:-1], 0.0, 0.0
-    _refuse_underflow(grid, left, right, w)
+    _refuse_underflow(grid, back, right, w)
     out = tuple(float(rate) if absorbs else 0.0 for rate, absorbs in zip(exits, sides.absorbing, strict=True))
     return Generator(grid, left, right, (out[0], out[1]), w, sides.periodic, "scale function and speed measure")
 
@@ -76,13 +78,17 @@ def outward_integrals(half: np.ndarray, slope: np.ndarray) -> tuple[np.ndarray, 
     return TO_NODES @ rise, WEIGHTS @ rise
 
 
-def _refuse_underflow(grid: Grid, left: np.ndarray, right: np.ndarray, w: np.ndarray) -> None:
+def _next(values: np.ndarray) -> np.ndarray:
+    """Return what the next cell has; after the last comes the first."""
+    return np.concatenate([values[1:], values[:1]])
+
+
+def _refuse_underflow(grid: Grid, back: np.ndarray, right: np.ndarray, w: np.ndarray) -> None:
     n = len(w)
-    good = (right[:n] > 0) & (np.roll(left, -1)[:n] > 0)  # false for nan as well
-    if not good.all():
-        i = int(np.argmin(good))
+    if not (right[:n].min() > 0 and back[:n].min() > 0):  # false for nan as well
+        i = int(np.argmin((right[:n] > 0) & (back[:n] > 0)))
         raise InvalidInput(
             f"the integral of mu/D changes by {w[i]:.3g} between the centres at x={grid.centres[i]:.6g} and "
-            f"{grid.centres[(i + 1) % len(left)]:.6g}; in natural scale about 1 is a good change and 700 the largest: "
+            f"{grid.centres[(i + 1) % len(back)]:.6g}; in natural scale about 1 is a good change and 700 the largest: "
             "use narrower cells or a smaller box"
         )

@@ -7,41 +7,83 @@ committor            -Q^T q   = 0,        q = 0 at A, 1 at B
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from fpsde.domain import Wall
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.absorption import solve_backward, solve_forward
 from fpsde.fokker_planck.generator import Assemble, Generator
 from fpsde.fokker_planck.initial import HELD
-from fpsde.fokker_planck.results import Evolution
+from fpsde.fokker_planck.results import Evolution, provenance
 from fpsde.fokker_planck.sides import sides_of
-from fpsde.fokker_planck.start_function import StartFunction
+from fpsde.fokker_planck.start_function import StartFunction, cubic_at, with_ends
 from fpsde.fokker_planck.stopping import Piece, Stopped, pieces
 from fpsde.grid import Grid
 from fpsde.validation import finite, increasing
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class PieceTimes:
+    """E T and E T^2 of the starts in one piece: its points, absorbing ends included, and the values, when asked for."""
+
+    piece: Piece
+    assemble: Assemble
+
+    @cached_property
+    def generator(self) -> Generator:
+        return self.assemble(self.piece.process, self.piece.grid, 0.0)
+
+    @cached_property
+    def means(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._earned(np.ones(self.piece.grid.shape))
+
+    @cached_property
+    def second_moments(self) -> tuple[np.ndarray, np.ndarray]:
+        tau = self.means[1]
+        low, high = self.piece.sides.absorbing
+        return self._earned(2 * tau[int(low) : len(tau) - int(high)])
+
+    def _earned(self, source: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        u = solve_backward(*self.generator.open_rates, source)
+        return with_ends(self.piece.grid, self.piece.sides, u, (0.0, 0.0))
+
+
+@dataclass(frozen=True, eq=False)
 class PassageTime:
     """The first time at the target from ``x0``: ``mean`` (time) and ``variance`` (time^2).
 
-    means, second_moments
-        E T and E T^2 as functions of the starting point, on every side of the target from which it is surely reached
     edge
         largest part of the time that is spent in the outermost cells at a cut end of the grid
+    pieces
+        the moments on every side of the target
     """
 
     mean: float
     variance: float
     x0: float
-    means: StartFunction
-    second_moments: StartFunction
     edge: float
     provenance: dict[str, Any]
+    pieces: tuple[PieceTimes, ...] = field(repr=False)
+
+    @cached_property
+    def means(self) -> StartFunction:
+        """E T as a function of the starting point, on every side of the target from which it is surely reached.
+
+        What is not on the side of ``x0`` is solved when this is asked for.
+        """
+        return StartFunction.of([of.means for of in self._reaching], _turn(self.pieces[0].piece))
+
+    @cached_property
+    def second_moments(self) -> StartFunction:
+        """E T^2, likewise."""
+        return StartFunction.of([of.second_moments for of in self._reaching], _turn(self.pieces[0].piece))
+
+    @property
+    def _reaching(self) -> list[PieceTimes]:
+        return [of for of in self.pieces if not _other_wall(of.piece)]
 
 
 @dataclass(frozen=True)
@@ -87,7 +129,8 @@ def pieces_to(process: Any, grid: Grid, target: tuple[float, float] | None) -> l
             f"no target was given and no wall of {process.name} absorbs; give a target, a level or (low, high)"
         )
     stops = tuple(0 if absorbs else None for absorbs in absorbing)
-    return [Piece(Stopped(process, process.domain), grid, (stops[0], stops[1]))]
+    low, high = grid.faces[[0, -1]].tolist()
+    return [Piece(Stopped(process, process.domain), grid.faces, low, high, (stops[0], stops[1]))]
 
 
 def piece_with(found: Sequence[Piece], x0: Any, grid: Grid) -> tuple[Piece, float]:
@@ -97,52 +140,45 @@ def piece_with(found: Sequence[Piece], x0: Any, grid: Grid) -> tuple[Piece, floa
     if not first <= at <= last:
         raise InvalidInput(f"x0={at} lies outside of the grid [{first}, {last}]; extend the grid")
     for piece in found:
-        low, high = piece.grid.faces[[0, -1]]
-        turned = at + (last - first if piece.process.process.domain.periodic and at <= low else 0.0)
-        inside = low < turned or (turned == low and piece.stops[0] is None)
-        if inside and (turned < high or (turned == high and piece.stops[1] is None)):
+        turned = at + (last - first if piece.process.process.domain.periodic and at <= piece.low else 0.0)
+        inside = piece.low < turned or (turned == piece.low and piece.stops[0] is None)
+        if inside and (turned < piece.high or (turned == piece.high and piece.stops[1] is None)):
             return piece, turned
     raise InvalidInput(f"x0={at} lies in the target, where the time is 0; start outside of it")
 
 
-def refuse_other_walls(piece: Piece) -> None:
-    """Raise InvalidInput where the process may end at an absorbing wall of its own and never reach the target."""
-    for number, wall in zip(piece.stops, _own_walls(piece), strict=True):
-        if number is None and wall is Wall.ABSORBING:
-            raise InvalidInput(
-                f"{piece.process.name} may end at an absorbing wall and never reach the target: its mean time is "
-                "infinite; ask for the committor, or for the time to any absorbing wall (no target)"
-            )
+def passage_from(found: Sequence[Piece], x0: Any, grid: Grid, assemble: Assemble) -> PassageTime:
+    """Return the moments of the time from ``x0`` to the end of the pieces ``found``; only its own piece is solved.
+
+    Raises InvalidInput where the process may end at an absorbing wall of its own and never reach the target.
+    """
+    here, at = piece_with(found, x0, grid)
+    if _other_wall(here):
+        raise InvalidInput(
+            f"{here.process.name} may end at an absorbing wall and never reach the target: its mean time is "
+            "infinite; ask for the committor, or for the time to any absorbing wall (no target)"
+        )
+    times = tuple(PieceTimes(piece, assemble) for piece in found)
+    (own,) = (of for of in times if of.piece is here)
+    mean, second = (cubic_at(*points, at) for points in (own.means, own.second_moments))
+    return PassageTime(
+        mean=mean,
+        variance=second - mean**2,
+        x0=float(x0),
+        edge=time_at_cut_ends(own.generator, here, at),
+        provenance=provenance(here.process, here.grid, f"{own.generator.flux}, backward equation"),
+        pieces=times,
+    )
 
 
-def _own_walls(piece: Piece) -> tuple[Wall, Wall]:
-    return sides_of(piece.process.domain, piece.grid).walls
+def _other_wall(piece: Piece) -> bool:
+    """Return whether a wall of the process's own absorbs in a piece, where the target is not."""
+    ends = zip(piece.stops, piece.sides.absorbing, strict=True)
+    return any(number is None and absorbs for number, absorbs in ends)
 
 
-def mean_passage(
-    found: Sequence[Piece], here: Piece, assemble: Assemble
-) -> tuple[StartFunction, StartFunction, Generator]:
-    """Return E T and E T^2 as functions of the start, and the generator of the piece ``here``."""
-    means, seconds, own = [], [], None
-    for piece in found:
-        walls = zip(piece.stops, _own_walls(piece), strict=True)
-        if any(number is None and wall is Wall.ABSORBING for number, wall in walls):
-            continue
-        q = assemble(piece.process, piece.grid, 0.0)
-        left, right = q.open_rates
-        tau = solve_backward(left, right, np.ones(len(left)))
-        ends = _end_points(piece, (0.0,) * 2)
-        means.append((np.concatenate([ends[0], piece.grid.centres]), np.concatenate([ends[1], tau])))
-        second = solve_backward(left, right, 2 * tau)
-        seconds.append((means[-1][0], np.concatenate([ends[1], second])))
-        own = q if piece is here else own
-    assert own is not None
-    turn = _turn(found)
-    return StartFunction.of(means, turn), StartFunction.of(seconds, turn), own
-
-
-def _turn(found: Sequence[Piece]) -> float | None:
-    domain = found[0].process.process.domain
+def _turn(piece: Piece) -> float | None:
+    domain = piece.process.process.domain
     return domain.length if domain.periodic else None
 
 
@@ -152,11 +188,14 @@ def time_at_cut_ends(generator: Generator, piece: Piece, x0: float) -> float:
     Raises InvalidInput where it exceeds ``HELD``: the time then depends on where the grid ends.
     """
     n = piece.grid.shape[0]
+    low, high = piece.sides.fringe(n)
+    if not (low or high):
+        return 0.0
     start = np.zeros(n)
     start[min(int(np.searchsorted(piece.grid.faces, x0, side="right")) - 1, n - 1)] = 1.0
     spent = solve_forward(*generator.open_rates, start)
-    low, high = sides_of(piece.process.domain, piece.grid).fringe(n)
-    edges = float(spent[:low].sum() / spent.sum()), float(spent[n - high :].sum() / spent.sum())
+    total = spent.sum()
+    edges = float(spent[:low].sum() / total), float(spent[n - high :].sum() / total)
     for end, edge, cells in zip(("low", "high"), edges, (low, high), strict=True):
         if not edge <= HELD:
             raise InvalidInput(
@@ -199,21 +238,12 @@ def law_of_passage(
 
 def hitting_probability(found: Sequence[Piece], values: Sequence[float], assemble: Assemble) -> StartFunction:
     """Return the mean of ``values[k]`` over the stop k that is reached first (0 for a wall), of the starting point."""
-    pairs = []
+    solved = []
     for piece in found:
-        q = assemble(piece.process, piece.grid, 0.0)
-        left, right = q.open_rates
-        at_ends = tuple(0.0 if k is None else float(values[k]) for k in piece.stops)
+        left, right = assemble(piece.process, piece.grid, 0.0).open_rates
+        low, high = (0.0 if k is None else float(values[k]) for k in piece.stops)
         source = np.zeros(len(left))
-        source[0] += left[0] * at_ends[0]
-        source[-1] += right[-1] * at_ends[1]
-        u = solve_backward(left, right, source)
-        ends = _end_points(piece, at_ends)
-        pairs.append((np.concatenate([ends[0], piece.grid.centres]), np.concatenate([ends[1], u])))
-    return StartFunction.of(pairs, _turn(found))
-
-
-def _end_points(piece: Piece, values: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the absorbing ends of a piece and the values there."""
-    absorbs = np.array(sides_of(piece.process.domain, piece.grid).absorbing)
-    return piece.grid.faces[[0, -1]][absorbs], np.asarray(values)[absorbs]
+        source[0] += left[0] * low
+        source[-1] += right[-1] * high
+        solved.append(with_ends(piece.grid, piece.sides, solve_backward(left, right, source), (low, high)))
+    return StartFunction.of(solved, _turn(found[0]))

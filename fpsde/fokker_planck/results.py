@@ -121,10 +121,7 @@ def negative_mass(law: CellLaw | JointCellLaw) -> float:
 def peclet_number(generator: Generator | Differences, masses: np.ndarray) -> float:
     """Return the largest |w| over the edges with more than ``BULK`` of the mass on either side; over all of a ring."""
     w = np.abs(generator.exponents)
-    if generator.periodic:
-        return float(w.max())
-    below = np.cumsum(masses)[:-1]
-    return float(np.max(w, initial=0.0, where=(below > BULK) & (masses.sum() - below > BULK)))
+    return float(w.max()) if generator.periodic else _largest_in_bulk(w, masses.cumsum())
 
 
 def cells_per_length(generator: Generator | Differences, masses: np.ndarray) -> float:
@@ -133,17 +130,24 @@ def cells_per_length(generator: Generator | Differences, masses: np.ndarray) -> 
     With w the integral of mu/D from centre to centre, at the distance d, the length at a cell of width h is
     l = |difference of w/d on its two sides / h|^(-1/2).
     """
-    h = generator.grid.widths
-    slopes = generator.exponents / (0.5 * (h + np.roll(h, -1)))[: len(generator.exponents)]
+    h, w = generator.grid.widths, generator.exponents
+    slopes = w[: len(h) - 1] / (0.5 * (h[:-1] + h[1:]))
+    inner = np.abs(slopes[1:] - slopes[:-1]) * h[1:-1]  # h^2 / l^2
     if generator.periodic:
-        change, cells = slopes - np.roll(slopes, 1), h
-        there = np.ones(len(h), dtype=bool)
+        seam = w[-1] / (0.5 * (h[-1] + h[0]))
+        steepest = max(inner.max(), abs(slopes[0] - seam) * h[0], abs(seam - slopes[-1]) * h[-1])
     else:
-        change, cells = np.diff(slopes), h[1:-1]
-        below = np.cumsum(masses)[1:-1]
-        there = (below > BULK) & (masses.sum() - below > BULK)
-    steepest = np.max(np.abs(change) * cells, initial=0.0, where=there)  # h^2 / l^2
+        steepest = _largest_in_bulk(inner, masses.cumsum()[1:])
     return float(1 / np.sqrt(steepest)) if steepest > 0 else np.inf
+
+
+def _largest_in_bulk(values: np.ndarray, below: np.ndarray) -> float:
+    """Return the largest of values, or 0, where more than ``BULK`` lies on either side; ``below`` are masses below.
+
+    The last entry of ``below`` is all of the mass.
+    """
+    there = (below[:-1] > BULK) & (below[-1] - below[:-1] > BULK)
+    return float(values[there].max(initial=0.0))
 
 
 def doubts_about(peclet: float, cells: float) -> tuple[str, ...]:

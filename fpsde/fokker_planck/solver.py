@@ -27,11 +27,9 @@ from fpsde.fokker_planck.passage import (
     Splitting,
     hitting_probability,
     law_of_passage,
-    mean_passage,
+    passage_from,
     piece_with,
     pieces_to,
-    refuse_other_walls,
-    time_at_cut_ends,
     times_of_passage,
 )
 from fpsde.fokker_planck.plane.solver import PlaneFokkerPlanck
@@ -40,7 +38,7 @@ from fpsde.fokker_planck.rational import trace_by_rational_approximation, trace_
 from fpsde.fokker_planck.results import Evolution, Stationary, cells_per_length, peclet_number, provenance
 from fpsde.fokker_planck.sides import Sides, sides_of
 from fpsde.fokker_planck.spectrum import Modes, residuals, spectrum
-from fpsde.fokker_planck.start_function import StartFunction
+from fpsde.fokker_planck.start_function import StartFunction, with_ends
 from fpsde.fokker_planck.stationary_law import stationary_masses
 from fpsde.fokker_planck.stopping import pieces, stop
 from fpsde.fokker_planck.thermodynamics import Thermodynamics, masses_of, thermodynamics
@@ -306,7 +304,7 @@ class FokkerPlanck(GridSolver[Generator]):
             constant=not self.process.time_dependent,
             dt=dt,
             tolerance=tolerance,
-            function=lambda u, v: StartFunction.of([(walls[absorbing], v[absorbing]), (centres, u)], self._turn),
+            function=lambda u, v: StartFunction.of([with_ends(self.grid, self._sides, u, v)], self._turn),
             shape=self.grid.shape,
             provenance=provenance(self.process, self.grid, f"{q.flux}, TR-BDF2 backward"),
         )
@@ -328,20 +326,7 @@ class FokkerPlanck(GridSolver[Generator]):
         """
         self._refuse_time_dependence("has passage times that depend on when it starts; use passage_law")
         found = pieces_to(self.process, self.grid, None if target is None else stop("target", target, self.grid))
-        here, at = piece_with(found, x0, self.grid)
-        refuse_other_walls(here)
-        means, seconds, q = mean_passage(found, here, self.assemble)
-        edge = time_at_cut_ends(q, here, at)
-        mean = float(means(at))
-        return PassageTime(
-            mean=mean,
-            variance=float(seconds(at)) - mean**2,
-            x0=float(x0),
-            means=means,
-            second_moments=seconds,
-            edge=edge,
-            provenance=provenance(here.process, q.grid, f"{q.flux}, backward equation"),
-        )
+        return passage_from(found, x0, self.grid, self.assemble)
 
     def passage_law(
         self, x0: float, target: Any = None, *, times: Any, t_start: float = 0.0, tolerance: float | None = None

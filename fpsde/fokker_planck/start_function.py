@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 from fpsde.errors import InvalidInput
+from fpsde.fokker_planck.sides import Sides
+from fpsde.grid import Grid
+from fpsde.jit import kernel
 from fpsde.validation import finite_array
 
 
@@ -19,18 +21,28 @@ class StartFunction:
 
     At a point it is its value, to the last bit: a probability at a wall is 0 or 1.
 
-    ``turn`` is the length of a ring, round which x is turned back into its points; None on a line.
+    ``ends`` (n,) says where a piece of the line ends, as at a target: the function has a kink there, and the cubics on
+    either side know nothing of each other. ``turn`` is the length of a ring, round which x is turned back into its
+    points; None on a line.
     """
 
     x: np.ndarray
     values: np.ndarray
+    ends: np.ndarray
     turn: float | None = None
 
     @classmethod
-    def of(cls, pairs: list[tuple[np.ndarray, np.ndarray]], turn: float | None = None) -> StartFunction:
-        """Return the function through points given in any order; the first of several values at a point counts."""
-        x, first = np.unique(np.concatenate([x for x, _ in pairs]), return_index=True)
-        return cls(x, np.concatenate([values for _, values in pairs])[first], turn)
+    def of(cls, pieces: Sequence[tuple[np.ndarray, np.ndarray]], turn: float | None = None) -> StartFunction:
+        """Return the function through the points of pieces from left to right, each (x, values), of two points or more.
+
+        Where one begins at the last point of the one before, both have the same value there.
+        """
+        x, values = (np.concatenate(rows) for rows in zip(*pieces, strict=True))
+        ends = np.zeros(len(x), dtype=bool)
+        last = np.cumsum([len(points) for points, _ in pieces]) - 1
+        ends[last] = ends[0] = ends[last[:-1] + 1] = True
+        new = np.append(True, x[1:] > x[:-1])
+        return cls(x[new], values[new], ends[new], turn)
 
     def __call__(self, x: Any) -> np.ndarray:
         """Return the values at ``x``, same shape; InvalidInput beyond the grid."""
@@ -43,9 +55,71 @@ class StartFunction:
                 f"x from {at.min()} to {at.max()} reaches beyond the points [{self.x[0]}, {self.x[-1]}] of this "
                 "function; extend the grid"
             )
-        nearest = np.minimum(np.searchsorted(self.x, at), len(self.x) - 1)
-        return np.where(self.x[nearest] == at, self.values[nearest], self._cubic(at))
+        return monotone_cubic(self.x, self.values, self.ends, at.ravel()).reshape(at.shape)
 
-    @cached_property
-    def _cubic(self) -> PchipInterpolator:
-        return PchipInterpolator(self.x, self.values)
+
+def with_ends(
+    grid: Grid, sides: Sides, u: np.ndarray, at_ends: Sequence[float] | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the centres of the cells and the absorbing ends of a grid, and the values there: ``u``, ``at_ends``."""
+    (low, high), x = sides.absorbing, grid.centres
+    inside = slice(int(low), int(low) + len(x))
+    found = np.empty((2, len(x) + low + high))
+    found[0, inside], found[1, inside] = x, u
+    if low:
+        found[:, 0] = grid.faces[0], at_ends[0]
+    if high:
+        found[:, -1] = grid.faces[-1], at_ends[1]
+    return found[0], found[1]
+
+
+def cubic_at(x: np.ndarray, values: np.ndarray, at: float) -> float:
+    """Return the value at one place of the function through the points of one piece."""
+    ends = np.zeros(len(x), dtype=bool)
+    ends[0] = ends[-1] = True
+    return float(monotone_cubic(x, values, ends, np.array([at]))[0])
+
+
+@kernel()
+def monotone_cubic(x, values, ends, at):
+    """Return at places ``at`` (m,) the cubic Hermite interpolant with the slopes of :func:`slope_at`, ``(m,)``.
+
+    (Fritsch & Butland, SIAM J. Sci. Stat. Comput. 5 (1984) 300.) Beyond the first and the last point the outermost
+    cubics go on.
+    """
+    out = np.empty(len(at))
+    for k in range(len(at)):
+        i = min(max(np.searchsorted(x, at[k], side="right") - 1, 0), len(x) - 2)
+        h, s = x[i + 1] - x[i], at[k] - x[i]
+        secant = (values[i + 1] - values[i]) / h
+        low, high = slope_at(x, values, ends, i, 1), slope_at(x, values, ends, i + 1, -1)
+        second = (3.0 * secant - 2.0 * low - high) / h
+        third = (low + high - 2.0 * secant) / (h * h)
+        out[k] = values[i + 1] if s == h else values[i] + s * (low + s * (second + s * third))
+    return out
+
+
+@kernel()
+def slope_at(x, values, ends, i, side):
+    """Return the slope at point i of the cubic towards the next point on a ``side``, 1 (up) or -1 (down).
+
+    Inside a piece the harmonic mean of the secants on both sides, weighed by their lengths, or 0 where they differ in
+    sign. At the end of a piece that of the parabola through three points, held within 0 and three secants.
+    """
+    h, secant = abs(x[i + side] - x[i]), (values[i + side] - values[i]) / (x[i + side] - x[i])
+    if not ends[i]:
+        before, other = abs(x[i] - x[i - side]), (values[i] - values[i - side]) / (x[i] - x[i - side])
+        if np.sign(secant) * np.sign(other) <= 0:
+            return 0.0
+        near, far = h + 2.0 * before, before + 2.0 * h
+        return (near + far) / (near / secant + far / other)
+    if ends[i + side]:
+        return secant
+    after, other = abs(x[i + 2 * side] - x[i + side]), (values[i + 2 * side] - values[i + side])
+    other /= x[i + 2 * side] - x[i + side]
+    slope = ((2.0 * h + after) * secant - h * other) / (h + after)
+    if np.sign(slope) != np.sign(secant):
+        return 0.0
+    if np.sign(secant) != np.sign(other) and abs(slope) > 3.0 * abs(secant):
+        return 3.0 * secant
+    return slope

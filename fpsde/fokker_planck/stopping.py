@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
+from fpsde.fokker_planck.sides import Sides, sides_of
 from fpsde.grid import Grid
 from fpsde.validation import finite, increasing
 
@@ -48,13 +50,35 @@ class Stopped:
         return own.low + (x - own.low) % own.length if own.periodic else x
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Piece:
-    """The process between two stops, or a stop and an end of the grid; ``stops`` are their numbers, None for an end."""
+    """The process from ``low`` to ``high``, two stops, or a stop and an end of the grid of all ``faces``.
+
+    ``stops`` are their numbers, None for an end.
+    """
 
     process: Stopped
-    grid: Grid
+    faces: np.ndarray
+    low: float
+    high: float
     stops: tuple[int | None, int | None]
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The cells of the piece: they have the widths of the grid's own, moved so that the stop is at a face.
+
+        The last cell is as wide as its neighbours, and errors shrink regularly when the grid is refined.
+        """
+        faces, number = self.faces, np.arange(len(self.faces))
+        first, last = np.interp([self.low, self.high], faces, number)
+        cells = max(FEWEST, round(last - first))
+        own = np.interp(np.linspace(first, last, cells + 1), number, faces)
+        own[0], own[-1] = self.low, self.high
+        return Grid((own,))
+
+    @cached_property
+    def sides(self) -> Sides:
+        return sides_of(self.process.domain, self.grid)
 
 
 def stop(name: str, where: Any, grid: Grid) -> tuple[float, float]:
@@ -73,11 +97,7 @@ def stop(name: str, where: Any, grid: Grid) -> tuple[float, float]:
 
 
 def pieces(process: Any, grid: Grid, stops: Sequence[tuple[float, float]]) -> list[Piece]:
-    """Return the pieces of the grid outside of the ``stops``, which are disjoint, at least one, and sorted.
-
-    Each has the widths of the grid's own cells, moved so that the stop is at a face: the last cell is as wide as its
-    neighbours, and errors shrink regularly when the grid is refined.
-    """
+    """Return the pieces of the grid outside of the ``stops``, which are disjoint, at least one, and sorted."""
     domain, faces = process.domain, grid.faces
     numbers: list[int | None] = list(range(len(stops)))
     if domain.periodic:
@@ -96,14 +116,5 @@ def pieces(process: Any, grid: Grid, stops: Sequence[tuple[float, float]]) -> li
                 domain.low_wall if ends[0] is None else Wall.ABSORBING,
                 domain.high_wall if ends[1] is None else Wall.ABSORBING,
             )
-            found.append(Piece(Stopped(process, own), _cells_between(faces, low, high), ends))
+            found.append(Piece(Stopped(process, own), faces, low, high, ends))
     return found
-
-
-def _cells_between(faces: np.ndarray, low: float, high: float) -> Grid:
-    number = np.arange(len(faces))
-    first, last = np.interp([low, high], faces, number)
-    cells = max(FEWEST, round(last - first))
-    own = np.interp(np.linspace(first, last, cells + 1), number, faces)
-    own[[0, -1]] = low, high
-    return Grid((own,))

@@ -146,7 +146,8 @@ def test_the_committor_of_a_tilted_well_is_that_of_the_reference(stand_in, cells
     solver = FokkerPlanck(process, Grid.uniform((-2.5, 2.5), cells=cells), assemble=scale_speed)
     q = solver.committor(-1.0, 1.0)
     assert q(0.0) == pytest.approx(exact, abs=1e-5)
-    np.testing.assert_array_equal(q(np.array([-2.4, -1.0, 1.0, 2.4])), [0, 0, 1, 1])
+    np.testing.assert_array_equal(q(np.array([-2.4, -1.0, 1.0])), [0, 0, 1])
+    assert q(2.4) == pytest.approx(1, abs=1e-15)  # a mean of ones, to round-off
     turned = solver.committor(1.0, -1.0)
     np.testing.assert_allclose(turned(q.x), 1 - q.values, atol=1e-14)
     wide = solver.committor((-1.5, -1.0), (1.0, 2.0))
