@@ -6,13 +6,13 @@ never stored; it follows from the checks of a run.
 
 from collections.abc import Sequence
 
-from fpsde.claims import note_a
+from fpsde.claims import note_a, note_a_steps
 from fpsde.claims.experiment import Claim, Evidence, Lab, Ruling, claim
 from fpsde.claims.running import SEED, Outcome, run
 from fpsde.errors import unknown_name
 
 #: All claims by their ids, in the order of the notes.
-CLAIMS: dict[str, Claim] = {one.id: one for one in (*note_a.CLAIMS,)}
+CLAIMS: dict[str, Claim] = {one.id: one for one in (*note_a.CLAIMS, *note_a_steps.CLAIMS)}
 
 
 def claims_named(ids: Sequence[str]) -> list[Claim]:

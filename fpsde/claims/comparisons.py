@@ -24,6 +24,8 @@ from fpsde.schemes import euler_maruyama
 
 #: Mass that steps in time may move in a solution of the Fokker-Planck equation.
 IN_TIME = 1e-7
+#: How far the exact law of a chain has to settle.
+SETTLED = 1e-6
 #: Round-off of masses and distribution functions.
 ROUND_OFF = 1e-12
 
@@ -82,6 +84,6 @@ def particles_follow(
     What the step makes of the law is known exactly, and forgiven: sup|F_chain - F|.
     """
     x = particles(process, euler_maruyama, x0, n=n, seed=lab.seed, t_end=t_end, dt=dt)
-    chain = scheme_law(process, euler_maruyama, x0=x0, t_end=t_end, dt=dt, tolerance=1e-9).law
-    step = distances.kolmogorov(chain, law)
+    chain = scheme_law(process, euler_maruyama, x0=x0, t_end=t_end, dt=dt, tolerance=SETTLED).law
+    step = distances.kolmogorov(chain, law) + SETTLED
     return checks.density(x, law, alpha=lab.level(), tolerance=[("step", step)], effect=effect + step), x

@@ -4,21 +4,70 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
 from fpsde import checks
 from fpsde.checks import CheckResult
 from fpsde.claims.comparisons import law_of_log_density, particles_follow, solution, stationary_is
-from fpsde.claims.drawing import bars, densities
+from fpsde.claims.drawing import curves, densities
+from fpsde.claims.equations import Line
 from fpsde.claims.experiment import Evidence, Lab, claim
 from fpsde.density import Law, Normal, Point
 from fpsde.fokker_planck import FokkerPlanck, estimate_refined
 from fpsde.grid import Grid
-from fpsde.processes import langevin_of
+from fpsde.processes import additive_time_dependent, geometric_brownian, langevin_of
 from fpsde.processes.process import Process
+from fpsde.schemes import euler_maruyama
+from fpsde.schemes.array_step import array_step
 
 LogDensity = Callable[[np.ndarray], np.ndarray]
+
+
+@claim(
+    "A1",
+    "the density of dX = mu dt + sigma dW obeys the Fokker-Planck equation",
+    statement=r"dX_t=\mu(X_t,t)\,dt+\sigma(X_t,t)\,dW_t"
+    "\n" + r"\partial_t p(x,t)=-\partial_x(\mu(x,t)p(x,t))+\partial_x^2(D(x,t)p(x,t)),\quad"
+    r" D(x,t)=\frac{1}{2}\sigma^2(x,t)",
+    derivation=(
+        r"For a smooth $f$, Ito's formula gives $\frac{d}{dt}E f(X_t)=E[\mu f'+\frac{1}{2}\sigma^2 f'']$.",
+        r"Written with $p$ and integrated by parts, the derivatives fall on the products $\mu p$ and $Dp$.",
+        r"So $D$ stands inside: $D\,\partial_x^2 p$ would lose or gain mass, $\int D'' p\,dx$ per unit of time.",
+    ),
+    amplitude=0.4,
+    cells=80,
+    n_particles=200_000,
+    twist=1.0,
+    small={"cells": 40, "n_particles": 20_000},
+)
+def a1(lab: Lab) -> Evidence:
+    """The equation as written, carried by spectral derivatives, against the solver and particles; sigma(x, t)."""
+    p, t_end, window, start = lab.p, 0.4, (-5.0, 6.0), Normal(0.8, 0.4)
+    process = Process(
+        drift=lambda x: -x,
+        sigma=lambda x, t, p: 0.8 * (1 + 0.3 * np.sin(3 * t)) * (1 + p.amplitude * np.tanh(2 * x)),
+        params={"amplitude": p.amplitude},
+    )
+    line = Line(window, nodes=4 * p.cells)  # its faces hold those of the solver
+
+    def as_written(q: np.ndarray, t: float) -> np.ndarray:
+        mu, spread = process.ito_drift(line.x, t), p.twist * process.noise_coefficient(line.x, t) ** 2 / 2
+        return -line.d(mu * q) + line.d(line.d(spread * q))
+
+    def outside_of_the_derivatives(q: np.ndarray, t: float) -> np.ndarray:
+        mu, spread = process.ito_drift(line.x, t), process.noise_coefficient(line.x, t) ** 2 / 2
+        return -line.d(mu * q) + spread * line.d(line.d(q))
+
+    law, wrong = (line.law(line.carried(f, start, times=[t_end])[0]) for f in (as_written, outside_of_the_derivatives))
+    solved = solution(process, start, t_end=t_end, window=window, cells=p.cells, in_time=1e-5)
+    followed, seen = particles_follow(lab, process, start, law, t_end=t_end, dt=0.04, n=p.n_particles, effect=0.04)
+    return Evidence(
+        written={"the Fokker-Planck solver": solved.is_law(law, effect=0.005), "particles": followed},
+        rivals={"D outside of the derivatives": solved.is_law(wrong, effect=0.005)},
+        draw=densities((-2.5, 4.0), {"as written": law, "D outside": wrong}, particles=seen),
+    )
 
 
 @claim(
@@ -79,6 +128,38 @@ def _stands_still(early: Law, late: Law) -> CheckResult:
 
 
 @claim(
+    "A3",
+    "with noise of unit strength the stationary density is the square of q",
+    statement=r"dX_t=\nabla_x\log q(X_t)\,dt+dW_t \;\Rightarrow\; \log p_\infty=2\log q",
+    derivation=(
+        r"It is the case $\delta=1$ of $\frac{1}{2}\delta^2\nabla\log p_\infty=\nabla\log q$.",
+        r"An integral adds a constant: $p_\infty=q^2/\int q^2dx$.",
+        r"For $q=N(0,1)$ it is $N(0,\frac{1}{2})$, and $\log p_\infty-2\log q=\frac{1}{2}\log 4\pi=1.2655$.",
+    ),
+    cells=100,
+    twist=1.0,
+    small={"cells": 40},
+)
+def a3(lab: Lab) -> Evidence:
+    """Stationary Fokker-Planck laws against q^2/Z, and the constant for a normal q."""
+    normal = Normal(0.0, 1.0)
+    inside: dict[str, LogDensity] = {"Gaussian": lambda x: -0.5 * x**2, "double well": lambda x: -((x**2 - 1) ** 2)}
+    windows = {"Gaussian": (-5.0, 5.0), "double well": (-2.5, 2.5)}
+    written = {}
+    for name, log_q in inside.items():
+        law = law_of_log_density(_power(log_q, 2 * lab.p.twist))
+        process = langevin_of(log_q, temperature=0.5)
+        written[name] = stationary_is(process, law, window=windows[name], cells=lab.p.cells, effect=0.01)
+    law, x = law_of_log_density(_power(inside["Gaussian"], 2.0)), np.linspace(-2.0, 2.0, 41)
+    twice = 2 * np.log(normal.pdf(x))
+    written["the constant, q = N(0, 1)"] = checks.agreement(
+        np.log(law.pdf(x)) - twice, 0.5 * math.log(4 * math.pi), accuracy=1e-8, unit="nats"
+    )
+    lines = {"log p": np.log(law.pdf(x)), "2 log q": twice}
+    return Evidence(written=written, draw=curves(x, lines, xlabel="x", ylabel="nats"))
+
+
+@claim(
     "A4",
     "log q = -x^2/4 gives the Ornstein-Uhlenbeck process with N(0, 1)",
     statement=r"\log q(x)=-\frac{1}{4}x^2 \;\Rightarrow\; dX_t=-\frac{1}{2}X_t\,dt+dW_t,\quad"
@@ -122,73 +203,81 @@ def a4(lab: Lab) -> Evidence:
 
 
 @claim(
-    "A9",
-    "the Kullback-Leibler divergence of two normal laws",
-    statement=r"KL(p\|q)=\frac{1}{2}tr(\Sigma_2^{-1}\Sigma_1)-d+(\mu_2-\mu_1)^T\Sigma_2^{-1}(\mu_2-\mu_1)"
-    r"+\log\frac{\det\Sigma_2}{\det\Sigma_2}"
-    "\n" + r"\Sigma_1=\Sigma_2=I:\quad KL(p\|q)=(\mu_2-\mu_1)^T(\mu_2-\mu_1)",
-    correction=r"KL(p\|q)=\frac{1}{2}\left[tr(\Sigma_2^{-1}\Sigma_1)-d+(\mu_2-\mu_1)^T\Sigma_2^{-1}(\mu_2-\mu_1)"
-    r"+\log\frac{\det\Sigma_2}{\det\Sigma_1}\right]"
-    "\n" + r"\Sigma_1=\Sigma_2=I:\quad KL(p\|q)=\frac{1}{2}(\mu_2-\mu_1)^T(\mu_2-\mu_1)",
+    "A5",
+    "the Euler-Maruyama method, on any partition",
+    statement=r"0=\tau_0<\tau_1<\cdots<\tau_N=T,\quad Y_{n+1}=Y_n+\nabla_x\log q(Y_n)\Delta t_n+\Delta W_n,\quad"
+    r" \Delta W_n\sim N(0,\Delta t_n)",
     derivation=(
-        r"$\log p/q=\frac{1}{2}\log(\det\Sigma_2/\det\Sigma_1)-\frac{1}{2}|z|^2"
-        r"+\frac{1}{2}(x-\mu_2)^T\Sigma_2^{-1}(x-\mu_2)$, with $x=\mu_1+\Sigma_1^{1/2}z$.",
-        r"Under $p$ the second term has the mean $-d/2$, the third"
-        r" $\frac{1}{2}tr(\Sigma_2^{-1}\Sigma_1)+\frac{1}{2}(\mu_1-\mu_2)^T\Sigma_2^{-1}(\mu_1-\mu_2)$.",
-        r"The half stands before all terms, and the determinant of $\Sigma_1$ below; for $p=q$ the divergence is 0,"
-        r" where the note's is $-d/2$.",
+        r"A step leaves out $\int\int b\,b'\,dW\,dW$, of size $\Delta t$ and mean zero: its sum has size"
+        r" $\Delta t^{1/2}$.",
+        r"With additive noise $b'=0$, and what is left out has size $\Delta t^{3/2}$: strong order 1.",
+        r"Expectations see the mean of what is left out, $\Delta t^2$ a step: weak order 1, on any partition.",
     ),
-    nodes=20,
-    shift=0.7,
+    coarsest=16,
+    levels=6,
+    twist=1.0,
+    small={"coarsest": 8, "levels": 5},
 )
-def a9(lab: Lab) -> Evidence:
-    """Both formulas against E log p/q by quadrature."""
-    cases = {
-        "d = 1": (np.array([0.3]), np.array([[0.49]]), np.array([0.3 + lab.p.shift]), np.array([[1.44]])),
-        "d = 2, correlated": (
-            np.array([0.3, -0.4]),
-            np.array([[1.0, 0.3], [0.3, 0.5]]),
-            np.array([0.3 + lab.p.shift, 0.1]),
-            np.array([[0.8, -0.2], [-0.2, 1.5]]),
-        ),
-        "identical laws": (np.zeros(2), np.eye(2), np.zeros(2), np.eye(2)),
-        "unit covariances": (np.zeros(2), np.eye(2), np.array([lab.p.shift, 0.5]), np.eye(2)),
-    }
-    exact = {name: _divergence_by_quadrature(*case, nodes=lab.p.nodes) for name, case in cases.items()}
-    as_written = {name: _divergence(*case, half_of_all=False) for name, case in cases.items()}
-    right = {name: _divergence(*case, half_of_all=True) for name, case in cases.items()}
-
-    def compared(formula: dict[str, float]) -> dict[str, CheckResult]:
-        return {name: checks.agreement(formula[name], exact[name], accuracy=1e-11, unit="nats") for name in cases}
-
-    return Evidence(
-        written=compared(as_written),
-        corrected=compared(right),
-        draw=bars({"quadrature": exact, "note": as_written, "corrected": right}, xlabel="KL(p || q) [nats]"),
-    )
+def a5(lab: Lab) -> Evidence:
+    """Strong and weak errors of linear processes step by step, without sampling, on even and graded partitions."""
+    p = lab.p
+    numbers = p.coarsest * 2 ** np.arange(p.levels)
+    partitions = {"even": lambda n: np.linspace(0.0, 1.0, n + 1), "graded": lambda n: np.linspace(0.0, 1.0, n + 1) ** 2}
+    growth, fading = geometric_brownian(0.3, 0.6), additive_time_dependent(1.0, 0.5)
+    written: dict[str, CheckResult] = {}
+    lines: dict[str, np.ndarray] = {}
+    for name, partition in partitions.items():
+        grids = [partition(int(n)) for n in numbers]
+        strong, weak = np.array([_errors_of_growth(growth, grid, p.twist) for grid in grids]).T
+        additive = np.array([_error_of_additive(fading, grid, p.twist) for grid in grids])
+        h = 1 / numbers
+        written[f"strong, multiplicative noise, {name}"] = checks.order(h, strong, expected=0.5)
+        written[f"strong, additive noise, {name}"] = checks.order(h, additive, expected=1.0)
+        written[f"weak, {name}"] = checks.order(h, weak, expected=1.0)
+        lines |= {f"strong, multiplicative, {name}": strong, f"strong, additive, {name}": additive}
+    return Evidence(written=written, draw=curves(h, lines, xlabel="1/N", ylabel="error at T = 1", logx=True, logy=True))
 
 
-def _divergence(m1: np.ndarray, s1: np.ndarray, m2: np.ndarray, s2: np.ndarray, *, half_of_all: bool) -> float:
-    """Return the formula of the note, or the right one: half of all terms, and det S1 below det S2."""
-    away = (m2 - m1) @ np.linalg.solve(s2, m2 - m1)
-    trace = float(np.trace(np.linalg.solve(s2, s1)))
-    if half_of_all:
-        return 0.5 * (trace - len(m1) + away + math.log(np.linalg.det(s2) / np.linalg.det(s1)))
-    return 0.5 * trace - len(m1) + away + math.log(np.linalg.det(s2) / np.linalg.det(s2))
+def _errors_of_growth(process: Process, grid: np.ndarray, twist: float) -> tuple[float, float]:
+    """Return (E|Y - X|^2)^(1/2) and E Y^2 - E X^2 at the end of dX = mu X dt + sigma X dW, from 1.
+
+    Y and X are products of independent factors, one a step: their second moments are products of those of a step.
+    """
+    step, z, w = array_step(euler_maruyama, process), *_hermite()
+    products = np.ones(3)
+    for t, later in pairwise(grid):
+        h = later - t
+        y = step.advance(np.ones((1, len(z))), math.sqrt(twist) * z[None], t, h)[0]
+        x = process.exact.path(1.0, h, math.sqrt(h) * z)  # type: ignore[misc]  # it is known
+        products *= [w @ y**2, w @ (y * x), w @ x**2]
+    yy, yx, xx = products
+    return math.sqrt(yy - 2 * yx + xx), yy - xx
 
 
-def _divergence_by_quadrature(m1: np.ndarray, s1: np.ndarray, m2: np.ndarray, s2: np.ndarray, *, nodes: int) -> float:
-    """Return E log p/q under p = N(m1, s1), by Gauss-Hermite nodes along the axes of p: exact, log p/q is quadratic."""
-    at, weight = np.polynomial.hermite_e.hermegauss(nodes)
-    z = np.stack(np.meshgrid(*[at] * len(m1), indexing="ij")).reshape(len(m1), -1)
-    w = np.prod(np.stack(np.meshgrid(*[weight] * len(m1), indexing="ij")).reshape(len(m1), -1), axis=0)
-    x = m1[:, None] + np.linalg.cholesky(s1) @ z
+def _error_of_additive(process: Process, grid: np.ndarray, twist: float) -> float:
+    """Return (E|Y - X|^2)^(1/2) at the end, from 1, of a linear process whose X_T is a + c W_T.
 
-    def log_density(m: np.ndarray, s: np.ndarray) -> np.ndarray:
-        out = x - m[:, None]
-        return -0.5 * np.sum(out * np.linalg.solve(s, out), axis=0) - 0.5 * math.log(np.linalg.det(2 * np.pi * s))
+    Y' = A Y + C + B z with the coefficients of the step, so that mean, variance and covariance with W are recursions.
+    """
+    step = array_step(euler_maruyama, process)
+    mean, variance, with_w = 1.0, 0.0, 0.0
+    for t, later in pairwise(grid):
+        h = later - t
+        base, moved, driven = step.advance(np.array([[0.0, 1.0, 0.0]]), np.array([[0.0, 0.0, math.sqrt(twist)]]), t, h)[
+            0
+        ]
+        decay, noise = moved - base, driven - base
+        mean, variance = decay * mean + base, decay**2 * variance + noise**2
+        with_w = decay * with_w + noise * math.sqrt(h)
+    t_end = float(grid[-1])
+    a, b = process.exact.path(1.0, t_end, np.array([0.0, 1.0]))  # type: ignore[misc]  # it is known
+    return math.sqrt((mean - a) ** 2 + variance - 2 * (b - a) * with_w + (b - a) ** 2 * t_end)
 
-    return float(w @ (log_density(m1, s1) - log_density(m2, s2)) / w.sum())
+
+def _hermite() -> tuple[np.ndarray, np.ndarray]:
+    """Return nodes and weights of the standard normal law."""
+    z, w = np.polynomial.hermite_e.hermegauss(40)
+    return z, w / w.sum()
 
 
-CLAIMS = (a2, a4, a9)
+CLAIMS = (a1, a2, a3, a4, a5)

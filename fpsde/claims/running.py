@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fpsde.checks import SESSION_ALPHA, CheckResult, combined
+from fpsde.checks import SESSION_ALPHA, CheckResult, Verdict, combined
 from fpsde.claims.experiment import Claim, Evidence, Lab, Ruling
 from fpsde.errors import InvalidInput, unknown_name
 from fpsde.validation import probability, seed64
@@ -39,8 +39,11 @@ class Outcome:
 
     @property
     def deciding(self) -> CheckResult:
-        """The check of the claim as written that decided: its statistic is the discrepancy."""
-        return combined(list(self.evidence.written.values()))
+        """The check of the claim as written that decided: the worst failure, or else the nearest to its threshold."""
+        results = list(self.evidence.written.values())
+        decided = combined(results)
+        alike = [one for one in results if one.verdict is decided.verdict]
+        return decided if decided.verdict is Verdict.FAIL else max(alike, key=_nearness)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record as JSON can hold it."""
@@ -65,6 +68,10 @@ class Outcome:
                 kind: {name: result.as_dict() for name, result in results.items()} for kind, results in checks.items()
             },
         }
+
+
+def _nearness(result: CheckResult) -> float:
+    return result.statistic / result.threshold if result.statistic is not None and result.threshold else 0.0
 
 
 def run(
