@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from fpsde import __version__
 from fpsde.commands import (
+    audit_command,
     bias_command,
     claims_command,
     converge_command,
@@ -49,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in (
         verify_command,
+        audit_command,
         simulate_command,
         fokker_planck_command,
         converge_command,

@@ -16,7 +16,6 @@ from fpsde.density import Law, Normal, Point
 from fpsde.errors import InvalidInput, UnstableStep
 from fpsde.joint_law import JointNormal
 from fpsde.schemes.array_step import ArrayStep, array_step
-from fpsde.symbolic import components
 
 #: A map is affine if it meets its affine form at so many places to this part of the largest value there.
 PROBES, AFFINE = 32, 1e-10
@@ -88,13 +87,7 @@ class AffineChain:
         d = self.step.dim
 
         def state(points: np.ndarray) -> np.ndarray:
-            out = np.zeros((self.rows, points.shape[1]))
-            out[:d] = points
-            if self.scheme.start is not None:
-                given = self.scheme.start(self.step.model, components(list(points)), t)
-                rows = [row for name in self.scheme.auxiliary for row in given[name]]
-                out[d : d + len(rows)] = np.stack([np.broadcast_to(row, points.shape[1:]) for row in rows])
-            return out
+            return self.step.started(points, t)[: self.rows]
 
         slopes, c = _affine(state, d, f"the state that {self.scheme.name} starts with on {self.process.name}")
         return slopes @ initial.mean + c, slopes @ initial.covariance @ slopes.T

@@ -13,7 +13,7 @@ from fpsde.schemes.assembly import Assembly, coarsening
 from fpsde.schemes.models import array_model
 from fpsde.schemes.registry import offers_the_suited
 from fpsde.schemes.tracked import Tracked
-from fpsde.symbolic import Values
+from fpsde.symbolic import Values, components
 
 
 class ArrayStep:
@@ -27,6 +27,7 @@ class ArrayStep:
     """
 
     def __init__(self, scheme: Any, process: Any, tracked: Sequence[Tracked] = ()) -> None:
+        self._scheme = scheme
         self._assembly = Assembly(scheme, process, tuple(tracked))
         self.model = array_model(process)  #: the coefficients, for ``scheme.start``
         self.dim: int = process.dim
@@ -48,6 +49,16 @@ class ArrayStep:
         Raises InvalidInput where an input of the scheme has no refinement.
         """
         return coarsening(self.inputs, sub)
+
+    def started(self, x: np.ndarray, t: float) -> np.ndarray:
+        """Return the state ``(rows, n)`` in which a run from ``x`` (dim, n) starts at time ``t``."""
+        out = np.zeros((self.state_rows, x.shape[1]))
+        out[: self.dim] = x
+        if self._scheme.start is not None:
+            given = self._scheme.start(self.model, components(list(x)), t)
+            rows = [row for name in self._scheme.auxiliary for row in given[name]]
+            out[self.dim : self.dim + len(rows)] = np.stack([np.broadcast_to(row, x.shape[1:]) for row in rows])
+        return out
 
     def advance(self, state: np.ndarray, z: np.ndarray, t: float, dt: float) -> np.ndarray:
         """Return the state ``(rows, n)`` at t + dt from that at t and normals ``z`` (normals, n), in the state's type.
