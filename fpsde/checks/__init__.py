@@ -6,6 +6,7 @@ This room knows nothing of processes, schemes or solvers: a judge that shares co
 from fpsde.checks import distances
 from fpsde.checks.agreement_test import agreement
 from fpsde.checks.budget import SESSION_ALPHA, Budget
+from fpsde.checks.cell_distance import chi_square
 from fpsde.checks.design import POWER
 from fpsde.checks.distinct_values import distinct
 from fpsde.checks.distribution import density
@@ -17,7 +18,9 @@ from fpsde.checks.innovation_tests import innovations
 from fpsde.checks.moment_tests import moments
 from fpsde.checks.order_tests import OrderResult, grid_order, order
 from fpsde.checks.planning import Plan, density_at_any_time, in_two_stages, plan
+from fpsde.checks.projection_tests import projections
 from fpsde.checks.result import CheckResult, Verdict, combined, combined_verdict
+from fpsde.checks.rosenblatt import joint_density
 from fpsde.checks.serial import Thinned, autocorrelation_time, independent, thinned
 from fpsde.checks.stein import score
 from fpsde.checks.two_samples import same_law
@@ -35,6 +38,7 @@ __all__ = [
     "agreement",
     "autocorrelation_time",
     "cells",
+    "chi_square",
     "combined",
     "combined_verdict",
     "correlation",
@@ -48,10 +52,12 @@ __all__ = [
     "in_two_stages",
     "independent",
     "innovations",
+    "joint_density",
     "martingale",
     "moments",
     "order",
     "plan",
+    "projections",
     "reversibility",
     "same_law",
     "score",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 from scipy import special
@@ -66,7 +65,7 @@ def binomial_result(
     above, j = (int(i) for i in np.unravel_index(int(np.argmin(tails)), tails.shape))
     lower, upper = count_limits(n, p_low, p_high, design.alpha / (2 * len(counts)))
     limit, mass, share = int((upper if above else lower)[j]) / n, float(masses[j]), int(counts[j]) / n
-    worst = design.scaled(float(tau[j]) / design.tau) if design.tau else replace(design, tau=float(tau[j]))
+    worst = design.about(float(tau[j]))
     outside = int(np.count_nonzero((counts < lower) | (counts > upper)))
     held = f"{names[j]} holds {int(counts[j])} of {n}: {plus_minus(share, math.sqrt(p_high[j] * (1 - p_low[j]) / n))}"
     return judge(

@@ -13,6 +13,8 @@ from fpsde.validation import finite, positive, probability
 
 #: Probability with which an error of the stated resolution is seen, where the caller states none.
 POWER = 0.999
+#: Distance from one up to which a mass is that of a whole law.
+WHOLE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,10 @@ class Design:
         """Return the design for a statistic that moves by at most ``factor`` for each unit of the tolerance."""
         return replace(self, tau=factor * self.tau, parts=tuple((name, factor * value) for name, value in self.parts))
 
+    def about(self, tau: float) -> Design:
+        """Return the design with the tolerance ``tau`` of another statistic, its parts in the same proportion."""
+        return self.scaled(tau / self.tau) if self.tau else replace(self, tau=tau)
+
     def without_effect(self) -> Design:
         """Return the design of a component that the declared effect does not speak of."""
         return replace(self, effect=None)
@@ -58,6 +64,15 @@ def tolerance_of(tolerance: Any) -> tuple[float, tuple[tuple[str, float], ...]]:
         if value < 0:
             raise InvalidInput(f"tolerance {name!r}={value} is negative; a tolerance is a bound: give 0 or more")
     return math.fsum(value for _, value in parts), tuple(part for part in parts if part[1] > 0)
+
+
+def whole_mass(name: str, mass: float) -> None:
+    """Refuse a law that is no probability: its mass is not one within ``WHOLE``."""
+    if not abs(mass - 1) <= WHOLE:
+        raise InvalidInput(
+            f"{name} hold {mass:.9g} in all, not 1: give a law that is whole (a density divided by its integral, a "
+            f"grid that reaches all of it, what was absorbed in cells of its own)"
+        )
 
 
 def judge(

@@ -11,13 +11,14 @@ from fpsde.checks.atoms import atoms_of
 from fpsde.checks.band_test import band_result
 from fpsde.checks.binomial_test import binomial_result
 from fpsde.checks.budget import SESSION_ALPHA
+from fpsde.checks.cell_masses import masses_and_tolerance
 from fpsde.checks.design import POWER, Design, bad_values
 from fpsde.checks.result import CheckResult, combined
 from fpsde.checks.samples import cell_counts, one_component
 from fpsde.density import Law
 from fpsde.ensemble import Counts
 from fpsde.errors import InvalidInput
-from fpsde.validation import finite_array, increasing
+from fpsde.validation import increasing
 
 
 def cells(
@@ -40,27 +41,13 @@ def cells(
     n_bad : particles that are NaN or infinite, in no cell; any makes the check FAIL
     power, effect : UNDERPOWERED unless a mass too large by ``effect`` in any one cell is seen with this power
     """  # fmt: skip
-    (n_j, bad), p = cell_counts(counts, n_bad), finite_array("masses", masses, ndim=1)
-    if n_j.shape != p.shape:
-        raise InvalidInput(f"{len(n_j)} counts for {len(p)} masses; give one mass for each count, outer cells included")
-    by_cell = isinstance(tolerance, np.ndarray)
-    design = Design.of(alpha=alpha, power=power, tolerance=0.0 if by_cell else tolerance, effect=effect)
-    tau = _cell_tolerance(tolerance, len(p)) if by_cell else np.full(len(p), design.tau)
+    n_j, bad = cell_counts(counts, n_bad)
+    p, tau, design = masses_and_tolerance(n_j, masses, tolerance, alpha=alpha, power=power, effect=effect)
     n = int(n_j.sum())
     if bad:
         return bad_values("cells", bad, n + bad, design)
     names = [f"cell {j}" for j in range(len(p))]
     return binomial_result("cells", n_j, p, n, tau=tau, names=names, design=design)
-
-
-def _cell_tolerance(tolerance: np.ndarray, n_cells: int) -> np.ndarray:
-    tau = finite_array("tolerance", tolerance, ndim=1)
-    if len(tau) != n_cells or np.any(tau < 0):
-        raise InvalidInput(
-            f"tolerance has {len(tau)} entries, the least {tau.min()}, for {n_cells} cells; "
-            f"give one bound >= 0 for each"
-        )
-    return tau
 
 
 def histogram(

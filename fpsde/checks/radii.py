@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 from scipy import optimize, special
 
 #: Relative error of a tail probability at which an approximation is still relied on.
@@ -108,3 +109,41 @@ def band_tail(n: int, radius: float) -> float:
 def point_radius(n: int, beta: float) -> float:
     """Return r with P(F(x) - F_n(x) > r) <= beta at one point x (Hoeffding)."""
     return math.sqrt(math.log(1 / beta) / (2 * n))
+
+
+def noncentral_tail(x: float, df: int, shift: float) -> float:
+    """Return P(chi^2_df(shift) > x), noncentral: a sum of central tails with Poisson weights, all positive."""
+    return _mixed(lambda k: special.chdtrc(k, x), df, shift) if x > 0 else 1.0
+
+
+def noncentral_cut(alpha: float, df: int, shift: float) -> float:
+    """Return x with P(chi^2_df(shift) > x) = alpha."""
+    if shift == 0:
+        return float(special.chdtri(df, alpha))
+    high = df + shift
+    while noncentral_tail(high, df, shift) > alpha:
+        high *= 2
+    return solve_between(lambda x: math.log(max(noncentral_tail(x, df, shift), _TINY) / alpha), _TINY, high)
+
+
+def power_noncentrality(x: float, df: int, beta: float) -> float:
+    """Return the shift with P(chi^2_df(shift) <= x) = beta, beta at most one half: what is seen beyond a cut at x."""
+
+    def missed(shift: float) -> float:
+        return math.log(max(_mixed(lambda k: special.chdtr(k, x), df, shift), _TINY) / beta)
+
+    if missed(0.0) <= 0:
+        return 0.0
+    high = x
+    while missed(high) > 0:
+        high *= 2
+    return solve_between(missed, 0.0, high)
+
+
+def _mixed(part: Callable[[np.ndarray], np.ndarray], df: int, shift: float) -> float:
+    """Return the sum over Poisson numbers j of mean shift/2 of ``part`` at df + 2 j degrees of freedom."""
+    half = 0.5 * shift
+    reach = 12 * math.sqrt(half) + 60
+    j = np.arange(max(0.0, math.floor(half - reach)), math.ceil(half + reach))
+    weight = np.exp(special.xlogy(j, half) - half - special.gammaln(j + 1))
+    return float(np.sum(weight * part(df + 2 * j)))

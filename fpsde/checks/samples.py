@@ -55,6 +55,21 @@ def sample_of(data: Any) -> Sample:
     return Sample(values, int(np.count_nonzero(~np.isfinite(values))))
 
 
+def points_of(data: Any) -> tuple[np.ndarray, int]:
+    """Return points ``(d, n)`` in float64, from ``(d, n)``, ``(n,)`` or an object with one as ``.x``; and how many
+    numbers are NaN or infinite.
+    """
+    if getattr(data, "x", data) is None:
+        raise InvalidInput("the run kept no positions (x is None); keep them")
+    given = np.asarray(getattr(data, "x", data))
+    if given.dtype.kind not in "fiu" or given.ndim not in (1, 2) or given.shape[-1] < 2:
+        raise InvalidInput(
+            f"the sample has dtype {given.dtype} and shape {given.shape}; give real numbers, (d, n) or (n,), n > 1"
+        )
+    x = np.atleast_2d(given).astype(np.float64)
+    return x, int(np.count_nonzero(~np.isfinite(x)))
+
+
 def cell_counts(counts: Any, n_bad: Any) -> tuple[np.ndarray, int]:
     """Return histogram counts ``(n_cells,)`` as int64 and the number in no cell; floats and negatives are refused."""
     array, bad = np.asarray(counts), integer("n_bad", n_bad, least=0)

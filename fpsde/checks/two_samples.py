@@ -20,7 +20,7 @@ from scipy import stats
 
 from fpsde.checks.budget import SESSION_ALPHA
 from fpsde.checks.design import POWER, Design, bad_values, judge, not_applicable
-from fpsde.checks.radii import band_radius, normal_radius, point_radius
+from fpsde.checks.radii import band_radius, normal_radius
 from fpsde.checks.result import CheckResult, combined
 from fpsde.checks.samples import sample_of
 from fpsde.checks.smooth_test import mode_values, modes_in_words, smooth_radius, smooth_tail
@@ -80,7 +80,7 @@ def _band(x: np.ndarray, y: np.ndarray, design: Design) -> CheckResult:
     difference = np.searchsorted(x, every, side="right") / n - np.searchsorted(y, every, side="right") / m
     i = int(np.argmax(np.abs(difference)))
     threshold = band_radius(n, design.alpha / 2) + band_radius(m, design.alpha / 2)
-    missed = point_radius(n, design.beta / 2) + point_radius(m, design.beta / 2)
+    missed = math.sqrt(math.log(1 / design.beta) * (1 / n + 1 / m) / 2)  # Hoeffding's inequality for n + m terms
     pairs, distance = max(1, int(_effective(n, m))), abs(float(difference[i]))
     # the level at which both radii together are the distance: with radii r_n + r_m = c (n^-1/2 + m^-1/2)
     c = distance / (n**-0.5 + m**-0.5)
