@@ -11,10 +11,12 @@ from fpsde.checks.design import POWER
 from fpsde.checks.distinct_values import distinct
 from fpsde.checks.distribution import density
 from fpsde.checks.dynamics import martingale, reversibility, stationarity
+from fpsde.checks.energy_test import energy
 from fpsde.checks.grid_error import GridConvergence, grid_convergence
 from fpsde.checks.histogram_tests import cells, histogram
 from fpsde.checks.independence import correlation
 from fpsde.checks.innovation_tests import innovations
+from fpsde.checks.invariants import conserved, inside
 from fpsde.checks.moment_tests import moments
 from fpsde.checks.order_tests import OrderResult, grid_order, order
 from fpsde.checks.planning import Plan, density_at_any_time, in_two_stages, plan
@@ -41,17 +43,20 @@ __all__ = [
     "chi_square",
     "combined",
     "combined_verdict",
+    "conserved",
     "correlation",
     "density",
     "density_at_any_time",
     "distances",
     "distinct",
+    "energy",
     "grid_convergence",
     "grid_order",
     "histogram",
     "in_two_stages",
     "independent",
     "innovations",
+    "inside",
     "joint_density",
     "martingale",
     "moments",
