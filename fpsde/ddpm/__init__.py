@@ -20,8 +20,9 @@ from fpsde.ddpm.laplace import Laplace
 from fpsde.ddpm.losses import min_snr_weights, simple_weights, weighted_floor
 from fpsde.ddpm.network import Network, NetworkShape, new_network
 from fpsde.ddpm.probability_flow import flow_by_rk45
+from fpsde.ddpm.pushed_mass import JudgedModel, ModelLaw, model_law
 from fpsde.ddpm.sampler_laws import sampler_law
-from fpsde.ddpm.samplers import Sampler, annealed_chain, exact_chain, starting_points
+from fpsde.ddpm.samplers import Sampler, annealed_chain, exact_chain, network_chain, starting_points
 from fpsde.ddpm.saved_training import saved_denoiser
 from fpsde.ddpm.toys import TOY_DATA, ToyData, toy_data
 from fpsde.ddpm.training import Training, train
@@ -34,8 +35,10 @@ __all__ = [
     "Denoiser",
     "EnergyNetwork",
     "GaussianMixture",
+    "JudgedModel",
     "KnownLaw",
     "Laplace",
+    "ModelLaw",
     "Network",
     "NetworkShape",
     "PriorGap",
@@ -55,6 +58,8 @@ __all__ = [
     "heartbeat",
     "loss_floor",
     "min_snr_weights",
+    "model_law",
+    "network_chain",
     "new_network",
     "noise_floors",
     "prior_gap",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,10 @@ class Denoiser:
         velocity = self.network(features).astype(x.dtype)
         mean = module_of(x).asarray(self.scaling.mean, dtype=x.dtype)[:, None]
         return mean + self.scaling.std * data_of(Prediction.VELOCITY, velocity, seen, signal=a, level=s)
+
+    def in_float64(self) -> Denoiser:
+        """Return the same denoiser with its parameters in float64: differences of it then have a meaning."""
+        return replace(self, network=replace(self.network, parameters=self.network.parameters.astype(np.float64)))
 
     def inputs(self, x: Any, level: Any) -> tuple[Any, Any, Any, Any]:
         """Return the scaled points (d, n), their signal and level (n,), and the features of the network."""

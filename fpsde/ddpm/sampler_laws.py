@@ -1,4 +1,4 @@
-"""Exact laws of samplers in one dimension: noisy steps by transition operators, silent ones as increasing maps."""
+"""Exact laws of samplers on the line: noisy steps by transition operators, silent ones as increasing maps."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ from fpsde.errors import InvalidInput
 from fpsde.laws.affine_chain import AffineChain
 from fpsde.laws.joint_laws import joint_scheme_law
 from fpsde.laws.scheme_laws import scheme_law
+from fpsde.processes.black_box import BlackBox
+from fpsde.processes.denoising import prior_of
 from fpsde.processes.process import Process
+from fpsde.schemes.denoising import is_sampler
 from fpsde.schemes.scheme import Scheme
 
 #: Levels at which a silent step is looked at: it must increase from one to the next.
 LOOKED_AT = (np.arange(400) + 0.5) / 400
+#: Particles that look for the box of a black box, and what is left beyond them, as a part of the range of the start.
+PILOTS, SPARE = 1024, 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +67,7 @@ class IncreasingImage(Law):
 
 
 def sampler_law(
-    chain: Process,
+    chain: Process | BlackBox,
     scheme: Scheme,
     *,
     x0: Law | None = None,
@@ -76,26 +81,41 @@ def sampler_law(
     last step of ancestral sampling) are increasing maps of quantiles. ``x0`` is N(0, 1) or N(0, level_T^2) if left out.
     A ``corrector`` takes a step after each of ``scheme``: the law of ``fpsde.predictor_corrector``, a normal at a time.
 
-    Raises InvalidInput for more components than one, a black box, a silent step that does not increase, and two normals
+    A black box, a trained network for instance (:func:`~fpsde.ddpm.samplers.network_chain`), goes as well: its steps
+    must be affine in normals, and its denoiser work in float64.
+
+    Raises InvalidInput for more components than one, a silent step that does not increase, and two normals
     a step (a corrector) where the chain is not affine; and errors of scheme_law.
     """
-    if not isinstance(chain, Process) or chain.dim != 1:
-        raise InvalidInput(f"{chain.name} is no traced process of one component, whose samplers have laws here")
-    law: Law = chain.setting.x0 if x0 is None else x0  # type: ignore[assignment]  # a law, by denoising_chain
+    if chain.dim != 1:
+        raise InvalidInput(f"{chain.name} has {chain.dim} components; laws on the line are of one (see model_law)")
+    law: Law = Normal(0.0, prior_of(chain)) if x0 is None else x0
     turns = [Sampler(chain, one) for one in (scheme, corrector) if one is not None]
     moves = [(sampler, i) for i in range(turns[0].n_steps) for sampler in turns]
-    for (sampler, quiet), group in groupby(moves, key=lambda move: (move[0], _is_silent(*move))):
+    for (sampler, quiet), group in groupby(moves, key=lambda move: (move[0], is_silent(*move))):
         steps = [i for _, i in group]
-        part = replace(chain, tables={name: v[steps[0] : steps[-1] + 1] for name, v in chain.tables.items()})
-        law = _after(law, Sampler(part, sampler.scheme), quiet=quiet, tolerance=tolerance)
+        law = _after(law, stretch(sampler, steps[0], steps[-1] + 1), quiet=quiet, tolerance=tolerance)
     return law
+
+
+def stretch(sampler: Sampler, first: int, end: int) -> Sampler:
+    """Return the steps ``first`` <= i < ``end`` of a sampler. InvalidInput where they are not read from tables."""
+    chain = sampler.chain
+    if (first, end) == (0, sampler.n_steps):
+        return sampler
+    if isinstance(chain, BlackBox) and not is_sampler(sampler.scheme):
+        raise InvalidInput(
+            f"{sampler.scheme.name} reads a drift in time, and {chain.name} is a black box: its law is that of all "
+            "steps, which have noise; give a sampler such as fpsde.ancestral()"
+        )
+    tables = {name: values[first:end] for name, values in chain.tables.items()}
+    return replace(sampler, chain=replace(chain, tables=tables))
 
 
 def _after(law: Law, sampler: Sampler, *, quiet: bool, tolerance: float) -> Law:
     """Return the law after all steps of a sampler, which all have noise or, ``quiet``, none of which has."""
     chain, scheme, end = sampler.chain, sampler.scheme, float(sampler.n_steps)
-    assert isinstance(chain, Process)  # for the type checker: it was looked at
-    if isinstance(law, Normal) and _is_affine(chain, scheme):
+    if isinstance(law, Normal) and isinstance(chain, Process) and _is_affine(chain, scheme):
         return joint_scheme_law(chain, scheme, x0=law, t_end=end, dt=1.0).law.component(0)
     if quiet:
         return _image(law, sampler)
@@ -104,7 +124,23 @@ def _after(law: Law, sampler: Sampler, *, quiet: bool, tolerance: float) -> Law:
             f"{scheme.name} takes {sampler.normals} normals a step, and its law on data that are not normal would be "
             "summed over all of them; give its predictor, and corrector=fpsde.langevin_corrector(size)"
         )
-    return scheme_law(chain, scheme, x0=law, t_end=end, dt=1.0, tolerance=tolerance).law
+    box = _box(law, sampler) if isinstance(chain, BlackBox) else None
+    return scheme_law(chain, scheme, x0=law, t_end=end, dt=1.0, box=box, tolerance=tolerance).law
+
+
+def _box(law: Law, sampler: Sampler) -> tuple[float, float]:
+    """Return a box that holds the steps of a black box: where particles from all over the law go, and as far again.
+
+    That it holds them is for the law to say: it is refused if more than 1e-10 leaks in a step.
+    """
+    low, high = law.range()
+    x = np.linspace(low, high, PILOTS)[None]
+    rng, ends = np.random.default_rng(PILOTS), [low, high]
+    for i in range(sampler.n_steps):
+        x = sampler.step(x, i, rng.standard_normal((sampler.normals, PILOTS)))
+        ends += [float(x.min()), float(x.max())]
+    spare = SPARE * (high - low)
+    return min(ends) - spare, max(ends) + spare
 
 
 def _is_affine(chain: Process, scheme: Scheme) -> bool:
@@ -116,11 +152,11 @@ def _is_affine(chain: Process, scheme: Scheme) -> bool:
     return True
 
 
-def _is_silent(sampler: Sampler, i: int) -> bool:
+def is_silent(sampler: Sampler, i: int) -> bool:
     """Return whether step ``i`` reads no noise."""
-    x, z = np.zeros((1, 2)), np.ones((sampler.normals, 2)) * np.array([0.0, 1.0])
+    x, z = np.zeros((sampler.chain.dim, 2)), np.ones((sampler.normals, 2)) * np.array([0.0, 1.0])
     after = sampler.step(x, i, z)
-    return bool(after[0, 0] == after[0, 1])
+    return bool(np.all(after[:, 0] == after[:, 1]))
 
 
 def _image(law: Law, sampler: Sampler) -> IncreasingImage:

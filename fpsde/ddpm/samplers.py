@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from fpsde.ddpm.denoiser import Denoiser
 from fpsde.ddpm.gaussian_mixture import GaussianMixture
 from fpsde.ddpm.known_law import KnownLaw
 from fpsde.errors import InvalidInput
@@ -38,6 +39,15 @@ def exact_chain(law: KnownLaw, schedule: NoiseSchedule, *, last: int = 0) -> Pro
     if isinstance(law, GaussianMixture) and len(law.weights) <= FEW_PARTS:
         return denoising_chain(_traceable(law), schedule, last=last, dim=d)
     return denoising_box(lambda x, level: law.denoised(x, 1.0, level), schedule, last=last, dim=d)
+
+
+def network_chain(denoiser: Denoiser, schedule: NoiseSchedule, *, last: int = 0) -> BlackBox:
+    """Return the process from noise to data of a trained denoiser, evaluated in float64: what exact laws are taken of.
+
+    The law is then that of the function which the parameters state, and derivatives of it have ten digits.
+    Errors of :func:`~fpsde.processes.denoising.denoising_box`.
+    """
+    return denoising_box(denoiser.in_float64(), schedule, last=last, dim=denoiser.network.shape.dim)
 
 
 def annealed_chain(

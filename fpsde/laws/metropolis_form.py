@@ -12,7 +12,7 @@ import sympy as sp
 from fpsde.errors import InvalidInput
 from fpsde.functions import where
 from fpsde.laws.noise_rule import row_of_uniform
-from fpsde.laws.step_form import StepForm
+from fpsde.laws.step_form import TracedForm
 from fpsde.printing import numpy_function
 from fpsde.schemes.scheme import Scheme
 from fpsde.schemes.tracing import TracedStep, needed, substituted
@@ -23,7 +23,7 @@ _KNOWN = "laws are known where  x' = y if log U < gain(x, y), else x,  with y = 
 
 
 @dataclass(frozen=True, eq=False)
-class MetropolisForm(StepForm):
+class MetropolisForm(TracedForm):
     """A proposal y = A(x) + B(x) z with  P(accepted) = min(1, e^gain)."""
 
     proposal: Callable[..., tuple] = field(kw_only=True)  #: (x, *constants) -> A, B

@@ -19,12 +19,8 @@ import numpy as np
 from scipy.special import ndtr
 
 from fpsde.errors import InvalidInput
-from fpsde.processes.process import Process
-from fpsde.schemes.array_step import array_step
-from fpsde.schemes.scheme import Scheme
+from fpsde.laws.normal_step import AFFINE, NormalStep
 
-#: Places at which a step is held against its affine form, and the part of its size by which it may differ there.
-PROBES, AFFINE = 16, 1e-10
 #: Standard deviations beyond which a normal law is nothing: 1e-18 of its density.
 REACH = 9.0
 #: Squares of deviations beyond which exp is 0 to a double's range: numbers that small cost a hundred times as much.
@@ -57,52 +53,24 @@ class Plane:
         return np.stack([g.ravel() for g in np.meshgrid(*self.lines, indexing="ij")])
 
 
-@dataclass(frozen=True, eq=False)
-class NormalStep:
-    """A step x' = A(x) + B(x) z of positions alone; ``at`` gives A (2, n) and C = B B^T (2, 2, n) at points (2, n)."""
+def operator(step: NormalStep, plane: Plane, t: float, dt: float, *, to: Plane | None = None) -> Operator:
+    """Return the operator of one step, from densities on a plane to those on ``to``: the same plane if left out.
 
-    at: Callable[[np.ndarray, float, float], tuple[np.ndarray, np.ndarray]]
-
-    @classmethod
-    def of(cls, scheme: Scheme, process: Process) -> NormalStep:
-        """Return the step of a scheme; InvalidInput where it is no normal law or positions alone are no chain."""
-        step = array_step(scheme, process)
-        if step.state_rows != step.dim or any(kind.support is not None for kind, _ in step.inputs):
-            raise InvalidInput(
-                f"{scheme.name} on {process.name} has discrete noise, or carries more from step to step than positions"
-            )
-        r = step.normals
-
-        def at(x: np.ndarray, t: float, dt: float) -> tuple[np.ndarray, np.ndarray]:
-            ends = [
-                step.advance(x, np.repeat(z[:, None], x.shape[1], axis=1), t, dt) for z in (np.zeros(r), *np.eye(r))
-            ]
-            B = np.stack([end - ends[0] for end in ends[1:]], axis=1) if r else np.zeros((2, 1, x.shape[1]))
-            return ends[0], np.einsum("irn,jrn->ijn", B, B)
-
-        rng = np.random.default_rng(3)
-        x, z = np.array(rng.normal(size=(2, PROBES))), rng.normal(size=(r, PROBES))
-        far, none = step.advance(x, 2 * z, 0.0, 0.1), step.advance(x, 0 * z, 0.0, 0.1)
-        half = step.advance(x, z, 0.0, 0.1)
-        size = max(1.0, float(np.abs(far).max()))
-        if not np.abs(far - 2 * half + none).max() <= AFFINE * size:
-            raise InvalidInput(f"the step of {scheme.name} on {process.name} is not affine in normal noise")
-        return cls(at)
-
-
-def operator(step: NormalStep, plane: Plane, t: float, dt: float) -> Operator:
-    """Return the operator of one step."""
-    x = plane.points
+    A step along one axis alone stays on its plane: InvalidInput where another one is given.
+    """
+    x, onto = plane.points, plane if to is None else to
     A, C = step.at(x, t, dt)
     out = np.zeros(x.shape[1])
-    for i, line in enumerate(plane.lines):
+    for i, line in enumerate(onto.lines):
         if np.any(C[i, i] > 0):
             s = np.sqrt(C[i, i])
             out += ndtr((line[0] - A[i]) / s) + ndtr((A[i] - line[-1]) / s)
         else:
             out += (A[i] < line[0]) | (A[i] > line[-1])
     still = [bool(np.all(C[i, i] == 0) and np.all(A[i] == x[i])) for i in (0, 1)]
-    of = _along(0 if still[1] else 1, A, C, plane) if any(still) else _along_both(A, C, plane)
+    if any(still) and to is not None:
+        raise InvalidInput("a step along one axis alone stays on its plane")
+    of = _along(0 if still[1] else 1, A, C, plane) if any(still) else _along_both(A, C, plane, onto)
     return Operator(of, out.reshape([len(line) for line in plane.lines]))
 
 
@@ -118,19 +86,20 @@ def normal_density(y: Any, mean: Any, variance: Any) -> Any:
     return np.where(square < FAR, np.exp(-0.5 * np.minimum(square, FAR)), 0.0) / np.sqrt(2 * np.pi * variance)
 
 
-def _along_both(A: np.ndarray, C: np.ndarray, plane: Plane) -> Callable[[np.ndarray], np.ndarray]:
+def _along_both(A: np.ndarray, C: np.ndarray, plane: Plane, to: Plane) -> Callable[[np.ndarray], np.ndarray]:
     if not np.all(C[0, 0] * C[1, 1] > C[0, 1] ** 2):
         raise InvalidInput(
             "noise that is singular, and not along one axis, gives a step no density; take a splitting, whose letters "
             "act along one axis each, or a scheme with noise along both"
         )
     volume, n = float(np.prod(plane.spacing)), A.shape[1]
-    first, second = plane.lines
+    first, second = to.lines
     if np.all(C[0, 1] == 0):
-        return _by_products(A, C, plane)
-    if n**2 > MOST_ENTRIES:
+        return _by_products(A, C, plane, to)
+    entries = n * len(first) * len(second)
+    if entries > MOST_ENTRIES:
         raise InvalidInput(
-            f"correlated noise needs a kernel of {n**2 * 8 / 2**30:.1f} GiB on {n} nodes, more than "
+            f"correlated noise needs a kernel of {entries * 8 / 2**30:.1f} GiB on {n} nodes, more than "
             f"{MOST_ENTRIES * 8 / 2**30:g}; take a smaller box, a larger dt or a wider tolerance"
         )
     slope = C[0, 1] / C[0, 0]
@@ -141,13 +110,13 @@ def _along_both(A: np.ndarray, C: np.ndarray, plane: Plane) -> Callable[[np.ndar
     return lambda p: volume * (K @ p.ravel())
 
 
-def _by_products(A: np.ndarray, C: np.ndarray, plane: Plane) -> Callable[[np.ndarray], np.ndarray]:
+def _by_products(A: np.ndarray, C: np.ndarray, plane: Plane, to: Plane) -> Callable[[np.ndarray], np.ndarray]:
     """Return what a step with independent noise along the axes makes of a density: its kernel is a product of two.
 
     From each line of nodes along the second axis it reaches a strip of the first one alone.
     """
-    first, second = plane.lines
-    shape, volume = (len(first), len(second)), float(np.prod(plane.spacing))
+    (first, second), volume = to.lines, float(np.prod(plane.spacing))
+    shape = [len(line) for line in plane.lines]
     a, b, c, d = (values.reshape(shape) for values in (A[0], A[1], C[0, 0], C[1, 1]))
     strips = []
     for mean, variance, other, spread in zip(a, c, b, d, strict=True):
@@ -157,7 +126,7 @@ def _by_products(A: np.ndarray, C: np.ndarray, plane: Plane) -> Callable[[np.nda
         strips.append((slice(low, high), volume * G1, normal_density(second[:, None], other, spread).T))
 
     def of(p: np.ndarray) -> np.ndarray:
-        out = np.zeros(shape)
+        out = np.zeros((len(first), len(second)))
         for density, (rows, G1, G2) in zip(p, strips, strict=True):
             out[rows] += (G1 * density) @ G2
         return out

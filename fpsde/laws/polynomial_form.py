@@ -12,7 +12,7 @@ import sympy as sp
 from fpsde.errors import NotConverged
 from fpsde.laws.kernels import NOISE_NEEDED, QuadraticKernel
 from fpsde.laws.kinks import switches
-from fpsde.laws.step_form import StepForm
+from fpsde.laws.step_form import TracedForm
 from fpsde.printing import numpy_function
 from fpsde.schemes.scheme import Scheme
 from fpsde.schemes.tracing import TracedStep
@@ -22,7 +22,7 @@ PROBES, SEEN = np.array([-1.1, -0.2, 0.4, 1.3]), 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class PolynomialForm(StepForm):
+class PolynomialForm(TracedForm):
     """A step whose coefficients A, B and C are known as formulas."""
 
     powers: Callable[..., tuple] = field(kw_only=True)  #: (x, *constants) -> A, B, C

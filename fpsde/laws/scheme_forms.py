@@ -8,11 +8,13 @@ from typing import Any
 
 from fpsde.domain import LINE
 from fpsde.errors import InvalidInput
+from fpsde.laws.box_form import box_form
 from fpsde.laws.metropolis_form import metropolis_form
 from fpsde.laws.monotone_form import monotone_form
 from fpsde.laws.polynomial_form import polynomial_form
 from fpsde.laws.step_form import StepForm
 from fpsde.laws.valued_form import valued_form
+from fpsde.processes.black_box import BlackBox
 from fpsde.schemes.scheme import Scheme
 from fpsde.schemes.tracing import traced_step
 from fpsde.schemes.walls import CORRECTED
@@ -26,6 +28,8 @@ def step_form(scheme: Scheme, process: Any) -> StepForm:
             f"{process.name} has dim={process.dim}; scheme_law takes processes of one dimension, and joint_scheme_law "
             "affine chains of any"
         )
+    if isinstance(process, BlackBox):
+        return box_form(scheme, process)
     interval = process.intervals[0]
     if interval.walled:
         traced_step(scheme, process)  # a scheme that has no form at these walls is refused with its own words

@@ -19,6 +19,7 @@ from fpsde.laws.scheme_forms import step_form
 from fpsde.laws.settling import settled
 from fpsde.laws.sources import refuse_outside
 from fpsde.laws.transition import Region
+from fpsde.processes.black_box import BlackBox
 from fpsde.processes.process import Process
 from fpsde.provenance import environment
 from fpsde.schemes.scheme import Scheme
@@ -31,7 +32,7 @@ ROUND_OFF = 2e-16
 
 
 def scheme_law(
-    process: Process,
+    process: Process | BlackBox,
     scheme: Scheme,
     *,
     x0: float | Law,
@@ -53,7 +54,8 @@ def scheme_law(
     ----------
     process, scheme : of one dimension; a step that reads no other state than x and increases in a standard normal z,
         with more normals or discrete noise besides (at walls x' = A(x) + B(x) z + C(x) z^2 alone), or that accepts or
-        rejects such a proposal. What the step of a scheme on a process is, is read off its trace.
+        rejects such a proposal. What the step of a scheme on a process is, is read off its trace. Of a black box
+        the step must be affine in normals, x' = A(x) + B(x) z, without walls; it is evaluated at the nodes.
     x0 : the point or the law at the first time.
     t_end, dt : horizon and step in the process's unit of time (dt must divide t_end); or ``times``, an increasing grid.
     at : increasing times of the grid.
@@ -71,7 +73,7 @@ def scheme_law(
     UnstableStep   more than 1e-10 leaking in a step (on a superlinear drift, or out of the domain)
     NotConverged   a tolerance that is not reached; Milstein's step with its fold within reach, with the dt that works
     """
-    refuse_kinds(process, scheme)
+    refuse_kinds(process, scheme, boxes=True)
     form = step_form(scheme, process)  # first: where there is none, no x0 helps
     grid = time_grid(t_end=t_end, dt=dt, times=times)
     initial = x0 if isinstance(x0, Law) else Point(finite("x0", x0))
@@ -111,9 +113,9 @@ def scheme_law(
     )
 
 
-def refuse_kinds(process: Any, scheme: Any) -> None:
-    """Raise InvalidInput unless these are a Process and a Scheme."""
-    if not isinstance(process, Process):
+def refuse_kinds(process: Any, scheme: Any, *, boxes: bool = False) -> None:
+    """Raise InvalidInput unless these are a Process, or a BlackBox where ``boxes`` go as well, and a Scheme."""
+    if not isinstance(process, (Process, BlackBox) if boxes else Process):
         raise InvalidInput(
             f"process={process!r} is not a Process; {uncalled(process) or 'state one, or take one of the catalogue'}"
         )
@@ -123,7 +125,9 @@ def refuse_kinds(process: Any, scheme: Any) -> None:
         )
 
 
-def provenance(process: Process, scheme: Scheme, grid: np.ndarray, dt: float, tolerance: float) -> dict[str, Any]:
+def provenance(
+    process: Process | BlackBox, scheme: Scheme, grid: np.ndarray, dt: float, tolerance: float
+) -> dict[str, Any]:
     """Return where a result comes from: what was run, and the versions and the machine."""
     return {
         "process": process.name,

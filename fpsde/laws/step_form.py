@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,15 +17,13 @@ from fpsde.schemes.tracing import TracedStep, constant_rows
 
 @dataclass(frozen=True, eq=False)
 class StepForm(ABC):
-    """A step before any wall has its say. ``reads`` are the constants (t, dt, parameters, tables) that it reads.
+    """A step before any wall has its say. ``x`` are points ``(n,)`` or broadcast against a ``row`` of constants.
 
-    ``x`` are points ``(n,)`` or broadcast against a ``row`` of constants; arrays of constants broadcast against them.
+    Arrays of constants broadcast against points.
     """
 
     scheme: Scheme
-    step: TracedStep
     process: Any  #: the process without its walls
-    reads: np.ndarray
 
     #: constants -> (a, c, b) of x' = a x + c + b z, where the step is that
     affine: Callable[..., tuple] | None = None
@@ -52,6 +50,18 @@ class StepForm(ABC):
         InvalidInput where its noise is discrete.
         """
         raise InvalidInput(f"a step of {self.scheme.name} on {self.process.name} has no density")
+
+    @abstractmethod
+    def rows(self, times: np.ndarray) -> np.ndarray:
+        """Return the constants of each step ``(n_steps, n_reads)``; equal steps get equal rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class TracedForm(StepForm):
+    """A step that was traced. ``reads`` are the constants (t, dt, parameters, tables) that it reads."""
+
+    step: TracedStep = field(kw_only=True)
+    reads: np.ndarray = field(kw_only=True)
 
     def rows(self, times: np.ndarray) -> np.ndarray:
         """Return the constants of each step ``(n_steps, n_reads)``; equal steps get equal rows."""

@@ -12,14 +12,14 @@ import sympy as sp
 from fpsde.errors import InvalidInput
 from fpsde.laws.kinks import switches
 from fpsde.laws.noise_rule import continuous_rows, noise_rule, row_of_uniform
-from fpsde.laws.step_form import StepForm
+from fpsde.laws.step_form import TracedForm
 from fpsde.printing import numpy_function
 from fpsde.schemes.scheme import Scheme
 from fpsde.schemes.tracing import TracedStep, needed, substituted
 
 
 @dataclass(frozen=True, eq=False)
-class ValuedForm(StepForm):
+class ValuedForm(TracedForm):
     """x' = Phi(x, z), with the rows of normals z of the trace: discrete inputs are functions of theirs."""
 
     unread: frozenset[int] = field(kw_only=True)  #: rows of normals that a step does not read

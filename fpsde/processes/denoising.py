@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,6 +17,9 @@ from fpsde.processes.process import Process, Setting
 from fpsde.signal_and_noise import NoiseStep, Prediction, prediction_of
 from fpsde.symbolic import Parameters
 from fpsde.validation import integer
+
+#: Rounding of signal^2 + level^2 = 1.
+PRESERVED = 1e-9
 
 
 def denoising_chain(
@@ -98,7 +102,18 @@ def denoising_box(
 
 def prior_std(schedule: NoiseSchedule) -> float:
     """Return the standard deviation that sampling starts with: 1 where the variance is preserved, else level_T."""
-    return 1.0 if schedule.scales[-1] <= 1 else float(schedule.levels[-1])
+    return _prior_std(float(schedule.signals[-1]), float(schedule.levels[-1]))
+
+
+def prior_of(chain: Process | BlackBox) -> float:
+    """Return the standard deviation that sampling starts with, of a process from noise to data."""
+    if not {"signal", "level"} <= set(chain.tables):
+        raise InvalidInput(f"{chain.name} is no process from noise to data; give one such as fpsde.denoising_chain")
+    return _prior_std(float(chain.tables["signal"][0]), float(chain.tables["level"][0]))
+
+
+def _prior_std(signal: float, level: float) -> float:
+    return 1.0 if math.hypot(signal, level) <= 1 + PRESERVED else level
 
 
 def _drift(x: Any, x0: Any, p: Any) -> Any:

@@ -165,7 +165,7 @@ def predictor_corrector(predictor: Scheme | None = None, *, size: float) -> Sche
     size <= 0. Source: Song et al. (2021), algorithms 2 to 5.
     """
     first, second = ancestral() if predictor is None else predictor, langevin_corrector(size)
-    if not isinstance(first, Scheme) or first.conditions != _CONDITIONS:
+    if not is_sampler(first):
         raise InvalidInput(f"predictor={predictor!r} is no sampler; give one such as fpsde.ancestral()")
     return _sampler(
         f"predictor_corrector({first.name})",
@@ -180,6 +180,11 @@ def predictor_corrector(predictor: Scheme | None = None, *, size: float) -> Sche
 def _in_turn(first: Callable, second: Callable, model: Any, x: Any, t: Any, dt: Any, noise: Any) -> Any:
     moved = model.staged(first(model, x, t, dt, noise))
     return second(model, moved, t, dt, SimpleNamespace(z=noise.corrector))
+
+
+def is_sampler(scheme: Any) -> bool:
+    """Return whether this is a scheme of this module: its steps read tables and denoiser, and no drift in time."""
+    return isinstance(scheme, Scheme) and scheme.conditions == _CONDITIONS
 
 
 def _data(model: Any, x: Any) -> Any:

@@ -323,7 +323,7 @@ TURNED = replace(fpsde.ddim(), step=lambda *a: -fpsde.ddim().step(*a))
          r"x has shape \(3,\), z \(1, 3\); \(1, n\) and \(1, n\) are needed"),
         (lambda: law_of(trailing(5), fpsde.predictor_corrector(size=0.1), law=MIXTURE), r"takes 2 normals a step"),
         (lambda: sampler_law(exact_chain(toy_data("anisotropic").law, trailing(5)), fpsde.ddim()),
-         r"is no traced process of one component"),
+         r"has 2 components; laws on the line are of one"),
         (lambda: law_of(fpsde.karras_schedule(3), TURNED, law=MIXTURE), r"does not increase between"),
     ],
 )  # fmt: skip

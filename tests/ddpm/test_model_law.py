@@ -1,0 +1,174 @@
+"""The exact law p_theta of samplers: closed forms of normal data, other code on the line, particles in the plane."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fpsde
+from fpsde import checks
+from fpsde.checks import distances
+from fpsde.ddpm import (
+    GaussianMixture,
+    ModelLaw,
+    Sampler,
+    exact_chain,
+    model_law,
+    network_chain,
+    round_mixture,
+    sampler_law,
+    starting_points,
+    toy_data,
+    train,
+)
+from fpsde.errors import InvalidInput
+from fpsde.joint_law import JointNormal
+from fpsde.laws import joint_scheme_law
+from fpsde.processes import denoising_box, denoising_chain
+
+LINEAR = fpsde.linear_schedule()
+GAUSSIAN, MIXTURE = toy_data("gaussian").law, toy_data("mixture").law
+PASS, FAIL = checks.Verdict.PASS, checks.Verdict.FAIL
+TILTED = GaussianMixture(np.ones(1), np.array([[1.0, -0.5]]), np.array([[[0.5, 0.3], [0.3, 0.4]]]))
+
+
+def trailing(n: int) -> Any:
+    return LINEAR.subset(fpsde.trailing_timesteps(1000, n))
+
+
+def box_of(law: Any, schedule: Any, *, scale: float = 1.0, last: int = 0) -> Any:
+    """The exact denoiser as a black box, its predicted noise times ``scale``."""
+
+    def denoiser(y: Any, level: float) -> Any:
+        return y + scale * (law.denoised(y, 1.0, level) - y)
+
+    return denoising_box(denoiser, schedule, dim=law.dim, last=last)
+
+
+def normal_divergence(p: JointNormal, q: JointNormal) -> float:
+    """KL(p || q) of normal laws."""
+    apart, inverse = q.mean - p.mean, np.linalg.inv(q.covariance)
+    ratio = np.linalg.slogdet(q.covariance)[1] - np.linalg.slogdet(p.covariance)[1]
+    return 0.5 * float(np.trace(inverse @ p.covariance) + apart @ inverse @ apart - len(p.mean) + ratio)
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [fpsde.ddim(), fpsde.ancestral(), pytest.param(fpsde.ddim(0.4), marks=pytest.mark.slow)],
+    ids=lambda s: getattr(s, "name", None),
+)
+def test_on_normal_data_the_divergence_is_that_of_two_normal_laws(scheme: Any) -> None:
+    """By the closed recursion, also of a denoiser whose noise is 1 % too large, which is further off."""
+    schedule, found = trailing(10), []
+    for scale in (1.0, 1.01):
+
+        def denoiser(x: Any, level: Any, p: Any, scale: float = scale) -> Any:
+            return x + scale * (GAUSSIAN.denoised((x,), 1.0, level)[0] - x)
+
+        end = sampler_law(denoising_chain(denoiser, schedule), scheme)
+        exact = normal_divergence(JointNormal([1.0], [[0.25]]), JointNormal([end.mean], [[end.variance]]))
+        judged = model_law(box_of(GAUSSIAN, schedule, scale=scale), scheme, GAUSSIAN, tolerance=1e-5)
+        assert judged.divergence == pytest.approx(exact, rel=1e-6)
+        assert judged.cross_entropy == pytest.approx(exact + 0.5 * np.log(2 * np.pi * np.e * 0.25), rel=1e-6)
+        found.append(exact)
+    assert abs(found[1] / found[0] - 1) > 1e-3
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [pytest.param(fpsde.ddim(), marks=pytest.mark.slow), fpsde.ancestral()],
+    ids=lambda s: getattr(s, "name", None),
+)
+def test_in_the_plane_the_divergence_is_that_of_two_normal_laws(scheme: Any) -> None:
+    """A normal law whose axes are turned: steps with noise, the last one without, and steps without noise alone."""
+    schedule = trailing(5)
+    run = {"x0": JointNormal([0.0, 0.0], np.eye(2)), "t_end": 5.0, "dt": 1.0}
+    end = joint_scheme_law(exact_chain(TILTED, schedule), scheme, **run).law
+    exact = normal_divergence(JointNormal(TILTED.means[0], TILTED.covariances[0]), end)
+    judged = model_law(box_of(TILTED, schedule), scheme, TILTED, tolerance=1e-4)
+    assert judged.divergence == pytest.approx(exact, abs=5e-6)
+    assert judged.accuracy <= 1e-4
+    assert judged.law.masses.sum() == pytest.approx(1.0, abs=1e-7)
+    means = [judged.law.expectation(lambda x, i=i: x[i]) for i in (0, 1)]
+    np.testing.assert_allclose(means, end.mean, atol=1e-6)
+    assert judged.law.expectation(lambda x: x[0] * x[1]) - means[0] * means[1] == pytest.approx(
+        end.covariance[0, 1], abs=1e-6
+    )
+
+
+def test_on_the_mixture_two_codes_agree() -> None:
+    """Images of nodes, and quantiles with a distance of laws."""
+    schedule = trailing(10)
+    by_quantiles = sampler_law(exact_chain(MIXTURE, schedule), fpsde.ddim())
+    found = model_law(box_of(MIXTURE, schedule), fpsde.ddim(), MIXTURE, tolerance=1e-5)
+    exact = distances.kullback_leibler(MIXTURE.line_law(1.0, 0.0), by_quantiles)
+    assert found.divergence == pytest.approx(exact, abs=1e-5)
+    assert model_law(box_of(MIXTURE, schedule, scale=1.01), fpsde.ddim(), MIXTURE).divergence > exact + 1e-3
+
+
+@pytest.mark.slow
+def test_a_box_and_a_traced_chain_have_one_law_on_the_mixture() -> None:
+    x, schedule = np.linspace(-2.5, 2.5, 11), trailing(10)
+    laws = [
+        sampler_law(chain, fpsde.ancestral(), tolerance=1e-9)
+        for chain in (exact_chain(MIXTURE, schedule, last=1), box_of(MIXTURE, schedule, last=1))
+    ]
+    np.testing.assert_allclose(laws[0].pdf(x), laws[1].pdf(x), rtol=1e-8)
+
+
+def test_divergences_see_mass_where_the_other_law_has_none() -> None:
+    x = np.linspace(-4.0, 6.0, 2001)
+    upper = np.where(x > 1.0, np.log(2) + GAUSSIAN.log_density(x[None], 1.0, 0.0), -np.inf)
+    half = ModelLaw(x[None], upper, np.full(x.shape, 0.005))
+    assert half.divergence_from(GAUSSIAN) == np.inf and half.cross_entropy(GAUSSIAN) == np.inf
+    assert half.divergence_to(GAUSSIAN) == pytest.approx(np.log(2), rel=5e-3)
+    assert half.mass_of(GAUSSIAN) == pytest.approx(1.0, abs=1e-9)
+    uniform = fpsde.ddpm.Boxes(np.ones(1), np.array([[-0.5]]), np.array([[1.5]]))
+    assert half.divergence_to(uniform) == np.inf
+
+
+def test_samplers_without_such_a_law() -> None:
+    schedule = trailing(3)
+    with pytest.raises(InvalidInput, match="has 3 components"):
+        model_law(box_of(round_mixture([1.0], [[0.0] * 3], [1.0]), schedule), fpsde.ddim(), GAUSSIAN)
+    with pytest.raises(InvalidInput, match=r"turns .* of the mass over"):
+        model_law(denoising_box(lambda y, level: -y, schedule, dim=1), fpsde.ddim(), GAUSSIAN)
+    with pytest.raises(InvalidInput, match="no process from noise to data"):
+        model_law(fpsde.ornstein_uhlenbeck(), fpsde.euler_maruyama, GAUSSIAN)
+    late = fpsde.karras(0.1, high=3.0)
+    with pytest.raises(InvalidInput, match="must come last"):
+        model_law(exact_chain(GAUSSIAN, trailing(10)), late, GAUSSIAN)
+    with pytest.raises(InvalidInput, match="reads a drift in time"):
+        sampler_law(box_of(GAUSSIAN, schedule), fpsde.euler_maruyama, corrector=fpsde.langevin_corrector(0.1))
+
+
+@pytest.mark.slow
+def test_particles_in_the_plane_have_the_law_of_the_nodes(seed: int) -> None:
+    """Three normals that share no axis, 12 ancestral steps: masses of cells; 2 % less noise is seen."""
+    law, schedule, n = toy_data("anisotropic").law, trailing(12), 40_000
+    sampler = Sampler(exact_chain(law, schedule), fpsde.ancestral())
+    judged = model_law(sampler.chain, sampler.scheme, law, tolerance=1e-3)
+    *_, x = sampler.trajectory(starting_points(schedule, n, dim=2, seed=seed), seed=seed)
+    faces = [np.linspace(-2.5, 2.5, 9), np.linspace(-2.0, 2.5, 9)]
+    masses = np.histogram2d(*judged.law.points, bins=faces, weights=judged.law.masses)[0]
+    moments = [judged.law.expectation(f) for f in (lambda x: x[0], lambda x: x[1], lambda x: x[0] * x[1])]
+    for scale, agrees in ((1.0, True), (0.97, False)):
+        y = judged.law.expectation(lambda x: x[0]), judged.law.expectation(lambda x: x[1])
+        shifted = scale * (x - np.array(y)[:, None]) + np.array(y)[:, None]
+        counts = np.histogram2d(*shifted, bins=faces)[0]
+        apart = (counts / n - masses) / np.sqrt(masses * (1 - masses) / n + 1e-12)
+        assert (np.abs(apart[masses > 1e-3]).max() < 6.5 + 1.0) == agrees
+    seen = [x[0].mean(), x[1].mean(), (x[0] * x[1]).mean()]
+    np.testing.assert_allclose(seen, moments, atol=0.05)
+
+
+@pytest.mark.slow
+def test_a_network_of_a_minute_is_within_a_hundredth_of_a_nat(seed: int) -> None:
+    """KL(data || p_theta) of the mixture by 50 of Heun's steps; noise that is 1 % too large is seen."""
+    found = train(MIXTURE, LINEAR, seed=seed, steps=3000, stop=0.002)
+    schedule = trailing(50)
+    judged = model_law(network_chain(found.denoiser, schedule), fpsde.karras(), MIXTURE)
+    assert judged.divergence <= 0.01
+    exact = model_law(exact_chain(MIXTURE, schedule), fpsde.karras(), MIXTURE, tolerance=1e-5)
+    scaled = model_law(box_of(MIXTURE, schedule, scale=1.01), fpsde.karras(), MIXTURE, tolerance=1e-5)
+    assert exact.divergence < min(judged.divergence, scaled.divergence)
