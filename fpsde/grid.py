@@ -63,6 +63,11 @@ class Grid:
     def shape(self) -> tuple[int, ...]:
         return tuple(len(faces) - 1 for faces in self.axes)
 
+    @cached_property
+    def lines(self) -> tuple[Grid, ...]:
+        """The grid of each axis by itself."""
+        return tuple(Grid((faces,)) for faces in self.axes)
+
     @property
     def faces(self) -> np.ndarray:
         """The cell faces ``(n + 1,)`` of a one-dimensional grid."""

@@ -56,7 +56,7 @@ class JointCellLaw:
         axis = integer("axis", axis, least=0)
         if axis > 1:
             raise InvalidInput(f"axis={axis}; a law of two components has axes 0 and 1")
-        return CellLaw(Grid((self.grid.axes[axis],)), self.masses.sum(axis=1 - axis))
+        return CellLaw(self.grid.lines[axis], self.masses.sum(axis=1 - axis))
 
     def expectation(self, f: Callable[[Any, Any], Any]) -> float:
         """Return E f(X, Y) given that (X, Y) is inside; ``f`` takes and returns arrays."""

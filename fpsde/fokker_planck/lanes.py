@@ -14,6 +14,10 @@ For real numbers the same text serves one system and eight (``+ - * /``, lanes w
 
 ``cells`` (n,) holds a number for each cell; ``(n, LANES)``, contiguous, a row of lanes; the transpose of a contiguous
 ``(LANES, n)`` gathers a row from the eight. A number stands for an array that has it in every cell.
+
+Eight neighbours of a contiguous array (n,) of float64, from place i on, are lanes too:
+
+    x = eight(flat, i)      put_eight(flat, i, x)
 """
 
 from __future__ import annotations
@@ -217,6 +221,28 @@ def _store_real(typing: Any, rows: Any, row: Any, x: Any) -> Any:
 
 
 @intrinsic
+def eight(typing: Any, flat: Any, first: Any) -> Any:
+    """Return the lanes that lie side by side from place ``first`` on."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.load(_side_by_side(context, builder, sig.args[0], *args), align=8)
+
+    return REAL_LANES(flat, types.intp), build
+
+
+@intrinsic
+def put_eight(typing: Any, flat: Any, first: Any, x: Any) -> Any:
+    """Write lanes side by side from place ``first`` on."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        array, number, value = args
+        builder.store(value, _side_by_side(context, builder, sig.args[0], array, number), align=8)
+        return context.get_dummy_value()
+
+    return types.void(flat, types.intp, REAL_LANES), build
+
+
+@intrinsic
 def _gather(typing: Any, columns: Any, row: Any) -> Any:
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         found = ir.Constant(_PART, ir.Undefined)
@@ -240,8 +266,12 @@ def _scatter(typing: Any, columns: Any, row: Any, x: Any) -> Any:
 
 def _lanes_of(context: Any, builder: Any, kind: Any, array: Any, row: Any) -> Any:
     """Return a pointer to a row of ``(n, LANES)``."""
+    return _side_by_side(context, builder, kind, array, builder.mul(row, ir.Constant(row.type, LANES)))
+
+
+def _side_by_side(context: Any, builder: Any, kind: Any, array: Any, first: Any) -> Any:
+    """Return a pointer to the lanes from place ``first`` on."""
     data = context.make_array(kind)(context, builder, array).data
-    first = builder.mul(row, ir.Constant(row.type, LANES))
     return builder.bitcast(builder.gep(data, [first]), _PART.as_pointer())
 
 

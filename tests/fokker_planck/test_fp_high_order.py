@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import special
 from scipy.linalg import expm
 
 import fpsde
@@ -12,7 +13,7 @@ from fpsde.density import Mixture, Normal
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.fokker_planck.high_order import chebyshev, evolution, rational_bands
-from fpsde.fokker_planck.high_order.differences import differences
+from fpsde.fokker_planck.high_order.differences import Differences, differences
 from fpsde.fokker_planck.high_order.stencils import FOURTH, SIXTH
 from fpsde.fokker_planck.sides import sides_of
 from fpsde.grid import Grid
@@ -274,3 +275,46 @@ def test_few_terms_of_the_expansion_keep_mass_to_round_off() -> None:
     solver = fpsde.FokkerPlanck(PLANE, Grid.uniform((-7, 7), (-7, 7), cells=(100, 100)))
     run = solver.evolve_to_high_order(start, t_end=0.1, tolerance=1e-3)
     assert 1e-6 < run.time_error < 1e-3 and run.mass_error < 1e-13
+
+
+def test_weights_of_the_expansion_are_those_of_bessel_functions() -> None:
+    for tau in (1e-5, 0.3, 20.0, 3e3):
+        found = chebyshev.chebyshev_weights(tau)
+        exact = special.ive(np.arange(len(found)), tau) * np.where(np.arange(len(found)) == 0, 1, 2)
+        np.testing.assert_allclose(found, exact, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("rings", [(False, False), (True, False), (False, True), (True, True)])
+def test_products_on_a_plane_are_sums_of_shifted_arrays(rings, seed) -> None:
+    """Every end a ring or cut, against differences by NumPy of a plane with zeros, or itself, beyond its ends."""
+    shape, random = (5, 11), np.random.default_rng(seed)
+    walls = {False: (Wall.NONE, Wall.NONE), True: (Wall.PERIODIC, Wall.PERIODIC)}
+    line = sides_of(OU.domain, Grid.uniform((0, 1), cells=5))
+    sides = tuple(replace(line, walls=walls[ring]) for ring in rings)
+    drift, noise, values = (
+        random.normal(size=(2, *shape)),
+        random.normal(size=(2, 2, *shape)),
+        random.normal(size=shape),
+    )
+    grid = Grid.uniform((0, 5), (0, 22), cells=shape)
+
+    def moved(f, axis, k):
+        found = np.roll(f, -k, axis)
+        beyond = np.arange(shape[axis]) + k
+        kept = np.ones(shape[axis]) if rings[axis] else (beyond >= 0) & (beyond < shape[axis])
+        return found * np.expand_dims(kept, 1 - axis)
+
+    def once(f, axis):
+        parts = (w * (moved(f, axis, k) - moved(f, axis, -k)) for k, w in enumerate(SIXTH.first, 1))
+        return sum(parts) / (1.0, 2.0)[axis]
+
+    def twice(f, axis):
+        parts = (w * (moved(f, axis, k) + moved(f, axis, -k)) for k, w in enumerate(SIXTH.second[1:], 1))
+        return (SIXTH.second[0] * f + sum(parts)) / (1.0, 4.0)[axis]
+
+    expected = sum(twice(noise[i, i] * values, i) - once(drift[i] * values, i) for i in (0, 1))
+    expected = expected + 2 * once(once(noise[0, 1] * values, 1), 0)
+    operator = Differences(grid, sides, SIXTH, drift, noise)
+    np.testing.assert_allclose(chebyshev.Product(operator).times(values), expected, rtol=0, atol=1e-12)
+    other = replace(operator, drift=drift + 1e-6)
+    assert np.abs(chebyshev.Product(other).times(values) - expected).max() > 1e-8

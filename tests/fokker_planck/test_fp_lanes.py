@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fpsde.fokker_planck.lanes import LANES, at, load, put, real_sum, split, store
+from fpsde.fokker_planck.lanes import LANES, at, eight, load, put, put_eight, real_sum, split, store
 from fpsde.jit import kernel
 
 
@@ -68,3 +68,17 @@ def test_rows_of_a_transpose_are_gathered_and_scattered(seed):
         out = np.full_like(cells, np.nan)
         by_places(cells, out)
         np.testing.assert_array_equal(out, 2 * cells)
+
+
+@kernel()
+def moved_up(flat, first, out):
+    for i in range(first, len(flat) - LANES, LANES):
+        put_eight(out, i + 1, eight(flat, i))
+
+
+def test_eight_neighbours_are_read_and_written_from_any_place(seed):
+    numbers = np.random.default_rng(seed).normal(size=4 * LANES)
+    out = np.full(len(numbers), np.nan)
+    moved_up(numbers, 3, out)
+    np.testing.assert_array_equal(out[4:-4], numbers[3:-5])
+    assert np.isnan(out[:4]).all() and np.isnan(out[-4:]).all()

@@ -12,7 +12,7 @@ from fpsde import checks
 from fpsde.density import Normal
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.fokker_planck import FokkerPlanck
-from fpsde.fokker_planck.plane.coefficients import plane_sides
+from fpsde.fokker_planck.plane.coefficients import Coefficients, plane_sides
 from fpsde.fokker_planck.plane.phase_space import phase_space
 from fpsde.fokker_planck.plane.phase_space_evolution import RUNS, SPLITTING, extrapolated
 from fpsde.fokker_planck.plane.phase_space_steps import PhaseSpaceSteps
@@ -75,8 +75,8 @@ def test_the_oscillator_is_met_faster_than_by_any_power_of_the_cell_width():
 
 
 def by_steps(process, grid):
-    sides = plane_sides(process, grid)
-    steps = PhaseSpaceSteps(phase_space(process, grid, sides, 0.0), np.zeros((4, int(np.prod(grid.shape)))))
+    space = phase_space(Coefficients(process, grid, 0.0, plane_sides(process, grid)))
+    steps = PhaseSpaceSteps(space, np.zeros((4, int(np.prod(grid.shape)))))
     masses = np.multiply.outer(*(np.diff(law.cdf(f)) for law, f in zip(START, grid.axes, strict=True)))
     return steps, values_of(steps.axes, masses)
 
@@ -230,4 +230,4 @@ def test_other_equations_and_given_orders_go_to_central_differences():
     assert given.provenance["method"].startswith("central differences of order 4")
     grid = Grid.uniform(*BOX, cells=24)
     bent = Process(lambda x: (x[1], -x[0] - x[1] * (1 + 0.1 * x[0] ** 2)), lambda x: [[0.0], [1.0]], dim=2, name="bent")
-    assert phase_space(bent, grid, plane_sides(bent, grid), 0.0) is None
+    assert phase_space(Coefficients(bent, grid, 0.0, plane_sides(bent, grid))) is None

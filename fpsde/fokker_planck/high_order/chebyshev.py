@@ -17,16 +17,16 @@ cells with linear drift takes a hundred).
 from __future__ import annotations
 
 import numpy as np
-from scipy import special
 
 from fpsde.errors import NotConverged
 from fpsde.fokker_planck.high_order.differences import Differences
 from fpsde.fokker_planck.high_order.product import Product
+from fpsde.jit import kernel
 
-#: Products between two looks at the size of the terms; even, as two rows of polynomials take turns.
-BETWEEN_LOOKS = 8
 #: Pieces are no shorter than this in units of 1/r, and no more than this: beyond it round-off is not what is wrong.
 SHORTEST, MOST_PIECES = 1.0, 2**12
+#: Where the recurrence for the weights begins, and above which it is scaled back.
+SMALL, LARGE = 1e-300, 1e200
 
 
 def carried_by_products(
@@ -58,7 +58,7 @@ def _in_pieces(
     weights = chebyshev_weights(t * product.half_width / pieces)
     error, used = 0.0, 0
     for _ in range(pieces):
-        values, moved, products = _expanded(product, values, weights, tolerance / pieces)
+        values, moved, products = product.series(values, weights, tolerance / pieces)
         error += moved
         used += products
         if not error <= tolerance:
@@ -66,33 +66,19 @@ def _in_pieces(
     return values, error, used
 
 
-def chebyshev_weights(tau: float) -> np.ndarray:
-    """Return e^-tau I_0, 2 e^-tau I_1, 2 e^-tau I_2, ..., until their sum is one to the last digit."""
-    weights = 2 * special.ive(np.arange(40 + int(10 * np.sqrt(tau))), tau)
-    weights[0] /= 2
-    return weights
+@kernel()
+def chebyshev_weights(tau):
+    """Return e^-tau I_0, 2 e^-tau I_1, 2 e^-tau I_2, ..., until their sum is one to the last digit.
 
-
-def _expanded(
-    product: Product, values: np.ndarray, weights: np.ndarray, tolerance: float
-) -> tuple[np.ndarray, float, int]:
-    """Return the sum of so many terms as ``tolerance`` needs, what may be missing of it, and their number.
-
-    Round-off is taken as one unit of |T_k p| for each product up to T_k p.
+    By the recurrence I_(k-1) = I_(k+1) + (2 k/tau) I_k downward, scaled to the sum one (Miller's algorithm, DLMF 3.6).
     """
-    rest = np.cumsum(weights[::-1])[::-1]  # rest[k]: the sum of the weights from k on
-    total = weights[0] * values
-    older, newer = np.zeros_like(values), values.copy()
-    product.advance(older, newer, total, weights[1:2], first=True)
-    older, newer = newer, older
-    largest, noise, k = product.mass(values), 0.0, 2
-    while True:
-        size = product.mass(newer)
-        largest = max(largest, size)
-        error = largest * rest[k] + noise
-        if error <= tolerance or not noise <= tolerance or k + BETWEEN_LOOKS >= len(weights):
-            return total / (1.0 - rest[k]), error, k - 1
-        part = weights[k : k + BETWEEN_LOOKS]
-        product.advance(older, newer, total, part, first=False)
-        k += BETWEEN_LOOKS
-        noise += np.finfo(float).eps * k * size * float(part.sum())
+    count = 40 + int(10 * np.sqrt(tau))
+    weights = np.zeros(count)
+    after, now = 0.0, SMALL
+    for k in range(count - 1, -1, -1):
+        weights[k] = now if k == 0 else 2 * now
+        after, now = now, after + (2 * k / tau) * now
+        if now > LARGE:
+            weights[k:] /= LARGE
+            after, now = after / LARGE, now / LARGE
+    return weights / weights.sum()

@@ -9,6 +9,7 @@ cell loses others gain, down to round-off, as long as nothing is near a cut end:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from fpsde.fokker_planck.high_order.stencils import REACH, Stencils
 from fpsde.fokker_planck.plane.coefficients import Coefficients
 from fpsde.fokker_planck.sides import Sides
 from fpsde.grid import Grid
+from fpsde.jit import kernel
 
 #: Widths of cells that differ by less than this fraction are equal.
 EQUAL = 1e-9
@@ -61,7 +63,7 @@ class Differences:
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.grid.shape))
+        return math.prod(self.grid.shape)
 
     @cached_property
     def widths(self) -> tuple[float, ...]:
@@ -98,15 +100,11 @@ class Differences:
     @cached_property
     def families(self) -> tuple[Links, ...]:
         """The neighbours along each axis, with the integral of (D^-1 mu) between them by the trapezoid rule."""
-        found = []
-        number = np.arange(self.size).reshape(self.grid.shape)
-        for axis, (h, pull, ring) in enumerate(zip(self.widths, self._pull(), self.rings, strict=True)):
-            first, second = (slice(None), slice(None)) if ring else (slice(None, -1), slice(1, None))
-            ahead = np.roll(number, -1, axis) if ring else number
-            tails, heads = np.moveaxis(number, axis, 0)[first].ravel(), np.moveaxis(ahead, axis, 0)[second].ravel()
-            w = 0.5 * h * (pull.ravel()[tails] + pull.ravel()[heads])
-            found.append(Links((1 - axis, axis), tails, heads, w))
-        return tuple(found)
+        plane = (*self.grid.shape, 1)[:2]
+        axes = enumerate(zip(self.widths, self._pull(), self.rings, strict=True))
+        return tuple(
+            Links((1 - axis, axis), *links_along(pull.reshape(plane), axis, ring, h)) for axis, (h, pull, ring) in axes
+        )
 
     def _pull(self) -> np.ndarray:
         """Return D^-1 mu ``(d, *shape)``, zero along an axis without noise."""
@@ -120,22 +118,46 @@ class Differences:
         return np.divide(mu, noise, out=np.zeros_like(mu), where=noise > 0)
 
 
+@kernel()
+def links_along(pull, axis, ring, h):
+    """Return tails, heads and exponents of the pairs of neighbours along an axis of a plane."""
+    n, m = pull.shape
+    count = n * m if ring else n * m - (m if axis == 0 else n)
+    tails, heads, exponents = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count)
+    pair = 0
+    for i in range(n):
+        for j in range(m):
+            k, l = (i + 1, j) if axis == 0 else (i, j + 1)  # noqa: E741
+            if ring:
+                k, l = k % n, l % m  # noqa: E741
+            if k < n and l < m:
+                tails[pair], heads[pair] = i * m + j, k * m + l
+                exponents[pair] = 0.5 * h * (pull[i, j] + pull[k, l])
+                pair += 1
+    return tails, heads, exponents
+
+
 def differences(process: Any, grid: Grid, sides: tuple[Sides, ...], t: float, stencils: Stencils) -> Differences:
-    """Return L of a process of one or two components at time ``t``.
+    """Return L of a process of one component at time ``t``.
 
     Raises InvalidInput where cells are not equal, at a wall that is not periodic, and for coefficients that are not
-    finite or a D that is not positive (semi-definite, with two components).
+    finite or a D that is not positive.
     """
+    _refuse(process, grid, sides)
+    x = grid.centres
+    return Differences(grid, sides, stencils, drift_at(process, x, t)[None], diffusivity_at(process, x, t)[None, None])
+
+
+def plane_differences(read: Coefficients, stencils: Stencils) -> Differences:
+    """Return L of two components; InvalidInput as :func:`differences`, but for a D that is positive semi-definite."""
+    _refuse(read.process, read.grid, read.sides)
+    shape = read.grid.shape
+    return Differences(read.grid, read.sides, stencils, read.mu.reshape(2, *shape), read.d.reshape(2, 2, *shape))
+
+
+def _refuse(process: Any, grid: Grid, sides: tuple[Sides, ...]) -> None:
     refuse_unequal(grid)
     refuse_walls(process, grid, sides)
-    centres = [0.5 * (faces[1:] + faces[:-1]) for faces in grid.axes]
-    if grid.dim == 1:
-        mu, d = drift_at(process, centres[0], t)[None], diffusivity_at(process, centres[0], t)[None, None]
-    else:
-        x = np.stack(np.meshgrid(*centres, indexing="ij")).reshape(2, -1)
-        read = Coefficients(process, grid, t, (sides[0], sides[1]))
-        mu, d = read.drift(x).reshape(2, *grid.shape), read.diffusivity(x).reshape(2, 2, *grid.shape)
-    return Differences(grid, sides, stencils, mu, d)
 
 
 def refuse_unequal(grid: Grid) -> None:

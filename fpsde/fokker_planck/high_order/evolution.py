@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ def trace_at_high_order(operator: Differences, start: Start, times: np.ndarray, 
     wanted = positive("tolerance", TOLERANCE if tolerance is None else tolerance)
     on_bands = operator.grid.dim == 1 and not operator.periodic
     carried = carried_by_bands if on_bands else carried_by_products
-    volume = float(np.prod(operator.widths))
+    volume = math.prod(operator.widths)
     values = values_from(operator, start.masses) / volume
     rows, error, used = [], 0.0, 0
     for t in np.diff(times).tolist():

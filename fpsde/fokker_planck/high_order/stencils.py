@@ -15,11 +15,14 @@ loop serves both.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from fpsde.errors import InvalidInput
+from fpsde.jit import kernel
 
 REACH = 3
 
@@ -34,7 +37,7 @@ class Stencils:
     average: tuple[float, ...]
     value: tuple[float, ...]
 
-    @property
+    @cached_property
     def stiffness(self) -> float:
         """The largest of -second^ and first^2 - second^, over all waves on the grid.
 
@@ -70,31 +73,41 @@ def stencils_of(order: int) -> Stencils:
     raise InvalidInput(f"order={order!r} is not one of 4 and 6; evolve is of order 2")
 
 
-def widened(values: np.ndarray, axis: int, periodic: bool) -> np.ndarray:
-    """Return ``values`` with ``REACH`` more at both ends of an axis: zeros, or on a ring those of the other end."""
-    n = values.shape[axis]
-    if periodic:
-        return np.take(values, np.arange(-REACH, n + REACH) % n, axis=axis)
-    shape = list(values.shape)
-    shape[axis] = REACH
-    nothing = np.zeros(shape)
-    return np.concatenate([nothing, values, nothing], axis=axis)
-
-
 def sloped_along(values: np.ndarray, weights: tuple[float, ...], axis: int, periodic: bool) -> np.ndarray:
     """Return the antisymmetric sum with ``weights`` (first) along an axis: the slope, per width of a cell."""
-    n, wide = values.shape[axis], np.moveaxis(widened(values, axis, periodic), axis, 0)
-    total = np.zeros_like(wide[:n])
-    for k, weight in enumerate(weights, start=1):
-        total += weight * (wide[REACH + k : REACH + k + n] - wide[REACH - k : REACH - k + n])
-    return np.moveaxis(total, 0, axis)
+    return _summed_along(values, (0.0, *weights), -1.0, axis, periodic)
 
 
 def smoothed_along(values: np.ndarray, weights: tuple[float, ...], axis: int, periodic: bool) -> np.ndarray:
     """Return the symmetric sum with ``weights`` (average or value) along an axis."""
-    n, wide = values.shape[axis], np.moveaxis(widened(values, axis, periodic), axis, 0)
-    total = weights[0] * wide[REACH : REACH + n]
-    for k in range(1, REACH + 1):
-        if weights[k]:
-            total += weights[k] * (wide[REACH + k : REACH + k + n] + wide[REACH - k : REACH - k + n])
-    return np.moveaxis(total, 0, axis)
+    return _summed_along(values, weights, 1.0, axis, periodic)
+
+
+def _summed_along(values: np.ndarray, weights: tuple[float, ...], sign: float, axis: int, periodic: bool) -> np.ndarray:
+    shape, out = values.shape, np.empty(values.shape)
+    inner = math.prod(shape[axis + 1 :])
+    rows = (-1, shape[axis] * inner)
+    sum_of_neighbours(np.ascontiguousarray(values).reshape(rows), inner, weights, sign, periodic, out.reshape(rows))
+    return out
+
+
+@kernel()
+def sum_of_neighbours(values, inner, weights, sign, periodic, out):
+    """Write weights_0 f_i + sum_k weights_k (f_(i+k) + sign f_(i-k)) for rows of blocks of ``inner`` numbers."""
+    size = values.shape[1]
+    for row in range(len(values)):
+        f, total = values[row], out[row]
+        for i in range(size):
+            total[i] = weights[0] * f[i]
+        for k in range(1, REACH + 1):
+            up, down, away = weights[k], sign * weights[k], k * inner
+            if up == 0.0:
+                continue
+            for i in range(size - away):
+                total[i] += up * f[i + away]
+            for i in range(size - away):
+                total[i + away] += down * f[i]
+            if periodic:
+                for i in range(away):
+                    total[size - away + i] += up * f[i]
+                    total[i] += down * f[size - away + i]

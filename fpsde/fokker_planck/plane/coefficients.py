@@ -20,9 +20,7 @@ ROUND_OFF = 1e-12
 
 def plane_sides(process: Any, grid: Grid) -> tuple[Sides, Sides]:
     """Return what the ends of each axis of ``grid`` are in the domain of ``process``."""
-    first, second = (
-        sides_of(interval, Grid((faces,))) for interval, faces in zip(process.intervals, grid.axes, strict=True)
-    )
+    first, second = (sides_of(interval, line) for interval, line in zip(process.intervals, grid.lines, strict=True))
     return first, second
 
 
@@ -52,6 +50,11 @@ class Coefficients:
     def d(self) -> np.ndarray:
         """D at the centres of the cells ``(2, 2, n)``."""
         return self.diffusivity(self.x)
+
+    @cached_property
+    def mu(self) -> np.ndarray:
+        """The drift at the centres of the cells ``(2, n)``."""
+        return self.drift(self.x)
 
     def drift(self, x: np.ndarray) -> np.ndarray:
         mu = np.asarray(self.process.ito_drift(self._wrapped(x), self.t), dtype=float)

@@ -51,7 +51,7 @@ class DrivenLines:
     @classmethod
     def of(cls, process: Any, grid: Grid, axis: int, sides: Sides) -> DrivenLines:
         """Return those along ``axis`` of a process that has a ``statement``."""
-        edges = EdgePoints.of(Grid((grid.axes[axis],)), sides, QUICK_RULE)
+        edges = EdgePoints.of(grid.lines[axis], sides, QUICK_RULE)
         across = 0.5 * (grid.axes[1 - axis][1:] + grid.axes[1 - axis][:-1])
         count = bundles_of(len(across))
         lines = np.pad(across, (0, count * LANES - len(across)), mode="edge").reshape(count, LANES)

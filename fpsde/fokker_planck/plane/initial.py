@@ -35,9 +35,7 @@ def plane_start(initial: Any, grid: Grid, sides: tuple[Sides, Sides]) -> Start:
             f"x0={initial!r} is no start of two components; give a pair of points or laws, or an array of masses "
             f"{grid.shape}"
         )
-    parts = [
-        starting_masses(part, Grid((faces,)), side) for part, faces, side in zip(initial, grid.axes, sides, strict=True)
-    ]
+    parts = [starting_masses(part, line, side) for part, line, side in zip(initial, grid.lines, sides, strict=True)]
     first, second = parts
     absorbed = np.concatenate([first.absorbed * second.total, second.absorbed * first.masses.sum()])
     masses = np.multiply.outer(first.masses, second.masses).ravel()

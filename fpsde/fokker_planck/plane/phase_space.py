@@ -43,7 +43,7 @@ class PhaseSpace:
         """Return the same at another time; InvalidInput if more than f depends on time."""
         if not self.process.time_dependent:
             return self
-        found = phase_space(self.process, self.grid, self.sides, t)
+        found = phase_space(Coefficients(self.process, self.grid, t, self.sides))
         for name in ("friction", "noise"):
             before, now = getattr(self, name), None if found is None else getattr(found, name)
             if now is None or abs(now - before) > ROUND_OFF * abs(before):
@@ -55,26 +55,24 @@ class PhaseSpace:
         return replace(found, friction=self.friction, noise=self.noise)
 
 
-def phase_space(process: Any, grid: Grid, sides: tuple[Sides, Sides], t: float) -> PhaseSpace | None:
-    """Return f, g and D of a process whose equation is that of Klein and Kramers on the cells of ``grid``, else None.
+def phase_space(read: Coefficients) -> PhaseSpace | None:
+    """Return f, g and D of a process whose equation is that of Klein and Kramers on the cells of its grid, else None.
 
     The first component must be the position and the second its velocity. InvalidInput where coefficients are not
     finite.
     """
-    x, v = (0.5 * (faces[1:] + faces[:-1]) for faces in grid.axes)
-    points = np.stack(np.meshgrid(x, v, indexing="ij")).reshape(2, -1)
-    read = Coefficients(process, grid, t, sides)
-    d = read.diffusivity(points)
+    d, grid = read.d, read.grid
     noise = float(d[1, 1].mean())
     if d[0].any() or d[1, 0].any() or not _small(d[1, 1] - noise, d[1, 1]):
         return None
-    speed, change = read.drift(points).reshape(2, *grid.shape)
+    v = grid.lines[1].centres
+    speed, change = read.mu.reshape(2, *grid.shape)
     friction = float((change[:, 0] - change[:, -1]).mean() / (v[-1] - v[0]))
     forces = change + friction * v
     force = forces.mean(axis=1)
     if not _small(speed - v, v) or not _small(forces - force[:, None], change):
         return None
-    return PhaseSpace(process, grid, sides, t, force, friction, noise)
+    return PhaseSpace(read.process, grid, read.sides, read.t, force, friction, noise)
 
 
 def _small(difference: np.ndarray, beside: np.ndarray) -> bool:

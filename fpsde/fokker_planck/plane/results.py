@@ -12,10 +12,11 @@ from scipy.interpolate import RegularGridInterpolator
 
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.high_order.differences import Differences
-from fpsde.fokker_planck.plane.generator import PlaneGenerator, widths
+from fpsde.fokker_planck.plane.generator import PlaneGenerator
 from fpsde.fokker_planck.plane.phase_space import PhaseSpace
 from fpsde.fokker_planck.results import BULK, LawsInTime, doubts_about, negative_mass
 from fpsde.grid import Grid
+from fpsde.jit import kernel
 from fpsde.joint_law import JointCellLaw
 from fpsde.validation import finite_array
 
@@ -146,7 +147,7 @@ def plane_peclet(generator: PlaneGenerator | Differences | PhaseSpace, masses: n
     held = masses > BULK * masses.max()
     largest = [0.0, 0.0]
     for edges in generator.families:
-        found = float(np.max(np.abs(edges.exponents), initial=0.0, where=held[edges.tails] & held[edges.heads]))
+        found = largest_between(edges.tails, edges.heads, edges.exponents, held)
         largest = [max(old, found) if step else old for old, step in zip(largest, edges.offset, strict=True)]
     return largest[0], largest[1]
 
@@ -163,15 +164,40 @@ def plane_cells_per_length(
     steepest = [0.0, 0.0]
     for edges in generator.families:
         axis = int(edges.offset[0] == 0)
-        h = widths(generator.grid)[axis]
-        slopes = edges.exponents / (0.5 * (h[edges.tails] + h[edges.heads]))
-        after, before = np.full(len(masses), np.nan), np.full(len(masses), np.nan)
-        after[edges.tails], before[edges.heads] = slopes, slopes
-        change = np.abs(after - before) * h
-        found = float(np.max(change, initial=0.0, where=held & np.isfinite(change)))
+        h, stride = generator.grid.lines[axis].widths, generator.grid.shape[1] if axis == 0 else 1
+        found = steepest_change(edges.tails, edges.heads, edges.exponents, h, stride, held)
         steepest = [max(old, found) if step else old for old, step in zip(steepest, edges.offset, strict=True)]
     first, second = (1 / math.sqrt(change) if change > 0 else math.inf for change in steepest)
     return first, second
+
+
+@kernel()
+def largest_between(tails, heads, exponents, held):
+    """Return the largest |exponent| of the edges both of whose ends are held."""
+    largest = 0.0
+    for e in range(len(tails)):
+        if held[tails[e]] and held[heads[e]]:
+            largest = max(largest, abs(exponents[e]))
+    return largest
+
+
+@kernel()
+def steepest_change(tails, heads, exponents, h, stride, held):
+    """Return the largest h |w_after/d_after - w_before/d_before| of the cells that are held and have both edges.
+
+    ``h`` are the widths along the axis of a cell, whose place on it is (cell // stride) % len(h).
+    """
+    before, largest = np.full(len(held), np.nan), 0.0
+    for e in range(len(tails)):
+        first, second = h[tails[e] // stride % len(h)], h[heads[e] // stride % len(h)]
+        before[heads[e]] = exponents[e] / (0.5 * (first + second))
+    for e in range(len(tails)):
+        cell = tails[e]
+        first, second = h[cell // stride % len(h)], h[heads[e] // stride % len(h)]
+        change = first * abs(exponents[e] / (0.5 * (first + second)) - before[cell])
+        if held[cell] and np.isfinite(change):
+            largest = max(largest, change)
+    return largest
 
 
 def plane_doubts(peclet: Sequence[float], cells: Sequence[float]) -> tuple[str, ...]:

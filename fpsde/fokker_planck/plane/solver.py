@@ -16,7 +16,7 @@ from fpsde.fokker_planck.backward import Expectation, expected
 from fpsde.fokker_planck.driven import printed
 from fpsde.fokker_planck.evolution import Trace, stops, trace_as_asked
 from fpsde.fokker_planck.grid_solver import GridSolver
-from fpsde.fokker_planck.high_order.differences import Differences, differences
+from fpsde.fokker_planck.high_order.differences import Differences, plane_differences
 from fpsde.fokker_planck.high_order.evolution import CHEBYSHEV, trace_at_high_order
 from fpsde.fokker_planck.high_order.null_vector import null_vector
 from fpsde.fokker_planck.high_order.stencils import SIXTH, stencils_of
@@ -191,7 +191,8 @@ class PlaneFokkerPlanck(GridSolver[PlaneGenerator]):
             a tolerance that is not reached
         """
         when = stops(t_start, t_end, times)
-        space = phase_space(self.process, self.grid, self._sides, when[0]) if order is None else None
+        read = Coefficients(self.process, self.grid, when[0], self._sides)
+        space = phase_space(read) if order is None else None
         if space is not None:
             start = plane_start(x0, self.grid, self._sides)
             found = trace_of_phase_space(space, start, when, tolerance, self._fringe)
@@ -199,7 +200,7 @@ class PlaneFokkerPlanck(GridSolver[PlaneGenerator]):
         self._refuse_time_dependence("is not carried exactly in time; use evolve")
         start = plane_start(x0, self.grid, self._sides)
         stencils = SIXTH if order is None else stencils_of(order)
-        operator = differences(self.process, self.grid, self._sides, when[0], stencils)
+        operator = plane_differences(read, stencils)
         found = trace_at_high_order(operator, start, when, tolerance)
         return self._evolution(found, start, when, f"{operator.flux}, {CHEBYSHEV}", operator)
 
@@ -243,7 +244,7 @@ class PlaneFokkerPlanck(GridSolver[PlaneGenerator]):
             if there is no one law that everything goes to, or the grid is so coarse that corrections do not settle
         """
         self._refuse_time_dependence("has no stationary law; use evolve")
-        operator = differences(self.process, self.grid, self._sides, 0.0, stencils_of(order))
+        operator = plane_differences(Coefficients(self.process, self.grid, 0.0, self._sides), stencils_of(order))
         found = null_vector(operator, self.generator())
         edge = self._at_ends(found.masses)
         self._refuse_at_ends(edge)
