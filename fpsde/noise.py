@@ -36,6 +36,7 @@ class Purpose(enum.IntEnum):
     INITIAL = 1
     WEIGHTS = 2  #: what a network starts with
     TRAINING = 3  #: levels and noise of batches
+    PROBES = 4  #: directions in which a divergence is probed, and paths on which a likelihood is weighted
 
 
 class Normals(enum.Enum):

@@ -3,8 +3,10 @@
 from fpsde.ddpm.binomial import BinomialChain, Words, heartbeat
 from fpsde.ddpm.bounds import Bound, ReverseVariance, bound_weights, variational_bound
 from fpsde.ddpm.boxes import Boxes
+from fpsde.ddpm.chain_density import chain_log_density
 from fpsde.ddpm.curves import along_curves
 from fpsde.ddpm.denoiser import Denoiser, Scaling, scaling_of
+from fpsde.ddpm.divergences import Direction, Probes, divergence
 from fpsde.ddpm.energy_network import EnergyNetwork, energy
 from fpsde.ddpm.floors import (
     PriorGap,
@@ -17,6 +19,7 @@ from fpsde.ddpm.floors import (
 from fpsde.ddpm.gaussian_mixture import GaussianMixture, round_mixture
 from fpsde.ddpm.known_law import KnownLaw
 from fpsde.ddpm.laplace import Laplace
+from fpsde.ddpm.likelihoods import WeightedBound, flow_log_likelihood, weighted_bound
 from fpsde.ddpm.losses import min_snr_weights, simple_weights, weighted_floor
 from fpsde.ddpm.network import Network, NetworkShape, new_network
 from fpsde.ddpm.probability_flow import flow_by_rk45
@@ -24,6 +27,7 @@ from fpsde.ddpm.pushed_mass import JudgedModel, ModelLaw, model_law
 from fpsde.ddpm.sampler_laws import sampler_law
 from fpsde.ddpm.samplers import Sampler, annealed_chain, exact_chain, network_chain, starting_points
 from fpsde.ddpm.saved_training import saved_denoiser
+from fpsde.ddpm.score_errors import curl, equation_residual, error_map, excess_errors, fisher_divergences
 from fpsde.ddpm.toys import TOY_DATA, ToyData, toy_data
 from fpsde.ddpm.training import Training, train
 
@@ -33,6 +37,7 @@ __all__ = [
     "Bound",
     "Boxes",
     "Denoiser",
+    "Direction",
     "EnergyNetwork",
     "GaussianMixture",
     "JudgedModel",
@@ -42,19 +47,29 @@ __all__ = [
     "Network",
     "NetworkShape",
     "PriorGap",
+    "Probes",
     "ReverseVariance",
     "Sampler",
     "Scaling",
     "ToyData",
     "Training",
+    "WeightedBound",
     "Words",
     "along_curves",
     "annealed_chain",
     "bound_weights",
+    "chain_log_density",
+    "curl",
     "denoising_errors",
+    "divergence",
     "energy",
+    "equation_residual",
+    "error_map",
     "exact_chain",
+    "excess_errors",
+    "fisher_divergences",
     "flow_by_rk45",
+    "flow_log_likelihood",
     "heartbeat",
     "loss_floor",
     "min_snr_weights",
@@ -73,5 +88,6 @@ __all__ = [
     "toy_data",
     "train",
     "variational_bound",
+    "weighted_bound",
     "weighted_floor",
 ]

@@ -88,13 +88,18 @@ def bound_weights(schedule: NoiseSchedule, *, variance: ReverseVariance = Revers
     variance, which is none before the denoiser is, and where no signal is left.
     Source: Ho, Jain & Abbeel (2020), eq. 12.
     """
+    step = schedule.step(np.arange(1, schedule.n_steps + 1))
+    return _factors(step, fixed_variances(schedule, variance)) * schedule.sigmas[1:] ** 2
+
+
+def fixed_variances(schedule: NoiseSchedule, variance: ReverseVariance) -> np.ndarray:
+    """Return s_t^2 (T,) of the small or the large variance. InvalidInput for the optimal one, and without signal."""
     if variance not in (ReverseVariance.SMALL, ReverseVariance.LARGE):
         raise InvalidInput(f"variance={variance!r}; give ReverseVariance.SMALL or ReverseVariance.LARGE")
     if schedule.signals[-1] == 0 or schedule.n_steps < 2:
         raise InvalidInput("the bound is that of at least two steps which leave some signal")
-    step = schedule.step(np.arange(1, schedule.n_steps + 1))
-    v = posterior_variance(step)
-    return _factors(step, _variances(variance, schedule, v, np.zeros(len(v)))) * schedule.sigmas[1:] ** 2
+    v = posterior_variance(schedule.step(np.arange(1, schedule.n_steps + 1)))
+    return _variances(variance, schedule, v, np.zeros(len(v)))
 
 
 def _factors(step: NoiseStep, s2: np.ndarray) -> np.ndarray:

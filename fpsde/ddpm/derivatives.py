@@ -3,7 +3,7 @@
     f'(x) v = (8 (f(x + h v) - f(x - h v)) - (f(x + 2 h v) - f(x - 2 h v)))/(12 h),    h = STEP scale
 
 ``scale`` is the length on which f changes, a number or one for each point (n,); for a denoiser it is the level of
-noise. In float64 the error is about 1e-8 of f'(x) where f changes on that length, and round-off 1e-14/STEP of f/scale.
+noise. In float64 the error is about 1e-7 of f'(x) where f changes on that length, and round-off 1e-14 of f/scale.
 """
 
 from __future__ import annotations

@@ -1,0 +1,99 @@
+"""Where a learned score is wrong: by level of noise, by region, by its own equation, and by its curl.
+
+Of x = x0 + sigma z, score = (D(x, sigma) - x)/sigma^2 and eps = (x - D)/sigma, so that with the exact D*
+
+    E|eps - eps*|^2 = E|D - D*|^2/sigma^2,    E|score - score*|^2 = E|D - D*|^2/sigma^4  (the Fisher divergence)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fpsde.arrays import module_of
+from fpsde.ddpm.derivatives import along, jacobian
+from fpsde.ddpm.divergences import divergence
+from fpsde.ddpm.floors import mean_of
+from fpsde.ddpm.known_law import KnownLaw
+from fpsde.density import panel_rule
+from fpsde.errors import InvalidInput
+from fpsde.signal_and_noise import Prediction, prediction_of
+from fpsde.validation import finite_array, positive
+
+#: A denoiser D(x, sigma) -> (d, n) of x (d, n) and a number.
+Denoises = Callable[[Any, float], Any]
+
+
+def excess_errors(denoiser: Denoises, law: KnownLaw, sigmas: Any) -> np.ndarray:
+    """Return E|D - D*|^2 at each of ``sigmas`` (k,), (k,): how far the error of x0 is above the least one, that of D*.
+
+    By quadrature to the accuracy of the floors. Over sigma^2 it is E|eps - eps*|^2, over sigma^4 the Fisher divergence.
+    Errors of :func:`~fpsde.ddpm.floors.denoising_error`.
+    """
+    return np.array([mean_of(law, sigma, _square(denoiser, law, sigma)) for sigma in _levels(sigmas)])
+
+
+def fisher_divergences(denoiser: Denoises, law: KnownLaw, sigmas: Any) -> np.ndarray:
+    """Return E|score - score*|^2 under the law of x0 + sigma z at each of ``sigmas`` (k,), (k,), in 1/length^2."""
+    at = np.array(_levels(sigmas))
+    return excess_errors(denoiser, law, at) / at**4
+
+
+def error_map(denoiser: Denoises, law: KnownLaw, sigmas: Any, faces: Any) -> np.ndarray:
+    """Return E[|eps - eps*|^2 | x in cell] by level and cell, (k, cells), of data on the line; NaN where no mass is.
+
+    ``faces`` (cells + 1,) are those of cells of (x - E x0)/sqrt(Var x0 + sigma^2): one picture shows all levels.
+    """
+    if law.dim != 1:
+        raise InvalidInput(f"the law has {law.dim} components; a map by level and cell is of one")
+    places, (mean,), ((variance,),) = finite_array("faces", faces, ndim=1), law.mean, law.covariance
+    out = []
+    for sigma in _levels(sigmas):
+        edges = mean + np.sqrt(variance + sigma**2) * places
+        x, w = panel_rule(edges)
+        p = w * np.exp(law.log_density(x[None], 1.0, sigma))
+        square = p * _square(denoiser, law, sigma)(x[None]) / sigma**2
+        mass, total = (values.reshape(len(places) - 1, -1).sum(axis=1) for values in (p, square))
+        out.append(np.where(mass > 1e-12, total / np.maximum(mass, 1e-12), np.nan))
+    return np.array(out)
+
+
+def equation_residual(denoiser: Denoises, x: Any, sigma: float) -> tuple[Any, Any]:
+    """Return what is left of the score's Fokker-Planck equation at ``x`` (d, n), and d score/d(log sigma), each (d, n).
+
+        d score/d(log sigma) = sigma^2 grad(div score + |score|^2)
+
+    which the score of every law obeys under growing noise, and a learned one only as far as it is a score. It needs
+    no knowledge of the data. Sources: Song et al. (2021) for the flow; Lai et al., ICML (2023), eq. 8.
+    """
+    level = positive("sigma", sigma)
+
+    def score(points: Any, at: float = level) -> Any:
+        return prediction_of(Prediction.SCORE, denoiser(points, at), points, signal=1.0, level=at)
+
+    def bracket(points: Any) -> Any:
+        return (divergence(score, points, scale=level) + (score(points) ** 2).sum(axis=0))[None]
+
+    moved = along(lambda logs: score(x, level * float(np.exp(logs))), 0.0, 1.0, scale=1.0)
+    return moved - level**2 * jacobian(bracket, x, scale=level)[0], moved
+
+
+def curl(denoiser: Denoises, x: Any, sigma: float) -> Any:
+    """Return the size of the rotation of the score at ``x`` (d, n), (n,): sqrt(sum_{i<j} (d_i s_j - d_j s_i)^2).
+
+    It is 0 for a gradient: the exact score, and that of an :class:`~fpsde.ddpm.energy_network.EnergyNetwork`.
+    """
+    level = positive("sigma", sigma)
+    J = jacobian(lambda points: denoiser(points, level), x, scale=level) / level**2
+    xp = module_of(x)
+    return xp.sqrt(((J - xp.swapaxes(J, 0, 1)) ** 2).sum(axis=(0, 1)) / 2)
+
+
+def _square(denoiser: Denoises, law: KnownLaw, sigma: float) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda x: np.sum((np.asarray(denoiser(x, sigma)) - law.denoised(x, 1.0, sigma)) ** 2, axis=0)
+
+
+def _levels(sigmas: Any) -> list[float]:
+    return [positive("sigma", float(sigma)) for sigma in finite_array("sigmas", sigmas, ndim=1)]
