@@ -13,7 +13,7 @@ from fpsde.audit.claimed import Claim, Target, distance
 from fpsde.audit.findings import LAW, ORDER, Level, Quantity, of_checks
 from fpsde.checks import CheckResult, Verdict
 from fpsde.density import Law
-from fpsde.errors import FpsdeError, InvalidInput, NotConverged
+from fpsde.errors import FpsdeError, InvalidInput, NotConverged, UnstableStep
 
 #: Standard errors beyond which a mean or a variance is what is off.
 CLEAR = 6.0
@@ -45,7 +45,7 @@ def against_scheme(claim: Claim, seen: Positions, alpha: float, seed: int) -> Le
 def _at(claim: Claim, step: int, x: np.ndarray, alpha: float, seed: int) -> list[tuple[CheckResult, Quantity]]:
     try:
         views = claim.laws(step)
-    except (InvalidInput, NotConverged):
+    except (InvalidInput, NotConverged, UnstableStep):
         return _against_sample(claim, step, x, alpha, seed)
     out = []
     for view in views:

@@ -39,6 +39,8 @@ class Quantity(enum.Enum):
     MASS = "mass"
     SIGN = "positivity"
     WEIGHT = "weights"
+    TABLE = "table of values"
+    UNIT = "unit"
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from fpsde.audit.claimed import Claim, generator
+from fpsde.audit.claimed import generator
 from fpsde.audit.findings import ALGEBRA, PROBE, Level, Quantity, fails, holds
 from fpsde.audit.foreign import WrongShape
 
 #: A step as the judges call it: x (d, n), i, z (r, n) -> (d, n).
 Step = Callable[[np.ndarray, int, np.ndarray], np.ndarray]
+
+
+class Steps(Protocol):
+    """What a probe asks of a claim: the steps themselves, and places where they are taken."""
+
+    @property
+    def n_steps(self) -> int: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def normals(self) -> int: ...
+    def advance(self, x: np.ndarray, i: int, z: np.ndarray, *, stretch: float = 1.0) -> np.ndarray: ...
+    def paths(self, n: int, seed: int) -> np.ndarray: ...
+
 
 #: Places at which each step is probed, and particles of the paths that they are taken from.
 PLACES, PATHS = 7, 64
@@ -44,7 +59,7 @@ class Probes:
         return values.reshape(len(values), -1, self.n_noise)
 
 
-def probes_of(claim: Claim, seed: int) -> Probes:
+def probes_of(claim: Steps, seed: int) -> Probes:
     """Return probes along paths of the claimed step."""
     r = claim.normals
     unit = np.eye(r)
@@ -62,7 +77,7 @@ def round_off(values: np.ndarray) -> float:
     return ROUND_OFF[min(8, values.dtype.itemsize)]
 
 
-def algebra(step: Step, claim: Claim, seed: int) -> Level:
+def algebra(step: Step, claim: Steps, seed: int) -> Level:
     """Judge what any one-step map is: positions back, finite, the same each time, a particle at a time."""
     n, rng = 32, generator(seed)
     x, z = claim.paths(n, seed)[-1], rng.standard_normal((claim.normals, n))
@@ -95,7 +110,7 @@ def algebra(step: Step, claim: Claim, seed: int) -> Level:
     return holds(ALGEBRA, "positions come back, finite, the same each time, each particle from its own x and z")
 
 
-def probe(step: Step, claim: Claim, seed: int) -> tuple[Level, bool]:
+def probe(step: Step, claim: Steps, seed: int) -> tuple[Level, bool]:
     """Judge every step against the one claimed; also return whether both move every particle alike, not only in law."""
     probes = probes_of(claim, seed)
     found, wanted, allowed = [], [], []
@@ -151,7 +166,7 @@ def _mirrored(r: int) -> list[int]:
 
 
 def _diagnosed(
-    step: Step, claim: Claim, probes: Probes, X: np.ndarray, R: np.ndarray, tolerance: np.ndarray, wrong: np.ndarray
+    step: Step, claim: Steps, probes: Probes, X: np.ndarray, R: np.ndarray, tolerance: np.ndarray, wrong: np.ndarray
 ) -> Level:
     """Return the failed level: another index, the last step alone, the mean, or what is made of the noise."""
     n, at = claim.n_steps, np.flatnonzero(wrong)
@@ -188,12 +203,12 @@ def _share_of_drift(mean: np.ndarray, right: np.ndarray, x: np.ndarray) -> float
     return float(given @ claimed) / square if square > 0 else 0.0
 
 
-def _stretched(claim: Claim, probes: Probes, k: int, share: float) -> np.ndarray:
+def _stretched(claim: Steps, probes: Probes, k: int, share: float) -> np.ndarray:
     return probes.split(claim.advance(probes.x[k], k, probes.z, stretch=share))
 
 
 def _is_another(
-    claim: Claim, probes: Probes, X: np.ndarray, tolerance: np.ndarray, at: np.ndarray, index: Callable[[int], int]
+    claim: Steps, probes: Probes, X: np.ndarray, tolerance: np.ndarray, at: np.ndarray, index: Callable[[int], int]
 ) -> bool:
     """Return whether the steps that are off are, for the most part, those claimed at another index."""
     inside = [i for i in at if 0 <= index(i) < claim.n_steps and index(i) != i]
