@@ -6,13 +6,26 @@ never stored; it follows from the checks of a run.
 
 from collections.abc import Sequence
 
-from fpsde.claims import note_a, note_a_steps
+from fpsde.claims import note_a, note_a_steps, note_b_laws, note_b_paths
 from fpsde.claims.experiment import Claim, Evidence, Lab, Ruling, claim
 from fpsde.claims.running import SEED, Outcome, run
 from fpsde.errors import unknown_name
 
+#: The modules of the notes; a note may have several.
+_NOTES = (
+    note_a,
+    note_a_steps,
+    note_b_laws,
+    note_b_paths,
+)
+
+
+def _order(one: Claim) -> tuple[str, int]:
+    return one.id[0], int(one.id[1:])
+
+
 #: All claims by their ids, in the order of the notes.
-CLAIMS: dict[str, Claim] = {one.id: one for one in (*note_a.CLAIMS, *note_a_steps.CLAIMS)}
+CLAIMS: dict[str, Claim] = {one.id: one for one in sorted((c for note in _NOTES for c in note.CLAIMS), key=_order)}
 
 
 def claims_named(ids: Sequence[str]) -> list[Claim]:

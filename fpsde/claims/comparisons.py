@@ -11,7 +11,7 @@ from fpsde import checks
 from fpsde.checks import CheckResult, distances
 from fpsde.claims.equations import particles
 from fpsde.claims.experiment import Lab
-from fpsde.density import Law
+from fpsde.density import CellLaw, Law
 from fpsde.domain import LINE
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck import FokkerPlanck, estimate_refined, evolve_refined
@@ -68,6 +68,11 @@ class Solution:
 
     refined: Refined
     in_time: float
+
+    @property
+    def law(self) -> CellLaw:
+        """The law on the finest grid."""
+        return self.refined.law
 
     def is_law(self, law: Law, *, effect: float) -> CheckResult:
         """Return whether it is ``law``: the sup-distance at the faces."""
