@@ -32,6 +32,17 @@ EXPECTED = {
     "B15": Ruling.HOLDS_IF,
     "B16": Ruling.FAILS,
     "B17": Ruling.FAILS,
+    "D1": Ruling.HOLDS,
+    "D2": Ruling.HOLDS,
+    "D3": Ruling.FAILS,
+    "D4": Ruling.FAILS,
+    "D5": Ruling.HOLDS,
+    "D6": Ruling.HOLDS,
+    "D7": Ruling.HOLDS,
+    "D8": Ruling.HOLDS,
+    "D9": Ruling.HOLDS,
+    "D10": Ruling.FAILS,
+    "D11": Ruling.FAILS,
 }
 #: Claims that say that something holds: changed by 2 % in what they say, they fail.
 AFFIRMED = [name for name, ruling in EXPECTED.items() if ruling is not Ruling.FAILS]
