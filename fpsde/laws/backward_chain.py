@@ -21,10 +21,11 @@ from fpsde.laws.parts import noisy_parts
 from fpsde.processes.process import Process
 from fpsde.schemes.array_step import array_step
 from fpsde.schemes.scheme import Scheme
-from fpsde.symbolic import components
 
 #: Where a step accepts or rejects: U = exp(-SURE^2/2) accepts everything; halvings that find the U up to which it does.
 SURE, HALVINGS = 30.0, 55
+#: Points (nodes times noise) of steps of a time-dependent process that are taken together: one by one they cost calls.
+TOGETHER = 2 * 10**4
 
 
 class BackwardChain:
@@ -48,18 +49,23 @@ class BackwardChain:
 
         Of a step that is made of parts it is the product of theirs, each summed over the noise of that part alone.
         """
+        return self._matrices(np.array([t]), dt, seen=seen)[0]
+
+    def _matrices(self, times: np.ndarray, dt: float, *, seen: bool = False) -> np.ndarray:
+        """Return the operators of the steps from each of ``times`` (k,), ``(k, n_nodes, n_nodes)``."""
         if self.parts:
-            return functools.reduce(np.matmul, [part.matrix(t, dt) for part in self.parts])
-        d, m = self.step.dim, len(self.w)
+            return functools.reduce(np.matmul, [part._matrices(times, dt) for part in self.parts])
+        d, m, n = self.step.dim, len(self.w), self.frame.nodes.shape[1]
         first = self.step.observed if seen else 0
 
-        def outcomes(x: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-            state = np.repeat(self._state(x, t), m, axis=1)
-            w = np.tile(self.w, x.shape[1])
-            for share, after in self._outcomes(state, np.tile(self.z, x.shape[1]), t, dt):
+        def outcomes(starts: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            t = times[starts // n] if len(times) > 1 else float(times[0])
+            state = np.repeat(self.step.started(self.frame.nodes[:, starts % n], t), m, axis=1)
+            w, z = np.tile(self.w, len(starts)), np.tile(self.z, len(starts))
+            for share, after in self._outcomes(state, z, t if len(times) == 1 else np.repeat(t, m), dt):
                 yield w * share, after[first : first + d]
 
-        return self.frame.matrix(outcomes, m)
+        return self.frame.matrices(outcomes, m, count=len(times))
 
     def expectations(
         self, observables: Sequence[Observable], x0: Sequence[float], *, t_end: float, n_steps: int
@@ -71,8 +77,11 @@ class BackwardChain:
             n_steps -= 1
             values = self.matrix(n_steps * dt, dt, seen=True) @ values
         if self.process.time_dependent:
-            for k in reversed(range(n_steps)):
-                values = self.matrix(k * dt, dt) @ values
+            # tables are read at one time
+            at_once = 1 if self.process.tables else max(1, TOGETHER // (len(values) * len(self.w)))
+            for end in range(n_steps, 0, -at_once):
+                for P in self._matrices(np.arange(max(0, end - at_once), end) * dt, dt)[::-1]:
+                    values = P @ values
         elif n_steps:
             values = applied(self.matrix(0.0, dt), values, n_steps)
         return self.frame.at(x0) @ values
@@ -91,7 +100,7 @@ class BackwardChain:
         return weights * one
 
     def _outcomes(
-        self, state: np.ndarray, z: np.ndarray, t: float, dt: float
+        self, state: np.ndarray, z: np.ndarray, t: float | np.ndarray, dt: float
     ) -> Iterator[tuple[float | np.ndarray, np.ndarray]]:
         """Yield the states that a step leads to, with their probabilities given z."""
         if self.uniform is None:
@@ -113,16 +122,6 @@ class BackwardChain:
         yield chance, accepted
         yield 1.0 - chance, rejected
 
-    def _state(self, x: np.ndarray, t: float) -> np.ndarray:
-        """Return the state at positions ``x``, with the auxiliary state that a run starts with there."""
-        state = np.zeros((self.step.state_rows, x.shape[1]))
-        state[: len(x)] = x
-        if self.scheme.start is not None:
-            given = self.scheme.start(self.step.model, components(list(x)), t)
-            rows = [row for name in self.scheme.auxiliary for row in given[name]]
-            state[len(x) : len(x) + len(rows)] = np.stack([np.broadcast_to(row, x.shape[1:]) for row in rows])
-        return state
-
     def _made_of(self, parts: Sequence[BackwardChain]) -> bool:
         """Return whether the step is that of the parts one after the other: a step that was replaced is not."""
         if not parts or self.scheme.observed is not None:
@@ -132,21 +131,21 @@ class BackwardChain:
         rows = np.split(z, np.cumsum([part.step.normals for part in parts])[:-1])
         moved = x
         for part, normals in zip(parts, rows, strict=True):
-            moved = part.step.advance(part._state(moved, 0.0), normals, 0.0, dt)[:d]
-        return np.allclose(moved, self.step.advance(self._state(x, 0.0), z, 0.0, dt)[:d], rtol=1e-9, equal_nan=True)
+            moved = part.step.advance(part.step.started(moved, 0.0), normals, 0.0, dt)[:d]
+        return np.allclose(moved, self.step.advance(self.step.started(x, 0.0), z, 0.0, dt)[:d], rtol=1e-9, equal_nan=True)
 
     def _refuse_memory(self) -> None:
         """Raise InvalidInput unless positions alone are a chain: what a step keeps follows from where it ends."""
         d, dt = self.step.dim, 0.1
         z = np.repeat(self.z[:, :1], self.frame.nodes.shape[1], axis=1)
-        state = self._state(self.frame.nodes, 0.0)
+        state = self.step.started(self.frame.nodes, 0.0)
         after = self.step.advance(state, z, 0.0, dt)
         if self.scheme.start is None:
             state[d:] += 7.0
             kept, follows = self.step.advance(state, z, 0.0, dt)[:d], after[:d]
         else:
             rows = slice(d, d + d * len(self.scheme.auxiliary))
-            kept, follows = after[rows], self._state(after[:d], dt)[rows]
+            kept, follows = after[rows], self.step.started(after[:d], dt)[rows]
         if not np.allclose(kept, follows, rtol=1e-12, atol=1e-12, equal_nan=True):
             raise InvalidInput(
                 f"{self.scheme.name} remembers more than positions on {self.process.name}: its positions alone are no "

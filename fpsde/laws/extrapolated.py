@@ -63,14 +63,15 @@ def _after_euler(
     (z, w), h, d = rule, t_end / n_steps, process.dim
 
     def operator(t: float) -> np.ndarray:
-        def outcomes(x: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        def outcomes(starts: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            x = frame.nodes[:, starts]
             at = x if d > 1 else x[0]
             mu = np.reshape(process.ito_drift(at, t), (d, -1))
             sigma = np.reshape(process.noise_coefficient(at, t), (d, process.channels, -1))
             after = (x + mu * h)[:, :, None] + np.sqrt(h) * np.einsum("ijn,jq->inq", sigma, z)
             yield np.tile(w, x.shape[1]), after.reshape(d, -1)
 
-        return frame.matrix(outcomes, len(w))
+        return frame.matrices(outcomes, len(w))[0]
 
     if not process.time_dependent:
         return applied(operator(0.0), values, n_steps)

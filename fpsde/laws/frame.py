@@ -17,7 +17,8 @@ LATTICE = {1: 8001, 2: 801}
 AT_ONCE = 10**5
 
 Observable = Callable[..., Any]
-#: From nodes (d, n): weights (n * per_node,) and where a step ends (d, n * per_node), those of one node in a row.
+#: From the numbers (k,) of starts: weights (k * per_start,) and where a step ends (d, k * per_start), those of one
+#: start in a row. Start i + n_nodes c is node i, for the operator number c.
 Outcomes = Callable[[np.ndarray], Iterable[tuple[np.ndarray, np.ndarray]]]
 
 
@@ -62,24 +63,27 @@ class Frame:
         row = functools.reduce(np.kron, [axis.at(np.array([x]))[0] for axis, x in zip(self.axes, point, strict=True)])
         return row * np.exp(0.5 * self._energy(np.reshape(point, (-1, 1))))
 
-    def matrix(self, outcomes: Outcomes, per_node: int) -> np.ndarray:
-        """Return the operator  (P u)(x_j) = sum_q w_jq u(x_jq)  on what is held; ``outcomes`` tells w_jq and x_jq."""
+    def matrices(self, outcomes: Outcomes, per_start: int, *, count: int = 1) -> np.ndarray:
+        """Return operators  (P u)(x_j) = sum_q w_jq u(x_jq)  on what is held, ``(count, n_nodes, n_nodes)``.
+
+        ``outcomes`` tells w_jq and x_jq.
+        """
         n = self.nodes.shape[1]
-        sums = np.zeros((n, n))  # of the functions of the axes, which are turned into values at the nodes in the end
-        for part in np.array_split(np.arange(n), -(-n * per_node // AT_ONCE)):
-            for w, ends in outcomes(self.nodes[:, part]):
+        sums = np.zeros((count * n, n))  # of the functions of the axes, turned into values at the nodes in the end
+        for part in np.array_split(np.arange(count * n), -(-count * n * per_start // AT_ONCE)):
+            for w, ends in outcomes(part):
                 after = np.stack([axis.inside(x) for axis, x in zip(self.axes, ends, strict=True)])
                 # the functions of the last axis are kept apart: the sum over q is then a product of small matrices
                 front = (w * np.exp(0.5 * self._energy(after)))[:, None]
                 for axis, x in zip(self.axes[:-1], after[:-1], strict=True):
                     front = (front[:, :, None] * axis.basis(x)[:, None, :]).reshape(len(w), -1)
                 last = self.axes[-1].basis(after[-1])
-                front, last = (f.reshape(len(part), per_node, -1) for f in (front, last))
+                front, last = (f.reshape(len(part), per_start, -1) for f in (front, last))
                 sums[part] += (np.swapaxes(front, 1, 2) @ last).reshape(len(part), n)
-        P = (self.weight[:, None] * sums).reshape(n, *(len(axis.nodes) for axis in self.axes))
+        P = (np.tile(self.weight, count)[:, None] * sums).reshape(count * n, *(len(axis.nodes) for axis in self.axes))
         for axis in self.axes:
             P = np.tensordot(P, axis.inverse, axes=(1, 0))  # the axis comes back as the last one
-        return P.reshape(n, n)
+        return P.reshape(count, n, n)
 
     def total_variation(self, difference: np.ndarray) -> float:
         """Return half of the integral of |f| for a density f with the weights ``difference`` at the nodes, f lengths.

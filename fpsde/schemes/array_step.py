@@ -50,7 +50,7 @@ class ArrayStep:
         """
         return coarsening(self.inputs, sub)
 
-    def started(self, x: np.ndarray, t: float) -> np.ndarray:
+    def started(self, x: np.ndarray, t: float | np.ndarray) -> np.ndarray:
         """Return the state ``(rows, n)`` in which a run from ``x`` (dim, n) starts at time ``t``."""
         out = np.zeros((self.state_rows, x.shape[1]))
         out[: self.dim] = x
@@ -60,13 +60,18 @@ class ArrayStep:
             out[self.dim : self.dim + len(rows)] = np.stack([np.broadcast_to(row, x.shape[1:]) for row in rows])
         return out
 
-    def advance(self, state: np.ndarray, z: np.ndarray, t: float, dt: float) -> np.ndarray:
+    def advance(self, state: np.ndarray, z: np.ndarray, t: float | np.ndarray, dt: float) -> np.ndarray:
         """Return the state ``(rows, n)`` at t + dt from that at t and normals ``z`` (normals, n), in the state's type.
 
-        What is not finite (a logarithm of a negative number, an overflow) passes through without a warning.
+        On a process of formulas without tables each column may have a time of its own, ``t`` (n,). What is not finite
+        (a logarithm of a negative number, an overflow) passes through without a warning.
         """
-        t, dt = float(t), float(dt)
-        self.model.read_tables(t)
+        dt = float(dt)
+        if isinstance(t, np.ndarray):
+            t = t.view(Values)
+        else:
+            t = float(t)
+            self.model.read_tables(t)
         with np.errstate(all="ignore"):
             rows = self._assembly.advance(
                 self.model,

@@ -195,7 +195,7 @@ class ArrayModel(Model):
         if what not in self._functions:
             self._functions[what] = numpy_function([*s.x[: len(x)], s.t, *s.parameters, *s.tables], exprs)
         values = self._functions[what](*x, t, *self.process.parameter_values(), *tables)
-        return components([np.broadcast_to(v, np.shape(x[0]) if len(x) else ()).view(Values) for v in values])
+        return components([np.broadcast_to(v, np.shape(x[0] if len(x) else t)).view(Values) for v in values])
 
 
 class BlackBoxModel(Model):

@@ -63,6 +63,20 @@ def test_a_turn_of_the_circle_at_constant_speed_is_exact() -> None:
     assert process_expectations(process, frame, wave, (0.3,), t_end=1.0) == pytest.approx(exact, abs=1e-13)
 
 
+@pytest.mark.parametrize("name", ["circle, Stratonovich", "variance preserving"])
+def test_steps_taken_together_are_the_steps_one_by_one(name: str) -> None:
+    """Coefficients that depend on time: each step is read at its own; read at the start of its run it is another."""
+    problem, n = WEAK[name], 6
+    chain = BackwardChain(SCHEMES["trapezoidal"], problem.process, Frame(problem.axes), nodes=10)
+    (found,) = chain.expectations([problem.observable], problem.x0, t_end=0.6, n_steps=n)
+    one_by_one = standing = chain.frame.holding([problem.observable])
+    for k in reversed(range(n)):
+        one_by_one, standing = chain.matrix(0.1 * k, 0.1) @ one_by_one, chain.matrix(0.0, 0.1) @ standing
+    start = chain.frame.at(problem.x0)
+    assert found == pytest.approx(float(start @ one_by_one[:, 0]), rel=1e-13)
+    assert found != pytest.approx(float(start @ standing[:, 0]), rel=1e-3)
+
+
 @pytest.mark.parametrize("axis", [ring(9), gaussian_line(8, 0.7), segment(-1.5, 2.0, 12)], ids=["ring", "line", "box"])
 def test_an_axis_interpolates_and_differentiates(axis: Any) -> None:
     x = np.linspace(-1.4, 1.9, 7)
