@@ -19,6 +19,7 @@ from fpsde.laws.extent import Extent, extent_of
 from fpsde.laws.frame import Observable
 from fpsde.laws.levels import Level, levels, refuse_walls
 from fpsde.laws.noise_rule import continuous_rows, row_of_uniform
+from fpsde.laws.scheme_forms import has_kinks
 from fpsde.processes.process import Process
 from fpsde.provenance import environment
 from fpsde.schemes.array_step import array_step
@@ -64,8 +65,8 @@ def stationary_bias(
     The stationary law of the chain is the left eigenvector of its backward operator; that of the process is
     exp(-energy/temperature)/Z at the same nodes. The frame is made finer and wider until no bias changes by more than
     ``tolerance``. Where an explicit step is transient on a superlinear force, the law is the quasi-stationary one, as
-    long as what leaves changes nothing. In one component what does not settle so (a chain that accepts or rejects, one
-    whose tails are longer than those of the process, a total variation) is read off the density of
+    long as what leaves changes nothing. In one component what does not settle so (a chain that accepts or rejects, a
+    step with kinks, one whose tails are longer than those of the process, a total variation) is read off the density of
     :func:`~fpsde.laws.stationary_scheme_law`, where there is one.
 
     ``dts`` are steps, ``observables`` functions of the components, by name; processes have one or two components.
@@ -80,8 +81,8 @@ def stationary_bias(
     inputs = array_step(scheme, process).inputs
     dense = process.dim == 1 and bool(continuous_rows(inputs))  # in one component a step may have a density
     try:
-        if dense and row_of_uniform(inputs) is not None:
-            raise NotConverged(f"{scheme.name} accepts or rejects: expectations have kinks")
+        if dense and (row_of_uniform(inputs) is not None or has_kinks(scheme, process)):
+            raise NotConverged(f"{scheme.name} accepts or rejects, or changes its formula: expectations have kinks")
         exact, biases, accuracy, apart, unsure = _settled(process, scheme, extent, steps, functions, tolerance)
     except NotConverged:
         if not dense:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -49,3 +50,13 @@ def step_form(scheme: Scheme, process: Any) -> StepForm:
             "walls scheme_law takes those alone, such as that of euler_maruyama"
         )
     return monotone_form(valued_form(scheme, free, step))
+
+
+def has_kinks(scheme: Scheme, process: Any) -> bool:
+    """Return whether a step in one component is not smooth in x, such as that of tamed_euler where the drift is zero.
+
+    Interpolation between nodes then settles slowly; laws on panels that end at the kinks do not.
+    """
+    with contextlib.suppress(InvalidInput):
+        return step_form(scheme, process).switches is not None
+    return False

@@ -12,7 +12,7 @@ from fpsde.convergence import weak_order
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.processes import brownian, double_well, geometric_brownian, ornstein_uhlenbeck, process_named, washboard
-from fpsde.schemes import euler_maruyama, exact_sampling, heun, milstein, platen_weak2, sra1
+from fpsde.schemes import euler_maruyama, exact_sampling, heun, milstein, platen_weak2, sra1, tamed_euler
 
 SQUARE = {"x^2": lambda *x: x[0] ** 2}
 
@@ -43,7 +43,9 @@ def test_the_process_is_the_closed_form_on_a_line_with_ends() -> None:
     assert found["tanh"].result.verdict is Verdict.PASS
 
 
-@pytest.mark.parametrize("scheme", [euler_maruyama, heun, sra1], ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    "scheme", [euler_maruyama, heun, sra1, pytest.param(tamed_euler, marks=pytest.mark.slow)], ids=lambda s: s.name
+)
 def test_orders_in_a_double_well_are_those_claimed(scheme) -> None:
     process = double_well()
     found = weak_order(process, scheme, observables=SQUARE, dts=halved(0.02))["x^2"]
@@ -93,7 +95,7 @@ def test_the_usual_observable_is_a_square_or_on_a_ring_a_cosine() -> None:
 
 
 def test_what_cannot_be_measured_is_refused() -> None:
-    dts = halved(0.1)
+    dts = halved(0.1, 4)
     walled = brownian(domain=Interval.between(0.0, 1.0, Wall.REFLECTING))
     with pytest.raises(InvalidInput, match="expectations have kinks"):
         weak_order(walled, euler_maruyama, observables=SQUARE, dts=dts, x0=0.5, t_end=1.0)
