@@ -132,7 +132,8 @@ class BackwardChain:
         moved = x
         for part, normals in zip(parts, rows, strict=True):
             moved = part.step.advance(part.step.started(moved, 0.0), normals, 0.0, dt)[:d]
-        return np.allclose(moved, self.step.advance(self.step.started(x, 0.0), z, 0.0, dt)[:d], rtol=1e-9, equal_nan=True)
+        whole = self.step.advance(self.step.started(x, 0.0), z, 0.0, dt)[:d]
+        return np.allclose(moved, whole, rtol=1e-9, equal_nan=True)
 
     def _refuse_memory(self) -> None:
         """Raise InvalidInput unless positions alone are a chain: what a step keeps follows from where it ends."""
