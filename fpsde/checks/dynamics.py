@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from fpsde.checks.budget import SESSION_ALPHA
-from fpsde.checks.design import POWER, Design
+from fpsde.checks.design import POWER, Design, bad_values
 from fpsde.checks.result import CheckResult
 from fpsde.checks.zero_means import zero_means
 from fpsde.errors import InvalidInput
@@ -56,6 +56,8 @@ def stationarity(
     """  # fmt: skip
     design = Design.of(alpha=alpha, power=power, tolerance=tolerance, effect=effect)
     x, y = _pairs(before, after)
+    if n_bad := _not_finite(x, y):
+        return bad_values("stationarity", n_bad, x.size + y.size, design)
     chosen = monomials(len(np.atleast_2d(x))) if functions is None else functions
     return zero_means("stationarity", {name: _at(f, y, name) - _at(f, x, name) for name, f in chosen.items()}, design)
 
@@ -78,6 +80,8 @@ def reversibility(
     """
     design = Design.of(alpha=alpha, power=power, tolerance=tolerance, effect=effect)
     x, y = _pairs(before, after)
+    if n_bad := _not_finite(x, y):
+        return bad_values("reversibility", n_bad, x.size + y.size, design)
     chosen = _two_of(monomials(len(np.atleast_2d(x)))) if pairs is None else pairs
     values = {
         name: _at(f, x, name) * _at(g, y, name) - _at(f, y, name) * _at(g, x, name) for name, (f, g) in chosen.items()
@@ -114,6 +118,8 @@ def martingale(
             f"paths have shape {x.shape} and times {grid.shape}; give paths (m + 1, n) or (m + 1, d, n) and times "
             f"(m + 1,) with at least one step"
         )
+    if n_bad := _not_finite(x):
+        return bad_values("martingale", n_bad, x.size, design)
     return zero_means("martingale", {name: _drifted(x, grid, *pair, name) for name, pair in functions.items()}, design)
 
 
@@ -134,6 +140,10 @@ def _pairs(before: Any, after: Any) -> tuple[np.ndarray, np.ndarray]:
             f"before has shape {x.shape} and after {y.shape}; give the same particles at two times, (n,) or (d, n) each"
         )
     return x, y
+
+
+def _not_finite(*arrays: np.ndarray) -> int:
+    return sum(int(np.count_nonzero(~np.isfinite(array))) for array in arrays)
 
 
 def _at(f: Function, x: np.ndarray, name: str) -> np.ndarray:

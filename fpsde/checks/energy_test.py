@@ -82,6 +82,7 @@ def energy(
         return bad_values("energy", bad_x + bad_y, x.size + y.size, design)
     if np.all(x == x[:, :1]) and np.all(y == x[:, :1]):
         return not_applicable("energy", fewest, "all points are one: nothing varies under permutation")
+    x, y = (rng.permutation(points, axis=1) for points in (x, y))  # no batch is made of neighbours in the order given
     k = max(LEAST_BATCHES, math.ceil(fewest / BATCH))
     n_permutations = PERMUTATIONS if k < MANY_BATCHES else FEWER
     parts = list(zip(np.array_split(x, k, axis=1), np.array_split(y, k, axis=1), strict=True))

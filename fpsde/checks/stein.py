@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from fpsde.checks.budget import SESSION_ALPHA
-from fpsde.checks.design import POWER, Design
+from fpsde.checks.design import POWER, Design, bad_values
 from fpsde.checks.result import CheckResult
 from fpsde.checks.zero_means import zero_means
 from fpsde.errors import InvalidInput
@@ -60,6 +60,8 @@ def score(
     given = np.asarray(getattr(sample, "x", sample), dtype=np.float64)
     if given.ndim not in (1, 2) or given.shape[-1] < 2:
         raise InvalidInput(f"the sample has shape {given.shape}; give (n,) or (d, n) with more than one value")
+    if n_bad := int(np.count_nonzero(~np.isfinite(given))):
+        return bad_values("score", n_bad, given.size, design)
     s = np.asarray(score(given), dtype=np.float64)
     if s.shape != given.shape:
         raise InvalidInput(

@@ -46,6 +46,12 @@ def test_a_failure_is_a_shift_above_zero_is_a_p_value_below_the_level(rng):
     assert _Batches.of(rows).shift_at(1e9) == -math.inf
 
 
+def test_a_sample_counts_as_one_of_its_own_permutations():
+    """Above all three permuted values, above two of them, and equal to the least: p = 1/4, 2/4 and 1."""
+    found = _Batches(np.array([5.0, 2.5, 1.0]), np.array([[1.0, 2.0, 3.0]] * 3)).fisher()
+    assert found == pytest.approx(-2 * math.log(1 / 4 * 2 / 4), rel=1e-14)
+
+
 def test_p_values_are_never_too_small(rng, assert_uniform):
     """Ties among few values, and samples of two sizes."""
     pairs = ((rng.integers(0, 3, (2, 24)), rng.integers(0, 3, (2, 40))) for _ in range(60))

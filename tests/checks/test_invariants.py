@@ -52,7 +52,7 @@ def test_leaving_with_the_allowed_probability_alarms_at_most_at_the_level(rng):
     for count, result in (
         (k, checks.inside(np.arange(n) - k, lambda x: x >= 0, allowed=p, alpha=alpha)) for k in counts
     ):
-        assert (result.verdict is Verdict.FAIL) == (stats.binom.sf(count - 1, n, p) < alpha / 2)
+        assert result.verdict is (Verdict.FAIL if stats.binom.sf(count - 1, n, p) < alpha / 2 else Verdict.PASS)
         assert result.p_value == pytest.approx(min(1.0, 2 * stats.binom.sf(count - 1, n, p)), rel=1e-9)
     seen = result.resolution
     assert stats.binom.cdf(round(result.threshold * n), n, seen) == pytest.approx(1e-3, rel=1e-6)
