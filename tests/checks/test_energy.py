@@ -52,6 +52,7 @@ def test_a_sample_counts_as_one_of_its_own_permutations():
     assert found == pytest.approx(-2 * math.log(1 / 4 * 2 / 4), rel=1e-14)
 
 
+@pytest.mark.slow
 def test_p_values_are_never_too_small(rng, assert_uniform):
     """Ties among few values, and samples of two sizes."""
     pairs = ((rng.integers(0, 3, (2, 24)), rng.integers(0, 3, (2, 40))) for _ in range(60))
