@@ -89,6 +89,7 @@ def test_a_scheme_that_does_not_apply_is_refused_by_name() -> None:
         verify(ornstein_uhlenbeck(), ddpm_step, n_particles=1000)
 
 
+@pytest.mark.slow
 def test_milstein_on_multiplicative_noise_holds(seed) -> None:
     report = verify(geometric_brownian(), milstein, n_particles=200_000, seed=seed, alpha=ALPHA)
     assert report.holds, report.chains[0].blame
@@ -133,7 +134,8 @@ OWN = Process(drift=lambda x: -np.sin(x) - x, sigma=lambda x: np.sqrt(1 + 0.5 * 
 ASKED = {"x0": 0.5, "t_end": 1.0, "dt": 0.05, "window": (-7.0, 7.0)}
 
 
-@pytest.mark.parametrize("start", [pytest.param(0.0, marks=pytest.mark.slow), 0.5])
+@pytest.mark.slow
+@pytest.mark.parametrize("start", [0.0, 0.5])
 def test_absorbed_particles_are_not_taken_for_dependent_ones(start, seed) -> None:
     """Nearly all particles on the wall (or all, from the wall itself): the rest is too rare for a plain correlation."""
     walls = Interval(0.0, 1.0, Wall.ABSORBING, Wall.REFLECTING)
@@ -145,7 +147,7 @@ def test_absorbed_particles_are_not_taken_for_dependent_ones(start, seed) -> Non
         assert report.chains[0].verdict(1) is not Verdict.FAIL, str(report)
 
 
-@pytest.mark.parametrize("copies", [2, 4])
+@pytest.mark.parametrize("copies", [pytest.param(2, marks=pytest.mark.slow), 4])
 def test_draws_used_twice_far_apart_fail_on_edge_one(copies, seed) -> None:
     def repeated(process, scheme, *, n_particles, **run):
         part = simulate(process, scheme, n_particles=n_particles // copies, **run)
@@ -214,8 +216,8 @@ def test_a_report_prints_one_line_for_each_chain() -> None:
     ("scheme", "low", "high"),
     [
         (euler_maruyama, Wall.ABSORBING, Wall.REFLECTING),
-        (milstein, Wall.REFLECTING, Wall.REFLECTING),
-        (milstein, Wall.ABSORBING, Wall.ABSORBING),
+        pytest.param(milstein, Wall.REFLECTING, Wall.REFLECTING, marks=pytest.mark.slow),
+        pytest.param(milstein, Wall.ABSORBING, Wall.ABSORBING, marks=pytest.mark.slow),
     ],
 )
 def test_the_stated_order_at_walls_is_the_measured_one(scheme, low, high, seed) -> None:
@@ -238,6 +240,7 @@ def test_agreement_to_a_coarse_floor_is_not_taken_for_agreement() -> None:
     assert not blind(order([0.4, 0.2, 0.1, 0.05], [1e-15] * 4, expected=1.0), 1e-13)
 
 
+@pytest.mark.slow
 def test_a_jump_of_the_drift_still_holds(seed) -> None:
     process = Process(drift=lambda x: np.where(x > 0.2, -1.5, 1.0), sigma=lambda x: 0.8, name="jump")
     asked = {"x0": 0.5, "t_end": 1.0, "dt": 0.05, "window": (-5.0, 5.0)}

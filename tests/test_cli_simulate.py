@@ -502,7 +502,7 @@ def test_a_run_killed_and_started_again_ends_in_the_same_bits(tmp_path, whole, c
     assert gone_on(capsys, tmp_path / "run") == whole
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_ctrl_c_or_sigterm_exits_with_130_says_what_is_finished_and_the_run_goes_on(how, tmp_path, whole, capsys):
     code, errors = stopped_after_a_shard(tmp_path / "run", how)
     assert code == 130

@@ -46,7 +46,11 @@ def test_a_figure_is_short_and_has_units_and_legends(name) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scheme", "mean", "variance"), [(fpsde.ddpm_step, 0.003176, 0.999963), (fpsde.euler_maruyama, 0.003231, 1.004724)]
+    ("scheme", "mean", "variance"),
+    [
+        (fpsde.ddpm_step, 0.003176, 0.999963),
+        pytest.param(fpsde.euler_maruyama, 0.003231, 1.004724, marks=pytest.mark.slow),
+    ],
 )
 def test_the_seed_case_ends_at_the_stated_laws(scheme, mean, variance) -> None:
     law, results = script("seed_case").compare(scheme, 200_000)

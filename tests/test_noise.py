@@ -289,7 +289,9 @@ def pairs(z):
     yield "places 0 and 2 of four", z[0::4], z[2::4]
 
 
-@pytest.mark.parametrize("normals", BOTH)
+@pytest.mark.parametrize(
+    "normals", [pytest.param(kind, marks=[] if kind is Normals.FLOAT64 else [pytest.mark.slow]) for kind in BOTH]
+)
 def test_ten_million_normals_are_independent_standard_normals(normals, seed):
     z = drawn(normals, seed, 10**7)
     assert np.abs(z).max() <= normals.cut_off
@@ -425,7 +427,7 @@ def test_uniforms_lie_strictly_between_0_and_1_for_every_word(monkeypatch):
         assert np.all(np.isfinite(Normal(0.0, 1.0).ppf(u)))
 
 
-@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_uniforms_are_uniform_and_independent(count, seed):
     u = uniforms(seed, Purpose.INITIAL, particles=np.arange(10**6, dtype=np.uint64), count=count)
     assert u.shape == (count, 10**6)

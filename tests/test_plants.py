@@ -32,7 +32,16 @@ def test_every_plant_has_a_case() -> None:
     assert CASES.keys() == PLANTS.keys()
 
 
-@pytest.mark.parametrize(("name", "process"), [(name, make) for name, makes in CASES.items() for make in makes])
+#: One defect of each edge; the others are slow.
+FAST = {("noise*1.01", double_well), ("dropped last step", double_well), ("D not halved", ornstein_uhlenbeck)}
+PAIRS = [
+    pytest.param(name, make, marks=[] if (name, make) in FAST else [pytest.mark.slow])
+    for name, makes in CASES.items()
+    for make in makes
+]
+
+
+@pytest.mark.parametrize(("name", "process"), PAIRS)
 def test_a_plant_fails_on_its_own_edge(name, process, seed) -> None:
     plant, judged = plant_named(name), process()
     chain = verify(judged, euler_maruyama, corners=planted(plant, judged), seed=seed, alpha=ALPHA).chains[0]
@@ -42,9 +51,10 @@ def test_a_plant_fails_on_its_own_edge(name, process, seed) -> None:
         assert chain.verdict(edge) is not Verdict.FAIL, chain.blame
 
 
-@pytest.mark.parametrize(
-    "process", [double_well, cox_ingersoll_ross, ornstein_uhlenbeck, geometric_brownian, lambda: REFLECTED]
-)
+MORE = (cox_ingersoll_ross, ornstein_uhlenbeck, geometric_brownian, lambda: REFLECTED)
+
+
+@pytest.mark.parametrize("process", [double_well, *(pytest.param(make, marks=pytest.mark.slow) for make in MORE)])
 def test_without_the_plant_all_edges_hold(process, seed) -> None:
     report = verify(process(), euler_maruyama, seed=seed, alpha=ALPHA)
     assert report.holds, report.chains[0].blame

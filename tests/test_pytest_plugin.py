@@ -176,6 +176,7 @@ def test_the_page_holds_every_check_and_stands_alone(session, pytester):
     assert "http" not in page and "<script" not in page
 
 
+@pytest.mark.slow
 def test_workers_agree_on_seeds_and_levels_and_send_what_they_found(pytester):
     pytester.makepyfile(THREE)
     common = (sys.executable, "-m", "pytest", "-q", *PLAIN, "--fpsde-seed=9")

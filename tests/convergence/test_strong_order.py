@@ -27,7 +27,7 @@ def altered(scheme, change):
     ("process", "scheme", "order"),
     [
         (geometric_brownian(), fpsde.euler_maruyama, 0.5),
-        (geometric_brownian(), fpsde.milstein, 1.0),
+        pytest.param(geometric_brownian(), fpsde.milstein, 1.0, marks=pytest.mark.slow),
         pytest.param(geometric_brownian(), fpsde.sriw1, 1.5, marks=pytest.mark.slow),
         pytest.param(arctan_process(), fpsde.milstein, 1.0, marks=pytest.mark.slow),
         pytest.param(arctan_process(), fpsde.milstein_derivative_free, 1.0, marks=pytest.mark.slow),

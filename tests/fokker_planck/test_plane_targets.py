@@ -87,6 +87,7 @@ def tail(law, times):
     return law.survival[-1] / rate
 
 
+@pytest.mark.slow
 def test_the_slowest_rate_of_a_disc_is_that_of_a_bessel_function() -> None:
     """Survival decays at D (2.404825557695773/R)^2."""
     solver = fpsde.FokkerPlanck(FREE, square(60))

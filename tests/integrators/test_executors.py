@@ -111,6 +111,7 @@ def test_threads_of_an_executor_and_a_checkpoint_give_the_same_bits(tmp_path):
     assert bits_of(watched(checkpoint=tmp_path)) == WHOLE
 
 
+@pytest.mark.slow
 def test_a_dask_cluster_gives_the_same_bits():
     options = dict(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, protocol="tcp")
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:

@@ -101,6 +101,7 @@ def test_the_solver_meets_a_moving_law_with_variable_noise_at_order_two() -> Non
     assert not passes(orders(process, process.exact.law(1.001), process.setting.x0, **where))
 
 
+@pytest.mark.slow
 def test_the_plane_solver_meets_a_moving_law_with_correlated_noise_at_order_two() -> None:
     """A round normal law on a circle, pushed without turning, under noise that is correlated and varies in place."""
     std = 0.7

@@ -24,7 +24,11 @@ def by_hand(twin, x, w, pairs):
 
 @pytest.mark.parametrize(
     ("twin", "pairs"),
-    [(SCALAR, [(0, 0)]), (DIAGONAL, [(0, 0), (1, 1)]), (COMMUTING, [(0, 0), (0, 1), (1, 0), (1, 1)])],
+    [
+        (SCALAR, [(0, 0)]),
+        pytest.param(DIAGONAL, [(0, 0), (1, 1)], marks=pytest.mark.slow),
+        (COMMUTING, [(0, 0), (0, 1), (1, 0), (1, 1)]),
+    ],
     ids=["scalar", "diagonal", "commuting"],
 )
 def test_the_step_is_the_formula(twin, pairs, seed):
@@ -35,7 +39,11 @@ def test_the_step_is_the_formula(twin, pairs, seed):
     assert np.max(np.abs(compiled - by_hand(twin, x, np.sqrt(DT) * z, pairs[:-1]))) > 1e-3
 
 
-@pytest.mark.parametrize("twin", [SCALAR, DIAGONAL, COMMUTING], ids=["scalar", "diagonal", "commuting"])
+@pytest.mark.parametrize(
+    "twin",
+    [pytest.param(SCALAR, marks=pytest.mark.slow), pytest.param(DIAGONAL, marks=pytest.mark.slow), COMMUTING],
+    ids=["scalar", "diagonal", "commuting"],
+)
 def test_it_goes_to_milstein_like_dt_to_the_three_halves(twin, seed):
     """The difference quotient is off by sqrt(dt), its double integral is of size dt."""
     gaps = []

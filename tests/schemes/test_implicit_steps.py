@@ -96,7 +96,16 @@ def exact_moments(x0, t_end):
     return integrate.solve_ivp(right, (0, t_end), [x0, 0.0], rtol=1e-12, atol=1e-13).y[:, -1]
 
 
-@pytest.mark.parametrize("scheme", [implicit_euler, trapezoidal, split_step_backward_euler, drift_implicit(0.7)])
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        trapezoidal,
+        *(
+            pytest.param(scheme, marks=pytest.mark.slow)
+            for scheme in (implicit_euler, split_step_backward_euler, drift_implicit(0.7))
+        ),
+    ],
+)
 def test_mean_and_variance_have_the_weak_order_that_is_claimed(scheme):
     errors = []
     for n in (16, 32):

@@ -164,6 +164,7 @@ def test_one_step_of_brownian_motion_is_absorbed_with_its_exact_probability(seed
     assert stats.binomtest(absorbed, total, exact * 1.03).pvalue < ALPHA
 
 
+@pytest.mark.slow
 def test_the_free_particles_of_that_step_have_the_law_of_the_killed_motion(seed):
     """By reflection: P(X < y, free) = Phi((y - x)/s) - Phi((y - (2 b - x))/s) for y < b."""
     process = Process(drift=lambda x: 0.0, sigma=lambda x: 0.8, domain=Interval(-np.inf, 1.0, NONE, ABSORBING))

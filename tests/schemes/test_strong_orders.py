@@ -23,7 +23,7 @@ ALPHA = 1e-9
 #: No interval of an order is wider than +-WIDEST: half an order more or less lies far outside.
 WIDEST = 0.08
 #: What runs in the fast suite.
-FAST = {("euler_maruyama", "scalar"), ("milstein", "commuting"), ("baoab", "pendulum")}
+FAST = {("euler_maruyama", "scalar"), ("milstein", "commuting")}
 
 CASES = [
     pytest.param(study, marks=[] if (study.scheme, study.problem) in FAST else [pytest.mark.slow], id=str(study))
@@ -48,6 +48,7 @@ def test_the_strong_order_is_the_one_that_is_documented(study: Study, seed: int)
 # --- what the measurement sees
 
 
+@pytest.mark.slow
 def test_noise_wrong_by_one_per_cent_leaves_no_order(seed: int) -> None:
     right = STRONG["scalar"]
     process = replace(right.process, sigma=lambda x: 1.01 * right.process.sigma(x))

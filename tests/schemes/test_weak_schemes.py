@@ -76,7 +76,11 @@ def ri1_by_hand(twin, x, z):
     return out
 
 
-@pytest.mark.parametrize("name", ["general", "diagonal", "scalar", "one way"])
+#: Noise in which terms of the general formula vanish.
+MORE = ("diagonal", "scalar", "one way")
+
+
+@pytest.mark.parametrize("name", ["general", *(pytest.param(n, marks=pytest.mark.slow) for n in MORE)])
 @pytest.mark.parametrize(
     ("scheme", "formula"), [(platen_weak2, platen_by_hand), (ri1, ri1_by_hand)], ids=["platen_weak2", "ri1"]
 )
