@@ -6,7 +6,16 @@ never stored; it follows from the checks of a run.
 
 from collections.abc import Sequence
 
-from fpsde.claims import note_a, note_a_steps, note_b_laws, note_b_paths, note_d, note_d_bounds
+from fpsde.claims import (
+    note_a,
+    note_a_steps,
+    note_b_laws,
+    note_b_paths,
+    note_b_reversed,
+    note_c,
+    note_d,
+    note_d_bounds,
+)
 from fpsde.claims.experiment import Claim, Evidence, Lab, Ruling, claim
 from fpsde.claims.running import SEED, Outcome, run
 from fpsde.errors import unknown_name
@@ -17,6 +26,8 @@ _NOTES = (
     note_a_steps,
     note_b_laws,
     note_b_paths,
+    note_b_reversed,
+    note_c,
     note_d,
     note_d_bounds,
 )

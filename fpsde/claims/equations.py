@@ -6,7 +6,7 @@ code with the Fokker-Planck solvers. Nothing is kept that the equation does not 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -67,9 +67,7 @@ class Line:
         averages = np.fft.irfft(np.sinc(self._wave_numbers * h / (2 * np.pi)) * np.fft.rfft(p), n=self.nodes)
         return CellLaw(self.grid, averages * h)
 
-    def carried(
-        self, equation: Callable[[np.ndarray, float], np.ndarray], start: Law, *, times: Sequence[float]
-    ) -> np.ndarray:
+    def carried(self, equation: Callable[[np.ndarray, float], np.ndarray], start: Law, *, times: Any) -> np.ndarray:
         """Return p at ``times`` (len(times), nodes) from dp/dt = ``equation(p, t)`` and the density of ``start`` at 0.
 
         Raises NotConverged where the equation cannot be carried so far: it grows without bound, or is ill-posed.
@@ -89,11 +87,19 @@ class Line:
 
 
 def particles(
-    process: Process, scheme: Scheme, x0: Law, *, n: int, seed: int, t_end: float | None = None, dt: float | None = None
+    process: Process,
+    scheme: Scheme,
+    x0: Law | np.ndarray,
+    *,
+    n: int,
+    seed: int,
+    t_end: float | None = None,
+    dt: float | None = None,
 ) -> np.ndarray:
     """Return the positions (n,) of particles of a process of one component, by array code: nothing is compiled.
 
-    The process has ``t_end`` in steps of ``dt``, or a table read in steps of unit time to its end.
+    The process has ``t_end`` in steps of ``dt``, or a table read in steps of unit time to its end. ``x0`` is a law, or
+    positions (n,).
     """
     step = array_step(scheme, process)
     steps = min((len(v) for v in process.tables.values()), default=0)
@@ -103,13 +109,8 @@ def particles(
     for first in range(0, n, BLOCK):
         some = out[first : first + BLOCK]
         state = np.zeros((step.state_rows, len(some)))
-        state[0] = x0.ppf(rng.random(len(some)))
+        state[0] = x0.ppf(rng.random(len(some))) if isinstance(x0, Law) else x0[first : first + BLOCK]
         for t, later in pairwise(grid):
             state = step.advance(state, rng.standard_normal((step.normals, len(some))), t, later - t)
         some[:] = state[0]
     return out
-
-
-def sup_of(values: Any) -> float:
-    """Return the largest absolute value."""
-    return float(np.max(np.abs(values)))
