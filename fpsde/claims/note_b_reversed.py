@@ -168,9 +168,8 @@ def b18(lab: Lab) -> Evidence:
     )
     masses: dict[str, object] = {name: np.array([line.mass(q) for q in path]) for name, path in carried.items()}
     masses["reverse-time equation"] = kept
-    return Evidence(
-        written=written, corrected={**corrected, **_reverse_steps(p.coarsest)}, draw=_masses(times / p.t_end, masses)
-    )
+    corrected |= {"DDPM reverse step: the formula": _formula(), **_reverse_steps(p.coarsest)}
+    return Evidence(written=written, corrected=corrected, draw=_masses(times / p.t_end, masses))
 
 
 def _masses(shares: np.ndarray, masses: dict[str, object]) -> Draw:
