@@ -194,7 +194,7 @@ _HOMES = {
     "weak_order": "fpsde.convergence",
 }
 #: Public submodules, used as ``fpsde.checks.density(...)``.
-_SUBMODULES = ("audit", "checks", "ddpm")
+_SUBMODULES = ("audit", "checks", "claims", "ddpm")
 
 __all__ = [*_HOMES, *_SUBMODULES]
 

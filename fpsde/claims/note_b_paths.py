@@ -142,8 +142,8 @@ def _kernel_integrals(
     "B6",
     "the Jacobian from noise to path: 1 in Ito's discretisation, half the Laplacian of V at the mid-point",
     statement=r"x_{n+1}=x_n+F_n\delta t+\eta_n:\;\det\left|\frac{\delta\eta}{\delta x}\right|=1"
-    "\n" + r"\mathrm{mid-point}:\;\det\left|\frac{\delta\eta}{\delta x}\right|=\frac{1}{2}\nabla^2V",
-    correction=r"\mathrm{mid-point}:\;\det\left|\frac{\delta\eta}{\delta x}\right|"
+    "\n" + r"\mathrm{midpoint}:\;\det\left|\frac{\delta\eta}{\delta x}\right|=\frac{1}{2}\nabla^2V",
+    correction=r"\mathrm{midpoint}:\;\det\left|\frac{\delta\eta}{\delta x}\right|"
     r"=\exp\left(\frac{1}{2}\int\nabla^2V\,dt\right)",
     derivation=(
         r"At the mid-point $\eta=x-x'+\epsilon V'(\frac{x+x'}{2})$, so $\partial\eta/\partial x"

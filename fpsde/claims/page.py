@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.mathtext import math_to_image
 
 from fpsde.checks import CheckResult
@@ -26,6 +27,8 @@ from fpsde.writing import made_folder, put_bytes, put_json
 
 #: The files of a page in its folder; pictures are beside them, A1.png ...
 MARKDOWN, PAGE, RECORD = "claims.md", "claims.html", "claims.json"
+#: Size of formulas, in points: that of the text of the page, 16 pixels.
+TEXT = 12
 _HTML = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>fpsde: the claims of the notes</title>
 <style>body{{font:16px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em}}
@@ -173,8 +176,8 @@ def _sentence(text: str) -> str:
 def _formula(latex: str) -> str:
     """Return a formula as a picture in the text, with its LaTeX as what is read where pictures are not."""
     drawn = io.BytesIO()
-    depth = math_to_image(f"${latex}$", drawn, format="svg", dpi=72)
-    place = f'style="vertical-align:-{depth:.0f}px"'
+    depth = math_to_image(f"${latex}$", drawn, format="svg", dpi=72, prop=FontProperties(size=TEXT))
+    place = f'style="vertical-align:-{depth:.1f}pt"'
     return f'<img {place} alt="{html.escape(latex)}" src="{_data("svg+xml", drawn.getvalue())}">'
 
 
