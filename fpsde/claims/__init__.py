@@ -15,6 +15,7 @@ from fpsde.claims import (
     note_c,
     note_d,
     note_d_bounds,
+    note_e,
 )
 from fpsde.claims.experiment import Claim, Evidence, Lab, Ruling, claim
 from fpsde.claims.running import SEED, Outcome, run
@@ -30,6 +31,7 @@ _NOTES = (
     note_c,
     note_d,
     note_d_bounds,
+    note_e,
 )
 
 

@@ -57,6 +57,11 @@ EXPECTED = {
     "D9": Ruling.HOLDS,
     "D10": Ruling.FAILS,
     "D11": Ruling.FAILS,
+    "E1": Ruling.HOLDS,
+    "E2": Ruling.HOLDS,
+    "E3": Ruling.HOLDS,
+    "E4": Ruling.HOLDS,
+    "E5": Ruling.HOLDS,
 }
 #: Claims that say that something holds: changed by 2 % in what they say, they fail.
 AFFIRMED = [name for name, ruling in EXPECTED.items() if ruling is not Ruling.FAILS]
