@@ -158,8 +158,8 @@ def race(p: KramersProblem = DOUBLE_WELL) -> Race:
         p.name,
         p.error,
         (
-            Method("fpsde, high order", Kind.OURS, partial(by_fpsde, p), (56, 64, 72, 80), (3, 4, 5)),
-            Method("SciPy, FFT splitting", Kind.SCIPY, partial(fft_splitting, p), (32, 40, 48, 56), steps),
+            Method("fpsde, high order", Kind.OURS, partial(by_fpsde, p), (50, 56, 64, 72), (2, 3, 4, 5)),
+            Method("SciPy, FFT splitting", Kind.SCIPY, partial(fft_splitting, p), (36, 40, 48, 56), steps),
             Method("SciPy, order 4, Crank-Nicolson", Kind.SCIPY, partial(order_four, p), (64, 96, 128), (50, 100, 200)),
             Method("py-pde, Runge-Kutta alone", Kind.PACKAGE, partial(by_py_pde, p), (240,), needs="py-pde"),
         ),

@@ -14,7 +14,7 @@ from fpsde.errors import InvalidInput, NotConverged
 from fpsde.fokker_planck import FokkerPlanck
 from fpsde.fokker_planck.plane.coefficients import Coefficients, plane_sides
 from fpsde.fokker_planck.plane.phase_space import phase_space
-from fpsde.fokker_planck.plane.phase_space_evolution import RUNS, SPLITTING, extrapolated
+from fpsde.fokker_planck.plane.phase_space_evolution import SPLITTING, extrapolated
 from fpsde.fokker_planck.plane.phase_space_steps import PhaseSpaceSteps
 from fpsde.fokker_planck.plane.waves import averages_of, values_of
 from fpsde.grid import Grid
@@ -23,6 +23,7 @@ from fpsde.processes.process import Process
 
 OSCILLATOR = underdamped_oscillator(stiffness=2.0, temperature=0.5, friction=0.7, mass=1.5)
 BOX, START, T_END = ((-5.0, 5.0), (-5.0, 5.0)), (Normal(0.8, 0.45), Normal(-0.4, 0.5)), 1.5
+MULTIPLES = (1, 2, 3)
 
 
 def passes(check) -> bool:
@@ -82,8 +83,7 @@ def by_steps(process, grid):
 
 
 def run(steps, values, n):
-    runs = [steps.march(values, 0.0, T_END / (k * n), k * n, None) for k in RUNS]
-    return extrapolated(runs, RUNS)
+    return extrapolated([steps.march(values, 0.0, T_END / (k * n), k * n, np.zeros(4)) for k in MULTIPLES], MULTIPLES)
 
 
 @pytest.mark.parametrize(("multiples", "order"), [((1,), 2), ((1, 2), 4), ((1, 2, 3), 6)])
@@ -92,7 +92,7 @@ def test_steps_are_of_order_two_and_extrapolated_of_orders_four_and_six(multiple
     (steps, values), exact = by_steps(OSCILLATOR, grid), oscillator_masses(grid)
     counts, errors = (8, 11, 16, 22, 32), []
     for n in counts:
-        runs = [steps.march(values, 0.0, T_END / (k * n), k * n, None) for k in multiples]
+        runs = [steps.march(values, 0.0, T_END / (k * n), k * n, np.zeros(4)) for k in multiples]
         masses = averages_of(steps.axes, extrapolated(runs, multiples))
         x, v = (0.5 * (f[1:] + f[:-1]) for f in grid.axes)
         errors.append(np.einsum("ij,i,j->", masses - exact, x**2, np.cos(v)))

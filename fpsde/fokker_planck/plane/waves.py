@@ -24,8 +24,11 @@ ROUGH = 0.01
 class Waves:
     """The waves on an axis of ``n`` cells between ``faces``. ``K = n//2 + 1`` of them are not the conjugate of another.
 
-    Matrices hold real and imaginary part of each wave in turn, ``2 K`` in all, so that a real product makes them and
-    NumPy reads its result as complex.
+    Places u are counted from the middle of the axis, about which values are folded: their even part, at u and -u, makes
+    the cosines of all waves, their odd part the sines, which halves the work. In ``folded`` order the ``h`` places of
+    the lower half come first, from the end inward, and then their mirror images (the middle of an odd ``n`` twice).
+
+        n c_k = a_k - i b_k,    a_k = sum_j (p(u_j) + p(-u_j)) cos(k u_j),    b_k = sum_j (p(u_j) - p(-u_j)) sin(k u_j)
     """
 
     faces: np.ndarray
@@ -38,29 +41,55 @@ class Waves:
     def centres(self) -> np.ndarray:
         return 0.5 * (self.faces[1:] + self.faces[:-1])
 
+    @property
+    def middle(self) -> float:
+        return 0.5 * float(self.faces[0] + self.faces[-1])
+
     @cached_property
     def k(self) -> np.ndarray:
         return 2 * np.pi / float(self.faces[-1] - self.faces[0]) * np.arange(self.n // 2 + 1)
 
-    def analysis(self, at: np.ndarray, damping: np.ndarray | float = 1.0) -> np.ndarray:
-        """Return ``(n, 2 K)``: values, put at the places ``at``, times this are n c_k, times ``damping`` of each k."""
-        return np.ascontiguousarray(np.exp(-1j * np.outer(at, self.k)) * damping).view(float)
+    @property
+    def folded(self) -> np.ndarray:
+        """The numbers of the cells in folded order, ``(2 h,)``."""
+        lower = np.arange((self.n + 1) // 2)
+        return np.concatenate([lower, self.n - 1 - lower])
+
+    @cached_property
+    def _half(self) -> np.ndarray:
+        return self.centres[: (self.n + 1) // 2] - self.middle
+
+    def analysis(self, scale: float = 1.0, damping: np.ndarray | float = 1.0) -> np.ndarray:
+        """Return ``(2, h, K)``: even parts times the first are a_k, odd parts times the second b_k.
+
+        Values are put at ``scale`` times their places; ``damping`` multiplies each k.
+        """
+        angles = np.outer(scale * self._half, self.k)
+        found = np.stack([np.cos(angles), np.sin(angles)]) * damping
+        if self.n % 2:  # the middle is its own mirror image
+            found[:, -1] /= 2
+        return found
 
     @cached_property
     def synthesis(self) -> np.ndarray:
-        """``(2 K, n)``: n c_k times this are the values at the centres."""
-        waves = np.exp(-1j * np.outer(self.centres, self.k)) * (2.0 / self.n)
-        waves[:, 0] /= 2
+        """``(2, K, h)``: a_k times the first are even parts of the values at the centres, b_k times the second odd."""
+        angles = np.outer(self.k, self._half)
+        found = np.stack([np.cos(angles), np.sin(angles)]) * (2.0 / self.n)
+        found[:, 0] /= 2
         if self.n % 2 == 0:  # the last wave is its own conjugate
-            waves[:, -1] /= 2
-        return np.ascontiguousarray(waves).view(float).T.copy()
+            found[:, -1] /= 2
+        return found
 
     def shift(self, by: np.ndarray) -> np.ndarray:
-        """Return ``(len(by), K)``, the factors of the waves of a function moved up the axis ``by`` a length."""
-        factors = np.exp(-1j * np.outer(by, self.k))
+        """Return cosines and sines ``(2, len(by), K)`` by which (a, b) turn where a function moves up ``by`` a length.
+
+        a becomes a cos - b sin, and b becomes a sin + b cos.
+        """
+        angles = np.outer(by, self.k)
+        found = np.stack([np.cos(angles), np.sin(angles)])
         if self.n % 2 == 0:
-            factors[:, -1] = factors[:, -1].real
-        return factors
+            found[1, :, -1] = 0.0
+        return found
 
     def filtered(self, values: np.ndarray, axis: int, factors: np.ndarray) -> np.ndarray:
         """Return values along ``axis`` with each of their waves multiplied by one of the ``factors`` (K,)."""
