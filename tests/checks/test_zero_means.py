@@ -12,7 +12,7 @@ from fpsde import checks
 from fpsde.checks import Verdict
 from fpsde.checks.design import Design
 from fpsde.checks.dynamics import monomials
-from fpsde.checks.zero_means import student_cut, zero_means
+from fpsde.checks.zero_means import skewed_tail, student_cut, zero_means
 from fpsde.errors import InvalidInput
 
 ALPHA = 1e-8
@@ -45,19 +45,40 @@ def test_the_cut_of_normal_values_is_students() -> None:
         assert exponent == 0.0
 
 
+def alarms_of(g: np.ndarray, alpha: float) -> int:
+    """The number of rows (n,) whose mean is beyond the cut; no cut at these levels is below 3."""
+    n, mean, spread = g.shape[1], g.mean(axis=1), g.std(axis=1, ddof=1)
+    skewness = np.mean(((g - mean[:, None]) / spread[:, None]) ** 3, axis=1)
+    pairs = zip(np.abs(mean) * math.sqrt(n) / spread, skewness, strict=True)
+    return sum(t > 3 and t > student_cut(n, alpha, float(s))[0] for t, s in pairs)
+
+
 @pytest.mark.parametrize("name", ["normal", "exponential", "product"])
 def test_a_right_mean_alarms_as_often_as_stated(name, rng, assert_rate):
     """Skewness 0, 2 and 0 with kurtosis 6; the cut is where the correction for skewness matters, and is estimated."""
     n, repeats, alpha = 400, 10_000, 1e-3
     x = rng.standard_normal((repeats, n))
     g = {"normal": x, "exponential": x**2 - 1, "product": x * rng.standard_normal((repeats, n))}[name]
-    mean, spread = g.mean(axis=1), g.std(axis=1, ddof=1)
-    skewness = np.mean(((g - mean[:, None]) / spread[:, None]) ** 3, axis=1)
-    cuts = np.array([student_cut(n, alpha, float(s))[0] for s in skewness])
-    alarms = int(np.count_nonzero(np.abs(mean) * math.sqrt(n) / spread > cuts))
+    alarms = alarms_of(g, alpha)
     assert stats.binom.sf(alarms - 1, repeats, alpha) > 1e-8, alarms
     if name == "normal":
         assert_rate(alarms, repeats, alpha)
+
+
+@pytest.mark.slow
+def test_a_mean_of_few_skew_values_alarms_no_more_often_than_stated(rng):
+    """Squares of normal values, a hundred of them: the exponent of the correction is 6 at this level."""
+    repeats, alpha = 60_000, 1e-4
+    alarms = sum(alarms_of(rng.standard_normal((2000, 100)) ** 2 - 1, alpha) for _ in range(repeats // 2000))
+    assert stats.binom.sf(alarms - 1, repeats, alpha) > 1e-8, alarms
+
+
+def test_the_tail_of_a_skew_mean_falls_and_a_gross_error_fails_in_any_sample(rng):
+    for n, skewness in ((20, 4.0), (100, -2.8), (10_000, 0.3)):
+        tails = [skewed_tail(t, n, skewness) for t in np.linspace(0.0, 60.0, 500)]
+        assert tails[0] == 1 and np.all(np.diff(tails) <= 0) and tails[-1] < 1e-3
+    g = rng.exponential(size=100) - 1
+    assert zero_means("means", {"g": g + 5.0}, design()).verdict is Verdict.FAIL
 
 
 def test_a_level_that_a_small_skew_sample_cannot_keep_gives_no_pass(rng):
