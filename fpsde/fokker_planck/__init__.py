@@ -15,7 +15,7 @@ from fpsde.fokker_planck.plane.results import (
 )
 from fpsde.fokker_planck.plane.solver import PlaneFokkerPlanck, Stepping
 from fpsde.fokker_planck.plane.spectrum import PlaneModes
-from fpsde.fokker_planck.refinement import Estimate, Refined, estimate_refined, evolve_refined
+from fpsde.fokker_planck.refinement import Estimate, PlaneRefined, Refined, estimate_refined, evolve_refined
 from fpsde.fokker_planck.results import Evolution, Stationary
 from fpsde.fokker_planck.solver import FokkerPlanck
 
@@ -31,6 +31,7 @@ __all__ = [
     "PlaneGenerator",
     "PlaneModes",
     "PlanePassageTime",
+    "PlaneRefined",
     "PlaneSplitting",
     "PlaneStationary",
     "Refined",

@@ -11,20 +11,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 
 from fpsde.density import CellLaw, Law
 from fpsde.errors import InvalidInput, NotConverged
+from fpsde.fokker_planck.plane.results import PlaneEvolution
 from fpsde.fokker_planck.plane.solver import PlaneFokkerPlanck
-from fpsde.fokker_planck.results import Evolution
+from fpsde.fokker_planck.results import Evolution, LawsInTime
 from fpsde.fokker_planck.solver import FokkerPlanck
 from fpsde.grid import Grid
+from fpsde.joint_law import JointCellLaw
 from fpsde.richardson import CONFIRMED_SAFETY, lacking, safety_and_order
 from fpsde.validation import finite_array
 
 Solver = TypeVar("Solver", bound=FokkerPlanck | PlaneFokkerPlanck)
+E = TypeVar("E", bound=LawsInTime)
 
 #: Orders below it say that the three grids do not converge at all.
 LEAST_ORDER = 0.5
@@ -33,60 +36,102 @@ ROUND_OFF = 1e-12
 
 
 @dataclass(frozen=True)
-class Refined:
-    """The law on the finest of three grids with a bound on its error, and an extrapolated distribution function.
+class RefinedLaw(Generic[E]):
+    """The law on the finest of three grids with a bound on its error, and an extrapolated distribution function F.
 
     evolution, law
-        the run on the finest grid (four cells for one of the grid given), and its law at the last time
+        the run on the finest grid (four cells for one of the grid given, along each axis), and its law at the last time
     tau
-        bound on |F - F_exact| of ``law`` at the faces of the finest grid
-    between
-        what linear interpolation between those faces adds, at most: h^2 |p'| / 8
-    faces, cdf, tau_cdf
-        the faces of the grid given, F extrapolated to h = 0 there, and the bound on its error
+        bound on |F - F_exact| of ``law`` at the faces of its grid (of a plane, at the corners of the grid given)
+    cdf, tau_cdf
+        F extrapolated to h = 0 at the faces (corners: ``(n_1 + 1, n_2 + 1)``) of the grid given; the bound on its error
     order, differences
-        observed order, and max |F_h - F_(h/2)|, max |F_(h/2) - F_(h/4)| over ``faces``
+        observed order, and max |F_h - F_(h/2)|, max |F_(h/2) - F_(h/4)| where ``cdf`` is
     """
 
-    evolution: Evolution
+    evolution: E
     tau: float
-    between: float
-    faces: np.ndarray
     cdf: np.ndarray
     tau_cdf: float
     order: float
     differences: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Refined(RefinedLaw[Evolution]):
+    """The :class:`RefinedLaw` of a line or a ring.
+
+    faces
+        those of the grid given
+    between
+        what linear interpolation between faces of the finest grid adds to ``tau``, at most: h^2 |p'| / 8
+    """
+
+    faces: np.ndarray
+    between: float
 
     @property
     def law(self) -> CellLaw:
         return self.evolution.law
 
 
+@dataclass(frozen=True)
+class PlaneRefined(RefinedLaw[PlaneEvolution]):
+    """The :class:`RefinedLaw` of a plane, where F(x, y) = P(X <= x, Y <= y, not absorbed); ``axes`` are its faces."""
+
+    axes: tuple[np.ndarray, ...]
+
+    @property
+    def law(self) -> JointCellLaw:
+        return self.evolution.law
+
+
+@overload
 def evolve_refined(
     solver: FokkerPlanck,
     x0: float | Law,
     *,
     t_end: float,
+    t_start: float = ...,
+    dt: float | None = ...,
+    tolerance: float | None = ...,
+) -> Refined: ...
+@overload
+def evolve_refined(
+    solver: PlaneFokkerPlanck,
+    x0: Any,
+    *,
+    t_end: float,
+    t_start: float = ...,
+    dt: float | None = ...,
+    tolerance: float | None = ...,
+) -> PlaneRefined: ...
+def evolve_refined(
+    solver: FokkerPlanck | PlaneFokkerPlanck,
+    x0: Any,
+    *,
+    t_end: float,
     t_start: float = 0.0,
     dt: float | None = None,
     tolerance: float | None = None,
-) -> Refined:
+) -> Refined | PlaneRefined:
     """Return the law at ``t_end`` on the solver's grid cut into quarters, with a bound on its error.
 
     The runs are (h, dt), (h/2, dt/2), (h/4, dt/4); without ``dt`` the first run finds it, to ``tolerance``, or all are
     exact in time. With d1, d2 the two differences, tau is Roache's index of max(d2, d1 / 2^p) with the order p observed
-    (no larger than 2), plus the mass at and beyond the ends of the grid: d1 guards against a d2 that is small by
-    accident.
+    (no larger than the formal one), plus the mass at and beyond the ends of the grid: d1 guards against a d2 that is
+    small by accident. On a plane both axes are cut (sixteen cells for one: begin with few), ``x0`` is a pair of points
+    or laws, and the formal order is 1 where there is no noise along an axis.
 
     Raises
     ------
     NotConverged
         where p is below 1/2: the grid does not resolve the law.
     InvalidInput, UnstableStep
-        as :meth:`FokkerPlanck.evolve`.
+        as ``evolve`` of the solver.
     """
     coarse = solver.evolve(x0, t_end=t_end, t_start=t_start, dt=dt, tolerance=tolerance)
-    runs = [coarse]
+    runs: list[Any] = [coarse]
     for k in (2, 4):
         finer = replace(solver, grid=_cut(solver.grid, k))
         runs.append(
@@ -94,24 +139,36 @@ def evolve_refined(
             if coarse.dt is None
             else finer.evolve(x0, t_end=t_end, t_start=t_start, dt=coarse.dt / k)
         )
+    if isinstance(solver, PlaneFokkerPlanck):
+        values = [_at_corners(run.law, k) for run, k in zip(runs, (1, 2, 4), strict=True)]
+        return PlaneRefined(axes=solver.grid.axes, **_bounded(runs[-1], values, solver.formal_order))
     faces = solver.grid.faces
     values = [run.law.cdf(faces) for run in runs]
+    bounded = _bounded(runs[-1], values, solver.formal_order)
+    return Refined(faces=faces, between=_interpolation_error(runs[-1].law), **bounded)
+
+
+def _bounded(finest: LawsInTime, values: list[np.ndarray], formal: float) -> dict[str, Any]:
+    """Return the fields of a RefinedLaw from its distribution functions on the three grids, at common places."""
     first, last = (float(np.abs(a - b).max()) for a, b in pairwise(values))
-    formal = solver.formal_order
     order = _observed_order(first, last, ROUND_OFF, formal, "the distribution function")
     safety, p = safety_and_order(order, formal)
     once, twice = (fine + lacking(rough, fine, 2, formal) for rough, fine in pairwise(values))
-    missing = abs(runs[-1].outside) + sum(runs[-1].edge)
-    return Refined(
-        evolution=runs[-1],
-        tau=safety * lacking(0.0, max(last, first / 2**p), 2, p) + missing,
-        between=_interpolation_error(runs[-1].law),
-        faces=faces,
-        cdf=twice,
-        tau_cdf=safety * float(np.abs(twice - once).max()) + missing,
-        order=order,
-        differences=(first, last),
-    )
+    missing = abs(finest.outside) + sum(finest.edge)
+    return {
+        "evolution": finest,
+        "tau": safety * lacking(0.0, max(last, first / 2**p), 2, p) + missing,
+        "cdf": twice,
+        "tau_cdf": safety * float(np.abs(twice - once).max()) + missing,
+        "order": order,
+        "differences": (first, last),
+    }
+
+
+def _at_corners(law: JointCellLaw, every: int) -> np.ndarray:
+    """Return F at each ``every``-th corner of the cells, ``(n_1/every + 1, n_2/every + 1)``."""
+    total = np.pad(law.masses.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    return total[::every, ::every]
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.linalg import solve_continuous_lyapunov
+from scipy import special
+from scipy.linalg import expm, solve_continuous_lyapunov
+from scipy.stats import multivariate_normal
 
+from fpsde.density import Normal
 from fpsde.domain import Interval, Wall
 from fpsde.errors import NotConverged
-from fpsde.fokker_planck import FokkerPlanck, assemble_plane, estimate_refined
+from fpsde.fokker_planck import FokkerPlanck, assemble_plane, estimate_refined, evolve_refined
 from fpsde.grid import Grid
 from fpsde.processes import linear_system, underdamped
 from fpsde.processes.process import Process
@@ -96,3 +99,53 @@ def test_every_cell_of_any_width_is_cut_along_both_axes() -> None:
         np.testing.assert_array_equal(fine[::4], coarse)
     with pytest.raises(NotConverged, match=r"the number moved by 1 when the cells were halved, and by 2"):
         estimate_refined(FokkerPlanck(process, grid), lambda fp: {4: 0.0, 8: 1.0, 16: 3.0}[fp.grid.shape[0]])
+
+
+def at_corners(axes, mean, covariance):
+    """Return the distribution function of a normal law at the corners of a grid."""
+    x, y = np.meshgrid(*axes, indexing="ij")
+    if covariance[0, 1] == 0:
+        return np.multiply.outer(
+            *(special.ndtr((f - m) / np.sqrt(v)) for f, m, v in zip(axes, mean, np.diag(covariance), strict=True))
+        )
+    return multivariate_normal(mean, covariance, abseps=1e-9, releps=1e-9).cdf(np.stack([x, y], axis=-1))
+
+
+def relaxed(a, d, mean, std, t):
+    """Return mean and covariance of dX = -a X dt + noise after a time."""
+    flow, rest = expm(-np.asarray(a) * t), solve_continuous_lyapunov(a, 2 * np.asarray(d))
+    return flow @ mean, rest + flow @ (np.diag(np.square(std)) - rest) @ flow.T
+
+
+def test_the_law_of_a_plane_lies_within_its_bound_and_a_slightly_wrong_one_does_not() -> None:
+    a, d, start = np.diag([1.0, 0.5]), np.diag([0.5, 0.25]), (Normal(1.0, 0.6), Normal(-0.5, 0.6))
+    solver = FokkerPlanck(linear_system(a, np.sqrt(2 * d)), Grid.uniform((-5, 5), (-5, 5), cells=20))
+    found = evolve_refined(solver, start, t_end=0.5, dt=0.1)
+    mean, covariance = relaxed(a, d, [1.0, -0.5], [0.6, 0.6], 0.5)
+    every = tuple(faces[::4] for faces in found.law.grid.axes)
+    assert all(np.array_equal(*pair) for pair in zip(every, found.axes, strict=True))
+    exact, masses = at_corners(found.axes, mean, covariance), found.law.masses
+    finest = np.pad(masses.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))[::4, ::4]
+    error = np.abs(finest - exact).max()
+    assert error <= found.tau <= 3 * error and 1.8 < found.order < 2.2
+    assert np.abs(found.cdf - exact).max() <= min(found.tau_cdf, error / 4)
+    wrong = at_corners(found.axes, *relaxed(1.05 * a, d, [1.0, -0.5], [0.6, 0.6], 0.5))
+    assert np.abs(finest - wrong).max() > 2 * found.tau
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("process", "a", "d", "cells", "order"),
+    [
+        (linear_system(A, np.linalg.cholesky(2 * D)), A, D, 18, 2.0),
+        (underdamped(lambda x: x**2 / 2, 0.5), [[0.0, -1.0], [1.0, 1.0]], [[0.0, 0.0], [0.0, 0.5]], 24, 1.0),
+    ],
+)
+def test_bounds_hold_for_correlated_noise_and_for_none_along_an_axis(process, a, d, cells, order) -> None:
+    solver = FokkerPlanck(process, Grid.uniform((-8, 8), (-7, 7), cells=cells))
+    found = evolve_refined(solver, (Normal(0.5, 0.9), Normal(-0.3, 0.9)), t_end=0.5, dt=0.1)
+    exact = at_corners(found.axes, *relaxed(np.asarray(a), d, [0.5, -0.3], [0.9, 0.9], 0.5))
+    finest = np.pad(found.law.masses.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))[::4, ::4]
+    error = np.abs(finest - exact).max()
+    assert error <= found.tau <= 5 * error and abs(found.order - order) < 0.25
+    assert np.abs(found.cdf - exact).max() <= found.tau_cdf
