@@ -9,7 +9,7 @@ import numpy as np
 from fpsde.ddpm.samplers import Sampler
 from fpsde.errors import NotConverged
 from fpsde.laws.normal_step import NormalStep
-from fpsde.laws.plane_operator import Plane, normal_density, operator
+from fpsde.laws.plane_operator import Plane, operator
 from fpsde.processes.denoising import prior_of
 
 #: Spacing of the nodes in standard deviations of the noise, level by level: each has about twice as many nodes.
@@ -41,8 +41,7 @@ def _density(step: NormalStep, noisy: int, std: float, spacing: float) -> tuple[
     fewest = round(FEWEST * SPACINGS[0] / spacing)
     ends = [(-START_REACH * std, START_REACH * std)] * 2
     plane = _plane(ends, spacing * min(noises[:2]), fewest)
-    x, y = plane.lines
-    p = np.multiply.outer(*(normal_density(line, 0.0, std**2) for line in (x, y)))
+    p = plane.normal(np.zeros(2), std**2 * np.eye(2))
     for n in range(noisy):
         points = plane.points[:, p.ravel() > FAINT * p.max()]
         middles, _ = step.at(points, float(n), 1.0)
@@ -66,4 +65,4 @@ def _plane(ends: list[tuple[float, float]], spacing: float, fewest: int) -> Plan
             f"{counts[0]} by {counts[1]} nodes are needed for a noise of {spacing:.3g} and a half; at most {MOST} are "
             "taken: take fewer or longer steps"
         )
-    return Plane(tuple(np.linspace(*end, count) for end, count in zip(ends, counts, strict=True)))
+    return Plane.of(ends, counts)

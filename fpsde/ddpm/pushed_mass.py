@@ -162,7 +162,7 @@ def _plane_nodes(sampler: Sampler, noisy: int) -> Iterator[ModelLaw]:
     for plane, density in plane_densities(sampler, noisy):
         with np.errstate(divide="ignore"):  # a density of 0 has the logarithm -inf
             logs = np.log(np.maximum(density.ravel(), 0.0))
-        yield ModelLaw(plane.points, logs, np.full(logs.shape, float(np.prod(plane.spacing))))
+        yield ModelLaw(plane.points, logs, np.full(logs.shape, plane.volume))
 
 
 def _pushed(law: ModelLaw, sampler: Sampler, first: int) -> ModelLaw:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from scipy.stats import multivariate_normal
 import fpsde
 from fpsde import checks
 from fpsde.checks import Verdict
+from fpsde.convergence.weak_problems import WEAK
+from fpsde.domain import LINE, Interval, Wall
 from fpsde.errors import InvalidInput, NotConverged, UnstableStep
 from fpsde.grid import Grid
 from fpsde.joint_law import JointNormal
@@ -20,7 +23,8 @@ from fpsde.laws.axes import segment
 from fpsde.laws.backward_chain import BackwardChain
 from fpsde.laws.frame import Frame
 from fpsde.processes import linear_system, overdamped, underdamped
-from fpsde.schemes import baoab, euler_maruyama, lf_middle, obabo, platen_weak2, tamed_euler
+from fpsde.processes.process import Process
+from fpsde.schemes import aboba, baoab, euler_maruyama, lf_middle, oabao, obabo, platen_weak2, tamed_euler
 
 GRID = Grid.uniform((-4.0, 4.0), (-4.0, 4.0), cells=(10, 8))
 WIDE = Grid.uniform((-8.0, 8.0), (-8.0, 8.0), cells=(12, 10))
@@ -53,14 +57,69 @@ def test_linear_chains_have_the_masses_of_their_recursion(noise: Any, x0: Any) -
     assert found.accuracy <= 1e-9 and found.leak.largest < 1e-10
 
 
-@pytest.mark.parametrize("scheme", [baoab, obabo, lf_middle], ids=lambda s: s.name)
+@pytest.mark.parametrize("scheme", [baoab, pytest.param(lf_middle, marks=pytest.mark.slow)], ids=lambda s: s.name)
 def test_letters_of_splittings_move_lines_and_spread_them(scheme: Any) -> None:
     oscillator = underdamped(lambda x: x**2 / 2, 1.0)
     found = plane_scheme_law(oscillator, scheme, x0=START, grid=WIDE, t_end=0.6, dt=0.2)
     exact = joint_scheme_law(oscillator, scheme, x0=START, t_end=0.6, dt=0.2).law
     np.testing.assert_allclose(found.law.masses, masses_of(exact, WIDE), atol=1e-9)
+    assert 0 < found.accuracy <= 1e-9
     finer = joint_scheme_law(oscillator, scheme, x0=START, t_end=0.6, dt=0.1).law
     assert np.abs(found.law.masses - masses_of(finer, WIDE)).max() > 1e-5  # another step is another law
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [baoab, obabo, *(pytest.param(scheme, marks=pytest.mark.slow) for scheme in (aboba, lf_middle, oabao))],
+    ids=lambda s: s.name,
+)
+def test_a_point_becomes_a_curve_and_then_a_density(scheme: Any) -> None:
+    """In the second step, or where two O make one step in the first; on an oscillator all of it is normal."""
+    oscillator = underdamped(lambda x: x**2 / 2, 1.0)
+    options: dict[str, Any] = {"x0": (0.6, -0.2), "t_end": 1.2, "dt": 0.4}
+    first = 1 if scheme in (oabao, obabo) else 2
+    found = plane_scheme_law(oscillator, scheme, grid=WIDE, at=[0.4 * first], **options)
+    exact = joint_scheme_law(oscillator, scheme, at=[0.4 * first], **options)
+    for law, closed in ((found.law, exact.law), (found.laws[0], exact.laws[0])):
+        np.testing.assert_allclose(law.masses, masses_of(closed, WIDE), atol=1e-9)
+    if first == 2:
+        with pytest.raises(InvalidInput, match=r"lies on a curve, and has no density, before t=0\.8"):
+            plane_scheme_law(oscillator, scheme, grid=WIDE, at=[0.4], **options)
+
+
+@pytest.mark.parametrize("shared", [0.0, pytest.param(0.5, marks=pytest.mark.slow)])
+def test_round_a_period_normal_laws_are_wound_up(shared: float) -> None:
+    """Constant drift and noise: Euler and Maruyama's chain is N(x0 + c t, B B^T t), on a ring and a line."""
+    turns = Interval.between(-1.0, 2.0, Wall.PERIODIC)
+    noise = np.array([[0.9, 0.0], [shared, 0.6]])
+    process = Process(
+        drift=lambda x: (1.5, -0.4), sigma=lambda x: tuple(map(tuple, noise.tolist())), dim=2, domain=(turns, LINE)
+    )
+    grid = Grid((np.linspace(-1.0, 2.0, 6), np.linspace(-6.0, 6.0, 7)))
+    options: dict[str, Any] = {"grid": grid, "t_end": 1.2, "dt": 0.6}
+    found = plane_scheme_law(process, euler_maruyama, x0=(1.8, 0.3), **options).law
+    law = JointNormal([1.8 + 1.5 * 1.2, 0.3 - 0.4 * 1.2], 1.2 * noise @ noise.T)
+    wound = sum(masses_of(law, Grid((grid.axes[0] + 3.0 * k, grid.axes[1]))) for k in range(-4, 5))
+    np.testing.assert_allclose(found.masses, wound, atol=1e-9)
+    wrong = plane_scheme_law(process, altered(euler_maruyama, lambda v: 1.001 * v), x0=(1.8, 0.3), **options).law
+    assert np.abs(wrong.masses - wound).max() > 1e-5
+
+
+def test_a_pendulum_on_its_ring_has_the_expectations_of_the_backward_chain() -> None:
+    """From a point. The mass of a cell is that at its centre times sin(w/2)/(w/2), in the waves of a density."""
+    problem = WEAK["pendulum"]
+    wound = replace(problem.process, domain=(Interval.between(0.0, 2 * np.pi, Wall.PERIODIC), LINE))
+    grid = Grid.uniform((0.0, 2 * np.pi), (-7.0, 7.0), cells=(32, 3))
+    options: dict[str, Any] = {"x0": problem.x0, "t_end": 1.2, "dt": 0.4, "grid": grid}
+    w, waves = 2 * np.pi / 32, [lambda x, v: np.cos(x), lambda x, v: np.sin(x)]
+    exact = BackwardChain(baoab, problem.process, Frame(problem.axes)).expectations(
+        waves, problem.x0, t_end=1.2, n_steps=3
+    )
+    wrong = replace(baoab, parts=tuple(altered(part, lambda v: 1.01 * v) for part in baoab.parts))
+    for scheme, equal in ((baoab, True), (wrong, False)):
+        law = plane_scheme_law(wound, scheme, **options).law
+        found = [law.expectation(u) / np.sinc(w / 2 / np.pi) for u in waves]
+        assert equal == np.allclose(found, exact, atol=1e-8)
 
 
 def test_a_double_well_with_velocities_has_the_expectations_of_the_backward_chain() -> None:
@@ -103,7 +162,47 @@ def test_particles_have_the_masses(seed: int) -> None:
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda p, w: plane_scheme_law(w, baoab, x0=(0.0, 0.0), grid=GRID, t_end=1.0, dt=0.1), InvalidInput, "curve"),
+        (
+            lambda p, w: plane_scheme_law(w, baoab, x0=(0.0, 0.0), grid=GRID, t_end=0.1, dt=0.1),
+            InvalidInput,
+            "take more steps",
+        ),
+        (
+            lambda p, w: plane_scheme_law(w, euler_maruyama, x0=(0.0, 0.0), grid=GRID, t_end=0.3, dt=0.1),
+            InvalidInput,
+            "take a splitting",
+        ),
+        (
+            lambda p, w: plane_scheme_law(
+                underdamped(lambda x: x**4 / 4, 1.0), baoab, x0=(0.0, 0.0), grid=WIDE, t_end=2.0, dt=1.0
+            ),
+            InvalidInput,
+            "turns back along axis 0",
+        ),
+        (
+            lambda p, w: plane_scheme_law(
+                replace(p, domain=(Interval.between(-1.0, 1.0, Wall.REFLECTING), LINE)),
+                euler_maruyama,
+                x0=(0.0, 0.0),
+                grid=GRID,
+                t_end=0.2,
+                dt=0.1,
+            ),
+            InvalidInput,
+            "know seams alone",
+        ),
+        (
+            lambda p, w: plane_scheme_law(
+                replace(p, domain=(Interval.between(-1.0, 1.0, Wall.PERIODIC), LINE)),
+                euler_maruyama,
+                x0=(0.0, 0.0),
+                grid=GRID,
+                t_end=0.2,
+                dt=0.1,
+            ),
+            InvalidInput,
+            "give one period",
+        ),
         (
             lambda p, w: plane_scheme_law(w, euler_maruyama, x0=START, grid=GRID, t_end=1.0, dt=0.1),
             InvalidInput,
@@ -142,7 +241,20 @@ def test_particles_have_the_masses(seed: int) -> None:
             "one axis alone",
         ),
     ],
-    ids=["point", "singular", "discrete", "start", "leak", "nodes", "tolerance", "flat"],
+    ids=[
+        "point",
+        "singular from a point",
+        "fold",
+        "wall",
+        "period",
+        "singular",
+        "discrete",
+        "start",
+        "leak",
+        "nodes",
+        "tolerance",
+        "flat",
+    ],
 )
 def test_what_has_no_law_in_cells_is_refused(call: Any, error: type[Exception], message: str) -> None:
     plain = linear_system([[1.0, 0.4], [-0.3, 0.7]], [[0.8, 0.0], [0.0, 0.6]])
