@@ -16,6 +16,7 @@ from fpsde.claims import (
     note_d,
     note_d_bounds,
     note_e,
+    note_e_sdes,
 )
 from fpsde.claims.experiment import Claim, Evidence, Lab, Ruling, claim
 from fpsde.claims.running import SEED, Outcome, run
@@ -32,6 +33,7 @@ _NOTES = (
     note_d,
     note_d_bounds,
     note_e,
+    note_e_sdes,
 )
 
 
