@@ -8,7 +8,7 @@ WORKERS ?= 2
 FIGURES := $(filter-out figures/_%,$(wildcard figures/*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help install verify test test-all test-gpu test-peers lint figures benchmark benchmark-fokker-planck benchmark-convergence clean
+.PHONY: help install verify test test-all test-gpu test-peers lint figures benchmark benchmark-fokker-planck benchmark-convergence planted-bugs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-23s %s\n", $$1, $$2}' Makefile
@@ -42,6 +42,9 @@ benchmark: install ## particle-steps per second, beside the peers that are insta
 
 benchmark-fokker-planck: install ## time to an error, beside SciPy and the solvers installed (pip install -e '.[solvers]')
 	$(BIN)/python benchmarks/fokker_planck.py
+
+planted-bugs: install ## defects of real codes against the audits: which level finds each; table, JSON and figure in out/
+	$(BIN)/python benchmarks/planted_bugs.py --out out
 
 benchmark-convergence: install ## every scheme against its documented orders; table and JSON in out/
 	$(BIN)/fpsde converge --all --out out
