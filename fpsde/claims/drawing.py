@@ -26,8 +26,8 @@ def curves(
         ax.set(xlabel=xlabel, ylabel=ylabel)
         if logx:
             ax.set_xscale("log")
-            if len(x) < 20:  # labels of the points, not of all ninths of a decade
-                ax.set_xticks(x, [f"{v:.2g}" for v in x])
+            if len(x) < 9:  # labels of the points, not of all ninths of a decade
+                ax.set_xticks(x, [f"{v:.3g}" for v in x])
                 ax.minorticks_off()
         if logy:
             ax.set_yscale("log")

@@ -51,9 +51,15 @@ class Line:
         k[-1] = 0.0  # the fastest wave has no derivative on the grid
         return k
 
+    @cached_property
+    def _derivative(self) -> np.ndarray:
+        """The matrix (nodes, nodes) of d/dx: for so few nodes faster than transforms back and forth."""
+        waves = np.fft.rfft(np.eye(self.nodes), axis=0)
+        return np.fft.irfft(1j * self._wave_numbers[:, None] * waves, n=self.nodes, axis=0)
+
     def d(self, f: np.ndarray) -> np.ndarray:
         """Return df/dx, exact for the waves that the nodes hold."""
-        return np.fft.irfft(1j * self._wave_numbers * np.fft.rfft(f), n=self.nodes)
+        return self._derivative @ f
 
     def mass(self, p: np.ndarray) -> float:
         """Return the integral of a density."""

@@ -216,7 +216,7 @@ def a4(lab: Lab) -> Evidence:
     coarsest=16,
     levels=6,
     twist=1.0,
-    small={"coarsest": 8, "levels": 5},
+    small={"coarsest": 6, "levels": 5},
 )
 def a5(lab: Lab) -> Evidence:
     """Strong and weak errors of linear processes step by step, without sampling, on even and graded partitions."""

@@ -89,7 +89,7 @@ def b14(lab: Lab) -> Evidence:
     # a Markov kernel brings laws no farther apart: what the wrong start leaves is at most this
     far = distances.total_variation(start, Normal(0.0, 1.0))
     written["total variation of the start to N(0, 1)"] = checks.agreement(far, 0.0, accuracy=p.distance)
-    laws = {"N(0, 1)": start, "half way": noised(DATA, p.t_end - 0.5 * length), "data": noised(DATA, p.early)}
+    laws = {"start": start, "half way": noised(DATA, p.t_end - 0.5 * length), "data": noised(DATA, p.early)}
     return Evidence(written=written, draw=densities((-3.5, 3.5), laws))
 
 
@@ -129,7 +129,7 @@ def _is_a_density(line: Line, p: np.ndarray) -> Checks:
     reverse_t=3.0,
     reverse_early=0.05,
     coarsest=50,
-    small={"t_end": 0.1, "reverse_t": 1.5, "reverse_early": 0.2, "coarsest": 25},
+    small={"t_end": 0.1, "reverse_t": 1.5, "reverse_early": 0.2, "coarsest": 12},
 )
 def b18(lab: Lab) -> Evidence:
     """Mass and sign of the note's three equations and of the reverse-time equation; laws of the DDPM reverse step."""
@@ -166,7 +166,9 @@ def b18(lab: Lab) -> Evidence:
     written["simplified, N2 = 0: rate of growth of the mass is 0"] = checks.agreement(
         math.log(line.mass(carried["simplified, N2 = 0"][-1])) / p.t_end, 0.0, accuracy=1e-6, unit="1/time"
     )
-    masses: dict[str, object] = {name: np.array([line.mass(q) for q in path]) for name, path in carried.items()}
+    masses: dict[str, object] = {
+        name: np.array([line.mass(q) for q in path]) for name, path in carried.items() if name != "first"
+    }
     masses["reverse-time equation"] = kept
     corrected |= {"DDPM reverse step: the formula": _formula(), **_reverse_steps(p.coarsest)}
     return Evidence(written=written, corrected=corrected, draw=_masses(times / p.t_end, masses))
