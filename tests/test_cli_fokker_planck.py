@@ -9,9 +9,11 @@ import pytest
 from matplotlib.image import imread
 
 from fpsde.cli import main
-from fpsde.fokker_planck import FokkerPlanck
+from fpsde.commands.plane_figure import plane_figure
+from fpsde.commands.solution_figure import solution_figure
+from fpsde.fokker_planck import Estimate, FokkerPlanck
 from fpsde.grid import Grid
-from fpsde.processes import rotating_ou
+from fpsde.processes import double_well, rotating_ou
 
 
 def run(*arguments):
@@ -61,6 +63,25 @@ def test_a_folder_gets_the_numbers_and_a_picture(tmp_path, capsys) -> None:
     one = tmp_path / "one"
     assert run("double_well", "--modes", "1", "--cells", "100", "--out", str(one)) == 0
     assert imread(one / "fokker_planck.png").shape[0] < 500  # one panel for one thing
+
+
+def estimate(*value: float) -> Estimate:
+    return Estimate(np.array(value), np.zeros(len(value)), np.ones(len(value)))
+
+
+def test_pictures_give_the_numbers_of_the_table_and_not_those_of_one_grid() -> None:
+    """Numbers that no grid gives are asked for, and are there."""
+    asked = {"eigenvalues": estimate(0.709, 8.07), "passage_time": Estimate(np.array(67.8), np.array(0), np.array(2))}
+    line = FokkerPlanck(double_well(0.5), Grid.uniform((-2.6, 2.6), cells=60))
+    figure = solution_figure(line, asked, modes=2, passage=[-1.0, 0.0])
+    labels = [label for panel in figure.axes for label in panel.get_legend_handles_labels()[1]]
+    assert labels == [r"$\lambda_1$ = 0.709", r"$\lambda_2$ = 8.07", "from -1: 67.8", "target 0"]
+    assert figure.axes[1].lines[1].get_ydata() == [line.passage_time(-1.0, 0.0).mean]  # the dot lies on the curve
+    pair = Estimate(np.array([[1.23, 4.56], [1.23, -4.56]]), np.zeros((2, 2)), np.ones((2, 2)))
+    plane = FokkerPlanck(rotating_ou(), Grid.uniform((-6.4, 6.4), (-6.4, 6.4), cells=18))
+    maps = plane_figure(plane, ("x", "y"), asked | {"eigenvalues": pair}, modes=2, passage_from=[0.5, 0.0, 2.1])
+    titles = [panel.get_title() for panel in maps.axes if panel.get_title()]
+    assert titles == [r"mode: $\lambda_1$ = 1.23 $\pm$ 4.56i", "mean time until x = 2.1; from the dot: 67.8"]
 
 
 def test_a_driven_ring_has_rates_with_two_parts(capsys) -> None:

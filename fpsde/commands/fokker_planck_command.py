@@ -100,7 +100,7 @@ def _solve(options: argparse.Namespace) -> int:
     if files:
         put_json(result, files[0])
         image = io.BytesIO()
-        _figure(solver, options, names).savefig(image)
+        _figure(solver, options, names, asked).savefig(image)
         put_bytes(files[1], image.getvalue())
     return 0
 
@@ -117,11 +117,10 @@ def _asked(solver: Solver, options: argparse.Namespace) -> dict[str, Estimate]:
     return found
 
 
-def _figure(solver: Solver, options: argparse.Namespace, names: Sequence[str]) -> Figure:
-    asked: dict[str, Any] = {"stationary": options.stationary, "modes": options.modes}
+def _figure(solver: Solver, options: argparse.Namespace, names: Sequence[str], asked: dict[str, Estimate]) -> Figure:
     if isinstance(solver, PlaneFokkerPlanck):
-        return plane_figure(solver, names, **asked, passage_from=options.passage)
-    return solution_figure(solver, **asked, passage=options.passage)
+        return plane_figure(solver, names, asked, modes=options.modes, passage_from=options.passage)
+    return solution_figure(solver, asked, modes=options.modes, passage=options.passage)
 
 
 def _record(solver: Solver, asked: dict[str, Estimate], doubts: list[str]) -> dict[str, Any]:

@@ -114,6 +114,13 @@ def _rates_in_parts(count: int, solver: Solver) -> np.ndarray:
     return _rates(count, solver).astype(complex).view(float).reshape(-1, 2)
 
 
+def written(rate: np.ndarray, *, pair: bool = False) -> str:
+    """Return a rate of an estimate, one number or two parts, in three digits; of a ``pair`` both that are conjugate."""
+    real, imaginary = (*np.atleast_1d(rate).tolist(), 0.0)[:2]
+    sign = r"$\pm$" if pair else "+" if imaginary > 0 else "-"
+    return f"{real:.3g}" + (f" {sign} {abs(imaginary):.3g}i" if imaginary else "")
+
+
 def passage_estimate(solver: Solver, numbers: Sequence[float]) -> Estimate:
     """Return the mean time from a point, the first numbers, until the first component reaches the last one."""
     return estimate_refined(solver, partial(_mean_passage, numbers))

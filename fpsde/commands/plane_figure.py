@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from fpsde.commands.fokker_planck_questions import passage
-from fpsde.fokker_planck import PlaneFokkerPlanck
+from fpsde.commands.fokker_planck_questions import passage, written
+from fpsde.fokker_planck import Estimate, PlaneFokkerPlanck
 from fpsde.fokker_planck.plane.generator import volumes
 from fpsde.plotting import VERMILION, style
 
@@ -20,15 +20,16 @@ SHOWN = 4
 def plane_figure(
     solver: PlaneFokkerPlanck,
     names: Sequence[str],
+    asked: Mapping[str, Estimate],
     *,
-    stationary: bool,
     modes: int | None,
     passage_from: Sequence[float] | None,
 ) -> Figure:
     """Return a map for each thing that was asked for, and one for each of the first modes; ``names`` of components.
 
-    Of a conjugate pair the first is shown.
+    Maps are those of the solver's grid, numbers those of the estimates. Of a conjugate pair the first is shown.
     """
+    stationary = "stationary_moments" in asked
     found = None if modes is None else solver.modes(modes)
     shown = [] if found is None else np.flatnonzero(found.eigenvalues.imag >= 0)[:SHOWN].tolist()
     count = stationary + len(shown) + (passage_from is not None)
@@ -43,15 +44,14 @@ def plane_figure(
             _map(panel, solver, solver.stationary().law.average_density, "density [1/area]", "stationary law")
         for k in shown:
             assert found is not None
-            rate, mode = found.eigenvalues[k], found.right[k].real / volumes(solver.grid).reshape(solver.grid.shape)
-            turning = rf" $\pm$ {rate.imag:.3g}i" if rate.imag else ""
-            title = rf"mode: $\lambda_{k + 1}$ = {rate.real:.3g}{turning}"
+            mode = found.right[k].real / volumes(solver.grid).reshape(solver.grid.shape)
+            title = rf"mode: $\lambda_{k + 1}$ = {written(asked['eigenvalues'].value[k], pair=True)}"
             _map(next(panels), solver, mode, "density [1/area]", title, signed=True)
         if passage_from is not None:
             panel, (*start, target) = next(panels), passage_from
-            time = passage(solver, passage_from)
-            title = f"mean time until {names[0]} = {target:g}; from the dot: {time.mean:.3g}"
-            _map(panel, solver, time.means.values, "time", title)
+            mean = float(asked["passage_time"].value)
+            title = f"mean time until {names[0]} = {target:g}; from the dot: {mean:.3g}"
+            _map(panel, solver, passage(solver, passage_from).means.values, "time", title)
             panel.axvline(target, color=VERMILION, ls="--", lw=1.2)
             panel.plot(*start, "o", color=VERMILION)
         for panel in grid[:count]:

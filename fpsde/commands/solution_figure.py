@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from fpsde.fokker_planck import FokkerPlanck
+from fpsde.commands.fokker_planck_questions import written
+from fpsde.fokker_planck import Estimate, FokkerPlanck
 from fpsde.plotting import BLACK, BLUE, VERMILION, style
 
 #: Modes that one panel shows at most: more lines cannot be told apart.
@@ -15,19 +16,19 @@ SHOWN = 6
 
 
 def solution_figure(
-    solver: FokkerPlanck, *, stationary: bool, modes: int | None, passage: Sequence[float] | None
+    solver: FokkerPlanck, asked: Mapping[str, Estimate], *, modes: int | None, passage: Sequence[float] | None
 ) -> Figure:
-    """Return one panel for each thing that was asked for."""
-    wanted = [stationary, modes is not None, passage is not None]
+    """Return one panel for each thing that was asked for: curves of the solver's grid, numbers of the estimates."""
+    wanted = ["stationary_moments" in asked, modes is not None, passage is not None]
     with style():
         figure = Figure(figsize=(7.2, 0.8 + 2.8 * sum(wanted)))
         panels = iter(figure.subplots(sum(wanted), 1, squeeze=False)[:, 0])
-        if stationary:
+        if wanted[0]:
             _stationary(next(panels), solver)
         if modes is not None:
-            _modes(next(panels), solver, modes)
+            _modes(next(panels), solver, modes, asked["eigenvalues"])
         if passage is not None:
-            _passage(next(panels), solver, *passage)
+            _passage(next(panels), solver, passage, float(asked["passage_time"].value))
         figure.suptitle(f"{solver.process.name}: {solver.process.equation}", fontsize=11)
     return figure
 
@@ -40,25 +41,24 @@ def _stationary(panel: Any, solver: FokkerPlanck) -> None:
     _label(panel, "density [1/unit of x]")
 
 
-def _modes(panel: Any, solver: FokkerPlanck, count: int) -> None:
-    found = solver.modes(count)
-    for k, (rate, mode) in enumerate(zip(found.eigenvalues[:SHOWN], found.right, strict=False)):
-        size = f"{rate.real:.3g}" + (f" {'+' if rate.imag > 0 else '-'} {abs(rate.imag):.3g}i" if rate.imag else "")
+def _modes(panel: Any, solver: FokkerPlanck, count: int, rates: Estimate) -> None:
+    for k, (rate, mode) in enumerate(zip(rates.value[:SHOWN], solver.modes(count).right, strict=False)):
         panel.plot(
             solver.grid.centres,
             mode.real / solver.grid.widths,
             ls=("-", "--", "-.", ":")[k % 4],
-            label=rf"$\lambda_{k + 1}$ = {size}",
+            label=rf"$\lambda_{k + 1}$ = {written(rate)}",
         )
     panel.set_title("modes: how departures from the stationary law look while they decay")
     panel.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9)
     _label(panel, "density [1/unit of x]")
 
 
-def _passage(panel: Any, solver: FokkerPlanck, x0: float, target: float) -> None:
+def _passage(panel: Any, solver: FokkerPlanck, numbers: Sequence[float], mean: float) -> None:
+    x0, target = numbers
     found = solver.passage_time(x0, target)
     panel.plot(found.means.x, found.means.values, color=BLUE)
-    panel.plot([x0], [found.mean], "o", color=VERMILION, label=f"from {x0:g}: {found.mean:.3g}")
+    panel.plot([x0], [found.mean], "o", color=VERMILION, label=f"from {x0:g}: {mean:.3g}")
     panel.axvline(target, color=BLACK, lw=1.0, ls="--", label=f"target {target:g}")
     panel.set_ylim(bottom=0)
     panel.set_title("mean time until the target is reached")
