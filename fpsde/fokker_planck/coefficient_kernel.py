@@ -63,22 +63,23 @@ def coefficient_source(process: Any, axis: int = 0) -> tuple[int, str]:
     moving = {s.t, *(name for e, name in before.items() if e.has(s.t))}
     results = [_apart(e, moving, tabled, _numbered("g"), _costly) for e in results]
     constants = [f"{symbol.name} = c[{i}]" for i, symbol in enumerate(s.parameters)]
-    point = [f"{symbol.name} = points[{i}, k]" for i, symbol in enumerate(s.x)]
     still = {e: name for e, name in before.items() if name not in moving}
     both = lines(list(zip(outputs, results, strict=True)))
-    named = [f"{name} = table[{i}, k]" for i, name in enumerate(tabled.values())]
+    inputs = [(symbol.name, f"points[{i}]") for i, symbol in enumerate(s.x)]
+    rows = [(name.name, f"table[{i}]") for i, name in enumerate(tabled.values())]
     text = _function(
         "prepare(points, c, table)",
         "table_type, f8s, table_type",
         [*constants, *_lines(still)],
-        _loop([*point, *_lines(tabled), *(f"table[{i}, k] = {name}" for i, name in enumerate(tabled.values()))]),
+        _loop("points.shape[1]", inputs, _lines(tabled), rows),
     )
+    centres, nodes = (_part([*inputs, *rows], cut) for cut in ("[:first]", "[first:]"))
     text += _function(
         "coefficients(points, table, t, c, ratio, d)",
         "table_type, table_type, f8, f8s, f8s, f8s",
         [*constants, *_lines(before), "first = len(d) - len(ratio)"],
-        _loop([*point, *named, *lines([(outputs[1], results[1])]), "d[k] = d_i"], "first"),
-        _loop([*point, *named, *both, "ratio[k - first] = ratio_i", "d[k] = d_i"], "first, points.shape[1]"),
+        _loop("first", centres, lines([(outputs[1], results[1])]), [("d_i", "d[:first]")]),
+        _loop("len(ratio)", nodes, both, [("d_i", "d[first:]"), ("ratio_i", "ratio")]),
     )
     functions = elementary.used(text, elementary.functions(elementary.FLOAT64))
     return len(tabled), header("float64") + _TYPES + decorated(functions) + text
@@ -89,8 +90,27 @@ def _function(head: str, types: str, *parts: list[str]) -> str:
     return "\n".join([f"@kernel(types.void({types}))", f"def {head}:", *body, ""])
 
 
-def _loop(inside: list[str], points: str = "points.shape[1]") -> list[str]:
-    return [f"for k in range({points}):", *(f"    {line}" for line in inside)]
+#: A name in a loop, and the array whose entries it stands for.
+Entry = tuple[str, str]
+
+
+def _part(entries: list[Entry], cut: str) -> list[Entry]:
+    return [(name, f"{array}{cut}") for name, array in entries]
+
+
+def _loop(size: str, read: list[Entry], inside: list[str], written: list[Entry]) -> list[str]:
+    """Return a loop over arrays of one size.
+
+    Each is named before it: where an index is a sum, which may be negative for all that is known, no loop is
+    vectorised.
+    """
+    return [
+        *(f"{name}_at = {array}" for name, array in (*read, *written)),
+        f"for k in range({size}):",
+        *(f"    {name} = {name}_at[k]" for name, _ in read),
+        *(f"    {line}" for line in inside),
+        *(f"    {name}_at[k] = {name}" for name, _ in written),
+    ]
 
 
 def _lines(named: dict[Any, sp.Symbol]) -> list[str]:

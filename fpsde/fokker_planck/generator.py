@@ -27,7 +27,7 @@ from fpsde.fokker_planck.sides import Sides, sides_of
 from fpsde.grid import Grid
 from fpsde.jit import kernel
 from fpsde.numba_text import elementary_function
-from fpsde.primitives import where
+from fpsde.primitives import fma_, where
 from fpsde.validation import finite
 
 
@@ -45,6 +45,8 @@ EDGE_RULE = np.stack([np.r_[0.5 * _NODES, 0.5 + 0.5 * _NODES], np.r_[0.5 * _WEIG
 QUICK_RULE = np.stack(half_cell_rule(2))
 
 
+#: Up to here what the sum in :func:`_near_zero` leaves off is below 1e-17.
+NEAR_ZERO = 0.5
 _expm1 = elementary_function("expm1_")
 
 
@@ -65,6 +67,16 @@ def _each(z):
 @kernel()
 def _bernoulli(z):
     return where(z == 0.0, 1.0, z / _expm1(z))
+
+
+@kernel()
+def _near_zero(z):
+    """Return B(z) = sum of B_k z^k / k!, with Bernoulli's numbers B_k, for |z| <= ``NEAR_ZERO``: it takes less time."""
+    u = z * z
+    even = fma_(u, 1.0 / 74724249600.0, -691.0 / 1307674368000.0)
+    for c in (1.0 / 47900160.0, -1.0 / 1209600.0, 1.0 / 30240.0, -1.0 / 720.0, 1.0 / 12.0, 1.0):
+        even = fma_(u, even, c)
+    return even - 0.5 * z
 
 
 @dataclass(frozen=True)
@@ -253,17 +265,21 @@ def scharfetter_gummel(ratio, d, weights, lengths, per_edge, periodic, absorbs, 
     w[:] = integral[:n]
     left, right = rates[0], rates[1]
     before, after = per_edge[0], per_edge[1]
-    small = integral[:n]  # B(|w|), then what goes down
-    for i in range(n):
-        small[i] = _bernoulli(abs(w[i]))
+    small = integral[:n]  # B(|w|)
+    if all_within(w, NEAR_ZERO):
+        for i in range(n):
+            small[i] = _near_zero(abs(w[i]))
+    else:
+        for i in range(n):
+            small[i] = _bernoulli(abs(w[i]))
     for i in range(n):  # B(-|w|) = B(|w|) + |w|;  q = D p for a unit of mass in the cell
         right[i] = where(w[i] < 0.0, small[i], small[i] + w[i]) * (d[i] * before[i])
-    for i in range(n):
-        small[i] = where(w[i] < 0.0, small[i] - w[i], small[i]) * after[i]
+    down, d_above = left[step:], d[step:n]  # slices, as a loop over sums of indices is not vectorised
     for i in range(last):
-        left[i + step] = small[i] * d[i + step]
+        down[i] = where(w[i] < 0.0, small[i] - w[i], small[i]) * (d_above[i] * after[i])
     for i in range(step):
-        left[i] = small[last + i] * d[i]
+        k = last + i
+        left[i] = where(w[k] < 0.0, small[k] - w[k], small[k]) * (d[i] * after[k])
     if not periodic:
         left[:step] = 0.0
         right[last:] = 0.0
@@ -272,6 +288,15 @@ def scharfetter_gummel(ratio, d, weights, lengths, per_edge, periodic, absorbs, 
             k = n + side * step + i
             rate = d[side * last + i] / (2.0 * lengths[k] * lengths[k])
             exits[side, i] = _bernoulli(-integral[k]) * rate if absorbs[side] else 0.0
+
+
+@kernel()
+def all_within(values, bound):
+    """Return whether no value is beyond ``bound``; they are counted, as a loop that may end early is not vectorised."""
+    beyond = 0
+    for i in range(len(values)):
+        beyond += not abs(values[i]) <= bound
+    return beyond == 0
 
 
 @kernel()
@@ -288,8 +313,9 @@ def upwind(mu, weights, lengths, per_edge, periodic, absorbs, rates, exits):
     before, after = per_edge[0], per_edge[1]
     for i in range(n):
         right[i] = where(mean[i] < 0.0, 0.0, mean[i]) * (lengths[i] * before[i])
+    down = left[step:]
     for i in range(last):
-        left[i + step] = where(mean[i] < 0.0, -mean[i], 0.0) * (lengths[i] * after[i])
+        down[i] = where(mean[i] < 0.0, -mean[i], 0.0) * (lengths[i] * after[i])
     for i in range(step):
         left[i] = where(mean[last + i] < 0.0, -mean[last + i], 0.0) * (lengths[last + i] * after[last + i])
     if not periodic:

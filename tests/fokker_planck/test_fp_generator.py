@@ -12,7 +12,7 @@ from scipy.integrate import quad
 from fpsde.domain import LINE, Interval, Wall
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck import assemble
-from fpsde.fokker_planck.generator import bernoulli
+from fpsde.fokker_planck.generator import NEAR_ZERO, _near_zero, bernoulli
 from fpsde.grid import Grid
 
 RING = Interval.between(-3, 3, Wall.PERIODIC)
@@ -40,6 +40,16 @@ def test_bernoulli_keeps_its_digits_everywhere():
         exact = [float(mpmath.mpf(value) / mpmath.expm1(mpmath.mpf(value))) for value in z]
     np.testing.assert_allclose(bernoulli(z), exact, rtol=5e-16)
     np.testing.assert_array_equal(bernoulli(np.array([-1000.0, 0.0, 1000.0])), [1000.0, 1.0, 0.0])
+
+
+def test_the_sum_of_bernoulli_near_zero_keeps_its_digits_there_and_only_there():
+    def apart(z):
+        exact = mpmath.mpf(z) / mpmath.expm1(mpmath.mpf(z)) if z else mpmath.mpf(1)
+        return float(abs(_near_zero(z) / exact - 1))
+
+    with mpmath.workdps(40):
+        assert max(apart(z) for z in np.linspace(-NEAR_ZERO, NEAR_ZERO, 41).tolist()) < 4e-16
+        assert apart(3 * NEAR_ZERO) > 1e-13
 
 
 @pytest.mark.parametrize("domain", [LINE, RING, ABSORBING, REFLECTING], ids=["line", "ring", "absorbing", "reflecting"])
