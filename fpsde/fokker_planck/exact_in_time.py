@@ -11,7 +11,6 @@ truncation error. The cost is about L t products with Q.
 from __future__ import annotations
 
 import numpy as np
-from scipy import linalg
 
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.evolution import Trace
@@ -19,6 +18,9 @@ from fpsde.fokker_planck.generator import Generator
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.stationary_law import reversible_logs
 from fpsde.jit import kernel
+from fpsde.optional import optional
+
+linalg = optional("scipy.linalg")
 
 #: Largest error that round-off may make of a mass in an expansion in modes.
 ROUND_OFF = 1e-10

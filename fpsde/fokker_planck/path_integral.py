@@ -15,13 +15,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from fpsde.density import CellLaw, Law, Point
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
 from fpsde.grid import Grid
+from fpsde.optional import optional
 from fpsde.validation import finite, whole_steps
+
+special = optional("scipy.special")
 
 #: Width of a kernel, in spacings, below which the sum is no integral: at 1 it is good to 1e-8 of the kernel.
 NARROWEST = 1.0

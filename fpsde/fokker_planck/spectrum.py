@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import linalg
 
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.birth_death import decay_rates, left_eigenvector
@@ -19,7 +18,10 @@ from fpsde.fokker_planck.generator import Generator
 from fpsde.fokker_planck.modes import Decay, averaging_weights
 from fpsde.fokker_planck.results import doubts_about
 from fpsde.fokker_planck.stationary_law import stationary_masses
+from fpsde.optional import optional
 from fpsde.validation import integer
+
+linalg = optional("scipy.linalg")
 
 #: A ring is taken for driven where its rates round the ring, one way over the other, differ by more than this.
 DRIVEN = 1e-9

@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, gmres
 
 from fpsde.errors import NotConverged
 from fpsde.fokker_planck.high_order.differences import Differences
@@ -23,6 +22,9 @@ from fpsde.fokker_planck.high_order.stencils import sloped_along
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
 from fpsde.fokker_planck.plane.propagator import implicit_factors
 from fpsde.fokker_planck.plane.stationary import HUGE, settled
+from fpsde.optional import optional
+
+krylov = optional("scipy.sparse.linalg")
 
 #: What the last correction leaves of L p, in front of which is Q^-1, as a part of p (Euclidean norms).
 SETTLED = 1e-11
@@ -64,8 +66,8 @@ def null_vector(operator: Differences, q: PlaneGenerator) -> NullVector:
 
     wrong = corrected(start)
     enough = SETTLED * float(np.linalg.norm(start))
-    change, failed = gmres(
-        LinearOperator((q.size, q.size), matvec=corrected, dtype=float),
+    change, failed = krylov.gmres(
+        krylov.LinearOperator((q.size, q.size), matvec=corrected, dtype=float),
         -wrong, rtol=0.0, atol=enough, restart=MOST_CORRECTIONS, maxiter=1,
     )  # fmt: skip
     if failed:

@@ -10,15 +10,15 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse.csgraph import breadth_first_order
-from scipy.sparse.linalg import SuperLU
 
 from fpsde.errors import NotConverged
 from fpsde.fokker_planck.plane.generator import PlaneGenerator, centres
-from fpsde.fokker_planck.plane.propagator import factors, implicit_factors
+from fpsde.fokker_planck.plane.propagator import Factors, factors, implicit_factors
 from fpsde.fokker_planck.sides import Sides
 from fpsde.grid import Grid
+from fpsde.optional import optional
+
+sparse, graphs = optional("scipy.sparse"), optional("scipy.sparse.csgraph")
 
 
 def plane_solver(q: PlaneGenerator, a: float) -> Callable[[np.ndarray], np.ndarray]:
@@ -69,12 +69,12 @@ def _reach_an_exit(q: PlaneGenerator) -> np.ndarray:
     blocks: list[Any] = [[q.matrix, None], [outside, sparse.csr_array((1, 1))]]
     ways_back = sparse.csr_array(sparse.block_array(blocks))
     ways_back.eliminate_zeros()
-    found = breadth_first_order(ways_back, q.size, return_predecessors=False)
+    found = graphs.breadth_first_order(ways_back, q.size, return_predecessors=False)
     reached = np.zeros(q.size + 1, dtype=bool)
     reached[found] = True
     return reached[:-1]
 
 
-def transposed(of: SuperLU, u: np.ndarray) -> np.ndarray:
+def transposed(of: Factors, u: np.ndarray) -> np.ndarray:
     """Return the solution of A^T v = u by the factors of A."""
-    return of.solve(u, "T")  # type: ignore[call-overload]  # an argument that the stubs do not know
+    return of.solve(u, "T")

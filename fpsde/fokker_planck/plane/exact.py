@@ -5,14 +5,18 @@ exp(tQ) m = sum_k Poisson(k; L t) (1 + Q/L)^k m,      L = max|Q_ii|             
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from scipy import sparse
 
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.evolution import Trace
 from fpsde.fokker_planck.exact_in_time import JUMPS, NEGLIGIBLE
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
+from fpsde.optional import optional
+
+sparse = optional("scipy.sparse")
 
 #: A run of more products than this is refused: some minutes on ten thousand cells.
 MOST_PRODUCTS = 2e6
@@ -51,7 +55,7 @@ def trace_by_sums(q: PlaneGenerator, start: Start, times: np.ndarray, fringe: np
 
 
 def _carried(
-    jump: sparse.csr_array, leave: np.ndarray, jumps: float, masses: np.ndarray, absorbed: np.ndarray
+    jump: Any, leave: np.ndarray, jumps: float, masses: np.ndarray, absorbed: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Return masses and absorbed mass after a Poisson number of jumps, of this mean, and the number of products."""
     term, lost, weight, k = masses, np.zeros_like(absorbed), np.exp(-jumps), 0

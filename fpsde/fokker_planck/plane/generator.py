@@ -6,13 +6,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from fpsde.errors import InvalidInput
 from fpsde.grid import Grid
 from fpsde.jit import kernel
+from fpsde.optional import optional
+
+sparse = optional("scipy.sparse")
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +98,7 @@ class PlaneGenerator:
         return float(self.out_rates.max())
 
     @cached_property
-    def matrix(self) -> sparse.csc_array:
+    def matrix(self) -> Any:
         """Q ``(n, n)``: Q[j, i] is the rate from cell i to cell j."""
         diagonal = np.arange(self.size)
         rows = np.concatenate([self.heads, self.tails, diagonal])

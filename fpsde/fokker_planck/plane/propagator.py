@@ -16,24 +16,29 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse.linalg import SuperLU, splu
 
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
 from fpsde.fokker_planck.plane.lines import backward_euler_lines, factorise_lines, in_bundles, tr_bdf2_lines
 from fpsde.fokker_planck.stepper import KEPT, Stepper
 from fpsde.fokker_planck.tridiagonal import GAMMA, STAGE, WEIGHT
+from fpsde.optional import optional
+
+sparse, direct = optional("scipy.sparse"), optional("scipy.sparse.linalg")
+
+#: The sparse factors that SciPy's splu returns.
+Factors = Any
 
 
-def factors(matrix: sparse.csc_array) -> SuperLU:
+def factors(matrix: Any) -> Factors:
     """Return the sparse factors of an M-matrix, such as I - aQ or its transpose, without pivoting."""
-    return splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    return direct.splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
 
 
-def implicit_factors(q: PlaneGenerator, a: float) -> SuperLU:
+def implicit_factors(q: PlaneGenerator, a: float) -> Factors:
     """Return the factors of I - aQ."""
     return factors(sparse.csc_array(sparse.eye_array(q.size, format="csc") - a * q.matrix))
 
@@ -101,7 +106,7 @@ class WholePropagator(PlanePropagator):
         new, q = self._factors(self._key(t), dt).solve(self.masses), self._at(t)
         self._accept(new, dt * (q.exits @ new))
 
-    def _factorise(self, t: float, a: float) -> SuperLU:
+    def _factorise(self, t: float, a: float) -> Factors:
         return implicit_factors(self._generator(t), a)
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.interpolate import RegularGridInterpolator
 
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.high_order.differences import Differences
@@ -18,7 +17,10 @@ from fpsde.fokker_planck.results import BULK, LawsInTime, doubts_about, negative
 from fpsde.grid import Grid
 from fpsde.jit import kernel
 from fpsde.joint_law import JointCellLaw
+from fpsde.optional import optional
 from fpsde.validation import finite_array
+
+interpolate = optional("scipy.interpolate")
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,9 @@ class PlaneFunction:
                 )
             knots.append(middles)
             inner.append(np.clip(at, middles[0], middles[-1]))
-        return RegularGridInterpolator(tuple(knots), values)(np.stack(inner, axis=-1)).reshape(points[0].shape)
+        return interpolate.RegularGridInterpolator(tuple(knots), values)(np.stack(inner, axis=-1)).reshape(
+            points[0].shape
+        )
 
 
 @dataclass(frozen=True)

@@ -21,20 +21,21 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse.linalg import LinearOperator, SuperLU, eigs, eigsh
 
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.fokker_planck.modes import Decay, averaging_weights
 from fpsde.fokker_planck.plane.backward import transposed
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
-from fpsde.fokker_planck.plane.propagator import factors
+from fpsde.fokker_planck.plane.propagator import Factors, factors
 from fpsde.fokker_planck.plane.results import plane_doubts
 from fpsde.fokker_planck.plane.stationary import balanced_masses, plane_stationary
 from fpsde.fokker_planck.spectrum import Spectrum
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw
+from fpsde.optional import optional
 from fpsde.validation import finite_array, integer
+
+sparse, krylov = optional("scipy.sparse"), optional("scipy.sparse.linalg")
 
 #: max|Q_ii| / sigma.
 SHIFT = 1e6
@@ -118,7 +119,7 @@ class _Averages:
         return self.q.max_rate / SHIFT
 
     @cached_property
-    def _factors(self) -> SuperLU:
+    def _factors(self) -> Factors:
         return factors(sparse.csc_array(self.sigma * sparse.eye_array(self.q.size, format="csc") - self.q.matrix))
 
     def back(self, u: np.ndarray) -> np.ndarray:
@@ -134,9 +135,9 @@ def _of_balanced(q: PlaneGenerator, count: int, stay: np.ndarray | None, weights
     averages = _Averages(q, stay)
     w = np.maximum(weights, np.finfo(float).tiny)  # masses that underflow carry nothing
     mass = sparse.diags_array(w, format="csc")
-    inverse = LinearOperator((q.size, q.size), matvec=lambda m: averages.back(m.ravel() / w), dtype=float)
+    inverse = krylov.LinearOperator((q.size, q.size), matvec=lambda m: averages.back(m.ravel() / w), dtype=float)
     start = np.random.default_rng(0).uniform(-1, 1, q.size)
-    _, vectors = eigsh(-mass @ q.matrix.T, count, mass, sigma=-averages.sigma, OPinv=inverse, v0=start)
+    _, vectors = krylov.eigsh(-mass @ q.matrix.T, count, mass, sigma=-averages.sigma, OPinv=inverse, v0=start)
     left = np.array([averages.back(vector) for vector in vectors.T])
     left = left[np.argsort((_slopes(q, weights, left) ** 2).sum(axis=1) / (left**2 @ weights))]
     left = np.linalg.solve(np.linalg.cholesky(left * weights @ left.T), left)  # slow ones first: none gets a fast part
@@ -181,6 +182,6 @@ def _nearest(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the lambda nearest to zero, where ``mean`` has the eigenvalues 1/(sigma + lambda), and eigenvectors."""
     start = np.random.default_rng(0).uniform(-1, 1, n)
-    inverse = LinearOperator((n, n), matvec=lambda v: mean(v.ravel()), dtype=float)
-    theta, vectors = eigs(inverse, count, v0=mean(start))
+    inverse = krylov.LinearOperator((n, n), matvec=lambda v: mean(v.ravel()), dtype=float)
+    theta, vectors = krylov.eigs(inverse, count, v0=mean(start))
     return 1 / theta - sigma, vectors.T
