@@ -36,7 +36,7 @@ class Interval:
 
     def __post_init__(self) -> None:
         for end in (self.low, self.high):
-            if not isinstance(end, Real):
+            if not isinstance(end, (float, Real)):  # the first is seen at once, the second is a protocol
                 raise InvalidInput(f"domain end {end!r} is not a number; give real numbers, infinite ones included")
         if not self.low < self.high:
             raise InvalidInput(f"domain ({self.low}, {self.high}) is empty; low must be below high")

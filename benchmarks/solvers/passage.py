@@ -152,7 +152,7 @@ def by_fipy(cells: int, _: int) -> Call:
 
 def on_line() -> Race:
     """Return the race on a line."""
-    cells = (50, 100, 200, 400, 800, 1600, 3200)
+    cells = (25, 50, 100, 200, 400, 800, 1600, 3200)
     return Race(
         "mean passage over a barrier",
         relative_error(exact_on_line),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import cached_property
 from itertools import product
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -53,7 +54,7 @@ class GridSolver(ABC, Generic[Q]):
     def _axes(self) -> tuple[Sides, ...]:
         """What the ends of each axis are; raises InvalidInput where the grid leaves the domain."""
 
-    @property
+    @cached_property
     def _absorbing(self) -> np.ndarray:
         """Whether the walls absorb, at the low and high end of each axis in turn, ``(2 dim,)``."""
         return np.array([absorbs for side in self._axes for absorbs in side.absorbing])

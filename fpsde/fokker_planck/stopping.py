@@ -70,7 +70,7 @@ class Piece:
         The last cell is as wide as its neighbours, and errors shrink regularly when the grid is refined.
         """
         faces, number = self.faces, np.arange(len(self.faces))
-        first, last = np.interp([self.low, self.high], faces, number)
+        first, last = np.interp([self.low, self.high], faces, number).tolist()
         cells = max(FEWEST, round(last - first))
         own = np.interp(np.linspace(first, last, cells + 1), number, faces)
         own[0], own[-1] = self.low, self.high

@@ -223,6 +223,10 @@ class Process:
         """Return the parameters as one float64 vector, in the order of ``statement.parameters``."""
         return np.concatenate([np.ravel(v) for v in self.params.values()]) if self.params else np.empty(0)
 
+    @cached_property
+    def _numbers(self) -> tuple[np.float64, ...]:
+        return tuple(self.parameter_values())
+
     def table_values(self, step: int) -> np.ndarray:
         """Return the entries of the tables at ``step``."""
         return np.array([values[step] for values in self.tables.values()])
@@ -271,7 +275,7 @@ class Process:
         if self.dim > 1 and (x.ndim == 0 or x.shape[0] != self.dim):
             raise InvalidInput(f"x has shape {x.shape}; ({self.dim}, n) is needed, component first")
         columns = (x,) if self.dim == 1 else tuple(x)
-        values = self._functions[what](*columns, t, *self.parameter_values(), *self.tables_at(t))
+        values = self._functions[what](*columns, t, *self._numbers, *self.tables_at(t))
         out = np.empty((len(values), *columns[0].shape))
         for i, value in enumerate(values):
             out[i] = value
