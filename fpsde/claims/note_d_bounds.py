@@ -83,7 +83,7 @@ def d6(lab: Lab) -> Evidence:
 
 @claim(
     "D7",
-    "a term of the bound is a squared error of the noise",
+    "a term of the bound is a squared error of the noise, times a weight",
     statement=r"L_t\sim\|\epsilon-\epsilon_\theta(x_t,t)\|^2",
     derivation=(
         r"Two normal laws with fixed variances differ by $\|\tilde\mu_t-\mu_\theta\|^2/(2\sigma_t^2)$ and a constant.",
