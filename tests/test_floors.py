@@ -40,6 +40,7 @@ RESERVED = {
     "llvmlite": {"jit", "primitives", "integrators", "fokker_planck"},  # numba's own, in the version that it asks for
     "fpsde.jit": {"jit", "primitives", "integrators", "fokker_planck"},
     "pytest": {"pytest_plugin"},
+    "ot": {"checks"},  # POT, of the extra "transport"
 }
 #: Rooms that may import inside functions, and what: a package that need not be installed, and what each session of
 #: pytest of whoever has fpsde installed should not have to load.

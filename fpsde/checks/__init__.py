@@ -3,7 +3,7 @@
 This room knows nothing of processes, schemes or solvers: a judge that shares code with the judged proves nothing.
 """
 
-from fpsde.checks import distances
+from fpsde.checks import distances, sample_distances
 from fpsde.checks.agreement_test import agreement
 from fpsde.checks.budget import SESSION_ALPHA, Budget
 from fpsde.checks.cell_distance import chi_square
@@ -65,6 +65,7 @@ __all__ = [
     "projections",
     "reversibility",
     "same_law",
+    "sample_distances",
     "score",
     "stationarity",
     "thinned",

@@ -7,6 +7,8 @@ With F, G the distribution functions and f, g the densities:
     wasserstein1      integral |F - G| dx                                          (unit of x)
     wasserstein2      (integral over (0, 1) of (F^-1 - G^-1)^2 du)^(1/2)            (unit of x)
     kullback_leibler  integral f ln(f/g) dx + sum over atoms                        (nats; not symmetric)
+    jensen_shannon    half of both divergences from (f + g)/2                        (nats; at most ln 2)
+    hellinger         ((1/2) integral (sqrt f - sqrt g)^2 dx + sum over atoms)^(1/2) (at most 1)
 
 |F - G| has its extremes where f = g, so sup and total variation are read off F - G at those points; the integrals are
 Gauss-Legendre panels that end at every face, atom and change of sign, within the ranges of both laws. Laws are used as
@@ -73,6 +75,21 @@ def kullback_leibler(first: Law, second: Law) -> float:
     if any(theirs.get(at, 0.0) <= 0 for at in held):
         return math.inf
     return smooth + sum(mass * math.log(mass / theirs[at]) for at, mass in held.items())
+
+
+def jensen_shannon(first: Law, second: Law) -> float:
+    """Return the mean divergence of both laws from their mixture at equal weights."""
+    between = Mixture([0.5, 0.5], [first, second])
+    return 0.5 * (kullback_leibler(first, between) + kullback_leibler(second, between))
+
+
+def hellinger(first: Law, second: Law) -> float:
+    """Return ((1/2) integral of (sqrt f - sqrt g)^2 and the same of the masses of the atoms)^(1/2)."""
+    x, w = panel_rule(_breaks(first, second))
+    smooth = float(np.sum(w * (np.sqrt(first.pdf(x)) - np.sqrt(second.pdf(x))) ** 2))
+    atoms = [atoms_of(law) for law in (first, second)]
+    at = np.union1d(*(found.positions for found in atoms))
+    return math.sqrt(0.5 * (smooth + float(np.sum(np.diff([np.sqrt(a.at(at)) for a in atoms], axis=0) ** 2))))
 
 
 def _faces(law: Law) -> np.ndarray:
