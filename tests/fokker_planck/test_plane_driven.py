@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 from scipy.stats import norm
 
 import fpsde
@@ -155,6 +156,28 @@ def test_a_manufactured_law_is_met_at_order_two_in_cells_and_steps_together():
     orders, lagging = (-np.diff(np.log(e)) / np.diff(np.log(sizes)) for e in (errors, wrong))
     assert np.all(np.abs(orders - 2) < 0.1), orders
     assert np.all(lagging < 1.8), lagging  # half a step of time off
+
+
+def swung(t):
+    """Return the mean of dX = V dt, dV = (-X - V + sin 3t) dt + sqrt(2 kT) dW from (0.5, 0)."""
+    mean = solve_ivp(lambda s, m: [m[1], np.sin(3 * s) - m[0] - m[1]], (0, t), [0.5, 0.0], rtol=1e-10, atol=1e-12)
+    return mean.y[:, -1]
+
+
+def test_underdamped_motion_that_is_driven_is_split_by_default_and_its_means_converge():
+    process = fpsde.underdamped(lambda x, t: x**2 / 2 - x * np.sin(3 * t), 0.5)
+    start, errors = (Normal(0.5, 0.6), Normal(0.0, 0.7)), []
+    for cells in (24, 48):
+        solver = FokkerPlanck(process, Grid.uniform((-7, 7), (-9, 9), cells=cells))
+        found = solver.evolve(start, t_end=0.8, dt=0.05)
+        assert found.provenance["method"] == Stepping.SPLIT.value and found.minimum >= 0
+        assert found.mass_error <= 1e-13 * np.sqrt(found.n_steps)
+        errors.append(np.abs(found.law.mean - swung(0.8)))
+        if cells == 24:
+            whole = solver.evolve(start, t_end=0.8, dt=0.05, stepping=Stepping.WHOLE)
+            assert 0.5 * np.abs(whole.law.masses - found.law.masses).sum() < 1e-3
+    assert np.all(errors[1] < 0.4 * errors[0]) and np.all(errors[1] < 0.006), errors
+    assert abs(found.law.mean[0] - swung(0.75)[0]) > 5 * errors[1][0]  # a step late
 
 
 def test_what_has_no_lines_of_its_own_or_another_statement_takes_the_plain_loop():

@@ -110,7 +110,8 @@ class PlaneFokkerPlanck(GridSolver[PlaneGenerator]):
         ``dt``, also where coefficients depend on time, and in the cell width (1 along an axis without noise). With
         ``dt`` (which must divide every interval between times) steps are of that length; without it dt is halved until
         that moves less than ``tolerance`` of the mass at every time (total variation; 1e-6 if not given). Steps are
-        split where there is noise along both axes that is not correlated, unless ``stepping`` says otherwise.
+        split where there is noise along both axes that is not correlated, and along one axis alone where coefficients
+        depend on time (all of Q would have to be factored anew for each step), unless ``stepping`` says otherwise.
 
         ``progress`` shows a bar on a long way in steps, as that of ``simulate``.
 
@@ -127,8 +128,8 @@ class PlaneFokkerPlanck(GridSolver[PlaneGenerator]):
         when = stops(t_start, t_end, times)
         start = plane_start(x0, self.grid, self._sides)
         generators = self._generators(when[0])
-        split = self._split(generators(when[0]), stepping)
-        lines = self._driven_lines() if split else None
+        lines = None if stepping is Stepping.WHOLE else self._driven_lines()
+        split = self._split(generators(when[0]), stepping, driven=lines is not None)
         constant, fringe = not self.process.time_dependent, self._fringe
 
         def propagator() -> SplitPropagator | WholePropagator:
@@ -548,13 +549,13 @@ class PlaneFokkerPlanck(GridSolver[PlaneGenerator]):
         first, second = (DrivenLines.of(process, self.grid, axis, self._sides[axis]) for axis in (0, 1))
         return first, second
 
-    def _split(self, q: PlaneGenerator, stepping: Stepping | None) -> bool:
+    def _split(self, q: PlaneGenerator, stepping: Stepping | None, *, driven: bool) -> bool:
         if stepping is Stepping.SPLIT and not q.along_axes:
             raise InvalidInput(
                 f"the noise of {self.process.name} is correlated: mass moves along diagonals, which are no lines to "
                 "split steps into; use Stepping.WHOLE"
             )
-        return q.reversible_lines if stepping is None else stepping is Stepping.SPLIT
+        return driven or q.reversible_lines if stepping is None else stepping is Stepping.SPLIT
 
     def _evolution(
         self, found: Trace, start: Start, when: np.ndarray, method: str, q: PlaneGenerator | Differences | PhaseSpace
