@@ -35,7 +35,7 @@ class Plant:
     visible: Callable[[Process], bool] = lambda process: True
 
 
-def _noise_changed(scheme: Scheme, change: Callable[[Any, Any], Any]) -> Scheme:
+def noise_changed(scheme: Scheme, change: Callable[[Any, Any], Any]) -> Scheme:
     """Return the scheme with ``change(value, dt)`` in place of its increments, dw or z."""
 
     def step(model: Any, x: Any, t: Any, dt: Any, noise: Any, *aux: Any) -> Any:
@@ -52,12 +52,12 @@ def _running(wrong: Callable[..., Ensemble]) -> Callable[[Corners], Corners]:
 
 def _with_noise(change: Callable[[Any, Any], Any]) -> Callable[[Corners], Corners]:
     """Plant a change of the increments into the particles' scheme alone."""
-    return _running(lambda simulated, process, scheme, **run: simulated(process, _noise_changed(scheme, change), **run))
+    return _running(lambda simulated, process, scheme, **run: simulated(process, noise_changed(scheme, change), **run))
 
 
 def _stating_noise(change: Callable[[Any, Any], Any]) -> Callable[[Corners], Corners]:
     """Plant a change of the increments into the scheme itself: particles and law have it alike."""
-    return lambda corners: replace(corners, stated=lambda scheme: _noise_changed(scheme, change))
+    return lambda corners: replace(corners, stated=lambda scheme: noise_changed(scheme, change))
 
 
 def _reused(simulated: Any, process: Process, scheme: Scheme, *, n_particles: int, **run: Any) -> Ensemble:

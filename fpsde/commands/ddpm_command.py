@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from rich.table import Table
 
+from fpsde.commands.ddpm_verify import add_verify
 from fpsde.commands.options import add_json, screen
 from fpsde.ddpm import TOY_DATA, Sampler, ToyData, exact_chain, saved_denoiser, starting_points, toy_data, train
 from fpsde.errors import unknown_name
@@ -51,6 +52,7 @@ def add(commands: Any) -> None:
     draw.add_argument("--points", type=int, default=10_000, help="how many are drawn (default: %(default)s)")
     draw.add_argument("--out", type=Path, metavar="DIR", help="write points (.npy) and a picture here")
     draw.set_defaults(run=_sample)
+    add_verify(jobs)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,6 @@ at the images of the nodes, so that divergences from known data are sums over th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -21,10 +20,9 @@ import numpy as np
 
 from fpsde.ddpm.derivatives import jacobian
 from fpsde.ddpm.known_law import KnownLaw
-from fpsde.ddpm.plane_densities import plane_densities
-from fpsde.ddpm.sampler_laws import is_silent, sampler_law, stretch
+from fpsde.ddpm.moving_nodes import Nodes, moving_densities
+from fpsde.ddpm.sampler_laws import is_silent
 from fpsde.ddpm.samplers import Sampler
-from fpsde.density import Law, Normal, PanelLaw, panel_rule
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.processes.black_box import BlackBox
 from fpsde.processes.denoising import prior_of
@@ -32,14 +30,8 @@ from fpsde.processes.process import Process
 from fpsde.schemes.scheme import Scheme
 from fpsde.validation import positive
 
-#: Panels on the line for a start that no step has moved yet, and how often they are doubled.
-PANELS, DOUBLINGS = 32, 7
-#: Accuracy of the distribution function that a law on the line is pushed forward from.
-LINE = 1e-10
 #: Mass of the data that may lie where p_theta has none, and log q/p where the nodes end, on which mass may be missed.
 NOTHING, STEEP = 1e-9, 50.0
-#: Standard deviations of a start that is pushed forward by steps without noise alone: data may have wider tails.
-START_REACH = 12.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +105,7 @@ def model_law(chain: Process | BlackBox, scheme: Scheme, data: KnownLaw, *, tole
     ``tolerance`` nats, and the nodes account for the mass of the data to a fiftieth of it.
 
     Raises InvalidInput for more components, a silent step before one with noise, and a sampler that folds: one that
-    takes different points to the same; NotConverged where the nodes do not settle; errors of scheme_law.
+    takes different points to the same; NotConverged where the nodes do not settle, or are too many.
     """
     tolerance, d = positive("tolerance", tolerance), chain.dim
     if d > 2 or data.dim != d:
@@ -126,8 +118,8 @@ def model_law(chain: Process | BlackBox, scheme: Scheme, data: KnownLaw, *, tole
         raise InvalidInput(f"{scheme.name} has a step without noise, {noisy}, before one with noise; it must come last")
     before: JudgedModel | None = None
     change = math.inf
-    for nodes in (_line_nodes if d == 1 else _plane_nodes)(sampler, noisy):
-        law = _pushed(nodes, sampler, noisy)
+    for nodes, density in moving_densities(sampler, noisy):
+        law = _pushed(nodes, density, sampler, noisy)
         found = JudgedModel(law, law.divergence_from(data), law.cross_entropy(data), change)
         if before is not None:
             change = abs(found.divergence - before.divergence) if math.isfinite(found.divergence) else math.inf
@@ -141,33 +133,11 @@ def model_law(chain: Process | BlackBox, scheme: Scheme, data: KnownLaw, *, tole
     )
 
 
-def _line_nodes(sampler: Sampler, noisy: int) -> Iterator[ModelLaw]:
-    """Yield the law after the steps with noise at the nodes of panels, and of halved ones."""
-    std = prior_of(sampler.chain)
-    law: Law = Normal(0.0, std)
-    faces = np.linspace(-START_REACH * std, START_REACH * std, PANELS + 1)
-    if noisy:
-        part = stretch(sampler, 0, noisy)
-        law = sampler_law(part.chain, part.scheme, tolerance=LINE)
-        faces = law.faces if isinstance(law, PanelLaw) else np.linspace(*law.range(), PANELS + 1)
-    for _ in range(DOUBLINGS):
-        x, w = panel_rule(faces)
-        with np.errstate(divide="ignore", invalid="ignore"):  # the tails of a polynomial on panels may round below 0
-            yield ModelLaw(x[None], np.log(np.maximum(law.pdf(x), 0.0)), w)
-        faces = np.sort(np.concatenate([faces, 0.5 * (faces[1:] + faces[:-1])]))
-
-
-def _plane_nodes(sampler: Sampler, noisy: int) -> Iterator[ModelLaw]:
-    """Yield the law after the steps with noise at the nodes of planes, each with about twice as many as the last."""
-    for plane, density in plane_densities(sampler, noisy):
-        with np.errstate(divide="ignore"):  # a density of 0 has the logarithm -inf
-            logs = np.log(np.maximum(density.ravel(), 0.0))
-        yield ModelLaw(plane.points, logs, np.full(logs.shape, plane.volume))
-
-
-def _pushed(law: ModelLaw, sampler: Sampler, first: int) -> ModelLaw:
-    """Return the law after the steps from ``first`` on, which have no noise."""
-    x, log_stretch = law.points, np.zeros(law.points.shape[1])
+def _pushed(nodes: Nodes, density: np.ndarray, sampler: Sampler, first: int) -> ModelLaw:
+    """Return the law after the steps from ``first`` on, which have no noise, of a density at nodes."""
+    with np.errstate(divide="ignore"):  # a density of 0 has the logarithm -inf
+        logs = np.log(density.ravel())
+    x, log_stretch, volume = nodes.points, np.zeros(len(logs)), nodes.volume
     silent = np.zeros((sampler.normals, 1))
     levels = np.append(sampler.chain.tables["level"], sampler.chain.tables["next_level"][-1])
     folded = np.zeros(len(log_stretch), dtype=bool)
@@ -183,11 +153,10 @@ def _pushed(law: ModelLaw, sampler: Sampler, first: int) -> ModelLaw:
         folded |= ~(determinant > 0)
         log_stretch += np.log(np.where(determinant > 0, determinant, 1.0))
         x = moved(x)
-    found = ModelLaw(x, law.log_density - log_stretch, np.where(folded, 0.0, law.volumes * np.exp(log_stretch)))
-    lost = float(np.sum((law.volumes * np.exp(law.log_density))[folded]))
+    lost = volume * float(np.sum(density.ravel()[folded]))
     if lost > NOTHING:
         raise InvalidInput(
             f"{sampler.scheme.name} on {sampler.chain.name} turns {lost:.2g} of the mass over: its steps without noise "
             "take different points to the same; take more steps, or a network that has learned more"
         )
-    return found
+    return ModelLaw(x, logs - log_stretch, np.where(folded, 0.0, volume * np.exp(log_stretch)))

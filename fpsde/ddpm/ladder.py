@@ -1,0 +1,265 @@
+"""The ladder of a diffusion model with an exact denoiser: each schedule and each sampler, judged rung by rung.
+
+0  the schedule: every level follows from the one before, and the bound is where it must be
+1  particles of the sampler against its exact law: sampling error alone
+2  the exact law against the data: it comes nearer as steps are halved
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from fpsde.checks import POWER, SESSION_ALPHA, Budget, CheckResult, Verdict, agreement
+from fpsde.checks.design import Design
+from fpsde.checks.zero_means import zero_means
+from fpsde.ddpm.bounds import variational_bound
+from fpsde.ddpm.floors import mean_of, prior_gap
+from fpsde.ddpm.gaussian_mixture import GaussianMixture
+from fpsde.ddpm.known_law import KnownLaw
+from fpsde.ddpm.pushed_mass import JudgedModel, ModelLaw, model_law
+from fpsde.ddpm.samplers import Sampler, starting_points
+from fpsde.ddpm.toys import toy_data
+from fpsde.errors import InvalidInput, NotConverged, UnstableStep, unknown_name
+from fpsde.processes.denoising import denoising_box
+from fpsde.processes.noise_schedules import NoiseSchedule, trailing_timesteps
+from fpsde.processes.schedule_formulas import (
+    cosine_schedule,
+    karras_schedule,
+    linear_schedule,
+    scaled_linear_schedule,
+    sigmoid_schedule,
+    sub_variance_preserving_schedule,
+    variance_exploding_schedule,
+    variance_preserving_schedule,
+)
+from fpsde.progress import progress_bar
+from fpsde.provenance import environment
+from fpsde.schemes.denoising import ancestral, ddim, karras
+from fpsde.schemes.scheme import Scheme
+from fpsde.validation import integer, seed64
+
+#: Levels of the long schedules, of which a run keeps some.
+LONG = 1000
+#: Name: the schedule of so many steps.
+SCHEDULES: dict[str, Callable[[int], NoiseSchedule]] = {
+    "linear": lambda n: _kept(linear_schedule(LONG), n),
+    "scaled_linear": lambda n: _kept(scaled_linear_schedule(LONG), n),
+    "cosine": lambda n: _kept(cosine_schedule(LONG), n),
+    "sigmoid": lambda n: _kept(sigmoid_schedule(LONG), n),
+    "vp": lambda n: variance_preserving_schedule(np.linspace(0, 1, n + 1)[1:]),
+    "sub_vp": lambda n: sub_variance_preserving_schedule(np.linspace(0, 1, n + 1)[1:]),
+    "ve": lambda n: variance_exploding_schedule(n, sigma_min=0.05),
+    "karras": lambda n: karras_schedule(n, sigma_min=0.05),
+}
+#: Name: the sampler.
+SAMPLERS: dict[str, Callable[[], Scheme]] = {
+    "ddim": ddim,
+    "ddim(0.5)": lambda: ddim(0.5),
+    "ancestral": ancestral,
+    "ancestral(1)": lambda: ancestral(1.0),
+    "karras": karras,
+}
+#: Samplers that are left out, by the number of components: Heun's map of a few steps is too sharp for nodes in a plane.
+LEFT_OUT: dict[int, tuple[str, ...]] = {1: (), 2: ("karras",)}
+#: Data that are judged if none is named.
+DATA = ("gaussian", "mixture", "anisotropic")
+#: Steps, by the number of components; the law is looked at with half and with twice as many, too.
+STEPS = {1: 10, 2: 8}
+#: To what KL(data || p_theta) settles, in nats, by half as many steps, these, and twice as many; and how much of it may
+#: be left by most steps: of the larger of the two others, since one alone may be near the data by chance (between too
+#: much spread and too little).
+ACCURACIES, LEFT = (0.02, 5e-3, 1e-3), 0.25
+#: Round-off of the levels of a schedule, relative to the largest; and what a bound and an entropy are known to.
+ROUNDING, NATS = 1e-12, 1e-8
+#: Waves along which particles are looked at, in standard deviations of the data, by the number of components.
+WAVES = {1: ((1,), (2,), (3,)), 2: ((1, 0), (0, 1), (1, 1), (1, -1), (2, 0), (0, 2))}
+#: Accuracy of a mean over the nodes of a law.
+NODES = 1e-6
+
+
+@dataclass(frozen=True)
+class Rung:
+    """What was judged, on which rung, and how it went."""
+
+    data: str
+    schedule: str
+    sampler: str  #: empty where the schedule is judged
+    edge: int
+    result: CheckResult
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """All rungs of a session, decided within one false-alarm budget ``alpha``."""
+
+    rungs: tuple[Rung, ...]
+    seed: int
+    alpha: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether every check that applies was judged and passed."""
+        return {rung.result.verdict for rung in self.rungs} <= {Verdict.PASS, Verdict.NOT_APPLICABLE}
+
+    @property
+    def exit_code(self) -> int:
+        """0 if all hold, 1 if a check failed, 2 if none did but one is underpowered or could not be judged."""
+        if self.holds:
+            return 0
+        return 1 if any(rung.result.verdict is Verdict.FAIL for rung in self.rungs) else 2
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the ladder as JSON can hold it, with the keys of ``fpsde.verify``'s reports."""
+        checks = [
+            {"process": rung.data, "schedule": rung.schedule, "scheme": rung.sampler, "edge": rung.edge}
+            | rung.result.as_dict()
+            for rung in self.rungs
+        ]
+        provenance = {"alpha": self.alpha, **environment()}
+        return {"holds": self.holds, "seed": self.seed, "checks": checks, "provenance": provenance}
+
+
+@dataclass(frozen=True)
+class Defects:
+    """Deliberate errors, of the scheme as particles take it, of the scheme itself, and of the predicted noise."""
+
+    particles: Callable[[Scheme], Scheme] = lambda scheme: scheme
+    stated: Callable[[Scheme], Scheme] = lambda scheme: scheme
+    predicted: float = 1.0  #: what multiplies the noise that the denoiser predicts
+
+
+def verify_samplers(
+    data: tuple[str, ...] = DATA,
+    *,
+    schedules: tuple[str, ...] = tuple(SCHEDULES),
+    samplers: tuple[str, ...] = tuple(SAMPLERS),
+    n_particles: int = 100_000,
+    seed: int = 0,
+    alpha: float = SESSION_ALPHA,
+    defects: Defects | None = None,
+    progress: bool = False,
+) -> Ladder:
+    """Return the ladder of toy data, schedules and samplers by name, each sampler with the exact denoiser of the data.
+
+    In the plane ``karras`` is left out. Laws that do not settle are *not judged*.
+    Raises InvalidInput for unknown names, and numbers out of range.
+    """
+    for kind, names, known in (("schedule", schedules, SCHEDULES), ("sampler", samplers, SAMPLERS)):
+        for name in names:
+            if name not in known:
+                raise unknown_name(kind, name, known)
+    laws = {name: toy_data(name).law for name in data}
+    n, wrong = integer("n_particles", n_particles, least=2), defects or Defects()
+    each = Budget(alpha).share(len(data) * len(schedules) * len(samplers))[0]
+    rungs: list[Rung] = []
+    with progress_bar("samplers", total=len(data) * len(schedules) * len(samplers), shown=progress) as show:
+        for name, law in laws.items():
+            for schedule in schedules:
+                rungs += [Rung(name, schedule, "", 0, r) for r in _of_schedule(law, SCHEDULES[schedule](_steps(law)))]
+                for sampler in (one for one in samplers if one not in LEFT_OUT[law.dim]):
+                    judged = _of_sampler(law, SCHEDULES[schedule], sampler, n, seed64(seed), each, wrong)
+                    rungs += [Rung(name, schedule, sampler, edge, result) for edge, result in judged]
+                    show(len({(r.data, r.schedule, r.sampler) for r in rungs if r.sampler}))
+    return Ladder(tuple(rungs), seed, alpha)
+
+
+def _kept(schedule: NoiseSchedule, n: int) -> NoiseSchedule:
+    return schedule.subset(trailing_timesteps(schedule.n_steps, n))
+
+
+def _steps(law: KnownLaw) -> int:
+    if law.dim not in STEPS:
+        raise InvalidInput(f"the data have {law.dim} components; exact laws of samplers are known of one or two")
+    return STEPS[law.dim]
+
+
+def _of_schedule(law: KnownLaw, schedule: NoiseSchedule) -> Iterator[CheckResult]:
+    """Yield whether levels follow from each other, and whether the bound is the entropy and what is left at the end."""
+    a, squares = schedule.signals, schedule.levels**2
+    follows = (a[1:] / a[:-1]) ** 2 * squares[:-1] + schedule.fresh
+    yield _named("levels", agreement(follows / squares[1:], 1.0, accuracy=ROUNDING))
+    if law.dim == 1 and np.all(schedule.scales == 1):
+        entropy = -mean_of(law, 1e-6, lambda x: law.log_density(x, 1.0, 1e-6))
+        least = entropy + prior_gap(law, schedule).kullback_leibler
+        total = variational_bound(law, schedule).total
+        if isinstance(law, GaussianMixture) and len(law.weights) == 1:
+            yield _named("bound", agreement(total, least, accuracy=NATS, unit="nats"))
+        else:
+            yield _named("bound", agreement(min(total, least), least, accuracy=NATS, unit="nats"))
+
+
+def _named(check: str, result: CheckResult) -> CheckResult:
+    return replace(result, check=check)
+
+
+def _of_sampler(
+    law: KnownLaw,
+    schedule: Callable[[int], NoiseSchedule],
+    sampler: str,
+    n: int,
+    seed: int,
+    alpha: float,
+    wrong: Defects,
+) -> Iterator[tuple[int, CheckResult]]:
+    """Yield the verdicts of the particles and of the law."""
+    scheme, steps = wrong.stated(SAMPLERS[sampler]()), _steps(law)
+
+    def denoiser(y: np.ndarray, level: float) -> np.ndarray:
+        return y + wrong.predicted * (law.denoised(y, 1.0, level) - y)
+
+    boxes = [denoising_box(denoiser, schedule(k), dim=law.dim) for k in (steps // 2, steps, 2 * steps)]
+    pairs = zip(boxes, ACCURACIES, strict=True)
+    try:
+        coarsest, coarse, fine = (model_law(box, scheme, law, tolerance=accuracy) for box, accuracy in pairs)
+    except (NotConverged, UnstableStep, InvalidInput) as error:
+        for edge, check in ((1, "particles"), (2, "law")):
+            yield edge, CheckResult(check, Verdict.NOT_JUDGED, detail=str(error))
+        return
+    start = starting_points(schedule(steps), n, dim=law.dim, seed=seed)
+    *_, x = Sampler(boxes[1], wrong.particles(scheme)).trajectory(start, seed=seed)
+    yield (
+        1,
+        zero_means("particles", dict(_waves(x, coarse.law, law)), Design.of(alpha=alpha, power=POWER, tolerance=NODES)),
+    )
+    yield 2, _nearer(coarsest, coarse, fine)
+
+
+def _waves(x: np.ndarray, p: ModelLaw, law: KnownLaw) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield waves along some directions at particles (d, n), less their means under the law: means that must be 0."""
+    middle, scales = law.mean[:, None], np.sqrt(np.diag(law.covariance))[:, None]
+    mass = p.expectation(lambda at: np.ones(at.shape[1]))
+    for k in WAVES[law.dim]:
+        for f in (np.cos, np.sin):
+
+            def wave(at: np.ndarray, k: tuple = k, f: Callable = f) -> np.ndarray:
+                return f(np.array(k) @ ((at - middle) / scales))
+
+            yield f"{f.__name__} {'/'.join(map(str, k))}", wave(x) - p.expectation(wave) / mass
+
+
+def _nearer(coarsest: JudgedModel, coarse: JudgedModel, fine: JudgedModel) -> CheckResult:
+    """Return whether twice as many steps leave no more than a part of KL(data || law)."""
+    accuracy = max(coarse.accuracy, coarsest.accuracy) + fine.accuracy
+    said = " -> ".join(f"{one.divergence:.4g}" for one in (coarsest, coarse, fine))
+    detail = f"KL(data || law) = {said} as steps are halved"
+    threshold = LEFT * max(coarse.divergence, coarsest.divergence) + accuracy
+    holds = math.isfinite(fine.divergence) and fine.divergence <= threshold
+    return CheckResult(
+        "law", Verdict.PASS if holds else Verdict.FAIL,
+        fine.divergence if math.isfinite(fine.divergence) else None,
+        threshold if math.isfinite(threshold) else None,
+        accuracy, 0.0, threshold + accuracy if math.isfinite(threshold) else None,
+        unit="nats", detail=detail,
+    )  # fmt: skip
+
+
+def summary(ladder: Ladder) -> str:
+    """Return the verdict of the whole session in a sentence."""
+    counts = {verdict.value: sum(rung.result.verdict is verdict for rung in ladder.rungs) for verdict in Verdict}
+    said = ", ".join(f"{n} {name}" for name, n in counts.items() if n)
+    return f"{len(ladder.rungs)} checks: {said}. P(false alarm) <= {ladder.alpha:g}, seed {ladder.seed}."

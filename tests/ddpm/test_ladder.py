@@ -1,0 +1,54 @@
+"""The ladder of samplers: all rungs hold, and each planted defect fails on its own rung."""
+
+import json
+from typing import Any
+
+import pytest
+
+from fpsde.checks import Verdict
+from fpsde.cli import main
+from fpsde.ddpm.ladder import DATA, SCHEDULES, Defects, verify_samplers
+from fpsde.errors import InvalidInput
+
+SMALL: dict[str, Any] = {"schedules": ("linear",), "n_particles": 30_000}
+
+
+def test_a_sampler_holds_on_all_rungs_and_a_defect_fails_on_its_own(capsys: Any) -> None:
+    arguments = ["ddpm", "verify", "gaussian", "--schedule", "linear", "--sampler", "ancestral(1)", "--json", "-"]
+    assert main(arguments) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["holds"] and [check["edge"] for check in found["checks"]] == [0, 0, 1, 2]
+    assert all(check["resolution"] > 0 for check in found["checks"])
+    for defect, edge in (("noise*1.05", 1), ("stated noise*1.5", 2)):
+        assert main([*arguments, "--plant", defect]) == 1
+        checks = json.loads(capsys.readouterr().out)["checks"]
+        assert [check["edge"] for check in checks if check["verdict"] == "fail"] == [edge]
+
+
+def test_a_denoiser_that_is_wrong_never_comes_near() -> None:
+    found = verify_samplers(("gaussian",), samplers=("karras",), defects=Defects(predicted=1.1), **SMALL)
+    assert [rung.edge for rung in found.rungs if rung.result.verdict is Verdict.FAIL] == [2]
+    assert found.exit_code == 1
+
+
+def test_what_cannot_be_asked(capsys: Any) -> None:
+    assert main(["ddpm", "verify", "--plant", "list"]) == 0
+    assert "edge 1: the particles take 5 % too much noise" in capsys.readouterr().out
+    for arguments, says in (
+        (["gaussian", "--sampler", "ddmi"], "did you mean 'ddim'"),
+        (["gaussian", "--schedule", "linaer"], "did you mean 'linear'"),
+        (["gaussian", "--plant", "noise"], "unknown defect"),
+        (["gausian"], "did you mean 'gaussian'"),
+    ):
+        assert main(["ddpm", "verify", *arguments]) == 2
+        assert says in capsys.readouterr().err
+    with pytest.raises(InvalidInput, match="n_particles"):
+        verify_samplers(("gaussian",), n_particles=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("data", DATA)
+def test_every_sampler_holds_on_every_schedule(data: str, schedule: str) -> None:
+    found = verify_samplers((data,), schedules=(schedule,))
+    assert found.holds, [rung for rung in found.rungs if rung.result.verdict is not Verdict.PASS]
