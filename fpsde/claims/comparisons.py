@@ -11,6 +11,7 @@ from fpsde import checks
 from fpsde.checks import CheckResult, distances
 from fpsde.claims.equations import particles
 from fpsde.claims.experiment import Lab
+from fpsde.ddpm import round_mixture
 from fpsde.density import CellLaw, Law
 from fpsde.domain import LINE
 from fpsde.errors import InvalidInput
@@ -22,6 +23,8 @@ from fpsde.processes.gibbs import gibbs_law
 from fpsde.processes.process import Process
 from fpsde.schemes import euler_maruyama
 
+#: Data without a symmetry that could hide an error.
+MIXTURE = round_mixture([0.3, 0.7], [[-1.5], [1.0]], [0.3, 0.5])
 #: Mass that steps in time may move in a solution of the Fokker-Planck equation.
 IN_TIME = 1e-7
 #: How far the exact law of a chain has to settle.

@@ -12,7 +12,7 @@ from fpsde import checks
 from fpsde.checks import POWER, CheckResult, distances
 from fpsde.checks.design import Design
 from fpsde.checks.zero_means import zero_means
-from fpsde.claims.comparisons import solution
+from fpsde.claims.comparisons import MIXTURE, solution
 from fpsde.claims.drawing import curves, densities
 from fpsde.claims.equations import Line
 from fpsde.claims.experiment import Checks, Draw, Evidence, Lab, claim
@@ -24,9 +24,6 @@ from fpsde.processes.beta_schedules import constant_beta
 from fpsde.processes.process import Process
 from fpsde.schemes import ancestral
 from fpsde.schemes.array_step import array_step
-
-#: Data without a symmetry that could hide an error.
-DATA = round_mixture([0.3, 0.7], [[-1.5], [1.0]], [0.3, 0.5])
 
 
 def noised(data: GaussianMixture, t: float) -> Law:
@@ -69,27 +66,27 @@ def reversed_diffusion(data: GaussianMixture, t_end: float, *, factor: float = 1
 def b14(lab: Lab) -> Evidence:
     """Laws of the reversed diffusion by Fokker-Planck, quantiles of the flow, and what a start in N(0, 1) leaves."""
     p, window = lab.p, (-6.0, 6.0)
-    process = reversed_diffusion(DATA, p.t_end, factor=p.twist)
-    start, length = noised(DATA, p.t_end), p.t_end - p.early
+    process = reversed_diffusion(MIXTURE, p.t_end, factor=p.twist)
+    start, length = noised(MIXTURE, p.t_end), p.t_end - p.early
     written: dict[str, CheckResult] = {}
     for s in (0.5 * length, length):
         found = solution(process, start, t_end=s, window=window, cells=p.cells, in_time=1e-4)
-        written[f"reversed diffusion at s = {s:.3g}"] = found.is_law(noised(DATA, p.t_end - s), effect=0.02)
+        written[f"reversed diffusion at s = {s:.3g}"] = found.is_law(noised(MIXTURE, p.t_end - s), effect=0.02)
     levels = [math.sqrt(math.expm1(t)) for t in (p.t_end, p.early)]
     u, signals = np.linspace(0.02, 0.98, 25), [math.exp(-t / 2) for t in (p.t_end, p.early)]
     y = start.ppf(u) / signals[0]
 
     def denoiser(x: np.ndarray, level: float) -> np.ndarray:
-        return x + p.twist * (DATA.denoised(x, 1.0, level) - x)
+        return x + p.twist * (MIXTURE.denoised(x, 1.0, level) - x)
 
     carried = flow_by_rk45(denoiser, y[None], sigma=levels[0], to=levels[1])[0] * signals[1]
     written["the flow, quantiles"] = checks.agreement(
-        carried, noised(DATA, p.early).ppf(u), accuracy=1e-5, effect=0.01, unit="unit of x"
+        carried, noised(MIXTURE, p.early).ppf(u), accuracy=1e-5, effect=0.01, unit="unit of x"
     )
     # a Markov kernel brings laws no farther apart: what the wrong start leaves is at most this
     far = distances.total_variation(start, Normal(0.0, 1.0))
     written["total variation of the start to N(0, 1)"] = checks.agreement(far, 0.0, accuracy=p.distance)
-    laws = {"start": start, "half way": noised(DATA, p.t_end - 0.5 * length), "data": noised(DATA, p.early)}
+    laws = {"start": start, "half way": noised(MIXTURE, p.t_end - 0.5 * length), "data": noised(MIXTURE, p.early)}
     return Evidence(written=written, draw=densities((-3.5, 3.5), laws))
 
 
@@ -187,10 +184,10 @@ def _reverse_time(t_end: float, early: float) -> tuple[dict[str, CheckResult], n
     times = np.linspace(0.0, t_end - early, 9)[1:]
 
     def equation(q: np.ndarray, s: float) -> np.ndarray:
-        drift = line.x / 2 + score_at(DATA, line.x, t_end - s)
+        drift = line.x / 2 + score_at(MIXTURE, line.x, t_end - s)
         return -line.d(drift * q) + line.d(line.d(q)) / 2
 
-    path, data = line.carried(equation, noised(DATA, t_end), times=times), noised(DATA, early)
+    path, data = line.carried(equation, noised(MIXTURE, t_end), times=times), noised(MIXTURE, early)
     found: dict[str, CheckResult] = {
         f"reverse-time equation: {what}": result for what, result in _is_a_density(line, path[-1]).items()
     }
@@ -202,10 +199,10 @@ def _reverse_time(t_end: float, early: float) -> tuple[dict[str, CheckResult], n
 
 def _formula() -> CheckResult:
     """Return whether the mean of the ancestral step is that of the corrected formula, with the exact denoiser."""
-    chain = exact_chain(DATA, linear_schedule(10, beta_first=0.02, beta_last=0.3))
+    chain = exact_chain(MIXTURE, linear_schedule(10, beta_first=0.02, beta_last=0.3))
     signal, level, beta = (float(chain.tables[name][4]) for name in ("signal", "level", "fresh"))
     x = np.linspace(-3.0, 3.0, 25)[None]
-    noise = -level * DATA.score(x, signal, level)
+    noise = -level * MIXTURE.score(x, signal, level)
     mean = array_step(ancestral(1.0), chain).advance(x, np.zeros_like(x), 4.0, 1.0)
     return checks.agreement(mean, (x - beta / level * noise) / math.sqrt(1 - beta), accuracy=1e-11)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fpsde import checks
 from fpsde.checks import distances
-from fpsde.claims.comparisons import solution
+from fpsde.claims.comparisons import MIXTURE, solution
 from fpsde.claims.drawing import bars, curves, densities
 from fpsde.claims.experiment import Evidence, Lab, claim
 from fpsde.ddpm import (
@@ -203,7 +203,7 @@ def _best_variances(law: KnownLaw, schedule: NoiseSchedule) -> np.ndarray:
 def d9(lab: Lab) -> Evidence:
     """The density of the probability flow on the line against the Fokker-Planck equation, in the plane against p_t."""
     p, window = lab.p, (-6.0, 6.0)
-    line = round_mixture([0.3, 0.7], [[-1.5], [1.0]], [0.3, 0.5])
+    line = MIXTURE
     data = line.line_law(1.0, 0.0)
     signal = math.exp(-p.t_end / 2)
     level = math.sqrt(-math.expm1(-p.t_end))

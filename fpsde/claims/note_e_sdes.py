@@ -10,11 +10,11 @@ from scipy.integrate import solve_ivp
 
 from fpsde import checks
 from fpsde.checks import CheckResult, distances
-from fpsde.claims.comparisons import solution
+from fpsde.claims.comparisons import MIXTURE, solution
 from fpsde.claims.drawing import curves, densities
 from fpsde.claims.equations import particles
 from fpsde.claims.experiment import Evidence, Lab, claim
-from fpsde.claims.note_b_reversed import DATA, noised, reversed_diffusion
+from fpsde.claims.note_b_reversed import noised, reversed_diffusion
 from fpsde.density import Law, Normal
 from fpsde.laws import scheme_law
 from fpsde.processes import (
@@ -46,7 +46,7 @@ from fpsde.schemes import euler_maruyama
 )
 def e6(lab: Lab) -> Evidence:
     """Exact laws at T of three processes: mean and variance by equations of moments, and distances to the priors."""
-    p, data = lab.p, DATA.line_law(1.0, 0.0)
+    p, data = lab.p, MIXTURE.line_law(1.0, 0.0)
     schedule = linear_beta(0.1, p.beta_max)
     processes = {
         "variance preserving": variance_preserving(schedule, data),
@@ -120,9 +120,9 @@ def _near(law: Law, prior: Law, distance: float) -> CheckResult:
 )
 def e7(lab: Lab) -> Evidence:
     """Exact laws of the reversed chain for dt -> 0, and its particles, against the forward Fokker-Planck laws."""
-    p, data, window = lab.p, DATA.line_law(1.0, 0.0), (-6.0, 6.0)
-    back, forward = reversed_diffusion(DATA, p.t_end, factor=p.twist), variance_preserving(constant_beta(1.0))
-    start, length = noised(DATA, p.t_end), p.t_end - p.early
+    p, data, window = lab.p, MIXTURE.line_law(1.0, 0.0), (-6.0, 6.0)
+    back, forward = reversed_diffusion(MIXTURE, p.t_end, factor=p.twist), variance_preserving(constant_beta(1.0))
+    start, length = noised(MIXTURE, p.t_end), p.t_end - p.early
     written: dict[str, CheckResult] = {}
     shown, finest = (0.5 * length, length), 4 * p.n_steps
     chains = [
@@ -140,20 +140,20 @@ def e7(lab: Lab) -> Evidence:
             cdf, found.refined.cdf, accuracy=accuracy, effect=0.02, unit="sup-distance"
         )
     seen = particles(back, euler_maruyama, start, n=p.n_particles, seed=lab.seed, t_end=length, dt=length / finest)
-    end = noised(DATA, p.early)
+    end = noised(MIXTURE, p.early)
     step = distances.kolmogorov(chains[-1][-1], end)  # what the steps make of the law is known, and forgiven
     written[f"particles at t = {p.early:.3g}"] = checks.density(
         seen, end, alpha=lab.level(), tolerance=[("step", step)], effect=0.06 + step
     )
     literal = Process(
-        drift=lambda x, t: -x / 2 - DATA.score((x,), np.exp(-t / 2), np.sqrt(1 - np.exp(-t)))[0],
+        drift=lambda x, t: -x / 2 - MIXTURE.score((x,), np.exp(-t / 2), np.sqrt(1 - np.exp(-t)))[0],
         sigma=lambda x: 1.0,
         name="reverse equation with dt > 0",
     )
     times = p.early + length / p.n_steps * np.arange(p.n_steps + 1)
-    astray = scheme_law(literal, euler_maruyama, x0=noised(DATA, p.early), times=times, tolerance=1e-6).law
+    astray = scheme_law(literal, euler_maruyama, x0=noised(MIXTURE, p.early), times=times, tolerance=1e-6).law
     outside = {"dt > 0: law at T": _near(astray, start, 0.01)}
-    laws = {"data, a little noised": noised(DATA, p.early), "p_T": start, "dt > 0, at T": astray}
+    laws = {"data, a little noised": noised(MIXTURE, p.early), "p_T": start, "dt > 0, at T": astray}
     return Evidence(written=written, outside=outside, draw=densities((-6.0, 6.0), laws, particles=seen))
 
 
