@@ -16,6 +16,7 @@ from fpsde.validation import finite_array, integer
 
 #: Asymmetry and negative eigenvalues of a covariance, relative to its largest entry, that are round-off.
 ROUNDING = 1e-12
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(4)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,27 @@ class JointCellLaw:
         if self.grid.dim != 2 or np.shape(self.masses) != self.grid.shape:
             given = np.shape(self.masses)
             raise InvalidInput(f"masses have shape {given}, the grid {self.grid.shape}; both must be (n_1, n_2)")
+
+    @classmethod
+    def from_density(cls, density: Callable[[np.ndarray, np.ndarray], Any], grid: Grid) -> JointCellLaw:
+        """Return the masses of a density of the plane in the cells: Gauss-Legendre's rule of 4 x 4 nodes in each.
+
+        ``density(x, y)`` takes and returns arrays of one shape. The total mass is what it is: it is not rescaled.
+        Raises InvalidInput for other grids, and where the density is negative or not finite at a node.
+        """
+        if grid.dim != 2:
+            raise InvalidInput(f"the grid has {grid.dim} axes; a density of the plane needs two")
+        half = [0.5 * np.diff(faces) for faces in grid.axes]
+        x, y = (faces[:-1, None] + h[:, None] * (1 + _NODES) for faces, h in zip(grid.axes, half, strict=True))
+        at = np.broadcast_arrays(x[:, None, :, None], y[None, :, None, :])  # (n_1, n_2, 4, 4)
+        p = np.broadcast_to(np.asarray(density(*at), dtype=float), at[0].shape)
+        if not np.all(p >= 0) or not np.all(np.isfinite(p)):
+            i = int(np.argmin(np.where(np.isfinite(p), p, -np.inf)))
+            raise InvalidInput(
+                f"the density is {p.flat[i]:.6g} at ({at[0].flat[i]:.6g}, {at[1].flat[i]:.6g}); it must be finite and "
+                f"not negative"
+            )
+        return cls(grid, np.einsum("ijab,a,b,i,j->ij", p, _WEIGHTS, _WEIGHTS, *half))
 
     @property
     def mass(self) -> float:

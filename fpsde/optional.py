@@ -26,8 +26,8 @@ def installed(package: str) -> bool:
 class Later:
     """A module by its name: it is loaded when something of it is first asked for."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, package: str) -> None:
+        self._name, self._package = name, package
 
     def __getattr__(self, attribute: str) -> Any:
         if attribute.startswith("__"):  # asked for by Python itself and by tools: nothing is loaded for them
@@ -35,7 +35,7 @@ class Later:
         try:
             module = importlib.import_module(self._name)
         except ImportError as error:
-            raise not_installed(self._name.split(".")[0]) from error
+            raise not_installed(self._package) from error
         self.__dict__[attribute] = getattr(module, attribute)
         return self.__dict__[attribute]
 
@@ -45,6 +45,9 @@ def not_installed(package: str) -> BackendUnavailable:
     return BackendUnavailable(f"{package} is not installed, and this needs it: pip install {package}")
 
 
-def optional(name: str) -> Any:
-    """Return the module of this name, to be loaded when first used; BackendUnavailable then where it is not there."""
-    return Later(name)
+def optional(name: str, *, package: str = "") -> Any:
+    """Return the module of this name, to be loaded when first used; BackendUnavailable then where it is not there.
+
+    ``package`` is what has to be installed, the first part of the name unless given.
+    """
+    return Later(name, package or name.split(".")[0])

@@ -7,14 +7,16 @@ round-off. Leaving a set is judged by the exact binomial limit on the number of 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from fpsde.checks.agreement_test import agreement
 from fpsde.checks.binomial_test import binomial_result
 from fpsde.checks.budget import SESSION_ALPHA
 from fpsde.checks.design import POWER, Design, bad_values, tolerance_of
-from fpsde.checks.result import CheckResult, Verdict
+from fpsde.checks.result import CheckResult
 from fpsde.checks.samples import points_of
 from fpsde.errors import InvalidInput
 from fpsde.validation import finite
@@ -29,27 +31,25 @@ def conserved(values: Any, *, tolerance: Any) -> CheckResult:
         one path
     tolerance : positive, a number or (name, value) pairs that add: of k steps, round-off of order sqrt(k) eps |value|
 
-    Nothing is random: ``alpha`` is 0, and any larger change of these particles is seen. NaN and infinite values make it
+    Nothing is random: ``alpha`` is 0, as in ``agreement``, which judges the numbers. NaN and infinite values make it
     FAIL.
     """
-    q, (tau, parts) = np.asarray(values, dtype=np.float64), tolerance_of(tolerance)
-    if q.ndim not in (1, 2) or len(q) < 2 or q.size < 2 or tau <= 0:
-        raise InvalidInput(
-            f"values have shape {q.shape} and the tolerance is {tau:g}; give (m, n) or (m,) with two times or more, "
-            f"and a positive tolerance"
-        )
+    q = np.asarray(values, dtype=np.float64)
+    if q.ndim not in (1, 2) or len(q) < 2 or q.size < 2:
+        raise InvalidInput(f"values have shape {q.shape}; give (m, n) or (m,) with two times or more")
     paths = q.reshape(len(q), -1)
-    bad, n = int(np.count_nonzero(~np.isfinite(q))), paths.shape[1]
+    result = agreement(paths[1:], paths[:1], accuracy=tolerance, unit="unit of the quantity")
+    bad = int(np.count_nonzero(~np.isfinite(q)))
     if bad:
         return bad_values("conserved", bad, q.size, Design(alpha=0.0, beta=0.0))
-    change = np.abs(paths - paths[0])
+    change = np.abs(paths[1:] - paths[0])
     time, particle = (int(i) for i in np.unravel_index(int(np.argmax(change)), change.shape))
-    largest = float(change[time, particle])
-    return CheckResult(
-        "conserved", Verdict.PASS if largest <= tau else Verdict.FAIL, largest, tau, tau, 0.0, tau, n,
-        p_value=float(largest <= tau), unit="unit of the quantity", parts=parts,
-        detail=f"particle {particle} goes from {paths[0, particle]:.6g} to {paths[time, particle]:.6g} at time {time}",
-    )  # fmt: skip
+    told = (
+        f"particle {particle} goes from {paths[0, particle]:.6g} to {paths[time + 1, particle]:.6g} at time {time + 1}"
+    )
+    return replace(
+        result, check="conserved", n=paths.shape[1], detail=f"{told}; {tolerance_of(tolerance)[0]:.3g} allowed"
+    )
 
 
 def inside(

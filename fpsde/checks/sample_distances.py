@@ -41,7 +41,7 @@ from fpsde.grid import Grid
 from fpsde.optional import optional
 from fpsde.validation import integer, positive, seed64
 
-ot = optional("ot")
+ot = optional("ot", package="POT")
 
 #: Blocks of the jackknife, and relabellings of which the floor is the mean.
 BLOCKS, RELABELLINGS = 20, 20

@@ -26,15 +26,10 @@ def drawn(rng: np.random.Generator, n: int, covariance: np.ndarray = COVARIANCE)
 
 
 def in_cells(cells: int) -> JointCellLaw:
-    """The law in equal cells, each with its mass by the product rule of three nodes along each axis."""
+    """The law in equal cells."""
+    normal = stats.multivariate_normal(LAW.mean, COVARIANCE)
     grid = Grid.uniform((-7, 7.6), (-10, 9.6), cells=cells)
-    s, w = np.polynomial.legendre.leggauss(3)
-    x, y = (f[:-1, None] + np.diff(f)[:, None] * 0.5 * (1 + s) for f in grid.axes)
-    p = stats.multivariate_normal(LAW.mean, COVARIANCE).pdf(
-        np.stack(np.broadcast_arrays(x[:, None, :, None], y[None, :, None, :]), axis=-1)
-    )
-    area = np.multiply.outer(*(np.diff(f) for f in grid.axes))
-    return JointCellLaw(grid, np.einsum("ijab,a,b->ij", p, 0.5 * w, 0.5 * w) * area)
+    return JointCellLaw.from_density(lambda x, y: normal.pdf(np.stack([x, y], axis=-1)), grid)
 
 
 def conditionals() -> list:
@@ -153,9 +148,11 @@ def test_shapes_that_disagree_are_refused(call, message):
 
 
 def test_a_law_that_is_not_whole_is_refused_and_bad_values_fail():
-    law = in_cells(40)
-    with pytest.raises(InvalidInput, match=r"the cells hold 0\.95"):
-        checks.joint_density(np.zeros((2, 5)), JointCellLaw(law.grid, 0.95 * law.masses))
+    twice = JointCellLaw.from_density(lambda x, y: 2.0 + 0 * x, Grid.uniform((0, 1), (0, 1), cells=4))
+    with pytest.raises(InvalidInput, match="the cells hold 2 in all, not 1"):
+        checks.joint_density(np.zeros((2, 5)), twice)
+    with pytest.raises(InvalidInput, match=r"the density is -.* at \(0\..*, 0\..*\); it must be finite"):
+        JointCellLaw.from_density(lambda x, y: x - 0.1, twice.grid)
     x = np.zeros((2, 5))
     x[1, 3] = np.nan
     for result in (checks.joint_density(x, LAW), checks.projections(x, LAW)):

@@ -19,9 +19,9 @@ from fpsde.checks.sample_distances import (
     wasserstein1,
 )
 from fpsde.density import Mixture, Normal, Point, Uniform
-from fpsde.errors import InvalidInput
+from fpsde.errors import BackendUnavailable, InvalidInput
 from fpsde.grid import Grid
-from fpsde.optional import installed
+from fpsde.optional import installed, optional
 
 
 def test_jensen_shannon_and_hellinger_are_their_closed_forms() -> None:
@@ -75,6 +75,11 @@ def test_transport_in_one_component_is_that_of_the_quantiles(rng):
     assert transport(2)(x, y) == pytest.approx(sliced_wasserstein(x, y), rel=1e-9)
     plane = rng.standard_normal((2, 30))
     assert transport(2)(plane, plane + np.array([[3.0], [4.0]])) == pytest.approx(5.0, rel=1e-9)
+
+
+def test_a_package_that_is_missing_is_named_as_it_is_installed():
+    with pytest.raises(BackendUnavailable, match="pip install POT"):
+        optional("no_such_module_of_pot", package="POT").emd2()
 
 
 @pytest.mark.parametrize(
