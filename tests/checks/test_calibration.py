@@ -49,7 +49,9 @@ def _returns_a_result(value: object) -> bool:
     return str(getattr(value, "__annotations__", {}).get("return")) in ("CheckResult", "OrderResult")
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "energy" else ()) for name in CASES]
+)
 def test_few_right_samples_alarm_as_stated_and_few_wrong_ones_do_not(name, rng):
     assert not beside(name, p_values(name, rng, 20))
     assert beside(name, p_values(name, rng, 20, scale=CASES[name].wrong))

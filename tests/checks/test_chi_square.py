@@ -40,6 +40,7 @@ def test_the_level_is_kept_at_every_size(masses) -> None:
     assert max(plain) > 1
 
 
+@pytest.mark.slow
 def test_a_bias_of_the_tolerance_alarms_at_most_at_the_level_and_without_it_is_found(rng, assert_uniform) -> None:
     tau, n = np.array([0.01, 0.01, 0.01, 0.01]), 5000
     counts = rng.multinomial(n, MASSES + tau * [1, -1, 1, -1], size=150)
@@ -61,12 +62,19 @@ def test_a_bias_in_one_of_many_cells_keeps_the_level_at_which_it_is_allowed() ->
     assert stats.norm.sf((reach - q) / math.sqrt(q * (1 - q) / n)) < 1e-8
 
 
+@pytest.mark.slow
 def test_an_error_of_the_resolution_is_seen_with_the_stated_power(rng, assert_rate) -> None:
     n, p, direction = 40_000, np.full(16, 1 / 16), np.tile([1.0, -1.0], 8)
     found = checks.chi_square(np.full(16, n // 16), p, alpha=1e-6, power=0.9)
     counts = rng.multinomial(n, p * (1 + found.resolution * direction), size=300)
     seen = sum(checks.chi_square(row, p, alpha=1e-6).verdict is Verdict.FAIL for row in counts)
     assert_rate(seen, len(counts), 0.9)
+
+
+def test_a_tolerance_is_forgiven_and_no_more() -> None:
+    counts = np.array([110_000, 190_000, 310_000, 390_000])
+    assert checks.chi_square(counts, MASSES, tolerance=0.01).verdict is Verdict.PASS
+    assert checks.chi_square(counts, MASSES, tolerance=0.005).verdict is Verdict.FAIL
 
 
 def test_small_errors_everywhere_are_seen_where_no_single_cell_stands_out(rng) -> None:

@@ -79,6 +79,7 @@ def test_the_bias_of_a_product_of_modes_is_within_the_bound() -> None:
     assert np.abs(g).max() * np.abs(np.diff(g, axis=1)).sum(axis=1).max() == pytest.approx(PAIR_BIAS_PER_CDF, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_sample_biased_by_the_tolerance_alarms_at_most_at_the_level(rng, assert_uniform):
     """Both conditional laws are off by tau in the worst step for the pair: given U_0 > 1/2 up, else down."""
     tau, free = 0.02, JointNormal(np.zeros(2), np.eye(2))
