@@ -114,9 +114,18 @@ class Audit:
         """0 if it holds, 1 if a level fails, 2 else."""
         return 0 if self.holds else 1 if self.verdict is Verdict.FAIL else 2
 
+    @property
+    def detail(self) -> str:
+        """What was seen at the level that decides, in words; empty where all hold."""
+        return "" if self.deciding is None else f"{self.deciding.name}: {self.deciding.detail}"
+
     def as_dict(self) -> dict[str, Any]:
-        """Return {"verdict", "level", "quantity", "levels": [...]} and what the audit was of."""
-        return {
+        """Return {"verdict", "level", "quantity", "levels": [...]}, what the audit was of, and the fields of a check.
+
+        So ``fpsde_check(fpsde.audit.step, my_step, claim)`` in a test, and the reports of a session, take it as one.
+        """
+        as_check = CheckResult(f"audit of {self.subject}", self.verdict, alpha=self.alpha, detail=self.detail)
+        return as_check.as_dict() | {
             "verdict": self.verdict.value,
             "level": self.level,
             "quantity": None if self.quantity is None else self.quantity.value,

@@ -15,6 +15,7 @@ from fpsde.audit import Quantity
 from fpsde.checks import Verdict
 from fpsde.cli import main
 from fpsde.errors import InvalidInput, NotConverged, Unsuited
+from fpsde.ledger import CheckFailed, Ledger
 
 THETA, MEAN, SIGMA, H, N = 1.3, 0.4, 0.7, 0.05, 20
 OU = fpsde.ornstein_uhlenbeck(theta=THETA, mean=MEAN, sigma=SIGMA)
@@ -269,6 +270,16 @@ def test_the_example_of_the_readme_runs_as_printed(capsys) -> None:
     out = capsys.readouterr().out
     assert "handed over as step(x, i, z): pass" in out
     assert "fail at the level 'affine probe': variance is off" in out and "1.001 times what is claimed" in out
+
+
+def test_an_audit_is_a_check_of_a_test() -> None:
+    rows = []
+    ledger = Ledger(alpha=1e-8, seed=1, replay="pytest", record=rows.append)
+    assert ledger(audit.step, step, CLAIM, n=2000).alpha == 0.5e-8
+    with pytest.raises(CheckFailed, match=r"the noise is 1\.001 times what is claimed"):
+        ledger(audit.step, lambda x, i, z: step(x, i, z, noise=1.001), CLAIM, n=2000)
+    assert [(row["verdict"], row["level"]) for row in rows] == [("pass", None), ("fail", "affine probe")]
+    assert set(fpsde.checks.CheckResult.__dataclass_fields__) <= set(rows[0])
 
 
 # --- the command
