@@ -156,10 +156,10 @@ def race() -> Race:
         "linear system in the plane, correlated noise",
         error,
         (
-            Method("fpsde, high order", Kind.OURS, by_fpsde, (56, 64, 72, 80, 96, 112, 128), (4, 5, 6)),
+            Method("fpsde, high order", Kind.OURS, by_fpsde, (44, 52, 56, 64, 72, 80, 96), (4, 5, 6)),
             Method("SciPy, order 4, expm_multiply", Kind.SCIPY, exponential, grids),
             Method("SciPy, order 4, Crank-Nicolson", Kind.SCIPY, crank_nicolson, grids, steps),
-            Method("SciPy, sinc collocation, RK4", Kind.SCIPY, sinc_collocation, (24, 32, 40, 48, 56, 64), (1, 2)),
+            Method("SciPy, sinc collocation, RK4", Kind.SCIPY, sinc_collocation, (20, 24, 28, 32, 40, 48), (1, 2)),
             Method("py-pde, stepper alone", Kind.PACKAGE, by_py_pde, (208,), needs="py-pde"),
             Method("FiPy", Kind.PACKAGE, by_fipy, (64,), (8, 16), needs="FiPy"),
         ),

@@ -74,11 +74,19 @@ class Differences:
         """mu_1, mu_2, D_11, D_22, 2 D_12 in units of the cells, ``(5, n_1, n_2)``, 1/time; a line is one row of it."""
         mu, d, h = self.drift, self.diffusivity, self.widths
         if len(mu) == 1:
-            nothing = np.zeros_like(mu)
-            return np.stack([nothing, mu / h[0], nothing, d[0] / h[0] ** 2, nothing])
-        return np.stack(
-            [mu[0] / h[0], mu[1] / h[1], d[0, 0] / h[0] ** 2, d[1, 1] / h[1] ** 2, 2 * d[0, 1] / (h[0] * h[1])]
-        )
+            found = np.zeros((5, 1, *mu.shape[1:]))
+            found[1], found[3] = mu / h[0], d[0] / h[0] ** 2
+            return found
+        found = np.empty((5, *mu.shape[1:]))
+        for out, values, scale in (
+            (0, mu[0], h[0]),
+            (1, mu[1], h[1]),
+            (2, d[0, 0], h[0] ** 2),
+            (3, d[1, 1], h[1] ** 2),
+            (4, d[0, 1], 0.5 * h[0] * h[1]),
+        ):
+            np.divide(values, scale, out=found[out])
+        return found
 
     @cached_property
     def bands(self) -> np.ndarray:
@@ -108,14 +116,25 @@ class Differences:
 
     def _pull(self) -> np.ndarray:
         """Return D^-1 mu ``(d, *shape)``, zero along an axis without noise."""
-        mu, d = self.drift, self.diffusivity
-        if len(mu) == 2 and d[0, 1].any():
-            determinant = d[0, 0] * d[1, 1] - d[0, 1] * d[1, 0]
-            mu = np.stack([d[1, 1] * mu[0] - d[0, 1] * mu[1], d[0, 0] * mu[1] - d[1, 0] * mu[0]])
-            noise = np.broadcast_to(determinant, mu.shape)
+        mu, d, count = self.drift, self.diffusivity, len(self.drift)
+        found = np.empty(mu.shape)
+        pull(mu.reshape(count, -1), d.reshape(count, count, -1), found.reshape(count, -1))
+        return found
+
+
+@kernel()
+def pull(mu, d, found):
+    """Write D^-1 mu of one or two components at each place; zero along an axis without noise."""
+    for i in range(mu.shape[1]):
+        if len(mu) == 2 and d[0, 1, i] != 0.0:
+            determinant = d[0, 0, i] * d[1, 1, i] - d[0, 1, i] * d[1, 0, i]
+            first = d[1, 1, i] * mu[0, i] - d[0, 1, i] * mu[1, i]
+            second = d[0, 0, i] * mu[1, i] - d[1, 0, i] * mu[0, i]
+            found[0, i] = first / determinant if determinant > 0.0 else 0.0
+            found[1, i] = second / determinant if determinant > 0.0 else 0.0
         else:
-            noise = np.einsum("ii...->i...", d)
-        return np.divide(mu, noise, out=np.zeros_like(mu), where=noise > 0)
+            for k in range(len(mu)):
+                found[k, i] = mu[k, i] / d[k, k, i] if d[k, k, i] > 0.0 else 0.0
 
 
 @kernel()
@@ -127,10 +146,10 @@ def links_along(pull, axis, ring, h):
     pair = 0
     for i in range(n):
         for j in range(m):
-            k, l = (i + 1, j) if axis == 0 else (i, j + 1)  # noqa: E741
-            if ring:
-                k, l = k % n, l % m  # noqa: E741
-            if k < n and l < m:
+            last = i == n - 1 if axis == 0 else j == m - 1
+            if ring or not last:
+                k = i if axis == 1 else 0 if last else i + 1
+                l = j if axis == 0 else 0 if last else j + 1  # noqa: E741
                 tails[pair], heads[pair] = i * m + j, k * m + l
                 exponents[pair] = 0.5 * h * (pull[i, j] + pull[k, l])
                 pair += 1

@@ -111,6 +111,6 @@ def at_ends(operator: Differences, masses: np.ndarray) -> tuple[float, ...]:
     edge = []
     for axis, (side, n) in enumerate(zip(operator.sides, operator.grid.shape, strict=True)):
         low, high = side.fringe(n)
-        along = np.moveaxis(masses.reshape(-1, *operator.grid.shape), 1 + axis, 1)
-        edge += [along[:, :low], along[:, n - high :]]
-    return tuple(float(cells.reshape(len(masses), -1).sum(axis=1).max()) for cells in edge)
+        along = masses.reshape(len(masses), math.prod(operator.grid.shape[:axis]), n, -1)
+        edge += [along[:, :, :low], along[:, :, n - high :]]
+    return tuple(float(cells.sum(axis=(1, 2, 3)).max()) for cells in edge)

@@ -33,18 +33,18 @@ class Product:
         coefficients = operator.coefficients
         self._shape = coefficients.shape[1:]
         self._rings = (False, *operator.rings)[-2:]
-        laid_out = np.stack([self.laid_out(each) for each in coefficients])
+        laid_out = self.laid_out(coefficients)
         weights = operator.stencils.first, operator.stencils.second
         self._operator = laid_out, self._shape, self._rings, weights, np.zeros_like(laid_out)
         self._cell = math.prod(operator.widths)
         self.half_width = 0.5 * operator.stencils.stiffness * float((coefficients[2] + coefficients[3]).max())
 
     def laid_out(self, values: np.ndarray) -> np.ndarray:
-        """Return values of the cells in the layout of this module, with what lies beyond the ends."""
+        """Return arrays of values of the cells in the layout of this module, ``(count, places)``."""
         n, m = self._shape
-        flat = np.zeros((n + 2 * REACH) * (m + 2 * REACH) + BEYOND)
-        self._inner(flat)[:] = values.reshape(self._shape)
-        close_rings(flat, n, m, self._rings)
+        arrays = values.reshape(-1, n, m)
+        flat = np.empty((len(arrays), (n + 2 * REACH) * (m + 2 * REACH) + BEYOND))
+        lay_out(arrays, self._rings, flat)
         return flat
 
     def values(self, flat: np.ndarray) -> np.ndarray:
@@ -58,7 +58,7 @@ class Product:
     def times(self, values: np.ndarray) -> np.ndarray:
         """Return L ``values``, flat as they are."""
         older, total = np.zeros((2, self._operator[0].shape[1]))
-        advance(self._operator, older, self.laid_out(values), total, 1.0, 1.0, 0.0)
+        advance(self._operator, older, self.laid_out(values)[0], total, 1.0, 1.0, 0.0)
         return self.values(total).reshape(values.shape)
 
     def series(self, values: np.ndarray, weights: np.ndarray, tolerance: float) -> tuple[np.ndarray, float, int]:
@@ -66,7 +66,7 @@ class Product:
 
         r is the half width, and the ``weights`` sum to one. So many terms are taken as ``tolerance`` needs.
         """
-        newer = self.laid_out(values)
+        newer = self.laid_out(values)[0]
         older, total = np.zeros((2, len(newer)))
         error, products = expanded(self._operator, self.half_width, self._cell, older, newer, total, weights, tolerance)
         return self.values(total).reshape(values.shape), error, products
@@ -121,6 +121,18 @@ def curvature(flat, i, step, twice):
     near = twice[0] * eight(flat, i) + twice[1] * (eight(flat, i + step) + eight(flat, i - step))
     middle = twice[2] * (eight(flat, i + 2 * step) + eight(flat, i - 2 * step))
     return near + (middle + twice[3] * (eight(flat, i + 3 * step) + eight(flat, i - 3 * step)))
+
+
+@kernel()
+def lay_out(arrays, rings, flat):
+    """Write planes ``(count, n, m)`` to rows of ``flat`` with what lies beyond their ends."""
+    count, n, m = arrays.shape
+    for k in range(count):
+        for i in range(n):
+            begin = (REACH + i) * (m + 2 * REACH) + REACH
+            for j in range(m):
+                flat[k, begin + j] = arrays[k, i, j]
+        close_rings(flat[k], n, m, rings)
 
 
 @kernel()

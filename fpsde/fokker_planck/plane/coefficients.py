@@ -58,13 +58,15 @@ class Coefficients:
 
     def drift(self, x: np.ndarray) -> np.ndarray:
         mu = np.asarray(self.process.ito_drift(self._wrapped(x), self.t), dtype=float)
-        self._refuse_where(~np.isfinite(mu).all(axis=0), x, mu, "drift", "be finite")
+        if not np.isfinite(mu).all():
+            self._refuse_where(~np.isfinite(mu).all(axis=0), x, mu, "drift", "be finite")
         return mu
 
     def diffusivity(self, x: np.ndarray) -> np.ndarray:
         """Return D; InvalidInput where it is not finite or not positive semi-definite, saying where."""
         d = np.asarray(self.process.diffusivity(self._wrapped(x), self.t), dtype=float)
-        self._refuse_where(~np.isfinite(d).all(axis=(0, 1)), x, d, "diffusivity", "be finite")
+        if not np.isfinite(d).all():
+            self._refuse_where(~np.isfinite(d).all(axis=(0, 1)), x, d, "diffusivity", "be finite")
         product = d[0, 0] * d[1, 1]
         bad = (d[0, 0] < 0) | (d[1, 1] < 0) | (product - d[0, 1] * d[1, 0] < -ROUND_OFF * product)
         self._refuse_where(bad, x, d, "diffusivity", "be positive semi-definite")

@@ -181,8 +181,9 @@ def _carry(tails, heads, currents, change):
 
 def centres(grid: Grid) -> np.ndarray:
     """Return the centres of all cells of a two-dimensional grid, flat, component first ``(2, n)``."""
-    middles = [0.5 * (faces[1:] + faces[:-1]) for faces in grid.axes]
-    return np.stack([x.ravel() for x in np.meshgrid(*middles, indexing="ij")])
+    found = np.empty((2, *grid.shape))
+    found[0], found[1] = grid.lines[0].centres[:, None], grid.lines[1].centres
+    return found.reshape(2, -1)
 
 
 def widths(grid: Grid) -> np.ndarray:

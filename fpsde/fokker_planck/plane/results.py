@@ -168,8 +168,9 @@ def plane_cells_per_length(
     steepest = [0.0, 0.0]
     for edges in generator.families:
         axis = int(edges.offset[0] == 0)
-        h, stride = generator.grid.lines[axis].widths, generator.grid.shape[1] if axis == 0 else 1
-        found = steepest_change(edges.tails, edges.heads, edges.exponents, h, stride, held)
+        h = np.empty(generator.grid.shape)
+        h[:] = np.expand_dims(generator.grid.lines[axis].widths, 1 - axis)
+        found = steepest_change(edges.tails, edges.heads, edges.exponents, h.ravel(), held)
         steepest = [max(old, found) if step else old for old, step in zip(steepest, edges.offset, strict=True)]
     first, second = (1 / math.sqrt(change) if change > 0 else math.inf for change in steepest)
     return first, second
@@ -186,19 +187,14 @@ def largest_between(tails, heads, exponents, held):
 
 
 @kernel()
-def steepest_change(tails, heads, exponents, h, stride, held):
-    """Return the largest h |w_after/d_after - w_before/d_before| of the cells that are held and have both edges.
-
-    ``h`` are the widths along the axis of a cell, whose place on it is (cell // stride) % len(h).
-    """
+def steepest_change(tails, heads, exponents, h, held):
+    """Return the largest h |w_after/d_after - w_before/d_before| of the cells that are held and have both edges."""
     before, largest = np.full(len(held), np.nan), 0.0
     for e in range(len(tails)):
-        first, second = h[tails[e] // stride % len(h)], h[heads[e] // stride % len(h)]
-        before[heads[e]] = exponents[e] / (0.5 * (first + second))
+        before[heads[e]] = exponents[e] / (0.5 * (h[tails[e]] + h[heads[e]]))
     for e in range(len(tails)):
         cell = tails[e]
-        first, second = h[cell // stride % len(h)], h[heads[e] // stride % len(h)]
-        change = first * abs(exponents[e] / (0.5 * (first + second)) - before[cell])
+        change = h[cell] * abs(exponents[e] / (0.5 * (h[cell] + h[heads[e]])) - before[cell])
         if held[cell] and np.isfinite(change):
             largest = max(largest, change)
     return largest
