@@ -18,6 +18,7 @@ from fpsde.laws import scheme_law
 from fpsde.processes import ddpm_chain, schedule_of_betas
 from fpsde.schemes import ddpm_step
 from fpsde.signal_and_noise import posterior_mean, posterior_variance
+from fpsde.validation import integer
 
 #: Points at which distribution functions are compared.
 POINTS = np.linspace(-4.0, 4.0, 161)
@@ -98,12 +99,12 @@ def _same(found: Law, expected: Law, *, accuracy: float) -> CheckResult:
 )
 def d2(lab: Lab) -> Evidence:
     """Marginals of bits as claimed against all words carried step by step, and particles that flip against them."""
-    p = lab.p
-    chain = BinomialChain(1 / (p.n_steps + 1 - np.arange(1, p.n_steps + 1)))
-    words, rng, seen = heartbeat(p.n_bits, 3), np.random.default_rng(lab.seed), p.n_steps // 2
+    p, steps = lab.p, integer("n_steps", lab.p.n_steps, least=2)
+    chain = BinomialChain(1 / (steps + 1 - np.arange(1, steps + 1)))
+    words, rng, seen = heartbeat(p.n_bits, 3), np.random.default_rng(lab.seed), steps // 2
     x, masses = words.sample(p.n_particles, seed=lab.seed), words.masses
     found = []
-    for t in range(1, p.n_steps + 1):
+    for t in range(1, steps + 1):
         masses = through(masses, 1 - float(chain.betas[t - 1]))
         if t <= seen:
             x = chain.step(x, t, rng.random(x.shape))
@@ -244,10 +245,10 @@ def _picture(size: int) -> np.ndarray:
 )
 def d5(lab: Lab) -> Evidence:
     """The formulas against Bayes' rule by quadrature, over the whole chain; and the mean that the samplers use."""
-    p = lab.p
-    betas = np.linspace(1e-4, p.beta_max, p.n_steps)
+    p, steps = lab.p, integer("n_steps", lab.p.n_steps, least=2)
+    betas = np.linspace(1e-4, p.beta_max, steps)
     schedule = schedule_of_betas(betas)
-    times = np.unique(np.geomspace(2, p.n_steps, 9).astype(int))
+    times = np.unique(np.geomspace(2, steps, 9).astype(int))
     xt = schedule.signals[times] * p.x0 + schedule.levels[times] * p.z
     bar, before, beta = schedule.alpha_bars[times], schedule.alpha_bars[times - 1], betas[times - 1]
     of_x0 = p.twist * np.sqrt(before) * beta / (1 - bar)

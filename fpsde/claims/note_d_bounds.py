@@ -26,6 +26,7 @@ from fpsde.density import Normal, PanelLaw
 from fpsde.processes import constant_beta, linear_schedule, schedule_of_betas, variance_preserving
 from fpsde.processes.noise_schedules import NoiseSchedule
 from fpsde.signal_and_noise import posterior_mean, posterior_variance
+from fpsde.validation import positive
 
 
 @claim(
@@ -45,10 +46,10 @@ from fpsde.signal_and_noise import posterior_mean, posterior_variance
 )
 def d6(lab: Lab) -> Evidence:
     """A Gaussian latent variable: the bound by quadrature for three q, against the likelihood in closed form."""
-    p = lab.p
-    evidence = math.log(float(Normal(0.0, math.hypot(p.weight, p.noise)).pdf(p.x)))
-    spread = 1 / (1 + (p.weight / p.noise) ** 2)
-    posterior = Normal(spread * p.weight * p.x / p.noise**2, math.sqrt(spread))
+    p, noise = lab.p, positive("noise", lab.p.noise)
+    evidence = math.log(float(Normal(0.0, math.hypot(p.weight, noise)).pdf(p.x)))
+    spread = 1 / (1 + (p.weight / noise) ** 2)
+    posterior = Normal(spread * p.weight * p.x / noise**2, math.sqrt(spread))
     guesses = {
         "the posterior": posterior,
         "too wide": Normal(posterior.centre, 1.4 * posterior.std),
@@ -57,7 +58,7 @@ def d6(lab: Lab) -> Evidence:
 
     def bound(q: Normal) -> float:
         def gain(z: np.ndarray) -> np.ndarray:
-            likelihood = np.log(Normal(0.0, p.noise).pdf(p.x - p.weight * z))
+            likelihood = np.log(Normal(0.0, noise).pdf(p.x - p.weight * z))
             return np.log(Normal(0.0, 1.0).pdf(z)) + likelihood - np.log(q.pdf(z))
 
         return q.expectation(gain)
@@ -102,7 +103,10 @@ def d7(lab: Lab) -> Evidence:
     p = lab.p
     schedule = linear_schedule(p.n_steps)
     times = np.unique(np.geomspace(2, p.n_steps, 5).astype(int))
-    weights, guesses = bound_weights(schedule, variance=ReverseVariance.LARGE), (-1.0, 0.0, 0.5)
+    weights, guesses = (
+        bound_weights(schedule, variance=ReverseVariance.LARGE),
+        tuple(p.noise + off for off in (-0.4, 0.6, 1.1)),
+    )
     errors = np.array([(p.noise - guess) ** 2 for guess in guesses])
     found = np.empty((len(times), len(guesses)))
     for i, t in enumerate(times.tolist()):
@@ -115,7 +119,7 @@ def d7(lab: Lab) -> Evidence:
             found[i, j] = distances.kullback_leibler(back, Normal(mean, std)) - least
     ratio = found / errors
     written = {
-        f"L_t over w_t |error|^2, t = {t}": checks.agreement(row / (p.twist * weights[t - 1]), 1.0, accuracy=1e-8)
+        f"L_t over w_t |error|^2, t = {t}": checks.agreement(row / weights[t - 1], p.twist, accuracy=1e-8)
         for t, row in zip(times.tolist(), ratio, strict=True)
     }
     flat = checks.agreement(ratio / ratio[0, 0], 1.0, accuracy=1e-8)
@@ -153,8 +157,8 @@ def d8(lab: Lab) -> Evidence:
     unit, point = round_mixture([1.0], [[0.0]], [1.0]), round_mixture([1.0], [[0.7]], [1e-6])
     of_unit, of_point = _best_variances(unit, schedule), _best_variances(point, schedule)
     written = {
-        "beta_t is best for N(0, 1)": checks.agreement(of_unit / (p.twist * large), 1.0, accuracy=1e-5),
-        "the posterior's is best for a point": checks.agreement(of_point / (p.twist * small), 1.0, accuracy=1e-5),
+        "beta_t is best for N(0, 1)": checks.agreement(of_unit / large, p.twist, accuracy=1e-5),
+        "the posterior's is best for a point": checks.agreement(of_point / small, p.twist, accuracy=1e-5),
     }
     rivals = {
         "beta_t is best for a point": checks.agreement(of_point / large, 1.0, accuracy=1e-5),
@@ -205,7 +209,7 @@ def d9(lab: Lab) -> Evidence:
     p, window = lab.p, (-6.0, 6.0)
     line = MIXTURE
     data = line.line_law(1.0, 0.0)
-    signal = math.exp(-p.t_end / 2)
+    signal = math.exp(-positive("t_end", p.t_end) / 2)
     level = math.sqrt(-math.expm1(-p.t_end))
     faces = np.linspace(*window, p.panels + 1)
     density = _carried_density(line, signal, level)
@@ -336,8 +340,9 @@ def _model_law(law: GaussianMixture, schedule: NoiseSchedule) -> Normal:
 def d11(lab: Lab) -> Evidence:
     """Draws of mu + sigma epsilon against the law with the variance sigma, and with the variance sigma squared."""
     p = lab.p
-    z = p.mu + p.sigma * np.random.default_rng(lab.seed).standard_normal(p.n_particles)
-    as_written, right = Normal(p.mu, math.sqrt(p.sigma)), Normal(p.mu, p.sigma)
+    sigma = positive("sigma", p.sigma)
+    z = p.mu + sigma * np.random.default_rng(lab.seed).standard_normal(p.n_particles)
+    as_written, right = Normal(p.mu, math.sqrt(sigma)), Normal(p.mu, sigma)
     return Evidence(
         written={"mu + sigma epsilon": checks.density(z, as_written, alpha=lab.level(), effect=0.05)},
         corrected={"mu + sigma epsilon": checks.density(z, right, alpha=lab.level(), effect=0.05)},

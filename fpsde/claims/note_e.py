@@ -19,6 +19,7 @@ from fpsde.density import Normal, panel_rule
 from fpsde.laws import scheme_law
 from fpsde.processes import langevin_of
 from fpsde.schemes import euler_maruyama
+from fpsde.validation import integer, positive
 
 
 @claim(
@@ -139,7 +140,7 @@ def _score(law: GaussianMixture, x: np.ndarray, sigma: float) -> np.ndarray:
 def e3(lab: Lab) -> Evidence:
     """Both objectives by quadrature for models with other weights of their modes, and the gap between them."""
     p, weights = lab.p, np.linspace(0.1, 0.7, 7)
-    data, pairs = _two_modes(p.weight), noisy_pairs(_two_modes(p.weight), p.sigma)
+    data, pairs = _two_modes(p.weight), noisy_pairs(_two_modes(p.weight), positive("sigma", p.sigma))
     exact, sharp = _score(data, pairs.x, p.sigma), noisy_pairs(data, 1e-3)
     without = _score(data, sharp.x, 1e-3)
     fisher, denoising, of_data = [], [], []
@@ -193,15 +194,17 @@ def e4(lab: Lab) -> Evidence:
     """Scores estimated cell by cell, with both noises; and how little the objective sees of wrong weights."""
     p, apart, std = lab.p, 6.0, 0.5
     data = _two_modes(0.3, apart=apart, std=std)
-    ratio = 0.3 / 0.7 * p.odds
+    ratio, n = 0.3 / 0.7 * positive("odds", p.odds), integer("n_data", p.n_data, least=1000)
+    for name in ("small_noise", "large_noise"):
+        positive(name, getattr(p, name))
     wrong = _two_modes(ratio / (1 + ratio), apart=apart, std=std)
     gap = np.array([-0.5, 0.5])
-    (few,), (many,) = (data.line_law(1.0, s).cell_masses(gap) * p.n_data for s in (p.small_noise, p.large_noise))
+    (few,), (many,) = (data.line_law(1.0, s).cell_masses(gap) * n for s in (p.small_noise, p.large_noise))
     faces = np.linspace(-4.0, 4.0, 17)
-    off = _errors_of_averages(data, p.large_noise, faces, n=p.n_data, repeats=p.repeats, seed=lab.seed)
+    off = _errors_of_averages(data, p.large_noise, faces, n=n, repeats=p.repeats, seed=lab.seed)
     x = np.linspace(-1.5, 1.5, 3001)
     largest = float(np.max(np.abs(_score(wrong, x, p.small_noise) - _score(data, x, p.small_noise))))
-    predicted = p.twist * abs(math.tanh(math.log(p.odds) / 4)) * apart / (std**2 + p.small_noise**2)
+    predicted = abs(math.tanh(math.log(p.odds) / 4)) * apart / (std**2 + p.small_noise**2)
 
     def share(noise: float) -> float:
         """Return the objective of the wrong scores over that of scores of zero."""
@@ -216,7 +219,9 @@ def e4(lab: Lab) -> Evidence:
     seen, unseen = share(p.large_noise), share(p.small_noise)
     written = {
         "little noise: data in the gap": checks.agreement(few, 0.0, accuracy=0.05),
-        "little noise: largest error of the wrong scores": checks.agreement(largest / predicted, 1.0, accuracy=1e-4),
+        "little noise: largest error of the wrong scores": checks.agreement(
+            largest / predicted, p.twist, accuracy=1e-4
+        ),
         "little noise: their share of the objective": checks.agreement(unseen, 0.0, accuracy=1e-4),
         "much noise: errors of averages over their size": checks.moments(
             off, Normal(0.0, 1.0), orders=(2,), alpha=lab.level(), tolerance=0.02, effect=1.0
@@ -228,7 +233,7 @@ def e4(lab: Lab) -> Evidence:
     }
     at = np.linspace(-4.0, 4.0, 201)
     lines = {
-        f"sigma = {noise:g}": np.sqrt(_variances(data, at, noise) / (p.n_data * data.line_law(1.0, noise).pdf(at)))
+        f"sigma = {noise:g}": np.sqrt(_variances(data, at, noise) / (n * data.line_law(1.0, noise).pdf(at)))
         for noise in (p.small_noise, p.large_noise)
     }
     return Evidence(
@@ -296,7 +301,7 @@ def e5(lab: Lab) -> Evidence:
     """The minimiser of the sum for two lambda, by quadrature; exact laws of the steps with and without scales."""
     p = lab.p
     data = _two_modes(p.weight, apart=5.0)
-    scales = np.geomspace(p.widest, p.finest, p.scales)
+    scales = np.geomspace(positive("widest", p.widest), positive("finest", p.finest), p.scales)
     # of models theta s(x, i) the sum is least at theta = sum lambda E[-(z/sigma) s]/sum lambda E[s^2]
     met, own = np.empty((2, len(scales)))
     for i, sigma in enumerate(scales.tolist()):

@@ -26,6 +26,7 @@ from fpsde.processes import (
 )
 from fpsde.processes.process import Process
 from fpsde.schemes import euler_maruyama
+from fpsde.validation import positive
 
 
 @claim(
@@ -122,7 +123,8 @@ def e7(lab: Lab) -> Evidence:
     """Exact laws of the reversed chain for dt -> 0, and its particles, against the forward Fokker-Planck laws."""
     p, data, window = lab.p, MIXTURE.line_law(1.0, 0.0), (-6.0, 6.0)
     back, forward = reversed_diffusion(MIXTURE, p.t_end, factor=p.twist), variance_preserving(constant_beta(1.0))
-    start, length = noised(MIXTURE, p.t_end), p.t_end - p.early
+    length = positive("t_end - early", p.t_end - positive("early", p.early))
+    start = noised(MIXTURE, p.t_end)
     written: dict[str, CheckResult] = {}
     shown, finest = (0.5 * length, length), 4 * p.n_steps
     chains = [

@@ -3,6 +3,7 @@
 import pytest
 
 from fpsde.claims import CLAIMS, Ruling, run
+from fpsde.errors import InvalidInput
 
 #: What an honest run finds.
 EXPECTED = {
@@ -93,6 +94,21 @@ def test_a_twin_that_claims_two_per_cent_more_fails(name) -> None:
 def test_a_small_sample_never_turns_the_verdict_round(name) -> None:
     found = outcome(name, n_particles=30).ruling
     assert found is Ruling.UNDERPOWERED
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("D2", {"n_steps": 1}, "n_steps=1"),
+        ("D6", {"noise": 0.0}, "noise=0.0"),
+        ("D11", {"sigma": -1.0}, "sigma=-1.0"),
+        ("E4", {"n_data": 3}, "n_data=3"),
+        ("E7", {"t_end": 0.1}, "t_end - early"),
+    ],
+)
+def test_parameters_without_a_meaning_are_refused(name, settings, message) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        outcome(name, **settings)
 
 
 @pytest.mark.slow
