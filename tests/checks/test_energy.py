@@ -70,10 +70,10 @@ def test_a_second_sample_or_a_law_that_is_drawn_from_passes_and_a_wrong_one_fail
 @pytest.mark.slow
 def test_what_any_two_components_hide_is_seen(rng):
     """Each two of the three components are independent: projections on axes and diagonals of two are all right."""
-    x = rng.standard_normal((3, 8000))
+    x = rng.standard_normal((3, 25_000))
     x[2] = np.abs(x[2]) * np.sign(x[0] * x[1])
-    assert checks.projections(x, rng.standard_normal((3, 8000)), alpha=ALPHA).verdict is Verdict.PASS
-    assert checks.energy(x, rng.standard_normal((3, 8000)), alpha=ALPHA).verdict is Verdict.FAIL
+    assert checks.projections(x, rng.standard_normal((3, 25_000)), alpha=ALPHA).verdict is Verdict.PASS
+    assert checks.energy(x, rng.standard_normal((3, 25_000)), alpha=ALPHA).verdict is Verdict.FAIL
 
 
 @pytest.mark.slow
