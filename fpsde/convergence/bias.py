@@ -17,7 +17,7 @@ from fpsde.laws import stationary_scheme_law
 from fpsde.laws.backward_chain import BackwardChain
 from fpsde.laws.extent import Extent, extent_of
 from fpsde.laws.frame import Observable
-from fpsde.laws.levels import Level, levels, refuse_walls
+from fpsde.laws.levels import Level, levels, refuse_walls, settled
 from fpsde.laws.noise_rule import continuous_rows, row_of_uniform
 from fpsde.laws.scheme_forms import has_kinks
 from fpsde.processes.process import Process
@@ -117,25 +117,20 @@ def _settled(
     process: Process, scheme: Scheme, extent: Extent, dts: np.ndarray, observables: list[Observable], tolerance: float
 ) -> tuple[np.ndarray, ...]:
     """Return E u of the process, biases, distances of densities, each with its last change, by weights at nodes."""
-    before: Any = np.inf
-    farther: Any = np.inf
-    for level in levels(process, scheme, extent):
-        with np.errstate(all="ignore"):
-            exact, biases, apart = _of_weights(process, scheme, level, dts, observables)
-            change = np.abs(biases - before)
-        if np.all(change <= tolerance):
-            return exact, biases, change, apart, np.abs(apart - farther)
-        before, farther = biases, apart
-    raise NotConverged(
-        f"the stationary biases of {scheme.name} on {process.name} settled to {np.max(change):.2g}, not to "
-        f"tolerance={tolerance:g}; allow more, or take smaller steps"
+    (biases, exact, apart), (change, _, farther) = settled(
+        levels(process, scheme, extent),
+        lambda level: _of_weights(process, scheme, level, dts, observables),
+        lambda biases: tolerance,
+        f"the stationary biases of {scheme.name} on {process.name}",
+        f"tolerance={tolerance:g}; allow more, or take smaller steps",
     )
+    return exact, biases, change, apart, farther
 
 
 def _of_weights(
     process: Process, scheme: Scheme, level: Level, dts: np.ndarray, observables: list[Observable]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return E u of the process, biases and distances, all on one level."""
+    """Return biases, E u of the process and distances, all on one level."""
     frame = level.frame
     x = frame.nodes
     values = np.stack([np.broadcast_to(u(*x), x.shape[1]) for u in observables], axis=1)
@@ -144,7 +139,7 @@ def _of_weights(
     chain = BackwardChain(scheme, process, frame, nodes=level.nodes)
     laws = np.stack([chain.stationary(dt) for dt in dts])
     exact = own @ values
-    return exact, laws @ values - exact, np.array([frame.total_variation(law - own) for law in laws])
+    return laws @ values - exact, exact, np.array([frame.total_variation(law - own) for law in laws])
 
 
 def _of_density(
@@ -156,8 +151,8 @@ def _of_density(
     faces = np.linspace(*extent.ends(DEEPEST)[0], PANELS + 1)
     own = PanelLaw.from_density(lambda x: np.exp(-energy(x[None])), faces, normalise=True)
     found = stationary_scheme_law(process, scheme, dt=dt)
-    exact, settled = (np.array([law.expectation(u) for u in observables]) for law in (own, found.law))
+    exact, kept = (np.array([law.expectation(u) for u in observables]) for law in (own, found.law))
     # what is wrong with the distribution function is wrong with E u by as much of the sizes that u takes
     sizes = np.array([np.max(np.abs(np.broadcast_to(u(faces), faces.shape))) for u in observables])
     accuracy = np.maximum(found.accuracy, ROUND_OFF) * sizes
-    return exact, settled - exact, accuracy, distances.total_variation(found.law, own), float(found.accuracy)
+    return exact, kept - exact, accuracy, distances.total_variation(found.law, own), float(found.accuracy)

@@ -11,14 +11,14 @@ import numpy as np
 
 from fpsde import checks
 from fpsde.checks import OrderResult
-from fpsde.errors import InvalidInput, NotConverged
+from fpsde.errors import InvalidInput
 from fpsde.laws import scheme_law
 from fpsde.laws.backward_chain import BackwardChain
 from fpsde.laws.backward_equation import process_expectations
 from fpsde.laws.extent import extent_of
 from fpsde.laws.extrapolated import extrapolated_expectations
 from fpsde.laws.frame import Observable
-from fpsde.laws.levels import Level, exact_level, levels, refuse_walls
+from fpsde.laws.levels import Level, exact_level, levels, point_of, refuse_walls, settled
 from fpsde.laws.scheme_forms import has_kinks
 from fpsde.processes.process import Process
 from fpsde.provenance import environment
@@ -87,10 +87,7 @@ def weak_order(
         raise InvalidInput(f"{scheme.name} claims to be exact on {process.name}: it has no order to measure")
     refuse_walls(process)
     tolerance, horizon = positive("tolerance", tolerance), positive("t_end", t_end or process.setting.t_end)
-    given: Any = process.setting.x0 if x0 is None else x0
-    start = tuple(finite_array("x0", np.atleast_1d(given), ndim=1).tolist())
-    if len(start) != process.dim:
-        raise InvalidInput(f"x0 has {len(start)} components, {process.name} has {process.dim}; give one for each")
+    start = point_of(process, process.setting.x0 if x0 is None else x0)
     steps = finite_array("dts", dts, ndim=1)
     numbers = [whole_steps(horizon, dt) for dt in steps]
     named = usual_observable(process) if observables is None else observables
@@ -122,7 +119,18 @@ def weak_order(
         if has_kinks(scheme, process):
             laws = [scheme_law(process, scheme, x0=start[0], t_end=horizon, dt=float(dt)).law for dt in steps]
             by_density = np.array([[law.expectation(u) for u in functions] for law in laws])
-        errors, exact, accuracy = _settled(at, levels(process, scheme, extent), tolerance, process, scheme)
+
+        def errors_at(level: Level) -> tuple[np.ndarray, np.ndarray]:
+            found, exact = at(level)
+            return found - exact, exact
+
+        (errors, exact), (accuracy, _) = settled(
+            levels(process, scheme, extent),
+            errors_at,
+            lambda errors: np.maximum(tolerance, SHARE * np.abs(errors)),
+            f"the errors of {scheme.name} on {process.name}",
+            f"tolerance={tolerance:g}; allow more, take smaller steps or a smoother observable",
+        )
     provenance = {
         "process": process.name,
         "scheme": scheme.name,
@@ -152,23 +160,6 @@ def usual_observable(process: Process) -> dict[str, Observable]:
     if not first.periodic:
         return {"x^2": lambda *x: x[0] ** 2}
     return {f"cos(2 pi x/{first.length:.4g})": lambda *x: np.cos(2 * math.pi / first.length * x[0])}
-
-
-def _settled(at: Any, ladder: Any, tolerance: float, process: Process, scheme: Scheme) -> tuple[np.ndarray, ...]:
-    """Return errors ``(levels, k)``, E u(X) and the last changes, of the first level that changes nothing."""
-    before: Any = np.inf
-    for level in ladder:
-        with np.errstate(all="ignore"):
-            found, exact = at(level)
-            errors = found - exact
-            change = np.abs(errors - before)
-            if np.all(change <= np.maximum(tolerance, SHARE * np.abs(errors))):
-                return errors, exact, change
-        before = errors
-    raise NotConverged(
-        f"the errors of {scheme.name} on {process.name} settled to {np.max(change):.2g}, not to "
-        f"tolerance={tolerance:g}; allow more, take smaller steps or a smoother observable"
-    )
 
 
 def judged(dts: np.ndarray, errors: np.ndarray, accuracy: np.ndarray, theory: float) -> OrderResult:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ from fpsde.domain import LINE
 from fpsde.errors import InvalidInput
 from fpsde.laws.box import found_box
 from fpsde.laws.evolution import Run, run
+from fpsde.laws.frame_expectations import frame_expectation
+from fpsde.laws.levels import point_of
 from fpsde.laws.markov_chain import Chain
 from fpsde.laws.nodal import NodalOperator
 from fpsde.laws.results import Leak
@@ -25,18 +27,22 @@ from fpsde.schemes.scheme import Scheme
 from fpsde.schemes.tracing import traced_step
 from fpsde.validation import finite, positive, time_grid
 
+#: Tolerance that is taken where none is given: on the line, and on axes.
+TIGHT, LOOSE = 1e-12, 1e-9
+
 
 @dataclass(frozen=True, eq=False)
 class Expectation:
-    """E f(X_n), given that the chain never left the ``box``.
+    """E f(X_n); of one component on the line given that the chain never left the ``box``, with what leaked.
 
-    ``accuracy`` is the change when panels were halved and the nodes of the noise doubled, relative to max(1, |value|).
+    ``accuracy`` is the change when panels were halved and the nodes of the noise doubled, or when axes were made finer
+    and wider, relative to max(1, |value|).
     """
 
     value: float
     accuracy: float
-    leak: Leak
-    box: tuple[float, float]
+    leak: Leak | None
+    box: tuple[float, float] | None
     n_nodes: int
     provenance: Mapping[str, Any]
 
@@ -44,13 +50,13 @@ class Expectation:
 def scheme_expectation(
     process: Process,
     scheme: Scheme,
-    f: Callable[[np.ndarray], Any],
+    f: Callable[..., Any],
     *,
-    x0: float | Law,
+    x0: float | Law | Sequence[float],
     t_end: float,
     dt: float,
     box: tuple[float, float] | None = None,
-    tolerance: float = 1e-12,
+    tolerance: float | None = None,
 ) -> Expectation:
     """Return E f(X_n) of the chain that ``scheme`` makes of ``process``, without sampling, for every map of the noise.
 
@@ -58,34 +64,55 @@ def scheme_expectation(
 
     The noise is summed exactly where it is discrete, by Gauss-Hermite nodes where it is normal; functions are
     polynomials on panels, which are halved, and the nodes doubled, until the value settles. So no density is needed:
-    steps may have two- and three-point variables (platen_weak2, ri1), or fold.
+    steps may have two- and three-point variables (platen_weak2, ri1), or fold. Of two components, and on rings,
+    functions are held on axes that are made finer and wider instead; of any number exactly, where steps are affine and
+    f is a polynomial.
 
     Parameters
     ----------
-    process, scheme : one component on the line; a step that reads nothing but the position, and never rejects.
-    f : a smooth function of arrays. With a kink or a jump the value does not settle.
-    x0 : the point or the law at time 0.
+    process, scheme : without walls other than seams; a step that reads nothing but the position, and on the line never
+        rejects.
+    f : a smooth function of the components as arrays. With a kink or a jump the value does not settle.
+    x0 : the point at time 0, a number for each component; on the line a law as well.
     t_end, dt : horizon and step in the process's unit of time; dt must divide t_end.
-    box : (low, high): the expectation is of chains that never left it. Without one it is found, as by scheme_law.
-    tolerance : of the value, relative to max(1, |value|).
+    box : (low, high) on the line: the expectation is of chains that never left it. Without one it is found, as by
+        scheme_law.
+    tolerance : of the value, relative to max(1, |value|); left out: 1e-12 on the line, else 1e-9.
 
     Raises
     ------
-    InvalidInput   walls, more components, more memory, steps that reject; :func:`scheme_law` takes some of them
+    InvalidInput   walls, more than two components, more memory, steps that reject; :func:`scheme_law` takes some
     UnstableStep   more than 1e-10 leaking in a step
     NotConverged   a value that does not settle: an f or a step with kinks (that of tamed_euler), or discrete noise on a
         drift that pulls paths apart, where expectations vary on ever smaller scales
     """
     refuse_kinds(process, scheme)
-    if process.dim != 1 or process.intervals[0] != LINE:
-        raise InvalidInput(
-            f"{process.name} has {process.dim} component(s) in {process.intervals}; scheme_expectation takes one "
-            "component on the whole line, and scheme_law knows walls"
-        )
-    form = valued_form(scheme, process, traced_step(scheme, process))
-    grid = time_grid(t_end=t_end, dt=dt)
-    initial = x0 if isinstance(x0, Law) else Point(finite("x0", x0))
-    last, tolerance = len(grid) - 1, positive("tolerance", tolerance)
+    grid, line = time_grid(t_end=t_end, dt=dt), tuple(process.intervals) == (LINE,)
+    allowed = positive("tolerance", (TIGHT if line else LOOSE) if tolerance is None else tolerance)
+    origin = provenance(process, scheme, grid, float(dt), allowed)
+    if line:
+        initial = x0 if isinstance(x0, Law) else Point(finite("x0", x0))
+        return _on_panels(process, scheme, f, initial, grid, box, allowed, origin)
+    if box is not None:
+        raise InvalidInput(f"box={box}; a box is for one component on the line, {process.name} has none: leave it out")
+    start, end = point_of(process, x0), float(grid[-1])
+    value, accuracy, nodes = frame_expectation(
+        process, scheme, f, start, t_end=end, n_steps=len(grid) - 1, tolerance=allowed
+    )
+    return Expectation(value, accuracy, None, None, nodes, origin)
+
+
+def _on_panels(
+    process: Process,
+    scheme: Scheme,
+    f: Callable[..., Any],
+    initial: Law,
+    grid: np.ndarray,
+    box: tuple[float, float] | None,
+    tolerance: float,
+    origin: Mapping[str, Any],
+) -> Expectation:
+    form, last = valued_form(scheme, process, traced_step(scheme, process)), len(grid) - 1
 
     def value(run: Run) -> float:
         return run.laws[last].expectation(f)
@@ -106,5 +133,5 @@ def scheme_expectation(
         leak=Leak(held.lost, held.largest),
         box=(region.low, region.high),
         n_nodes=found.run.n_nodes,
-        provenance=provenance(process, scheme, grid, float(dt), tolerance),
+        provenance=origin,
     )

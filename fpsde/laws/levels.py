@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from fpsde.errors import InvalidInput
+from fpsde.density import Law
+from fpsde.errors import InvalidInput, NotConverged
 from fpsde.laws.axes import Axis, polynomial_line, ring, segment
 from fpsde.laws.extent import Extent
 from fpsde.laws.frame import Frame, Observable
@@ -16,6 +18,7 @@ from fpsde.laws.parts import noisy_parts
 from fpsde.processes.process import Process
 from fpsde.schemes.array_step import ArrayStep, array_step
 from fpsde.schemes.scheme import Scheme
+from fpsde.validation import finite_array
 
 #: Nodes of each axis on the first level, by the number of components, and by what they grow from level to level.
 FEWEST, GROWTH, LEVELS = {1: 27, 2: 19}, {1: 1.4, 2: 1.25}, {1: 9, 2: 6}
@@ -76,6 +79,42 @@ def levels(process: Process, scheme: Scheme, extent: Extent) -> Iterator[Level]:
             for i, interval in enumerate(process.intervals)
         ]
         yield Level(Frame(tuple(axes), extent.energy), _noise_nodes(scheme, process, k))
+
+
+def settled(
+    ladder: Iterable[Level],
+    find: Callable[[Level], tuple[np.ndarray, ...]],
+    allowed: Callable[[np.ndarray], Any],
+    what: str,
+    advice: str,
+) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+    """Return what ``find`` finds on the first level where the first of it has changed by no more than ``allowed``.
+
+    ``allowed`` is asked of that first array. The last changes of all arrays come second. Raises NotConverged, which
+    says how far ``what`` has settled, and the ``advice``.
+    """
+    before: tuple[np.ndarray, ...] | None = None
+    reached = np.inf
+    for level in ladder:
+        with np.errstate(all="ignore"):
+            found = find(level)
+            if before is not None:
+                changes = tuple(np.abs(a - b) for a, b in zip(found, before, strict=True))
+                reached = float(np.max(changes[0]))
+                if np.all(changes[0] <= allowed(found[0])):
+                    return found, changes
+        before = found
+    raise NotConverged(f"{what} settled to {reached:.2g}, not to {advice}")
+
+
+def point_of(process: Process, x0: Any) -> tuple[float, ...]:
+    """Return a start as a number for each component, InvalidInput where it is no such point."""
+    if isinstance(x0, Law) or (isinstance(x0, Sequence) and any(isinstance(part, Law) for part in x0)):
+        raise InvalidInput(f"x0={x0!r}; a law at the start is taken on the line alone: give {process.dim} numbers")
+    found = tuple(finite_array("x0", np.atleast_1d(x0), ndim=1).tolist())
+    if len(found) != process.dim:
+        raise InvalidInput(f"x0 has {len(found)} components, {process.name} has {process.dim}; give one for each")
+    return found
 
 
 def refuse_walls(process: Process) -> None:

@@ -6,15 +6,25 @@ import itertools
 
 import numpy as np
 import pytest
+from order_problems import altered
 
 from fpsde.density import Normal
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput, NotConverged, UnstableStep
-from fpsde.laws import scheme_expectation, scheme_law, stationary_scheme_law
-from fpsde.processes import brownian, double_well, geometric_brownian, ornstein_uhlenbeck
+from fpsde.laws import joint_scheme_law, scheme_expectation, scheme_law, stationary_scheme_law
+from fpsde.processes import (
+    brownian,
+    double_well,
+    ornstein_uhlenbeck,
+    process_named,
+    underdamped,
+    washboard,
+)
 from fpsde.processes.process import Process
 from fpsde.schemes import (
     SCHEMES,
+    aboba,
+    baoab,
     euler_maruyama,
     heun,
     mala,
@@ -122,6 +132,34 @@ def test_every_path_of_two_steps_of_three_values_is_counted():
     assert found.value == pytest.approx(sum(paths), abs=1e-13)
 
 
+def test_on_a_ring_a_wave_falls_as_its_increments_say():
+    """x' = x + c t + s W: E cos(2 x) = exp(-2 s^2 t) cos(2 (x0 + c t)), for Euler's chain as well."""
+    turns = Interval.between(0.0, 2 * np.pi, Wall.PERIODIC)
+    on = Process(drift=lambda x: 0.8, sigma=lambda x: 0.6, domain=turns)
+    found, louder = (
+        scheme_expectation(on, scheme, lambda x: np.cos(2 * x), x0=0.3, t_end=1.0, dt=0.25)
+        for scheme in (euler_maruyama, altered(euler_maruyama, lambda v: 1.001 * v))
+    )
+    exact = np.exp(-2 * 0.36) * np.cos(2 * (0.3 + 0.8))
+    assert found.value == pytest.approx(exact, abs=1e-12) and found.accuracy <= 1e-9 and found.leak is None
+    assert louder.value != pytest.approx(exact, rel=1e-4)
+
+
+@pytest.mark.slow
+def test_of_two_components_axes_are_made_finer_until_the_value_settles():
+    """BAOAB on an oscillator is normal: E cos(x - v) is exp(-variance/2) cos(mean) of x - v."""
+    oscillator = underdamped(lambda x: x**2 / 2, 1.0)
+    options = {"x0": (0.6, -0.2), "t_end": 1.2, "dt": 0.4}
+    law, along = joint_scheme_law(oscillator, baoab, **options).law, np.array([1.0, -1.0])
+    exact = np.exp(-0.5 * along @ law.covariance @ along) * np.cos(along @ law.mean)
+    found, other = (
+        scheme_expectation(oscillator, scheme, lambda x, v: np.cos(x - v), tolerance=1e-7, **options)
+        for scheme in (baoab, aboba)
+    )
+    assert found.value == pytest.approx(exact, abs=1e-7) and found.accuracy <= 1e-7
+    assert other.value != pytest.approx(exact, abs=1e-4)
+
+
 def test_a_step_may_fold():
     on = double_well()
     with pytest.raises(NotConverged, match="fold"):
@@ -137,8 +175,14 @@ def test_a_step_may_fold():
         ({"f": np.abs}, NotConverged, "allow tolerance="),
         ({"scheme": tamed_euler}, NotConverged, "allow tolerance="),
         ({"process": double_well(temperature=1.0), "dt": 0.1, "t_end": 10.0}, UnstableStep, "leaks"),
-        ({"process": brownian(0.5, 0.8, domain=Interval.between(0.0, 1.0, Wall.REFLECTING))}, InvalidInput, "line"),
-        ({"process": geometric_brownian()}, InvalidInput, "scheme_law knows walls"),
+        (
+            {"process": brownian(0.5, 0.8, domain=Interval.between(0.0, 1.0, Wall.REFLECTING))},
+            InvalidInput,
+            "expectations have kinks",
+        ),
+        ({"process": washboard(), "x0": Normal(0.0, 1.0)}, InvalidInput, "a law at the start"),
+        ({"process": washboard(), "box": (-1.0, 1.0)}, InvalidInput, "leave it out"),
+        ({"process": process_named("noncommuting_linear")}, InvalidInput, "x0 has 1 components"),
         ({"scheme": mala}, InvalidInput, "mala on double_well rejects"),
         ({"dt": 0.3}, InvalidInput, "does not divide"),
         ({"tolerance": -1.0}, InvalidInput, "tolerance=-1.0 must be positive"),
