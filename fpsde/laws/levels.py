@@ -46,17 +46,24 @@ def exact_level(
     """Return polynomials of a low degree where nothing else is needed, else None.
 
     That is so where the observables are polynomials and a step is affine in x, the drift affine and D quadratic: then
-    a polynomial stays one of its degree.
+    a polynomial stays one of its degree, in all components together: x y becomes x^2 as well.
     """
     if any(interval.walled for interval in process.intervals) or not _is_affine(process, array_step(scheme, process)):
         return None
-    points = np.random.default_rng(MOST_DEGREE).uniform(-2, 2, (process.dim, 8))
+    ends = np.random.default_rng(MOST_DEGREE).uniform(-2, 2, (2, process.dim, 8))
     for degree in range(1, MOST_DEGREE + 1):
-        frame = Frame(tuple(polynomial_line(degree, scale=max(1.0, abs(x))) for x in x0))
-        values = np.stack([frame.at(point) for point in points.T]) @ frame.holding(observables)
-        if all(_equal(v, np.broadcast_to(u(*points), 8)) for v, u in zip(values.T, observables, strict=True)):
+        if all(_has_degree(u, degree, *ends) for u in observables):
+            frame = Frame(tuple(polynomial_line(degree, scale=max(1.0, abs(x))) for x in x0))
             return Level(frame, _noise_nodes(scheme, process, 0))
     return None
+
+
+def _has_degree(u: Observable, degree: int, a: np.ndarray, b: np.ndarray) -> bool:
+    """Return whether u is a polynomial of at most this degree along the lines from points ``a`` to ``b``, (d, n)."""
+    with np.errstate(all="ignore"):
+        shares = np.linspace(0, 1, degree + 2)
+        values = np.stack([np.broadcast_to(u(*(a + share * (b - a))), a.shape[1]) for share in shares])
+        return bool(np.abs(np.diff(values, degree + 1, axis=0)).max() <= ROUNDING * max(1.0, np.abs(values).max()))
 
 
 def levels(process: Process, scheme: Scheme, extent: Extent) -> Iterator[Level]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from order_problems import altered
 
+from fpsde.convergence.weak_problems import A, B, linear_noise_system
 from fpsde.density import Normal
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput, NotConverged, UnstableStep
@@ -143,6 +144,16 @@ def test_on_a_ring_a_wave_falls_as_its_increments_say():
     exact = np.exp(-2 * 0.36) * np.cos(2 * (0.3 + 0.8))
     assert found.value == pytest.approx(exact, abs=1e-12) and found.accuracy <= 1e-9 and found.leak is None
     assert louder.value != pytest.approx(exact, rel=1e-4)
+
+
+def test_of_several_components_polynomials_are_exact_where_steps_are_affine():
+    """Second moments of Euler's chain: M' = (1 + A h) M (1 + A h)^T + h sum_k B_k M B_k^T."""
+    linear = linear_noise_system(A, B)
+    found = scheme_expectation(linear, euler_maruyama, lambda x, y: x * y, x0=(1.0, 0.5), t_end=1.0, dt=0.1)
+    moved, M = np.eye(2) + 0.1 * np.array(A), np.outer([1.0, 0.5], [1.0, 0.5])
+    for _ in range(10):
+        M = moved @ M @ moved.T + 0.1 * sum(np.array(b) @ M @ np.array(b).T for b in B)
+    assert found.value == pytest.approx(M[0, 1], rel=1e-12)
 
 
 @pytest.mark.slow
