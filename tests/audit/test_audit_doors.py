@@ -290,6 +290,10 @@ def test_the_command_judges_an_object_of_a_module(tmp_path, monkeypatch, capsys)
         "import numpy as np\n"
         "def right(x, i, z): return x - 1.3 * (x - 0.4) * 0.05 + 0.7 * np.sqrt(0.05) * z\n"
         "def wrong(x, i, z): return right(x, i, 1.001 * z)\n"
+        "values = np.random.default_rng(1).normal(size=5000)\n"  # not the law of the process at t = 1
+        "def own():\n"
+        "    import fpsde\n"
+        "    return fpsde.audit.sample(values, fpsde.Normal(0, 1))\n"
     )
     monkeypatch.chdir(tmp_path)
     stated = ["--process", "ornstein_uhlenbeck", "--x0", "2", "--t-end", "1", "--dt", "0.05", "--json", "-"]
@@ -301,6 +305,13 @@ def test_the_command_judges_an_object_of_a_module(tmp_path, monkeypatch, capsys)
     assert [level["verdict"] for level in found["levels"]][2:] == ["not judged"] * 4
     assert main(["audit", "foreign_sampler:right", *stated, "--particles", "5000"]) == 0
     assert json.loads(capsys.readouterr().out)["verdict"] == "pass"
+    assert main(["audit", "foreign_sampler:values", *stated, "--door", "array"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["level"], found["levels"][2]["verdict"]) == ("end law", "not reachable")
+    assert main(["audit", "foreign_sampler:own"]) == 0
+    assert "not reachable" in capsys.readouterr().out
+    assert main(["audit", "foreign_sampler:values"]) == 2
+    assert "say what it claims to be" in capsys.readouterr().err
     assert main(["audit", "foreign_sampler:missing", *stated]) == 2
     assert main(["audit", "foreign_sampler:right", *stated, "--door", "steps"]) == 2
     assert "did you mean 'step'" in capsys.readouterr().err
