@@ -43,7 +43,7 @@ benchmark: install ## particle-steps per second, beside the peers that are insta
 benchmark-fokker-planck: install ## time to an error, beside SciPy and the solvers installed (pip install -e '.[solvers]')
 	$(BIN)/python benchmarks/fokker_planck.py
 
-planted-bugs: install ## defects of real codes against the audits: which level finds each; table, JSON and figure in out/
+planted-bugs: install ## planted defects against the audits: which level finds each; table, JSON and figure in out/
 	$(BIN)/python benchmarks/planted_bugs.py --out out
 
 benchmark-convergence: install ## every scheme against its documented orders; table and JSON in out/

@@ -1,4 +1,4 @@
-"""Defects of real codes against the audits: which level finds each, what it says is off, and in how many seconds.
+"""Planted defects against the audits: which level finds each, what it says is off, and in how many seconds.
 
 Prints the matrix and its score, and writes planted_bugs.json and planted_bugs.png. Right codes that look unusual are in
 it too, and must pass. Exit code 1 where a defect is missed or right code is flagged.
