@@ -15,6 +15,7 @@ from fpsde.claims.drawing import curves, densities
 from fpsde.claims.equations import Line
 from fpsde.claims.experiment import Evidence, Lab, claim
 from fpsde.density import Law, Normal, Point
+from fpsde.errors import InvalidInput
 from fpsde.fokker_planck import FokkerPlanck, estimate_refined
 from fpsde.grid import Grid
 from fpsde.processes import additive_time_dependent, geometric_brownian, langevin_of
@@ -100,6 +101,11 @@ def a2(lab: Lab) -> Evidence:
         )
         early, late = _twice(process, windows[name], 200)
         written[f"{name}: the density at 0 stands still"] = _stands_still(early, late)
+    if p.cauchy_delta < 2:
+        raise InvalidInput(
+            f"cauchy_delta={p.cauchy_delta:g} meets the condition, but tails come to rest too slowly to be seen; "
+            "give 2 or more"
+        )
     # (1 + x^2)^(-2/delta^2) has no integral: what the drift holds together spreads for ever
     cauchy = langevin_of(lambda x: -np.log(1 + x**2), temperature=p.cauchy_delta**2 / 2)
     early, late = _twice(cauchy, (-80 * p.cauchy_delta, 80 * p.cauchy_delta), 1600)

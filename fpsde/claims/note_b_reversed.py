@@ -244,7 +244,7 @@ def _last(schedule: NoiseSchedule) -> tuple[float, float]:
     beta_max=0.4,
     n_particles=200_000,
     twist=1.0,
-    small={"n_particles": 20_000},
+    small={"n_particles": 60_000},
 )
 def b19(lab: Lab) -> Evidence:
     """Divergence of paths of a normal chain: by the bound, by the formula, by weighted paths; and where it is least."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from fpsde.checks import SESSION_ALPHA, CheckResult, Verdict, combined
 from fpsde.claims.experiment import Claim, Evidence, Lab, Ruling
-from fpsde.errors import InvalidInput, unknown_name
+from fpsde.errors import FpsdeError, InvalidInput, unknown_name
 from fpsde.validation import probability, seed64
 
 #: Seed of a session that names none.
@@ -86,7 +86,8 @@ def run(
     """Return the outcomes of ``claims``: each spends an equal share of ``alpha``.
 
     ``settings`` are parameters by name, set in each claim that has them; ``watched`` is what the claims are taken
-    through, such as a bar that shows progress. Raises InvalidInput without claims, and for a parameter that none has.
+    through, such as a bar that shows progress. Raises InvalidInput without claims, for a parameter that none has, and
+    for values with which an experiment cannot be computed.
     """
     if not claims:
         raise InvalidInput("there are no claims to run; name some, such as A7, or all of them")
@@ -106,5 +107,14 @@ def run(
 def _outcome(claim: Claim, parameters: Mapping[str, float], *, seed: int, alpha: float) -> Outcome:
     own = int.from_bytes(hashlib.sha256(f"{seed} {claim.id}".encode()).digest()[:6], "big")
     begun = time.perf_counter()
-    evidence = claim.experiment(Lab(parameters, seed=own, alpha=alpha))
+    try:
+        evidence = claim.experiment(Lab(parameters, seed=own, alpha=alpha))
+    except FpsdeError:
+        raise
+    except (ArithmeticError, ValueError) as error:
+        changed = ", ".join(f"{name}={v:g}" for name, v in parameters.items() if v != claim.parameters[name])
+        raise InvalidInput(
+            f"{claim.id} cannot be computed with {changed or 'its parameters'} ({error}); take values nearer to "
+            f"{', '.join(f'{name}={v:g}' for name, v in claim.parameters.items())}"
+        ) from error
     return Outcome(claim, parameters, own, evidence, time.perf_counter() - begun)

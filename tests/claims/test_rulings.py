@@ -67,6 +67,15 @@ def test_parameters_are_set_by_name_and_wrong_ones_refused() -> None:
         run([])
 
 
+def test_values_with_which_nothing_can_be_computed_are_refused() -> None:
+    (a2,) = claims_named(["A2"])
+    with pytest.raises(InvalidInput, match="give 2 or more"):
+        run([a2], settings={"cauchy_delta": 1.0}, reduced=True)
+    (a8,) = claims_named(["A8"])
+    with pytest.raises(InvalidInput, match=r"A8 cannot be computed with twist=-1 .*nearer to mean=2, twist=1"):
+        run([a8], settings={"twist": -1.0})
+
+
 def test_levels_of_a_claim_add_up_to_less_than_its_share() -> None:
     lab = Lab({}, seed=1, alpha=1e-6)
     levels = [lab.level() for _ in range(50)]
