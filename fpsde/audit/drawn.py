@@ -28,6 +28,8 @@ DrawnStep = Callable[[np.ndarray, int, int], np.ndarray]
 TRIED = 2.6
 #: Round-off of a step within which it is affine, and within which what is left after the noise vanishes.
 AFFINE, LEFT = 1e-11, 1e2
+#: Share of the largest squared noise below which that of a direction is none.
+SINGULAR = 1e-14
 
 
 def drawn_algebra(step: DrawnStep, claim: Claim, seed: int) -> Level:
@@ -76,12 +78,12 @@ class _Noise:
 
 
 def innovations_of(step: DrawnStep, claim: Claim, n: int, seed: int, alpha: float) -> Level:
-    """Judge the noise of every step; of steps that are not affine in it, single steps against the claimed one's."""
+    """Judge the noise of every step; where it cannot be read off, single steps against the claimed one's."""
     keys, x = generator(seed).integers(2**31, size=claim.n_steps), claim.start(n, seed)
     noise = _Noise([np.zeros((claim.normals, n))], [], [])
     for i in range(claim.n_steps):
         mean, columns, affine = _columns(claim, x, i)
-        if not affine:
+        if not affine or _hidden(columns):
             return _single_steps(step, claim, n, seed, alpha)
         after = step(x, i, int(keys[i]))
         if not np.isfinite(after).all():
@@ -105,6 +107,14 @@ def innovations_of(step: DrawnStep, claim: Claim, n: int, seed: int, alpha: floa
         return holds(LAW, "no step has noise, and every one is the claimed map")
     results = [row for k in range(claim.normals) for row in _judged(noise, k, alpha / claim.normals)]
     return of_checks(LAW, results, _quantity)
+
+
+def _hidden(columns: np.ndarray) -> bool:
+    """Return whether the noise of some particle cannot be read off its step: more normals than directions."""
+    if not np.any(columns):
+        return False
+    values = np.linalg.eigvalsh(np.einsum("drn,dsn->nrs", columns, columns))
+    return bool(np.any(values[:, 0] <= SINGULAR * values[:, -1].max()))
 
 
 def _read_off(change: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, float, bool]:

@@ -14,6 +14,7 @@ from fpsde import audit
 from fpsde.audit import Quantity
 from fpsde.checks import Verdict
 from fpsde.cli import main
+from fpsde.ddpm import round_mixture
 from fpsde.errors import InvalidInput, NotConverged, Unsuited
 from fpsde.ledger import CheckFailed, Ledger
 
@@ -188,6 +189,28 @@ def test_a_step_that_draws_its_own_noise_is_read_off() -> None:
     for quantity, code in cases.items():
         found = audit.drawn_step(code, CLAIM, n=5000)
         assert found.verdict is Verdict.FAIL and found.quantity is quantity, (quantity, str(found))
+
+
+@pytest.mark.slow
+def test_noise_that_cannot_be_read_off_is_judged_by_single_steps() -> None:
+    gbm = fpsde.geometric_brownian(mu=0.3, sigma=0.4)
+    quadratic = audit.claim(gbm, fpsde.milstein, x0=1.2, t_end=0.5, dt=0.05)
+
+    def milstein(x, i, rng, *, shift=1.0):
+        dw = np.sqrt(0.05) * rng.standard_normal(len(x))
+        return x + 0.3 * x * 0.05 + 0.4 * x * dw + 0.08 * x * (dw**2 - shift * 0.05)
+
+    assert audit.drawn_step(milstein, quadratic, n=10_000).levels[2].verdict is Verdict.PASS
+    wrong = audit.drawn_step(lambda x, i, rng: milstein(x, i, rng, shift=-1.0), quadratic, n=10_000)
+    assert wrong.level == "exact law" and "beside the claimed step" in wrong.deciding.detail
+    two = audit.denoising(
+        fpsde.predictor_corrector(size=0.05), data=round_mixture([1.0], [[1.0]], [0.5]),
+        schedule=fpsde.linear_schedule().subset([200, 600]),
+    )  # fmt: skip
+    rows = lambda x, i, rng: two.advance(x[None], i, rng.standard_normal((2, len(x))))[0]  # noqa: E731
+    assert audit.drawn_step(rows, two, n=10_000).levels[2].verdict is Verdict.PASS
+    louder = audit.drawn_step(lambda x, i, rng: rows(x, i, rng) + 0.3 * rng.standard_normal(len(x)), two, n=10_000)
+    assert louder.level == "exact law"
 
 
 # --- run(n, seed)
