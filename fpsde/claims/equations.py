@@ -21,7 +21,7 @@ from fpsde.grid import Grid
 from fpsde.processes.process import Process
 from fpsde.schemes.array_step import array_step
 from fpsde.schemes.scheme import Scheme
-from fpsde.validation import time_grid
+from fpsde.validation import positive, time_grid
 
 #: Relative and absolute errors that a step in time may make.
 RELATIVE, ABSOLUTE = 1e-9, 1e-11
@@ -76,11 +76,12 @@ class Line:
     def carried(self, equation: Callable[[np.ndarray, float], np.ndarray], start: Law, *, times: Any) -> np.ndarray:
         """Return p at ``times`` (len(times), nodes) from dp/dt = ``equation(p, t)`` and the density of ``start`` at 0.
 
-        Raises NotConverged where the equation cannot be carried so far: it grows without bound, or is ill-posed.
+        Raises NotConverged where the equation cannot be carried so far: it grows without bound, or is ill-posed;
+        InvalidInput unless the last time is positive.
         """
         found = solve_ivp(
             lambda t, p: equation(p, t),
-            (0.0, float(times[-1])),
+            (0.0, positive("the last time", times[-1])),
             start.pdf(self.x),
             method="DOP853",
             t_eval=times,

@@ -99,6 +99,7 @@ def test_a_small_sample_never_turns_the_verdict_round(name) -> None:
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
+        ("B12", {"t_end": 0.0}, "the last time"),
         ("D2", {"n_steps": 1}, "n_steps=1"),
         ("D6", {"noise": 0.0}, "noise=0.0"),
         ("D11", {"sigma": -1.0}, "sigma=-1.0"),
