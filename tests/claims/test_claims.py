@@ -3,6 +3,7 @@
 import pytest
 
 from fpsde.claims import CLAIMS, Ruling, run
+from fpsde.claims.page import figure, markdown, page
 from fpsde.errors import InvalidInput
 
 #: What an honest run finds.
@@ -114,6 +115,8 @@ def test_parameters_without_a_meaning_are_refused(name, settings, message) -> No
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXPECTED)
-def test_the_verdict_of_the_full_size(name) -> None:
+def test_the_verdict_of_the_full_size_and_its_page(name) -> None:
     (found,) = run([CLAIMS[name]])
     assert found.ruling is EXPECTED[name]
+    assert figure(found).axes[0].has_data()
+    assert found.words in markdown([found]) and f'id="{name}"' in page([found], {name: b""})  # all formulas are drawn
