@@ -32,7 +32,7 @@ SPLITTING = "splitting of transport and velocities on trigonometric polynomials,
 #: The steps of the first three runs, in units of the least number for the intervals.
 RUNS = (2, 3, 4)
 #: Steps to the last time in the first run, the bounds of the factor from run to run, and the most steps of one.
-COARSEST, LEAST_RISE, LARGEST_RISE, MOST_STEPS = 8, 4 / 3, 2.0, 2**15
+COARSEST, LEAST_RISE, LARGEST_RISE, MOST_STEPS = 10, 4 / 3, 2.0, 2**15
 
 
 def trace_of_phase_space(
