@@ -60,7 +60,7 @@ def _verify(options: argparse.Namespace) -> int:
     refuse_unwritable([options.json])
     found = verify_samplers(
         tuple(options.data or DATA),
-        schedules=tuple(options.schedule or SCHEDULES),
+        schedules=tuple(options.schedule) if options.schedule else None,
         samplers=tuple(options.sampler or SAMPLERS),
         n_particles=int(options.particles),
         seed=options.seed,

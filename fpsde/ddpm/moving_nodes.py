@@ -16,9 +16,10 @@ from fpsde.laws.plane_operator import Plane, operator
 from fpsde.processes.denoising import prior_of
 
 #: Spacing of the nodes in standard deviations of the noise; each level has about twice as many nodes as the last.
-WIDEST, LEVELS = 0.9, 7
-#: Fewest nodes along an axis on the first level, and most in all, by the number of components.
-FEWEST, MOST = {1: 128, 2: 64}, {1: 2**12 + 1, 2: 2**18}
+WIDEST, LEVELS = 0.9, 9
+#: Fewest nodes along an axis on the first level, and most in all, with noise and without, by the number
+#: of components: images of nodes cost little on the line, and may have to be many.
+FEWEST, MOST, MOST_IMAGES = {1: 128, 2: 64}, {1: 2**12 + 1, 2: 2**18}, {1: 2**15 + 1, 2: 2**18}
 #: Standard deviations of the start that a box holds, by the number of components: a law that is too narrow must reach
 #: the tails of the data. And of the noise beyond where the middles of a step lie.
 START_REACH, REACH = {1: 24.0, 2: 12.0}, 9.0
@@ -78,7 +79,8 @@ def _noise(step: NormalStep, dim: int, n: int) -> float:
 
 
 def _start(dim: int, std: float, spacing: float, noises: list[float]) -> Nodes:
-    return _nodes([(-START_REACH[dim] * std, START_REACH[dim] * std)] * dim, spacing, min(noises[:2]))
+    most = MOST if len(noises) > 1 else MOST_IMAGES
+    return _nodes([(-START_REACH[dim] * std, START_REACH[dim] * std)] * dim, spacing, min(noises[:2]), most[dim])
 
 
 def _reached(step: NormalStep, nodes: Nodes, p: np.ndarray, n: int, spacing: float, noises: list[float]) -> Nodes:
@@ -86,7 +88,10 @@ def _reached(step: NormalStep, nodes: Nodes, p: np.ndarray, n: int, spacing: flo
     middles, _ = step.at(nodes.points[:, p.ravel() > FAINT * p.max()], float(n), 1.0)
     reach = REACH * noises[n + 1]
     return _nodes(
-        [(float(m.min()) - reach, float(m.max()) + reach) for m in middles], spacing, min(noises[n + 1 : n + 3])
+        [(float(m.min()) - reach, float(m.max()) + reach) for m in middles],
+        spacing,
+        min(noises[n + 1 : n + 3]),
+        MOST[len(middles)],
     )
 
 
@@ -98,13 +103,13 @@ def _moved(step: NormalStep, nodes: Nodes, p: np.ndarray, n: int, to: Nodes) -> 
     return nodes.volume * (to.lines[0].normal(A[0], C[0, 0]) @ p)
 
 
-def _nodes(ends: list[tuple[float, float]], spacing: float, noise: float) -> Nodes:
+def _nodes(ends: list[tuple[float, float]], spacing: float, noise: float, most: int) -> Nodes:
     dim = len(ends)
     fewest = round(FEWEST[dim] * WIDEST / spacing)
     counts = [max(fewest, math.ceil((high - low) / (spacing * noise))) + 1 for low, high in ends]
-    if math.prod(counts) > MOST[dim]:
+    if math.prod(counts) > most:
         raise NotConverged(
             f"{' by '.join(map(str, counts))} nodes are needed where a step has noise of {noise:.3g}; at most "
-            f"{MOST[dim]} are taken: take fewer or longer steps, or a wider tolerance"
+            f"{most} are taken: take fewer or longer steps, or a wider tolerance"
         )
     return Nodes(tuple(Line.of(*end, n, periodic=False) for end, n in zip(ends, counts, strict=True)))
