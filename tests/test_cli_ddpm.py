@@ -8,7 +8,16 @@ import pytest
 
 import fpsde
 from fpsde.cli import main
-from fpsde.ddpm import NetworkShape, new_network, saved_denoiser, toy_data, train
+from fpsde.commands.ddpm_figures import bound
+from fpsde.ddpm import (
+    NetworkShape,
+    ReverseVariance,
+    new_network,
+    saved_denoiser,
+    toy_data,
+    train,
+    variational_bound,
+)
 from fpsde.errors import InvalidInput
 
 SHORT = fpsde.linear_schedule(1000)
@@ -44,6 +53,28 @@ def test_training_says_how_far_the_floor_is_and_goes_on(tmp_path, capsys) -> Non
     assert main([*arguments, "--steps", "1", "--json", "-"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["reached"] and found["floor"] == pytest.approx(0.17305, abs=5e-6)
+
+
+def test_the_picture_of_the_bound_says_its_three_totals(trained, tmp_path, capsys) -> None:
+    """Those of 100 steps, to three digits; data in the plane have no such pictures."""
+    (panel,) = bound(toy_data("gaussian").law).axes
+    schedule = SHORT.subset(fpsde.trailing_timesteps(1000, 100))
+    totals = [
+        variational_bound(toy_data("gaussian").law, schedule, variance=kind).total
+        for kind in (ReverseVariance.SMALL, ReverseVariance.LARGE, ReverseVariance.OPTIMAL)
+    ]
+    said = [text.get_text() for text in panel.get_legend().get_texts()]
+    assert all(f": {total:.3f} = " in text for total, text in zip(totals, said, strict=True))
+    assert main(["ddpm", "figures", "moons", "--checkpoint", str(trained), "--out", str(tmp_path)]) == 2
+    assert "moons has 2 components" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_all_pictures_are_drawn(trained, tmp_path, capsys) -> None:
+    arguments = ["ddpm", "figures", "gaussian", "--checkpoint", str(trained), "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    names = ("forward", "samplers", "score-errors", "bound", "p-theta")
+    assert all((tmp_path / f"ddpm-{name}.png").stat().st_size > 10_000 for name in names)
 
 
 @pytest.mark.parametrize(

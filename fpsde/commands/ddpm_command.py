@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from rich.table import Table
 
+from fpsde.commands.ddpm_figures import add_figures
 from fpsde.commands.ddpm_verify import add_verify
 from fpsde.commands.options import add_json, screen
 from fpsde.ddpm import TOY_DATA, Sampler, ToyData, exact_chain, saved_denoiser, starting_points, toy_data, train
@@ -53,6 +54,7 @@ def add(commands: Any) -> None:
     draw.add_argument("--out", type=Path, metavar="DIR", help="write points (.npy) and a picture here")
     draw.set_defaults(run=_sample)
     add_verify(jobs)
+    add_figures(jobs)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

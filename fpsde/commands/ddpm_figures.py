@@ -1,0 +1,172 @@
+"""``fpsde ddpm figures``: the example in five pictures, of data on the line and a network that was trained on them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from fpsde.commands.options import screen
+from fpsde.ddpm import (
+    KnownLaw,
+    ReverseVariance,
+    ToyData,
+    denoising_errors,
+    error_map,
+    exact_chain,
+    model_law,
+    network_chain,
+    saved_denoiser,
+    toy_data,
+    variational_bound,
+)
+from fpsde.ddpm.denoiser import Denoiser
+from fpsde.ddpm.ladder import SAMPLERS, SCHEDULES
+from fpsde.errors import InvalidInput
+from fpsde.fokker_planck import FokkerPlanck
+from fpsde.grid import Grid
+from fpsde.integrators import Snapshots, simulate
+from fpsde.plotting import BLACK, BLUE, ORANGE, VERMILION, save, style
+from fpsde.processes import linear_schedule, variance_preserving
+from fpsde.schemes import ddim, exact_sampling
+from fpsde.writing import made_folder
+
+#: Times of the forward marginals, particles, and cells of the Fokker-Planck grid on the widest window.
+TIMES, PARTICLES, CELLS, WINDOW = (0.1, 0.25, 0.5, 1.0), 100_000, 400, 6.0
+#: Numbers n of steps of the samplers, and n^2 times the accuracy of a divergence in the picture, in nats.
+NUMBERS, ACCURACY = (6, 12, 24, 48), 0.3
+#: Levels and cells of the map of errors; steps of the sampler whose law is beside the data.
+LEVELS, FACES, STEPS = np.geomspace(0.02, 50, 48), np.linspace(-4, 4, 65), 20
+
+
+def add_figures(jobs: Any) -> None:
+    """Add the job to ``fpsde ddpm``."""
+    draw = jobs.add_parser("figures", help="draw the example: marginals, errors of samplers and score, bound, p_theta")
+    draw.add_argument("data", nargs="?", default="mixture", metavar="DATA", help="of one component (default: mixture)")
+    draw.add_argument("--checkpoint", type=Path, metavar="FILE", help="the trained network (default: ddpm-DATA.npz)")
+    draw.add_argument("--seed", type=int, default=0, help="seed of the particles (default: %(default)s)")
+    draw.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the pictures go")
+    draw.set_defaults(run=_figures)
+
+
+def _figures(options: argparse.Namespace) -> int:
+    data, whole = toy_data(options.data), linear_schedule(1000)
+    if data.dim != 1:
+        raise InvalidInput(f"{data.name} has {data.dim} components; these pictures are of one")
+    denoiser = saved_denoiser(options.checkpoint or Path(f"ddpm-{data.name}.npz"), whole)
+    folder = made_folder(options.out)
+    pictures = {
+        "forward": lambda: forward(data, options.seed),
+        "samplers": lambda: samplers(data.law),
+        "score-errors": lambda: score_errors(data.law, denoiser),
+        "bound": lambda: bound(data.law),
+        "p-theta": lambda: p_theta(data, denoiser),
+    }
+    for name, drawn in pictures.items():
+        screen().print(f"{save(drawn(), folder / f'ddpm-{name}.png')}", soft_wrap=True, highlight=False)
+    return 0
+
+
+def forward(data: ToyData, seed: int) -> Figure:
+    """Return the marginals of the variance-preserving diffusion: particles, closed form, Fokker-Planck."""
+    start = data.marginal()
+    process, times = variance_preserving(data=start), np.array(TIMES)
+    run = simulate(
+        process, exact_sampling, x0=start, t_end=1.0, dt=0.05, n_particles=PARTICLES, seed=seed,
+        observers=[Snapshots(times)],
+    )  # fmt: skip
+    grid = Grid.uniform((-WINDOW, WINDOW), cells=CELLS)
+    solved = FokkerPlanck(process, grid).evolve(start, t_end=1.0, times=times, dt=0.0025)
+    assert process.exact.marginal is not None  # for the type checker: it is known in closed form
+    with style():
+        figure = Figure(figsize=(10.8, 3.2))
+        panels = figure.subplots(1, len(TIMES), sharey=True)
+        for k, (panel, (t, x)) in enumerate(zip(panels, run.results[0], strict=True)):
+            exact = process.exact.marginal(start, t)
+            panel.hist(x[0], bins=np.linspace(-4, 4, 81).tolist(), density=True, color=BLUE, alpha=0.35)
+            panel.plot(grid.centres, solved.laws[k].average_density, color=VERMILION)
+            panel.plot(grid.centres, exact.pdf(grid.centres), "--", color=BLACK)
+            panel.set(title=f"t = {t:g}", xlabel="x", xlim=(-4, 4))
+        panels[0].set_ylabel("density [1/unit of x]")
+        panels[-1].legend(["Fokker–Planck", "closed form", "particles"], fontsize=8)
+    return figure
+
+
+def samplers(law: KnownLaw) -> Figure:
+    """Return KL(data || law of the sampler) against the number of steps, of each sampler with the exact denoiser."""
+    with style():
+        figure = Figure(figsize=(6.4, 4.4))
+        panel = figure.subplots()
+        for (name, scheme), mark in zip(SAMPLERS.items(), "osD^v", strict=True):
+            chains = [exact_chain(law, SCHEDULES["linear"](n)) for n in NUMBERS]
+            pairs = zip(chains, NUMBERS, strict=True)
+            errors = [model_law(one, scheme(), law, tolerance=ACCURACY / n**2).divergence for one, n in pairs]
+            panel.loglog(NUMBERS, errors, f"{mark}-", label=name)
+        panel.loglog(NUMBERS, 4 / np.array(NUMBERS) ** 2.0, ":", color=BLACK, label="slope −2")
+        panel.set(xlabel="steps n", ylabel="KL(data ‖ law) [nats]", title="Exact laws of samplers, linear schedule")
+        panel.set_xticks(NUMBERS, [str(n) for n in NUMBERS])
+        panel.tick_params(axis="x", which="minor", labelbottom=False)
+        panel.legend(fontsize=9)
+    return figure
+
+
+def score_errors(law: KnownLaw, denoiser: Denoiser) -> Figure:
+    """Return where the network's noise is wrong: E|eps - eps*|^2 by level, and by place in standard deviations."""
+    found = error_map(denoiser.in_float64(), law, LEVELS, FACES)
+    with style():
+        figure = Figure(figsize=(6.8, 4.4))
+        panel = figure.subplots()
+        edges = np.geomspace(LEVELS[0], LEVELS[-1], len(LEVELS) + 1)
+        drawn = panel.pcolormesh(FACES, edges, np.log10(found), cmap="viridis", vmin=-6, vmax=0)
+        panel.set_yscale("log")
+        panel.grid(visible=False)
+        panel.set(xlabel="(x − mean)/standard deviation", ylabel="level of noise σ", title="Error of the learned score")
+        figure.colorbar(drawn, ax=panel, label="log10 of E[|ε − ε*|² given the place]")
+    return figure
+
+
+def bound(law: KnownLaw) -> Figure:
+    """Return the terms of the variational bound by timestep, for the three variances of the reverse steps."""
+    schedule = SCHEDULES["linear"](100)
+    errors = denoising_errors(law, schedule)
+    with style():
+        figure = Figure(figsize=(6.4, 4.4))
+        panel = figure.subplots()
+        kinds = ((ReverseVariance.SMALL, BLUE, "-"), (ReverseVariance.LARGE, ORANGE, "--"))
+        for kind, colour, line in (*kinds, (ReverseVariance.OPTIMAL, VERMILION, ":")):
+            found = variational_bound(law, schedule, variance=kind, errors=errors)
+            label = f"{kind.value}: {found.total:.3f} = {found.prior:.1e} + {found.steps.sum():.3f} + {found.data:.3f}"
+            panel.semilogy(schedule.timesteps[2:], found.steps, line, color=colour, label=label)
+        panel.set(
+            xlabel="timestep t", ylabel="term of the bound, t → t − 1 [nats]",
+            title="The bound: prior + steps + data, 100 steps, exact denoiser",
+        )  # fmt: skip
+        panel.legend(fontsize=9, title="variance of the reverse step: total")
+    return figure
+
+
+def p_theta(data: ToyData, denoiser: Denoiser) -> Figure:
+    """Return the exact law of what the network samples beside the data, and their ratio."""
+    schedule = SCHEDULES["linear"](STEPS)
+    judged = model_law(network_chain(denoiser, schedule), ddim(), data.law)
+    best = model_law(exact_chain(data.law, schedule), ddim(), data.law)
+    with style():
+        figure = Figure(figsize=(6.4, 5.0))
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+        reach = 4 * float(np.sqrt(data.law.covariance[0, 0]))
+        for found, name, colour in ((judged, "network", BLUE), (best, "exact denoiser", ORANGE)):
+            x, logs = found.law.points[0], found.law.log_density
+            near = np.abs(x - data.law.mean[0]) < reach
+            above.plot(x[near], np.exp(logs[near]), color=colour, label=f"{name}: KL = {found.divergence:.2g} nats")
+            seen = near & (data.density(x) > 1e-4)
+            below.plot(x[seen], logs[seen] - data.log_density(x[seen][None]), color=colour)
+        line = np.linspace(data.law.mean[0] - reach, data.law.mean[0] + reach, 400)
+        above.plot(line, data.density(line), "--", color=BLACK, label=f"{data.name}")
+        above.set(ylabel="density [1/unit of x]", title=f"Exact p_theta of DDIM, {STEPS} steps")
+        above.legend(fontsize=9)
+        below.axhline(0, color=BLACK, lw=0.8)
+        below.set(xlabel="x", ylabel="log p_theta/data")
+    return figure
