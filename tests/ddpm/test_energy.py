@@ -79,6 +79,7 @@ def test_the_score_is_minus_the_gradient_of_the_energy(seed) -> None:
         energy_of(Denoiser(_network(seed, Network), denoiser.scaling), x, 1.0)
 
 
+@pytest.mark.slow
 def test_an_energy_is_trained_kept_and_sampled_by_langevin_steps(tmp_path) -> None:
     law, schedule = toy_data("mixture").law, fpsde.linear_schedule().subset([1, 50, 150, 300, 450, 600, 800, 1000])
     plain = new_network(NetworkShape(1, width=32, depth=2), seed=1)
