@@ -625,6 +625,9 @@ def test_every_scheme_is_listed_with_what_it_says_of_itself(capsys):
     assert euler["strong"] == {"additive": 1.0, "commutative": 0.5, "general": 0.5}
     exact = made["schemes"][list(SCHEMES).index("exact_sampling")]
     assert exact["weak"]["general"] == "exact"
+    samplers = {one["name"]: one for one in made["samplers"]}
+    assert samplers["karras(churn)"]["evaluations"] == 2 and "Song" in samplers["ddim(eta)"]["source"]
+    assert "samplers" not in listed(capsys, "double_well")
 
 
 def test_a_table_in_a_pipe_is_as_wide_as_columns_says(monkeypatch, capsys):

@@ -12,7 +12,7 @@ from fpsde.commands.options import add_json, add_process, process_of, screen
 from fpsde.errors import InvalidInput, Unsuited
 from fpsde.noise_class import NoiseType
 from fpsde.processes.process import Process
-from fpsde.schemes import SCHEMES, Scheme
+from fpsde.schemes import SCHEMES, Scheme, ancestral, ddim, karras, langevin_corrector, predictor_corrector
 from fpsde.schemes.noise_types import noise_types
 from fpsde.schemes.scheme import Orders, StationaryOrder
 from fpsde.schemes.tracing import traced_step
@@ -20,6 +20,14 @@ from fpsde.writing import put_json, refuse_unwritable
 
 #: What is written for an order that is infinite, and where none is claimed.
 EXACT, NONE = "exact", "-"
+#: Samplers of diffusion models by how they are called from Python; they take steps of processes from noise to data.
+SAMPLERS: dict[str, Scheme] = {
+    "ddim(eta)": ddim(),
+    "ancestral(fraction)": ancestral(),
+    "karras(churn)": karras(),
+    "langevin_corrector(size)": langevin_corrector(0.1),
+    "predictor_corrector(predictor, size)": predictor_corrector(size=0.1),
+}
 _LEGEND = (
     f"Orders by class of noise, additive/commutative/general; one number where they are equal, {NONE} where none is "
     "claimed. stationary: order of the bias of the stationary law, additive noise; of two, the first is that of "
@@ -47,7 +55,9 @@ def _schemes(options: argparse.Namespace) -> int:
     if options.json != "-":
         _show(suited, process, refused)
     if options.json:
-        put_json({"schemes": [as_dict(scheme, process) for scheme in suited], "refused": refused}, options.json)
+        made = {"schemes": [as_dict(scheme, process) for scheme in suited], "refused": refused}
+        samplers = [as_dict(scheme) | {"name": name} for name, scheme in SAMPLERS.items()]
+        put_json(made if process is not None else made | {"samplers": samplers}, options.json)
     return 0
 
 
@@ -148,6 +158,11 @@ def _show(schemes: list[Scheme], process: Process | None, refused: dict[str, str
     for scheme in schemes:
         sources.add_row(scheme.name, scheme.source)
     out.print(orders, "", _LEGEND, "\nSources", sources, highlight=False, sep="\n")
+    if process is None:
+        samplers = Table(box=None, show_header=False, pad_edge=False)
+        for name, scheme in SAMPLERS.items():
+            samplers.add_row(name, scheme.source)
+        out.print("\nSamplers of diffusion models, from Python (fpsde ddpm verify judges them)", samplers, sep="\n")
     if process is not None and refused:
         reasons: dict[str, list[str]] = {}
         for name, why in refused.items():
