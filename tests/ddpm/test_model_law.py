@@ -96,6 +96,7 @@ def test_in_the_plane_the_divergence_is_that_of_two_normal_laws(scheme: Any) -> 
     )
 
 
+@pytest.mark.slow
 def test_on_the_mixture_two_codes_agree() -> None:
     """Images of nodes, and quantiles with a distance of laws."""
     schedule = trailing(10)
