@@ -116,7 +116,7 @@ def test_the_law_in_the_plane_has_the_moments_that_follow_from_the_equation(modu
 
 def test_methods_in_the_plane_reach_their_errors_and_a_wrong_sign_of_the_correlation_none(modules, monkeypatch):
     plane = modules.plane
-    assert plane.error(plane.by_fpsde(80, 5)()) < 1e-5
+    assert plane.error(plane.by_fpsde(80, 6)()) < 1e-5
     assert plane.error(plane.sinc_collocation(32, 1)()) < 1e-5
     scipy = of_kind(plane.race(), modules.race.Kind.SCIPY)
     exponential, stepped = (scipy[f"SciPy, order 4, {name}"] for name in ("expm_multiply", "Crank-Nicolson"))

@@ -107,6 +107,7 @@ def test_a_last_step_that_is_dropped_lowers_the_order(seed) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_scheme_that_does_not_step_the_brownian_motion_is_not_compared_with_its_exact_path(seed) -> None:
     """Leimkuhler and Matthews' step averages two increments: the component beside the process is not W."""
     found = fpsde.strong_order(additive_time_dependent(), fpsde.leimkuhler_matthews, seed=seed, t_end=1.0)

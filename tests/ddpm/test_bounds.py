@@ -100,6 +100,7 @@ def test_floors_are_those_of_the_table() -> None:
     assert noise_floors(MIXTURE, LINEAR.sigmas[[1, 101, 501]]) == pytest.approx([0.9994, 0.6689, 0.1130], abs=5e-5)
 
 
+@pytest.mark.slow
 def test_floors_between_nodes_are_those_at_every_level() -> None:
     """By panels at each of 20 levels, and the mean that the interpolation gives for all of them."""
     schedule = LINEAR.subset(fpsde.linspace_timesteps(1000, 20))

@@ -93,6 +93,7 @@ def _breathing_log_density(x, t, p):
     return np.log(0.4 / 0.5 * np.exp(-((y + 1) ** 2) / 0.5) + 0.6 / 0.6 * np.exp(-((y - 1) ** 2) / 0.72)) - np.log(s)
 
 
+@pytest.mark.slow
 def test_the_solver_meets_a_moving_law_with_variable_noise_at_order_two() -> None:
     process = breathing_mixture()
     where = {"window": process.setting.window, "t_end": 1.0}
@@ -178,6 +179,7 @@ def test_any_noise_runs_through_the_same_laws() -> None:
         assert passes(orders(reverse, Normal(1.0, 0.5), reverse.setting.x0, window=(-4.0, 5.0), t_end=1.0))
 
 
+@pytest.mark.slow
 def test_the_probability_flow_carries_quantiles_to_quantiles() -> None:
     process = breathing_mixture()
     flow = probability_flow_of(process, _breathing_log_density, law=lambda t, p: process.exact.law(t))
