@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from planted import integrators, langevin, losses, samplers, schedules, solvers, unusual
+from planted import integrators, langevin, losses, reported, samplers, schedules, solvers, unusual
 from planted.record import Planted
 
 from fpsde.audit import LEVELS
@@ -26,6 +26,7 @@ from fpsde.writing import made_folder, put_json
 
 PLANTED: list[Planted] = [
     *integrators.DEFECTS,
+    *reported.REPORTED,
     *integrators.RNG,
     *integrators.GRADED,
     *langevin.DEFECTS,

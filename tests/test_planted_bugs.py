@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fpsde import audit
 from fpsde.checks import Verdict
 
 BENCHMARKS = str(Path(__file__).parent.parent / "benchmarks")
@@ -30,6 +33,33 @@ def test_there_are_enough_of_both_and_no_name_twice(matrix) -> None:
     assert sum(not one.right for one in planted) >= 60 and sum(one.right for one in planted) >= 15
     assert len({(one.family, one.name) for one in planted}) == len(planted)
     assert all(one.source for one in planted)
+
+
+def test_sixty_defects_cite_the_report_of_a_repository_by_its_number(matrix) -> None:
+    cited = [one.source for one in matrix.PLANTED if not one.right and re.search(r"\w #\d", one.source)]
+    assert len(cited) >= 60 and len(set(cited)) >= 55
+
+
+@pytest.mark.slow  # right steps go through all levels
+def test_the_claims_that_reported_defects_break_hold_for_right_steps(matrix) -> None:
+    reported = matrix.reported
+    h, root = reported.H, np.sqrt(reported.H)
+    pull, scale = reported.PRECONDITIONER[:, None] * reported.STIFF, np.sqrt(2 * reported.PRECONDITIONER)[:, None]
+    drag, spread = reported.DRAG, np.sqrt(2 * reported.KT / reported.DRAG)
+    # kinetic: the Ito drift has dD/dx of D = (1 + cos(x)/2)/2 besides
+    right = {
+        reported.exact_claim: lambda x, i, z: reported.exact(x, z),
+        reported.brownian_claim: lambda x, i, z: x + 0.5 * h + 0.8 * root * z,
+        reported.free_claim: lambda x, i, z: x + 0.8 * root * z,
+        reported.dragged_claim: lambda x, i, z: x - x / drag * h + spread * root * z,
+        reported.kinetic_claim: lambda x, i, z: (
+            x + (-x - 0.25 * np.sin(x)) * h + np.sqrt(1 + 0.5 * np.cos(x)) * root * z
+        ),
+        reported.preconditioned_claim: lambda x, i, z: x - h * pull @ x + scale * root * z,
+    }
+    for claim, step in right.items():
+        assert audit.step(step, claim(), n=reported.SMALL).verdict is Verdict.PASS, claim.__name__
+    assert audit.drawn_step(reported.heun, reported.ou_claim("heun"), n=10_000).verdict is Verdict.PASS
 
 
 def test_a_handful_of_defects_is_found_and_right_codes_pass(matrix, tmp_path) -> None:

@@ -143,7 +143,7 @@ class _Paired:
 
 def _box_muller(n: int, seed: int) -> np.ndarray:
     rng, x = np.random.default_rng(seed), np.full(n, 2.0)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         for _ in range(N):
             u, v = rng.integers(0, 2**11, n) / 2**11, rng.random(n)  # u may be 0
             x = ou(x, np.sqrt(-2 * np.log(u)) * np.cos(2 * np.pi * v))
@@ -217,7 +217,7 @@ DEFECTS = [
         ("clipped at walls", "projection in place of reflection", _reflected(np.clip)),
         (
             "one normal for both components",
-            "broadcasting",
+            "jax #3646 (one key for all components)",
             _step(lambda x, i, z: _plane(NOISE)(x, i, z[:1] * [[1.0], [1.0]]), plane_claim),
         ),
         ("transposed sigma", "row and column", _step(_plane(NOISE.T), plane_claim)),
@@ -237,7 +237,7 @@ RNG = [
     for name, source, audited in (
         (
             "uniform noise of variance 1",
-            "rand for randn",
+            "ESPResSo #2357 (uniform for normal)",
             _drawn(lambda x, i, rng: ou(x, np.sqrt(12) * (rng.random(len(x)) - 0.5))),
         ),
         (
@@ -271,12 +271,12 @@ RNG = [
         ),
         (
             "seed + i for particle i",
-            "overlapping streams",
+            "deepmd-kit #4440 (overlapping streams)",
             _run(lambda n, seed: np.concatenate([whole(1, seed + j) for j in range(n)]), 3000),
         ),
         (
             "two workers of one seed",
-            "fork without spawn",
+            "atcollab/at #737, lightcurvelynx #615",
             _run(lambda n, seed: np.tile(whole((n + 1) // 2, seed), 2)[:n]),
         ),
         ("box-muller of 0", "gpuocean #37", _run(_box_muller)),

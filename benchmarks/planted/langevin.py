@@ -104,6 +104,26 @@ DEFECTS = [
             "SGLD conventions",
             _step(lambda x, i, z: _ula(x, z, drift=0.5, noise=np.sqrt(0.05)), ula_claim),
         ),
+        (
+            "step eps/2 with noise of eps",
+            "Edward #722 (SGLD, variance for standard deviation)",
+            _step(lambda x, i, z: _ula(x, z, noise=2 * 0.05 / np.sqrt(0.05)), ula_claim),
+        ),
+        (
+            "h/2 and h for h and root of 2 h",
+            "ibc #6",
+            _step(lambda x, i, z: _ula(x, z, drift=0.5, noise=np.sqrt(0.05)), ula_claim),
+        ),
+        (
+            "2 h root(a) for root(2 a/h) in the gradient",
+            "csgmcmc #1",
+            _step(lambda x, i, z: x + 0.05 * (x - x**3 + 2 * 0.05 * np.sqrt(0.5) * z), ula_claim),
+        ),
+        (
+            "noise without the root of h",
+            "StochasticDiffEq #558 (scale_noise = false)",
+            _scale(KT / MASS * 2 * FRICTION),
+        ),
         ("root of h for root of 2 h", "jax-md #124", _step(lambda x, i, z: _ula(x, z, noise=np.sqrt(0.5)), ula_claim)),
         (
             "gradient ascent",

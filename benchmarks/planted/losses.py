@@ -36,13 +36,16 @@ def _loss(weight: Any = None, weights: Any = None, **switches: Any) -> Any:
     return lambda: audit.loss(lambda m, x, t, z: w(t) * simple(m, x, t, z, **switches), KEPT, **asked)
 
 
-def _velocity(sign: float) -> Any:
+def velocity(sign: float = 1.0, weight: Any = None, weights: Any = None) -> Any:
+    """The audit of a loss on v, which may be weighted."""
+
     def loss(model: Any, x0: Any, t: int, z: Any) -> Any:
         a, s = np.sqrt(_bar(t)), np.sqrt(1 - _bar(t))
-        return np.mean((a * z - sign * s * x0 - model(a * x0 + s * z, t)) ** 2)
+        error = np.mean((a * z - sign * s * x0 - model(a * x0 + s * z, t)) ** 2)
+        return error if weight is None else weight(t) * error
 
-    weights = lambda schedule: 1 / schedule.alpha_bars[1:]  # noqa: E731 - |v error|^2 = |eps error|^2/alpha_bar
-    return lambda: audit.loss(loss, KEPT, predicts=fpsde.Prediction.VELOCITY, weights=weights)
+    asked = weights or (lambda schedule: 1 / schedule.alpha_bars[1:])  # |v error|^2 = |eps error|^2/alpha_bar
+    return lambda: audit.loss(loss, KEPT, predicts=fpsde.Prediction.VELOCITY, weights=asked)
 
 
 def _data_loss(weight: Any) -> Any:
@@ -88,13 +91,27 @@ LOSSES = [
             "lucidrains, 2023-03 and 2026-02 (min-snr)",
             _loss(lambda t: min(snr(t), 5.0), min_snr_weights),
         ),
-        ("min for max", "min-snr upside down", _loss(lambda t: max(snr(t), 5.0) / snr(t), min_snr_weights)),
+        (
+            "min for max",
+            "recurrent-interface-network-pytorch #11",
+            _loss(lambda t: max(snr(t), 5.0) / snr(t), min_snr_weights),
+        ),
         ("gamma 1 for 5", "a default", _loss(lambda t: min(snr(t), 1.0) / snr(t), min_snr_weights)),
         ("absolute for squared error", "l1 for l2", _loss(power=1.0)),
         ("t one too large for the model", "1 to T and 0 to T - 1", _loss(named=1)),
         ("data noised to t - 1", "index of the table", _loss(bar=lambda t: float(BARS[max(t - 2, 0)]))),
         ("variance for standard deviation", "diffusion-models-class #18", _loss(level=lambda t: 1 - _bar(t))),
-        ("sign of v", "v = a eps - s x0", _velocity(-1.0)),
+        ("sign of v", "v = a eps - s x0", velocity(-1.0)),
+        (
+            "min(snr + 1, gamma)/(snr + 1) on v",
+            "diffusers #5654",
+            velocity(weight=lambda t: min(snr(t) + 1, 5.0) / (snr(t) + 1), weights=min_snr_weights),
+        ),
+        (
+            "weights of eps on v",
+            "sd-scripts #673, kohya_ss #1555",
+            velocity(weight=lambda t: min(snr(t), 5.0) / snr(t), weights=min_snr_weights),
+        ),
         ("error of x0 without the snr", "weights of another prediction", _data_loss(lambda t: 1.0)),
         ("root of the snr", "snr of amplitudes", _data_loss(lambda t: np.sqrt(snr(t)))),
         ("half", "1/2 in the loss and in its weights", _loss(lambda t: 0.5)),
@@ -111,6 +128,13 @@ LOSSES = [
             "no normalisation",
             "iap-diffusion-labs #15",
             lambda: audit.log_density(lambda x: _mixture(x) + 0.5 * np.log(2 * np.pi), MIXTURE),
+        ),
+        (
+            "variance for scale",
+            "pyro #1643",
+            lambda: audit.log_density(
+                lambda x: -0.5 * ((x - 1) / 0.5**2) ** 2 - np.log(0.5**2 * np.sqrt(2 * np.pi)), fpsde.Normal(1.0, 0.5)
+            ),
         ),
         (
             "sum of logs for log of the sum",

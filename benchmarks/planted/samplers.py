@@ -104,6 +104,27 @@ def _shifted(x: Any, t: int) -> Any:
     return sampler_claim().model()(x, names[NAMES.index(t)])
 
 
+def _at_index(x: Any, t: int) -> Any:
+    """The exact model at the number of steps that are left, as if that were the timestep."""
+    a = _bar(len(NAMES) - NAMES.index(t))
+    y, sigma = x / np.sqrt(a), np.sqrt(1 / a - 1)
+    return (y - sampler_claim().data.denoised(y[None], 1.0, sigma)[0]) / sigma
+
+
+def _root_of_log(x: Any, i: int, z: Any) -> Any:
+    """The ancestral step whose table holds ln(beta): its root is taken, where exp(ln(beta)/2) is the scale."""
+    with np.errstate(invalid="ignore"):
+        return ancestral(x, i, z, variance=lambda fresh, small, i: np.log(fresh))
+
+
+def _noise_of_the_level(x: Any, i: int, z: Any, *, eta: float = 0.5) -> Any:
+    """DDIM whose noise is eta sqrt(1 - alpha_bar) of the level that it leaves; what is left for eps is cut at 0."""
+    a, b = bars_of(i)
+    eps = sampler_claim().model()(x, NAMES[i])
+    x0 = (x - np.sqrt(1 - a) * eps) / np.sqrt(a)
+    return np.sqrt(b) * x0 + np.sqrt(max(1 - b - eta**2 * (1 - a), 0.0)) * eps + eta * np.sqrt(1 - a) * z
+
+
 def _exploding(scale: float) -> Any:
     """Euler's step of dX = sigma sqrt(2 ln r) dW, the variance-exploding process."""
 
@@ -137,7 +158,7 @@ SAMPLERS = [
         ("standard deviation for variance", "diffusers #1581, #10644 (RePaint)", _sampler(ddim, noise=lambda v: v)),
         (
             "beta for the posterior variance",
-            "fixed large for small",
+            "PhysicsInformedDiffusionModels #4",
             _sampler(ancestral, "small", variance=lambda f, s, i: f),
         ),
         ("the posterior variance for beta", "fixed small for large", _sampler(ancestral, "large")),
@@ -162,12 +183,33 @@ SAMPLERS = [
         ("x0 clipped to [-1, 1]", "clip_sample left on", _sampler(ddim, clip=1.0)),
         (
             "it ends at alpha_bar_1",
-            "set_alpha_to_one (diffusers)",
+            "ControlNet #587, stablediffusion #345",
             _sampler(ddim, after=lambda i: bars_of(i)[1] if i < 12 else _bar(1)),
         ),
         ("eta 1 for 1/2", "eta not passed on", _sampler(ddim, eta=1.0)),
-        ("no noise at all", "eta dropped", _sampler(ddim, noise=lambda v: 0.0)),
-        ("model asked at the next level", "index of the step", _sampler(ddim, model=_shifted)),
+        ("no noise at all", "stable-diffusion-webui #1217 (eta 0 for 1)", _sampler(ddim, noise=lambda v: 0.0)),
+        ("model asked at the next level", "diffusers #5832", _sampler(ddim, model=_shifted)),
+        (
+            "root of the log variance",
+            "diffusers #14569 (fixed_large_log)",
+            _sampler(_root_of_log, "large"),
+        ),
+        ("noise of all of 1 - alpha_bar", "CoursIA #16158", _sampler(_noise_of_the_level)),
+        (
+            "offset added to the level it leads to",
+            "diffusers #465",
+            _sampler(ddim, after=lambda i: _bar(NAMES[i + 1] + 1) if i < 12 else 1.0),
+        ),
+        (
+            "index of the step for its timestep",
+            "stablediffusion #226",
+            _sampler(ddim, model=_at_index),
+        ),
+        (
+            "churn at its largest, max for min",
+            "ComfyUI #13820, Euler-Smea-Dyn-Sampler #11",
+            _sampler(heun, "heun", churn=np.sqrt(2) - 1),
+        ),
         ("heun without its half", "the sum of two slopes", _sampler(heun, "heun", half=1.0)),
         ("second slope at the first level", "EDM", _sampler(heun, "heun", second=False)),
         ("euler for heun", "second slope left out", _sampler(ddim, "heun", eta=0.0)),

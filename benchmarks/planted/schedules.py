@@ -29,12 +29,24 @@ def _cosine(offset: float, most: float) -> np.ndarray:
     return np.minimum(1 - f[1:] / f[:-1], most)
 
 
+def _cosines(power: float) -> np.ndarray:
+    """cos^power at the T + 1 times of the cosine schedule, over its first."""
+    f = np.cos((np.arange(1001) / 1000 + 0.008) / 1.008 * np.pi / 2) ** power
+    return f / f[0]
+
+
+def _exploding(first: float) -> np.ndarray:
+    """The 18 levels of Karras et al. (2022), table 1, column VE, from sigma^2 = ``first`` down, smallest first."""
+    return first * (0.02**2 / 100.0**2) ** (np.arange(17, -1, -1) / 17)
+
+
 def _karras(rho: float) -> np.ndarray:
     u = np.linspace(0, 1, 18)
     return ((0.002 ** (1 / rho)) + u * (80 ** (1 / rho) - 0.002 ** (1 / rho))) ** rho
 
 
 KARRAS = fpsde.schedule_of_sigmas(_karras(7.0))
+EXPLODING = fpsde.schedule_of_sigmas(np.sqrt(_exploding(100.0**2)))
 AFTER = np.append(1.0, BARS[:-1])
 SCHEDULES = [
     Planted("schedule", name, source, audited)
@@ -73,6 +85,27 @@ SCHEDULES = [
         ),
         ("cosine without offset", "s = 0", _table(_cosine(0.0, 0.999), Table.BETA, fpsde.cosine_schedule())),
         ("cosine not bounded", "beta above 0.999", _table(_cosine(0.008, 1.0), Table.BETA, fpsde.cosine_schedule())),
+        (
+            "cosine without its square",
+            "lilianweng.github.io #9",
+            _table(np.minimum(1 - _cosines(1)[1:] / _cosines(1)[:-1], 0.999), Table.BETA, fpsde.cosine_schedule()),
+        ),
+        (
+            "cosine from the level without noise",
+            "GenerativeModels #489, MONAI #8427",
+            _table(_cosines(2)[:-1], Table.ALPHA_BAR, fpsde.cosine_schedule()),
+        ),
+        (
+            "sigma_max without its square",
+            "diffusers #590 (KarrasVe)",
+            _table(np.sqrt(_exploding(100.0)), Table.SIGMA, EXPLODING),
+        ),
+        ("product of the betas", "dpm-solver #13", _table(np.cumprod(BETAS), Table.ALPHA_BAR)),
+        (
+            "variance for level in level/signal",
+            "classifier-free-diffusion-guidance-Pytorch #12",
+            _table((1 - BARS) / np.sqrt(BARS), Table.SIGMA),
+        ),
         ("rho upside down", "1/rho for rho", _table(_karras(1 / 7), Table.SIGMA, KARRAS)),
         (
             "leading timesteps from 0",

@@ -99,6 +99,11 @@ def _from_score(x: Any, t: int) -> Any:
     return -np.sqrt(1 - BARS[t - 1]) * samplers.sampler_claim().model(fpsde.Prediction.SCORE)(x, t)
 
 
+def _cosine_of_steps() -> np.ndarray:
+    f = np.cos((np.linspace(0, 1001, 1001) / 1001 + 0.008) / 1.008 * np.pi / 2) ** 2
+    return np.clip(1 - f[1:] / f[:-1], 0, 0.999)
+
+
 def _chain(n: int) -> np.ndarray:
     z, x = np.random.default_rng(8).standard_normal(n), np.empty(n)
     x[0] = z[0]
@@ -194,6 +199,16 @@ RIGHT = [
             "alpha_bar in single precision",
             "a float32 table",
             lambda: audit.schedule(BARS.astype(np.float32), FULL, Table.ALPHA_BAR),
+        ),
+        (
+            "cosine of linspace(0, T + 1, T + 1)/(T + 1)",
+            "denoising-diffusion-pytorch #19, jannerm/diffuser #68 (taken for a bug)",
+            lambda: audit.schedule(_cosine_of_steps(), fpsde.cosine_schedule(), Table.BETA),
+        ),
+        (
+            "min-snr on v",
+            "Min-SNR-Diffusion-Training #5",
+            losses.velocity(weight=lambda t: min(losses.snr(t), 5.0) / (losses.snr(t) + 1), weights=min_snr_weights),
         ),
         ("a finite-volume solver", "Crank and Nicolson", solvers.audited(solvers.solved)),
         ("exponentially fitted fluxes", "Scharfetter and Gummel", solvers.audited(solvers.solved, fitted=True)),
