@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from fpsde.errors import BackendUnavailable, InvalidInput
 
@@ -34,6 +35,39 @@ def host(array: Any) -> np.ndarray:
 def module_of(array: Any) -> Any:
     """Return the module whose functions take an array: NumPy, or CuPy for an array of a device."""
     return np if isinstance(array, np.ndarray) else _cupy()
+
+
+class DeviceValues(NDArrayOperatorsMixin):
+    """The values ``(n,)`` of one component for n particles on a device: operators and NumPy functions act there.
+
+    They reach the device by NumPy's own protocols, which its arrays must speak, as CuPy's do; an operation with an
+    array of the host is refused, a number is not.
+    """
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def __array__(self, *given: Any, **more: Any) -> Any:
+        raise TypeError("values on a device do not become a NumPy array by themselves; fpsde.arrays.host copies them")
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.array.dtype
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if any(isinstance(one, np.ndarray) for one in inputs):  # components take them one by one, others do not
+            return NotImplemented
+        return DeviceValues(getattr(ufunc, method)(*map(bare, inputs), **kwargs))
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if any(issubclass(kind, np.ndarray) for kind in types):
+            return NotImplemented
+        return DeviceValues(function(*map(bare, args), **kwargs))
+
+
+def bare(value: Any) -> Any:
+    """Return the array of values on a device; anything else is returned itself."""
+    return value.array if isinstance(value, DeviceValues) else value
 
 
 def brought(name: str, values: Any) -> Any:

@@ -22,6 +22,7 @@ import numpy as np
 import sympy as sp
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from fpsde.arrays import DeviceValues
 from fpsde.errors import InvalidInput, unknown_name
 from fpsde.functions import (
     PARAMETER,
@@ -110,7 +111,7 @@ def is_condition(value: Any) -> bool:
     """Return whether a component is a condition such as x > 0, traced or as an array of truth values."""
     if isinstance(value, Traced):
         return _is_condition(value.expr)
-    return np.asarray(value).dtype == bool
+    return (value if isinstance(value, DeviceValues) else np.asarray(value)).dtype == bool
 
 
 def _number(value: Any) -> sp.Expr:
@@ -217,6 +218,11 @@ class Values(np.ndarray):
         return result.view(Values) if func is np.where else result
 
 
+def values_of(array: Any) -> Any:
+    """Return an array ``(n,)``, of the host or of a device, as the values of one component."""
+    return array.view(Values) if isinstance(array, np.ndarray) else DeviceValues(array)
+
+
 def _has_array(values: Sequence[Any]) -> bool:
     return any(isinstance(value, np.ndarray) and value.ndim for value in values)
 
@@ -229,7 +235,7 @@ def _each(function: Callable, args: Sequence[Any]) -> Any:
 
 def _boxed(value: Any) -> Any:
     """Return a component as a 0-d object array, so that it broadcasts against arrays of components."""
-    if not isinstance(value, (Traced, Values)):
+    if not isinstance(value, (Traced, Values, DeviceValues)):
         return value
     box = np.empty((), dtype=object)
     box[()] = value

@@ -5,6 +5,7 @@ No GPU is needed, and none is tested: what is equal here is the text and the lau
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from functools import cache
 
@@ -22,6 +23,7 @@ from fpsde.integrators import (
     Backend,
     Paths,
     execution,
+    gpu_array_machine,
     gpu_machine,
     simulate,
     steps,
@@ -279,10 +281,57 @@ def test_what_a_gpu_does_not_take_is_refused(changes, words, on_gpu):
         watched(**{"backend": Backend.GPU, **changes})
 
 
-def test_a_black_box_is_refused_there(on_gpu):
-    box = fpsde.BlackBox(drift=lambda x, t: -x, sigma=0.5, dim=2)
-    with pytest.raises(InvalidInput, match=r"black_box is a black box, which runs on Backend\.CPU alone"):
-        watched(process=box, backend=Backend.GPU, observers=())
+def box_of(weight):
+    """Return a black box on the ring whose particles burst where the weight is large."""
+    return fpsde.BlackBox(
+        drift=lambda x, t: np.stack([1.5 - np.sin(x[0]), weight * x[1] ** 3 - x[0] + 0.1 * t]),
+        sigma=[0.6, 0.5],
+        dim=2,
+        domain=BURSTING.domain,
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        pytest.param({"dtype": "float32", "refinement": 3}, marks=pytest.mark.slow),
+        pytest.param({"normals": Normals.FLOAT64}, marks=pytest.mark.slow),
+    ],
+    ids=["as it is", "single precision, refined", "double normals"],
+)
+def test_a_black_box_has_the_noise_and_the_looks_of_the_cpu(changes, on_gpu, monkeypatch):
+    """Its functions are those of the host here, so every bit of it must be the CPU's, explosions included."""
+    monkeypatch.setattr(gpu_array_machine, "ARRAY_BLOCKS", 4)
+    cpu, gpu = (watched(process=box_of(8.0), backend=b, **changes) for b in (Backend.CPU, Backend.GPU))
+    assert cpu.not_finite > 0 and np.isfinite(cpu.x).any()
+    assert said(gpu) == said(cpu)
+    assert isinstance(gpu.held, DeviceArray) and gpu.provenance["devices"] == ["emulated"]
+
+
+@pytest.mark.slow
+def test_another_multiplier_in_the_noise_of_a_black_box_is_seen(on_gpu, monkeypatch):
+    right, given = steps.normals_program, dict(process=box_of(-0.2), observers=())
+    before = "u64(3528531795)"
+    assert before in right(fpsde.schemes.array_step.ArrayStep(euler_maruyama, box_of(0.0)), dtype="float64",
+                           normals=Normals.FLOAT32)  # fmt: skip
+    cpu = watched(**given)
+    assert bits_of(watched(**given, backend=Backend.GPU)) == bits_of(cpu)
+    monkeypatch.setattr(
+        steps, "normals_program", lambda *a, **more: right(*a, **more).replace(before, "u64(3528531793)")
+    )
+    assert bits_of(watched(**given, backend=Backend.GPU)) != bits_of(cpu)
+
+
+def test_a_black_box_without_noise_runs_there_and_another_network_is_another_run(on_gpu, tmp_path):
+    plain = dataclasses.replace(
+        euler_maruyama, step=lambda model, x, t, dt, noise: x + dt * model.drift(x, t), inputs=()
+    )
+    given = dict(scheme=plain, observers=(), backend=Backend.GPU)
+    run = watched(process=box_of(-0.2), checkpoint=tmp_path, **given)
+    assert bits_of(run) == bits_of(watched(process=box_of(-0.2), **given | {"backend": Backend.CPU}))
+    with pytest.raises(InvalidInput, match="kernel"):
+        watched(process=box_of(-0.3), checkpoint=tmp_path, **given)
 
 
 def test_more_particles_than_the_device_holds_are_refused_with_the_size(on_gpu, folder):

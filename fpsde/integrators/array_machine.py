@@ -16,6 +16,15 @@ from fpsde.numba_text import compiled
 from fpsde.schemes.array_step import ArrayStep
 
 
+def hash_of(step: ArrayStep, dtype: np.dtype) -> str:
+    """Return a hash of what one step makes of a few states."""
+    state = np.linspace(-1.0, 1.0, step.state_rows * LANES).reshape(-1, LANES).astype(dtype)
+    z = np.linspace(-2.0, 2.0, step.normals * LANES).reshape(-1, LANES)
+    with np.errstate(all="ignore"):
+        found = step.advance(state, z, 0.0, 0.01)
+    return hashlib.sha256(np.ascontiguousarray(found).tobytes()).hexdigest()
+
+
 @dataclass(frozen=True, eq=False)
 class OnArrays(Machine):
     """A step on arrays; what observers look at goes through the same compiled functions as in the compiled loop."""
@@ -28,11 +37,7 @@ class OnArrays(Machine):
     @cached_property
     def identity(self) -> str:
         """The generator, and a hash of what one step makes of a few states: two networks give two of them."""
-        state = np.linspace(-1.0, 1.0, self.step.state_rows * LANES).reshape(-1, LANES).astype(self.dtype)
-        z = np.linspace(-2.0, 2.0, self.step.normals * LANES).reshape(-1, LANES)
-        with np.errstate(all="ignore"):
-            found = self.step.advance(state, z, 0.0, 0.01)
-        return self.fill_source + hashlib.sha256(np.ascontiguousarray(found).tobytes()).hexdigest()
+        return self.fill_source + hash_of(self.step, self.dtype)
 
     def advance(self, plan: Any, state: np.ndarray, record: Record, *, first: int, count: int, steps: range) -> None:
         times, observed, dim = plan.constants.times, plan.layout.observed, plan.layout.dim

@@ -14,6 +14,7 @@ import numpy as np
 from fpsde.arrays import Device, host
 from fpsde.errors import InvalidInput
 from fpsde.integrators.cuda_text import FAST, KERNEL, STRICT, THREADS, WARPS
+from fpsde.integrators.looks import Looks
 from fpsde.integrators.loop import INTACT, LANES, POWERS
 from fpsde.integrators.machine import Machine, Record
 from fpsde.integrators.memory import MEMORY_SHARE, gib
@@ -119,20 +120,36 @@ class OnGpu(Machine):
             size = size * 2 if took < LONGEST_LAUNCH / 4 else max(1, size // 2) if took > LONGEST_LAUNCH else size
 
     def _launch(self, plan: Any, state: Any, record: Record, first: int, count: int, steps: range) -> None:
+        constants = plan.constants.rows(steps.start, steps.stop)
+        self._run(self.text, state, record, plan.looks, plan.weights, constants, plan.keys, first, count, steps)
+
+    def _run(
+        self,
+        text: str,
+        state: Any,
+        record: Record,
+        looks: Looks,
+        weights: np.ndarray,
+        constants: np.ndarray,
+        keys: tuple[np.uint32, np.uint32],
+        first: int,
+        count: int,
+        steps: range,
+    ) -> None:
+        """Launch a text for some steps: those of the run, or what it needs beside array code."""
         device, n = self.devices[0], state.shape[1]
-        due = plan.looks.due(steps.start, steps.stop)
+        due = looks.due(steps.start, steps.stop)
         i8 = np.int64
         arguments = (
             state, i8(n), i8(count), np.uint64(first), i8(steps.start), i8(len(steps)),
-            device.array(plan.constants.rows(steps.start, steps.stop).astype(self.dtype)), *plan.keys,
-            device.array(plan.weights), i8(plan.weights.shape[0]),
+            device.array(constants.astype(self.dtype)), *keys, device.array(weights), i8(weights.shape[0]),
             device.array(due), device.array(np.any(due >= 0, axis=1)),
-            device.array(plan.looks.integers), device.array(plan.looks.reals), i8(due.shape[1]),
+            device.array(looks.integers), device.array(looks.reals), i8(due.shape[1]),
             record.sums, record.counts, i8(record.counts.shape[1]), i8(record.counts.shape[0]), record.copies,
             record.exploded,
         )  # fmt: skip
         options = self._options
-        device.launch(self.text, KERNEL, options=options, blocks=n // THREADS, threads=THREADS, arguments=arguments)
+        device.launch(text, KERNEL, options=options, blocks=n // THREADS, threads=THREADS, arguments=arguments)
 
     def read(self, record: Record) -> Record:
         """Return what was recorded as the CPU's loop has it: the rest of each block's tree, and one table of counts."""

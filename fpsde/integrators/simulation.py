@@ -71,8 +71,8 @@ def simulate(
 
     Parameters
     ----------
-    process, scheme : what is simulated, and by which one-step map. A ``BlackBox`` runs as array code, every other
-        process as a compiled kernel.
+    process, scheme : what is simulated, and by which one-step map. A ``BlackBox`` runs as array code, on a GPU on
+        arrays of CuPy, every other process as a compiled kernel.
     x0 : number(s), law(s), positions ``(d, n)`` or a ``Sampler``; see :func:`fpsde.integrators.initial.start_of`.
     t_end, dt : horizon and step in the process's unit of time (dt divides t_end); or ``times``, any increasing grid.
     n_particles : how many; 10**9 need 8 GB for their positions in float64, unless ``keep_positions`` is False.

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from fpsde.arrays import gpus
-from fpsde.errors import InvalidInput
 from fpsde.integrators.array_machine import OnArrays
 from fpsde.integrators.backend import Backend
 from fpsde.integrators.compiled import fill_source, step_source
 from fpsde.integrators.cuda_text import cuda_program
+from fpsde.integrators.gpu_array_machine import ArraysOnGpu, look_program, normals_program
 from fpsde.integrators.gpu_machine import OnGpu
 from fpsde.integrators.initial import Start
 from fpsde.integrators.machine import Compiled, Machine
@@ -55,10 +55,13 @@ def step_of(
     """Return the step of a scheme, compiled for where it runs, or of a black box on arrays."""
     source = fill_source(normals)
     if isinstance(process, BlackBox):
-        if backend is not Backend.CPU:
-            raise InvalidInput(f"backend={backend}: {process.name} is a black box, which runs on Backend.CPU alone")
         here = array_step(scheme, process, tracked)
-        machine: Machine = OnArrays(here, source, dtype, normals)
+        if backend is Backend.CPU:
+            machine: Machine = OnArrays(here, source, dtype, normals)
+        else:
+            looks = look_program(here, dtype=dtype.name, normals=normals)
+            drawn = normals_program(here, dtype=dtype.name, normals=normals)
+            machine = ArraysOnGpu(looks, backend is Backend.GPU_FAST, dtype, normals, gpus(), here, drawn)
         layout = (here.dim, here.observed, here.tracked, here.flagged, here.coarsening)
         return Step(machine, here.model, here.state_rows, here.normals, *layout)
     traced = traced_step(scheme, process, tracked)

@@ -52,6 +52,10 @@ class BlackBox:
     milstein, euler_heun and heun with additive noise, where the derivatives that they take are zero. Those that need
     others or formulas (milstein with noise that depends on x, implicit steps, splittings) are refused with Unsuited.
 
+    On a GPU (``simulate(..., backend=Backend.GPU)``) x is an array of CuPy, and what is returned must be one (or a
+    number). NumPy's functions of x compute there by themselves; weights of a network must lie where x does, and since
+    the statement itself is tried on NumPy's arrays, ``numpy.asarray(weights, like=x)`` is a way to say it.
+
     Functions of a module, and objects that pickle, go to other processes (``simulate(..., executor=...)``).
 
     Raises InvalidInput for a statement that is wrong as above.
@@ -100,7 +104,7 @@ class BlackBox:
                 object.__setattr__(self, "sigma", sigma)
                 form = sigma.ndim == 1, sigma.shape[-1]
             else:
-                form = _form_of(self, _real("sigma", self, self.sigma(points.copy(), 0.0)), points.shape[1])
+                form = _form_of(self, _real("sigma", self, self.sigma(points.copy(), 0.0), points), points.shape[1])
             object.__setattr__(self, "sigma_is_diagonal", form[0])
             object.__setattr__(self, "channels", form[1])
             _refuse_not_finite("sigma", self, self.sigma_at, points)
@@ -167,7 +171,7 @@ class BlackBox:
         return self._like_x("denoiser", self.denoiser, x, level)
 
     def _like_x(self, what: str, function: Callable, x: np.ndarray, t: float) -> np.ndarray:
-        value = _real(what, self, function(x, t))
+        value = _real(what, self, function(x, t), x)
         if value.shape != x.shape:
             raise InvalidInput(
                 f"{what} of {self.name} returned shape {value.shape} for x of shape {x.shape}; equal ones are needed"
@@ -177,8 +181,8 @@ class BlackBox:
     def sigma_at(self, x: np.ndarray, t: float) -> np.ndarray:
         """Return sigma at ``x`` (d, n): its diagonal (d, n) where ``sigma_is_diagonal``, else (d, m, n)."""
         if not callable(self.sigma):
-            return np.broadcast_to(self.sigma[..., None], (*self.sigma.shape, x.shape[1]))
-        sigma = _real("sigma", self, self.sigma(x, t))
+            return np.broadcast_to(np.asarray(self.sigma, like=x)[..., None], (*self.sigma.shape, x.shape[1]))
+        sigma = _real("sigma", self, self.sigma(x, t), x)
         rows = x.shape if self.sigma_is_diagonal else (self.dim, self.channels, x.shape[1])
         if sigma.ndim == 2 and not self.sigma_is_diagonal and self.channels == 1:
             sigma = sigma[:, None, :]
@@ -196,7 +200,7 @@ class BlackBox:
                 f"{self.name} states no energy, whose density exp(-energy/temperature) this scheme needs; "
                 "give BlackBox(..., energy=...)"
             )
-        energy = _real("energy", self, self.energy(x, t))
+        energy = _real("energy", self, self.energy(x, t), x)
         if energy.shape != x.shape[1:]:
             raise InvalidInput(
                 f"energy of {self.name} returned shape {energy.shape} for x of shape {x.shape}; {x.shape[1:]} is needed"
@@ -214,12 +218,20 @@ def _constant(sigma: Any, d: int) -> np.ndarray:
     return given
 
 
-def _real(what: str, process: BlackBox, value: Any) -> np.ndarray:
-    """Return what a function gave as an array of real numbers."""
+def _real(what: str, process: BlackBox, value: Any, x: Any) -> Any:
+    """Return what a function gave for ``x`` as an array of real numbers, where ``x`` lies."""
     try:
-        array = np.asarray(value)
+        own = isinstance(value, type(x)) and not isinstance(x, np.ndarray)
+        array = value if own else np.asarray(value)
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"{what} of {process.name} returned no array of numbers ({error})") from error
+    if not own and not isinstance(x, np.ndarray):
+        if array.ndim:
+            raise InvalidInput(
+                f"{what} of {process.name} returned an array of the host for one of a device; it must compute where x "
+                "lies: NumPy's functions of x do, and what it holds besides has to be brought there"
+            )
+        array = np.asarray(array.item(), like=x)
     if array.dtype.kind not in "fiu":
         raise InvalidInput(f"{what} of {process.name} returned dtype {array.dtype}; real numbers are needed")
     return array

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from fpsde.arrays import bare
 from fpsde.domain import probes
 from fpsde.schemes.assembly import Assembly, coarsening
 from fpsde.schemes.models import array_model
 from fpsde.schemes.registry import offers_the_suited
 from fpsde.schemes.tracked import Tracked
-from fpsde.symbolic import Values, components
+from fpsde.symbolic import Values, components, values_of
 
 
 class ArrayStep:
@@ -63,8 +64,9 @@ class ArrayStep:
     def advance(self, state: np.ndarray, z: np.ndarray, t: float | np.ndarray, dt: float) -> np.ndarray:
         """Return the state ``(rows, n)`` at t + dt from that at t and normals ``z`` (normals, n), in the state's type.
 
-        On a process of formulas without tables each column may have a time of its own, ``t`` (n,). What is not finite
-        (a logarithm of a negative number, an overflow) passes through without a warning.
+        State and normals are arrays of NumPy, or both of one device: a black box then runs there; a process of
+        formulas is for the host. On a process of formulas without tables each column may have a time of its own,
+        ``t`` (n,). What is not finite (a logarithm of a negative number, an overflow) passes through without a warning.
         """
         dt = float(dt)
         if isinstance(t, np.ndarray):
@@ -75,8 +77,8 @@ class ArrayStep:
         with np.errstate(all="ignore"):
             rows = self._assembly.advance(
                 self.model,
-                [row.view(Values) for row in state],
-                [row.view(Values) for row in z.astype(state.dtype, copy=False)],
+                [values_of(row) for row in state],
+                [values_of(row) for row in z.astype(state.dtype, copy=False)],
                 t=t,
                 dt=dt,
                 sqrt_dt=math.sqrt(dt),
@@ -84,7 +86,7 @@ class ArrayStep:
             )
             out = np.empty_like(state)
             for row, value in zip(out, rows, strict=True):
-                row[:] = value
+                row[:] = bare(value)
         return out
 
 

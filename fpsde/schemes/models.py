@@ -9,13 +9,24 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from fpsde.arrays import bare
 from fpsde.errors import Unsuited
 from fpsde.functions import TABLE
 from fpsde.noise_class import NoiseType
 from fpsde.printing import numpy_function
 from fpsde.schemes.conormal import conormals
 from fpsde.schemes.noise_types import along_noise, is_black_box, meetings, met_pairs
-from fpsde.symbolic import Components, Parameters, Traced, Values, components, parameter_symbols, real_symbol, unwrap
+from fpsde.symbolic import (
+    Components,
+    Parameters,
+    Traced,
+    Values,
+    components,
+    parameter_symbols,
+    real_symbol,
+    unwrap,
+    values_of,
+)
 
 
 class Model(ABC):
@@ -199,7 +210,9 @@ class ArrayModel(Model):
 
 
 class BlackBoxModel(Model):
-    """The model of a black box on arrays ``(n,)`` of each component. What needs formulas raises Unsuited.
+    """The model of a black box on arrays ``(n,)`` of each component, of the host or of a device.
+
+    What needs formulas raises Unsuited.
 
     A coefficient that is asked for again at the point of the last time is not evaluated again: the channels of one
     stage cost one call of sigma.
@@ -226,29 +239,29 @@ class BlackBoxModel(Model):
     def sigma(self, x: Any, t: Any) -> np.ndarray:
         value = self._evaluated(self.process.sigma_at, x, t)
         if not self.process.sigma_is_diagonal:
-            return components([row.view(Values) for row in value.reshape(-1, value.shape[-1])]).reshape(value.shape[:2])
+            return _rows(value.reshape(-1, value.shape[-1])).reshape(value.shape[:2])
         out = np.full((len(value), len(value)), 0.0, dtype=object)
         for i, row in enumerate(value):
-            out[i, i] = row.view(Values)
+            out[i, i] = values_of(row)
         return out.view(Components)
 
     def noise(self, x: Any, t: Any, dw: Any) -> np.ndarray:
         value = self._evaluated(self.process.sigma_at, x, t)
         if self.process.sigma_is_diagonal:
-            return components([row.view(Values) * w for row, w in zip(value, dw, strict=True)])
+            return components([values_of(row) * w for row, w in zip(value, dw, strict=True)])
         w = _stacked(dw)
         constant = self.process.constant_sigma
-        return _rows(np.einsum("imn,mn->in", value, w) if constant is None else constant @ w)
+        return _rows(np.einsum("imn,mn->in", value, w) if constant is None else np.asarray(constant, like=w) @ w)
 
     def channel(self, k: int, x: Any, t: Any) -> np.ndarray:
         value = self._evaluated(self.process.sigma_at, x, t)
         if not self.process.sigma_is_diagonal:
             return _rows(value[:, k])
-        return components([value[k].view(Values) if i == k else 0.0 for i in range(len(value))])
+        return components([values_of(value[k]) if i == k else 0.0 for i in range(len(value))])
 
     def variance(self, i: int, x: Any, t: Any) -> Any:
         row = self._evaluated(self.process.sigma_at, x, t)[i]
-        return (row * row if self.process.sigma_is_diagonal else np.sum(row * row, axis=0)).view(Values)
+        return values_of(row * row if self.process.sigma_is_diagonal else np.sum(row * row, axis=0))
 
     def conormal(self, i: int, x: Any, t: Any) -> dict[int, Any]:
         return dict(conormals(self.process)[i])
@@ -261,7 +274,7 @@ class BlackBoxModel(Model):
         return {} if NoiseType.ADDITIVE in self.process.noise_types else self.statement
 
     def energy(self, x: Any, t: Any) -> Any:
-        return self._evaluated(self.process.energy_at, x, t).view(Values)
+        return values_of(self._evaluated(self.process.energy_at, x, t))
 
     def denoiser_at(self, x: Any, level: Any) -> np.ndarray:
         return _rows(self._evaluated(self.process.denoised_at, x, level))
@@ -292,15 +305,22 @@ def _with_tables(process: Any, t: float, p: Parameters) -> Parameters:
 
 def _rows(values: np.ndarray) -> np.ndarray:
     """Return the rows of an array ``(d, n)`` as components."""
-    return components([row.view(Values) for row in values])
+    return components([values_of(row) for row in values])
 
 
 def _stacked(values: Any) -> np.ndarray:
-    """Return components, arrays ``(n,)`` or numbers, as a new array ``(d, n)``."""
-    out = np.empty((len(values), max(np.size(v) for v in values)), np.result_type(*values))
-    for row, value in zip(out, values, strict=True):
+    """Return components, arrays ``(n,)`` or numbers, as a new array ``(d, n)`` where these lie."""
+    arrays = [np.asarray(v) if isinstance(v, Values) else bare(v) for v in values]
+    like = max(arrays, key=_size)
+    kind = np.result_type(*(getattr(v, "dtype", v) for v in arrays))
+    out = np.empty_like(like, dtype=kind, shape=(len(arrays), _size(like)))
+    for row, value in zip(out, arrays, strict=True):
         row[:] = value
     return out
+
+
+def _size(value: Any) -> int:
+    return getattr(value, "size", 1)
 
 
 def array_parameters(params: Mapping[str, Any]) -> Parameters:

@@ -50,6 +50,20 @@ def test_other_noise_and_more_particles_have_the_bits_of_the_cpu(changes):
     assert bits_of(gpu) == bits_of(cpu)
 
 
+def test_a_black_box_of_sums_and_products_has_the_bits_of_the_cpu():
+    """Sums and products are rounded alike by NumPy and CuPy; functions such as the sine need not be."""
+    box = fpsde.BlackBox(drift=lambda x, t: x - x[::-1] * x * x + t, sigma=[0.6, 0.5], dim=2)
+    observers = [
+        fpsde.Moments(centre=0.1),
+        fpsde.Histogram(-2.0, 2.0, 30),
+        fpsde.FirstPassage(lambda x: x[1] > 0.4),
+        fpsde.Snapshots([1.0]),
+        fpsde.Paths([3, 700]),
+    ]
+    cpu, gpu = (watched(process=box, observers=observers, backend=backend) for backend in (Backend.CPU, Backend.GPU))
+    assert bits_of(gpu) == bits_of(cpu)
+
+
 def test_no_cut_into_launches_and_chunks_changes_a_bit(monkeypatch):
     whole = bits_of(watched(backend=Backend.GPU))
     monkeypatch.setattr(gpu_machine, "CHUNK_BLOCKS", 2)
