@@ -32,6 +32,11 @@ def host(array: Any) -> np.ndarray:
     return array if isinstance(array, np.ndarray) else array.get()
 
 
+def beside(array: Any, x: Any) -> Any:
+    """Return an array where ``x`` lies, on the host or on a device; one that is there already is returned itself."""
+    return host(array) if isinstance(x, np.ndarray) else np.asarray(array, like=x)
+
+
 def module_of(array: Any) -> Any:
     """Return the module whose functions take an array: NumPy, or CuPy for an array of a device."""
     return np if isinstance(array, np.ndarray) else _cupy()
@@ -62,7 +67,10 @@ class DeviceValues(NDArrayOperatorsMixin):
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if any(issubclass(kind, np.ndarray) for kind in types):
             return NotImplemented
-        return DeviceValues(function(*map(bare, args), **kwargs))
+        arrays = [bare(one) for one in args]
+        if function is np.where and not isinstance(args[0], DeviceValues):  # CuPy takes no condition that is a number
+            arrays[0] = beside(np.asarray(args[0]), next(one.array for one in args if isinstance(one, DeviceValues)))
+        return DeviceValues(function(*arrays, **kwargs))
 
 
 def bare(value: Any) -> Any:

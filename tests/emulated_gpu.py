@@ -56,7 +56,9 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function is np.asarray:  # with like=, which says that it is to be brought here
-            return dressed(np.array(*args, **kwargs))
+            return dressed(np.array(bare(args[0]) if isinstance(args[0], DeviceArray) else args[0], **kwargs))
+        if function is np.where and not isinstance(args[0], DeviceArray):
+            raise TypeError("the condition of where() has to be an array of the device")
         return dressed(function(*(bare(one) for one in args), **{name: bare(v) for name, v in kwargs.items()}))
 
     def __getitem__(self, key: Any) -> Any:
@@ -116,6 +118,18 @@ def dressed(value: Any) -> Any:
     if isinstance(value, (np.ndarray, np.generic)):
         return DeviceArray(np.asarray(value))
     return type(value)(dressed(one) for one in value) if isinstance(value, (list, tuple)) else value
+
+
+class DeviceModule:
+    """NumPy as a module of the device: what makes arrays makes its arrays, other functions find them by themselves."""
+
+    makers = ("asarray", "zeros", "empty", "full", "ones")
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(np, name)
+        if name not in self.makers:
+            return function
+        return lambda *given, **more: dressed(function(*given, **more))
 
 
 @cache

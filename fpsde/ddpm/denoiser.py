@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fpsde.arrays import module_of
+from fpsde.arrays import beside, module_of
 from fpsde.ddpm.known_law import KnownLaw
 from fpsde.ddpm.network import Network
 from fpsde.errors import InvalidInput
@@ -59,11 +59,12 @@ class Denoiser:
     def __call__(self, x: Any, level: Any) -> Any:
         """Return D (d, n) at points (d, n); ``level`` > 0 is a number, or one for each point (n,).
 
-        Points lie where the parameters do, NumPy or CuPy; they are returned in their own precision, and the network
-        works in that of its parameters. InvalidInput for another number of components.
+        Points may lie on the host or on a GPU (NumPy or CuPy): the network works where they do, in the precision of its
+        parameters, and they are returned in their own. InvalidInput for another number of components.
         """
         seen, a, s, features = self.inputs(x, level)
-        velocity = self.network(features).astype(x.dtype)
+        network = replace(self.network, parameters=beside(self.network.parameters, x))
+        velocity = network(features).astype(x.dtype)
         mean = module_of(x).asarray(self.scaling.mean, dtype=x.dtype)[:, None]
         return mean + self.scaling.std * data_of(Prediction.VELOCITY, velocity, seen, signal=a, level=s)
 

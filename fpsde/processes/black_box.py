@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fpsde.arrays import beside
 from fpsde.domain import LINE, Interval, probes
 from fpsde.errors import InvalidInput, Unsuited
 from fpsde.noise_class import NoiseType
@@ -181,7 +182,7 @@ class BlackBox:
     def sigma_at(self, x: np.ndarray, t: float) -> np.ndarray:
         """Return sigma at ``x`` (d, n): its diagonal (d, n) where ``sigma_is_diagonal``, else (d, m, n)."""
         if not callable(self.sigma):
-            return np.broadcast_to(np.asarray(self.sigma, like=x)[..., None], (*self.sigma.shape, x.shape[1]))
+            return np.broadcast_to(beside(self.sigma, x)[..., None], (*self.sigma.shape, x.shape[1]))
         sigma = _real("sigma", self, self.sigma(x, t), x)
         rows = x.shape if self.sigma_is_diagonal else (self.dim, self.channels, x.shape[1])
         if sigma.ndim == 2 and not self.sigma_is_diagonal and self.channels == 1:
@@ -231,7 +232,7 @@ def _real(what: str, process: BlackBox, value: Any, x: Any) -> Any:
                 f"{what} of {process.name} returned an array of the host for one of a device; it must compute where x "
                 "lies: NumPy's functions of x do, and what it holds besides has to be brought there"
             )
-        array = np.asarray(array.item(), like=x)
+        array = beside(array, x)
     if array.dtype.kind not in "fiu":
         raise InvalidInput(f"{what} of {process.name} returned dtype {array.dtype}; real numbers are needed")
     return array

@@ -77,7 +77,7 @@ def denoising_box(
 ) -> BlackBox:
     """Return :func:`denoising_chain` of a denoiser on arrays, a trained network for instance, as a black box.
 
-    ``denoiser`` is D(x, level) -> (d, n) of x (d, n) and a number. Errors as there, and those of a BlackBox.
+    ``denoiser`` is D(x, level) -> (d, n) of x (d, n) and a number, where x lies. Errors as there, and of a BlackBox.
     """
     steps = _steps(schedule, last)
 
@@ -91,7 +91,7 @@ def denoising_box(
 
     return BlackBox(
         drift,
-        lambda x, t: np.full(x.shape, np.sqrt(at(t).fresh)),
+        lambda x, t: np.sqrt(at(t).fresh),
         dim,
         noise=NoiseType.ADDITIVE,
         name=name,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from fpsde.arrays import bare
+from fpsde.arrays import bare, beside
 from fpsde.errors import Unsuited
 from fpsde.functions import TABLE
 from fpsde.noise_class import NoiseType
@@ -251,7 +251,7 @@ class BlackBoxModel(Model):
             return components([values_of(row) * w for row, w in zip(value, dw, strict=True)])
         w = _stacked(dw)
         constant = self.process.constant_sigma
-        return _rows(np.einsum("imn,mn->in", value, w) if constant is None else np.asarray(constant, like=w) @ w)
+        return _rows(np.einsum("imn,mn->in", value, w) if constant is None else beside(constant, w) @ w)
 
     def channel(self, k: int, x: Any, t: Any) -> np.ndarray:
         value = self._evaluated(self.process.sigma_at, x, t)
