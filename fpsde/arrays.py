@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -160,8 +160,10 @@ class CudaDevice(Device):
     number: int
     name: str
 
-    def current(self) -> AbstractContextManager[Any]:
-        return _cupy().cuda.Device(self.number)
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        with _explained(self.name), _cupy().cuda.Device(self.number):
+            yield
 
     def array(self, values: Any) -> Any:
         return _cupy().ascontiguousarray(_cupy().asarray(values))
@@ -183,7 +185,7 @@ class CudaDevice(Device):
 
 
 class _explained(AbstractContextManager):  # noqa: N801 - it reads as a verb where it is used
-    """Say in words what it means where a device does not come back from a launch."""
+    """Say in words what it means where a device does not come back from its work, or has no room for it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -194,6 +196,11 @@ class _explained(AbstractContextManager):  # noqa: N801 - it reads as a verb whe
             raise BackendUnavailable(
                 f"the GPU {self.name} was lost in mid-run ({error}); a checkpoint keeps the shards that are finished: "
                 "run it again in a new process, on this device or on another one"
+            ) from error
+        if isinstance(error, runtime.memory.OutOfMemoryError):
+            raise InvalidInput(
+                f"the GPU {self.name} has no memory left for what goes through it together ({error}); pass a smaller "
+                "shard_size (no bit depends on it), or take fewer particles, snapshots or bins"
             ) from error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -25,6 +25,10 @@ class CUDADriverError(RuntimeError):
     pass
 
 
+class OutOfMemoryError(MemoryError):
+    pass
+
+
 def cupy_with(*, status=0, names=()):
     """Return a module that says of devices what CuPy says."""
 
@@ -38,7 +42,11 @@ def cupy_with(*, status=0, names=()):
     )
     stream = SimpleNamespace(synchronize=lambda: None)
     cuda = SimpleNamespace(
-        runtime=runtime, driver=SimpleNamespace(CUDADriverError=CUDADriverError), get_current_stream=lambda: stream
+        runtime=runtime,
+        driver=SimpleNamespace(CUDADriverError=CUDADriverError),
+        memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
+        get_current_stream=lambda: stream,
+        Device=lambda number: nullcontext(),
     )
     module = ModuleType("cupy")
     module.__spec__ = importlib.util.spec_from_loader("cupy", None)
@@ -142,6 +150,25 @@ def test_a_device_that_is_lost_is_an_error_that_says_where_the_finished_shards_a
 
     with pytest.raises(BackendUnavailable, match=r"card was lost in mid-run .* a checkpoint keeps the shards"):
         launched(cupy, lost)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (CUDARuntimeError(719), BackendUnavailable, "card was lost in mid-run"),
+        (
+            OutOfMemoryError("4 GB"),
+            fpsde.InvalidInput,
+            r"card has no memory left .*\(4 GB\); pass a smaller shard_size",
+        ),
+        (ValueError("of a network"), ValueError, "of a network"),
+    ],
+)
+def test_what_array_code_meets_on_a_device_is_said_in_words(error, kind, words, cupy):
+    """The functions of a black box use CuPy by themselves; their own errors pass through."""
+    cupy(names=("card",))
+    with pytest.raises(kind, match=words), arrays.gpus()[0].current():
+        raise error
 
 
 def test_an_array_of_the_host_is_itself_and_one_of_a_device_is_copied():
