@@ -6,11 +6,16 @@ import re
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 from gpu_runs import CASES
 
 from fpsde.integrators.cuda_text import STRICT, cuda_program
+from fpsde.integrators.gpu_array_machine import look_program, normals_program
 from fpsde.noise import Normals
+from fpsde.processes.black_box import BlackBox
+from fpsde.schemes import mala
+from fpsde.schemes.array_step import ArrayStep
 from fpsde.schemes.tracing import traced_step
 
 pytestmark = [
@@ -45,6 +50,20 @@ def test_every_kernel_compiles_without_spills(name, architecture, tmp_path, reco
         said = compiled(cuda_program(step, dtype=dtype, normals=Normals.FLOAT32), tmp_path, architecture)
         record_property(f"registers {dtype}", int(re.search(r"Used (\d+) registers", said)[1]))
         assert in_local_memory(said) == [0, 0, 0], said
+
+
+@pytest.mark.parametrize("program", [look_program, normals_program])
+def test_the_kernels_beside_array_code_compile_without_spills(program, tmp_path):
+    step = ArrayStep(
+        mala, BlackBox(drift=lambda x, t: -x, sigma=1.0, dim=2, energy=_energy, params={"temperature": 0.5})
+    )
+    for architecture, dtype in zip(ARCHITECTURES, ("float64", "float32", "float64"), strict=True):
+        said = compiled(program(step, dtype=dtype, normals=Normals.FLOAT32), tmp_path, architecture)
+        assert in_local_memory(said) == [0, 0, 0], said
+
+
+def _energy(x, t):
+    return 0.5 * np.sum(x * x, axis=0)
 
 
 def test_an_index_at_run_time_would_be_seen(tmp_path):

@@ -323,6 +323,16 @@ def test_another_multiplier_in_the_noise_of_a_black_box_is_seen(on_gpu, monkeypa
     assert bits_of(watched(**given, backend=Backend.GPU)) != bits_of(cpu)
 
 
+@pytest.mark.slow
+def test_no_cut_of_a_black_box_into_shards_and_devices_changes_a_bit(on_gpu, folder, monkeypatch):
+    monkeypatch.setattr(gpu_array_machine, "ARRAY_BLOCKS", 2)
+    on_gpu(EmulatedGpu(folder, name="one"), EmulatedGpu(folder, name="other"))
+    EmulatedGpu.launches.clear()
+    cut = watched(process=box_of(-0.2), backend=Backend.GPU, shard_size=1536)
+    assert {name for name, _ in EmulatedGpu.launches} == {"one", "other"}
+    assert bits_of(cut) == bits_of(watched(process=box_of(-0.2)))
+
+
 def test_a_black_box_without_noise_runs_there_and_another_network_is_another_run(on_gpu, tmp_path):
     plain = dataclasses.replace(
         euler_maruyama, step=lambda model, x, t, dt, noise: x + dt * model.drift(x, t), inputs=()
