@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # The independent implementations that `make test-peers` compares with.
-PEERS := torch==2.13.0 torchsde==0.2.6 jax==0.10.2 diffrax==0.7.2 sdeint==0.3.0 diffusers==0.35.2 fplanck==0.2.2 blackjax==1.7.1 deeptime==0.5.0
+PEERS := torch==2.13.0 torchsde==0.2.6 jax==0.10.2 diffrax==0.7.2 sdeint==0.3.0 diffusers==0.35.2 fplanck==0.2.2 blackjax==1.7.1 deeptime==0.5.0 py-pde==0.59.0
 # Processes that share the tests.
 WORKERS ?= 2
 FIGURES := $(filter-out figures/_%,$(wildcard figures/*.py))
@@ -27,7 +27,7 @@ test-all: lint ## the same with the slow tests
 test-gpu: install ## what only a GPU can tell (pip install -e '.[cuda13]'); skipped, with the reason, without one
 	$(BIN)/python -m pytest -m gpu -rs tests/gpu
 
-test-peers: .venv-peers/installed ## steps beside torchsde, diffrax and sdeint, audits of seven packages, in an environment of their own
+test-peers: .venv-peers/installed ## steps beside torchsde, diffrax and sdeint, audits of eight packages, in an environment of their own
 	.venv-peers/bin/python -m pytest tests/peers
 
 lint: install ## ruff and mypy
