@@ -140,6 +140,9 @@ class Audit:
         head = f"{self.subject}, handed over as {self.door}: {self.verdict.value}"
         if self.deciding is not None:
             head += f" at the level {self.level!r}" + (f": {self.quantity.value} is off" if self.quantity else "")
+        unknown = [one.name for one in self.levels if one.verdict is Verdict.NOT_JUDGED]
+        if self.holds and unknown:
+            head += f" at every level that could be judged; not judged: {', '.join(unknown)}"
         return "\n".join([head, *(f"  {one.name:13s}{one.said:15s}{one.detail}" for one in self.levels)])
 
 

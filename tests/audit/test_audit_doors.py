@@ -11,7 +11,7 @@ import pytest
 
 import fpsde
 from fpsde import audit
-from fpsde.audit import Quantity
+from fpsde.audit import Level, Quantity
 from fpsde.checks import Verdict
 from fpsde.cli import main
 from fpsde.ddpm import round_mixture
@@ -338,3 +338,27 @@ def test_the_command_judges_an_object_of_a_module(tmp_path, monkeypatch, capsys)
     assert main(["audit", "foreign_sampler:missing", *stated]) == 2
     assert main(["audit", "foreign_sampler:right", *stated, "--door", "steps"]) == 2
     assert "did you mean 'step'" in capsys.readouterr().err
+
+
+def test_what_could_not_be_judged_is_said_beside_a_pass() -> None:
+    levels = (Level("algebra", Verdict.PASS), Level("order", None), Level("end law", Verdict.NOT_JUDGED))
+    head = str(audit.Audit("a claim", "a door", levels, 1e-6)).splitlines()[0]
+    assert head == "a claim, handed over as a door: pass at every level that could be judged; not judged: end law"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("temperature", "verdict"), [(0.5, Verdict.PASS), (0.525, Verdict.FAIL)])
+def test_a_metropolised_run_is_held_against_the_exact_law_of_its_chain(temperature, verdict) -> None:
+    h, energy, slope = 0.05, lambda x: x**4 / 4 - x**2 / 2, lambda x: x**3 - x
+
+    def run(n, seed):
+        rng, x = np.random.default_rng(seed), np.full(n, 0.3)
+        log_proposal = lambda a, b: -((b - a + slope(a) * h) ** 2) / (4 * 0.5 * h)  # noqa: E731
+        for _ in range(20):
+            y = x - slope(x) * h + np.sqrt(2 * 0.5 * h) * rng.standard_normal(n)
+            ratio = (energy(x) - energy(y)) / 0.5 + log_proposal(y, x) - log_proposal(x, y)
+            x = np.where(np.log(rng.random(n)) < ratio, y, x)
+        return x
+
+    claim = audit.claim(fpsde.duffing_well(temperature=temperature), fpsde.mala, x0=0.3, t_end=1.0, dt=h)
+    assert audit.run(run, claim, n=100_000).verdict is verdict
