@@ -23,6 +23,7 @@ def masses_of(law: object, faces: np.ndarray = FACES) -> np.ndarray:
     return np.diff(np.concatenate([[0.0], cdf, [1.0]]))
 
 
+@pytest.mark.slow
 def test_alarms_of_the_cells_keep_the_level(rng: np.random.Generator) -> None:
     """Discrete counts cannot reach the level exactly, so it is a bound; with 26 cells about half of it is used."""
     p = masses_of(LAW)

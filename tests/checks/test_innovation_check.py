@@ -48,6 +48,7 @@ def failed(result: CheckResult) -> set[str]:
     return {c.check.removeprefix("innovations: ") for c in result.components if c.verdict is Verdict.FAIL}
 
 
+@pytest.mark.slow
 def test_p_values_of_every_part_are_uniform(rng: np.random.Generator, assert_uniform: Callable[..., None]) -> None:
     results = [judged(*paths(rng, steps=12, n=300)) for _ in range(400)]
     for k, least in enumerate((0.8, 1.0, 1.0, 0.7, 0.7, 1.0)):  # Bonferroni over the lags of the fourth and fifth

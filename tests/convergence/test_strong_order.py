@@ -85,6 +85,7 @@ def _only_own(_, change):
     return replace(fpsde.milstein, step=step)
 
 
+@pytest.mark.slow
 def test_an_ito_drift_taken_for_a_stratonovich_one_has_another_limit(seed) -> None:
     gbm = geometric_brownian(mu=0.4, sigma=0.5)
     wrong = replace(gbm, interpretation=fpsde.STRATONOVICH, factory=None)

@@ -34,7 +34,9 @@ def flow(x, y, dt=DT):
     return np.exp(np.minimum(log_q(x, y), log_pi(y) - log_pi(x) + log_q(y, x)))
 
 
-@pytest.mark.parametrize("dt", [0.02, 0.05, 0.1])
+@pytest.mark.parametrize(
+    "dt", [pytest.param(0.02, marks=pytest.mark.slow), 0.05, pytest.param(0.1, marks=pytest.mark.slow)]
+)
 def test_the_stationary_law_is_that_of_the_energy(dt):
     found = stationary_scheme_law(double_well(), mala, dt=dt)
     assert found.accuracy < 1e-12

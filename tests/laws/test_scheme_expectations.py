@@ -76,7 +76,11 @@ def after_two_steps(scheme, on, f):
     return float(w @ f(state[step.observed]))
 
 
-@pytest.mark.parametrize("name", NAMES)
+#: Long steps whose terms those of the others hold as well.
+LONG = {"sriw1", "sra3", "implicit_euler", "trapezoidal", "split_step_backward_euler"}
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in NAMES])
 def test_two_steps_agree_with_the_sum_over_their_noise(name):
     scheme, varies = SCHEMES[name], name not in ADDITIVE
     found = scheme_expectation(waves(varies=varies), scheme, bump, x0=X0, t_end=2 * DT, dt=DT)

@@ -197,6 +197,7 @@ def test_the_probability_flow_carries_quantiles_to_quantiles() -> None:
     assert passes(checks.order([1 / n for n in (8, 16, 32, 64, 128)], errors, expected=2.0, floor=1e-9))
 
 
+@pytest.mark.slow
 def test_variance_preserving_noise_is_undone_by_its_reverse() -> None:
     """Song's reverse equation of a beta schedule, from the closed form of the mixture's marginals."""
     forward = variance_preserving(fpsde.constant_beta(1.0, t_end=2.0))
@@ -216,6 +217,7 @@ def test_variance_preserving_noise_is_undone_by_its_reverse() -> None:
     assert passes(orders(reverse, data, reverse.setting.x0, window=(-6.0, 6.0), t_end=2.0))
 
 
+@pytest.mark.slow
 def test_walls_that_the_velocity_respects_are_taken() -> None:
     box = Interval.between(0.0, 1.0, Wall.REFLECTING)
     process = manufactured(

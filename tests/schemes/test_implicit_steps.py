@@ -137,7 +137,7 @@ def test_particles_without_a_solution_are_counted(seed):
     np.testing.assert_allclose(run.positions[0, near], (1 - np.sqrt(1 - x0[near])) / 0.5, rtol=1e-9)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 def test_a_residual_that_is_not_small_fails_and_a_small_one_does_not(dtype, seed):
     steep = Process(drift=lambda x: -1000 * x**3, sigma=lambda x: 1.0)
     z = np.random.default_rng(seed).normal(size=(1, LANES))

@@ -313,7 +313,9 @@ WITH_ENERGY = Process(
 )
 
 
-@pytest.mark.parametrize("word", ["BAOAB", "OBABO", "ABO"])
+@pytest.mark.parametrize(
+    "word", ["BAOAB", pytest.param("OBABO", marks=pytest.mark.slow), pytest.param("ABO", marks=pytest.mark.slow)]
+)
 def test_heat_and_work_sum_to_the_change_of_energy(word, seed):
     scheme, rng = splitting(word, track_work=True), np.random.default_rng(seed)
     rows = len(traced_step(scheme, WITH_ENERGY).state)

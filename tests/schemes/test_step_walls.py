@@ -191,7 +191,7 @@ def test_the_free_particles_of_that_step_have_the_law_of_the_killed_motion(seed)
 
 @pytest.mark.parametrize("scheme", [euler_maruyama, milstein])
 @pytest.mark.parametrize("wall", [REFLECTING, PERIODIC, ABSORBING])
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 def test_compiled_positions_stay_inside_however_large_the_step(scheme, wall, dtype, seed):
     process = Process(drift=lambda x: 5 * x, sigma=lambda x: 2 + np.cos(x), domain=between(wall))
     z = np.random.default_rng(seed).normal(size=(3, LANES))
