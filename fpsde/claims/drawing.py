@@ -29,6 +29,8 @@ def curves(
             if len(x) < 9:  # labels of the points, not of all ninths of a decade
                 ax.set_xticks(x, [f"{v:.3g}" for v in x])
                 ax.minorticks_off()
+            else:
+                ax.xaxis.set_minor_formatter("")  # labels of parts of a decade run into one another
         if logy:
             ax.set_yscale("log")
 
