@@ -74,18 +74,23 @@ def _smooth(x: np.ndarray, y: np.ndarray, design: Design) -> CheckResult:
     )  # fmt: skip
 
 
+def band_limits(n: int, m: int, design: Design) -> tuple[float, float]:
+    """Return the threshold and the resolution of the largest difference of the distribution functions of n and m."""
+    threshold = band_radius(n, design.alpha / 2) + band_radius(m, design.alpha / 2)
+    return threshold, threshold + math.sqrt(math.log(1 / design.beta) * (1 / n + 1 / m) / 2)  # Hoeffding, n + m terms
+
+
 def _band(x: np.ndarray, y: np.ndarray, design: Design) -> CheckResult:
     """Return the result for the largest difference of the two sample distribution functions, at any of the values."""
     n, m, every = len(x), len(y), np.concatenate([x, y])
     difference = np.searchsorted(x, every, side="right") / n - np.searchsorted(y, every, side="right") / m
     i = int(np.argmax(np.abs(difference)))
-    threshold = band_radius(n, design.alpha / 2) + band_radius(m, design.alpha / 2)
-    missed = math.sqrt(math.log(1 / design.beta) * (1 / n + 1 / m) / 2)  # Hoeffding's inequality for n + m terms
+    threshold, resolution = band_limits(n, m, design)
     pairs, distance = max(1, int(_effective(n, m))), abs(float(difference[i]))
     # the level at which both radii together are the distance: with radii r_n + r_m = c (n^-1/2 + m^-1/2)
     c = distance / (n**-0.5 + m**-0.5)
     return judge(
-        "same law: distribution function", distance, design, threshold=threshold, resolution=threshold + missed,
+        "same law: distribution function", distance, design, threshold=threshold, resolution=resolution,
         n=pairs, largest=1.0, p_value=min(1.0, 4 * math.exp(-2 * c * c)), unit="probability",
         detail=f"largest difference is {distance:.3g}, at x = {every[i]:.4g}",
     )  # fmt: skip

@@ -45,6 +45,17 @@ def test_with_the_planned_size_a_sample_has_the_planned_resolution(rng, law):
     assert short.verdict is Verdict.UNDERPOWERED
 
 
+def test_two_samples_of_the_planned_size_are_told_apart_as_planned(rng):
+    found = checks.plan(checks.same_law, effect="distribution 0.05", alpha=1e-8)
+    x, y = rng.standard_normal((2, found.n))
+    resolved = [checks.same_law(x[:n], y[:n], alpha=1e-8).components[1].resolution for n in (found.n, found.n - 1)]
+    assert resolved[0] == pytest.approx(found.resolution) and resolved[0] <= 0.05 < resolved[1]
+    wider = checks.plan(checks.same_law, effect="variance 30%", alpha=1e-4, power=0.9)
+    pairs = rng.standard_normal((200, 2, wider.n)) * [[1.0], [math.sqrt(1.3)]]
+    seen = sum(checks.same_law(a, b, alpha=1e-4).components[0].verdict is Verdict.FAIL for a, b in pairs)
+    assert stats.binom.cdf(seen, len(pairs), 0.8) > 1e-8, seen
+
+
 def test_the_planned_power_is_reached(rng):
     found = checks.plan(checks.density, effect="variance 20%", alpha=1e-3, power=0.9)
     x = math.sqrt(1.2) * rng.standard_normal((500, found.n))
