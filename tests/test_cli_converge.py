@@ -47,6 +47,7 @@ def test_a_scheme_without_a_strong_order_has_a_weak_one(capsys) -> None:
     assert "weak (E x^2)" in shown
 
 
+@pytest.mark.slow
 def test_an_error_that_does_not_go_to_zero_fails(monkeypatch, capsys) -> None:
     real = converge_command.weak_order
 

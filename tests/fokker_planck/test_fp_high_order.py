@@ -91,7 +91,7 @@ def test_the_double_well_is_met_at_order_six_and_far_below_the_positive_generato
     assert errors[0] < errors[1] / 200
 
 
-@pytest.mark.parametrize("order", [4, 6])
+@pytest.mark.parametrize("order", [pytest.param(4, marks=pytest.mark.slow), 6])
 def test_variable_noise_on_a_ring_is_met_at_the_order(order) -> None:
     """A manufactured law that stands still, with a drift that is derived: a wave in D and a wave in p, on one turn."""
     ring = Interval.between(0.0, 2 * np.pi, Wall.PERIODIC)

@@ -127,6 +127,7 @@ def test_a_double_well_relaxes_at_the_rate_of_a_galerkin_method():
     assert np.log(early / late) / 6.0 == pytest.approx(rate, abs=2e-6)
 
 
+@pytest.mark.slow
 def test_a_driven_washboard_agrees_with_a_galerkin_method():
     process, kT, t = underdamped_washboard(1.0, 0.5, 0.4), 0.4, 2.0
     start = Normal(np.pi, 0.5), Normal(0.0, np.sqrt(kT))

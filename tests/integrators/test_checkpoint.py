@@ -119,7 +119,12 @@ def test_a_run_from_a_later_particle_has_its_own_checkpoint(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "changes", [dict(observers=[]), dict(keep_positions=False, observers=[]), dict(dtype="float32")]
+    "changes",
+    [
+        dict(observers=[]),
+        dict(keep_positions=False, observers=[]),
+        pytest.param(dict(dtype="float32"), marks=pytest.mark.slow),
+    ],
 )
 def test_a_run_without_much_to_keep_is_kept(tmp_path, changes):
     whole = bits_of(watched(**changes))

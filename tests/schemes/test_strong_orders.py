@@ -23,7 +23,7 @@ ALPHA = 1e-9
 #: No interval of an order is wider than +-WIDEST: half an order more or less lies far outside.
 WIDEST = 0.08
 #: What runs in the fast suite.
-FAST = {("euler_maruyama", "scalar"), ("milstein", "commuting")}
+FAST = {("euler_maruyama", "scalar")}
 
 CASES = [
     pytest.param(study, marks=[] if (study.scheme, study.problem) in FAST else [pytest.mark.slow], id=str(study))
