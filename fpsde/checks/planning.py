@@ -35,7 +35,7 @@ from fpsde.checks.radii import point_radius
 from fpsde.checks.result import CheckResult, Verdict
 from fpsde.checks.samples import sample_of
 from fpsde.checks.smooth_test import ORDER, scale_sensitivity, smooth_result
-from fpsde.checks.two_samples import band_limits, same_law
+from fpsde.checks.two_samples import effective_pairs, same_law, two_band_result
 from fpsde.density import Law, Normal
 from fpsde.errors import InvalidInput, unknown_name
 from fpsde.validation import positive, probability
@@ -70,16 +70,6 @@ def _moment(order: int) -> Resolution:
     return lambda n, law, design: moment_result("plan", null_sums(n, law), law, order, design.divided(2))
 
 
-def _two_bands(n: int, law: Law, design: Design) -> CheckResult:
-    """Return the largest difference of two equal samples of n values each, with its resolution."""
-    half = design.divided(2)
-    threshold, resolution = band_limits(n, n, half)
-    return judge(
-        "plan", 0.0, half, threshold=threshold, resolution=resolution, n=n, largest=1.0, p_value=1.0,
-        unit="probability", detail="",
-    )  # fmt: skip
-
-
 def _scale(n: int, law: Law, design: Design) -> CheckResult:
     """Return the smooth test of a right sample, with its resolution as a relative error of the variance."""
     result = smooth_result("plan", np.zeros(ORDER), n, design.divided(2))
@@ -94,7 +84,10 @@ QUANTITIES: dict[Callable[..., CheckResult], dict[str, Resolution]] = {
         "variance": _scale,
         "distribution": lambda n, law, design: band_result("plan", 0.0, 0.0, n, design.divided(2)),
     },
-    same_law: {"variance": lambda n, law, design: _scale(max(1, n // 2), law, design), "distribution": _two_bands},
+    same_law: {
+        "variance": lambda n, law, design: _scale(effective_pairs(n, n), law, design),
+        "distribution": lambda n, law, design: two_band_result("plan", 0.0, 0.0, n, n, design.divided(2)),
+    },
     correlation: {"correlation": lambda n, law, design: correlation_result("plan", [(0.0, n, "")], design)},
 }
 

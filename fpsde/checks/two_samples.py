@@ -53,8 +53,9 @@ def same_law(
     return combined([_smooth(x, y, each.without_effect()), _band(np.sort(x), np.sort(y), each)], alpha=alpha)
 
 
-def _effective(n: int, m: int) -> float:
-    return n * m / (n + m)
+def effective_pairs(n: int, m: int) -> int:
+    """Return the size of the one sample that sees as much as two of n and m values."""
+    return max(1, n * m // (n + m))
 
 
 def _smooth(x: np.ndarray, y: np.ndarray, design: Design) -> CheckResult:
@@ -65,7 +66,7 @@ def _smooth(x: np.ndarray, y: np.ndarray, design: Design) -> CheckResult:
         return not_applicable("same law: smooth test", size, "fewer than five values differ: there is no shape to test")
     difference = g[:, :n].mean(axis=1) - g[:, n:].mean(axis=1)
     modes = axes @ ((axes.T @ difference) * np.sqrt((size - 1) / size / spread))
-    pairs = max(1, int(_effective(n, size - n)))
+    pairs = effective_pairs(n, size - n)
     distance, threshold = float(np.linalg.norm(modes)), smooth_radius(pairs, design.alpha)
     return judge(
         "same law: smooth test", distance, design, threshold=threshold, n=pairs,
@@ -74,23 +75,23 @@ def _smooth(x: np.ndarray, y: np.ndarray, design: Design) -> CheckResult:
     )  # fmt: skip
 
 
-def band_limits(n: int, m: int, design: Design) -> tuple[float, float]:
-    """Return the threshold and the resolution of the largest difference of the distribution functions of n and m."""
-    threshold = band_radius(n, design.alpha / 2) + band_radius(m, design.alpha / 2)
-    return threshold, threshold + math.sqrt(math.log(1 / design.beta) * (1 / n + 1 / m) / 2)  # Hoeffding, n + m terms
-
-
 def _band(x: np.ndarray, y: np.ndarray, design: Design) -> CheckResult:
     """Return the result for the largest difference of the two sample distribution functions, at any of the values."""
     n, m, every = len(x), len(y), np.concatenate([x, y])
     difference = np.searchsorted(x, every, side="right") / n - np.searchsorted(y, every, side="right") / m
     i = int(np.argmax(np.abs(difference)))
-    threshold, resolution = band_limits(n, m, design)
-    pairs, distance = max(1, int(_effective(n, m))), abs(float(difference[i]))
+    check = "same law: distribution function"
+    return two_band_result(check, abs(float(difference[i])), float(every[i]), n, m, design)
+
+
+def two_band_result(check: str, distance: float, where: float, n: int, m: int, design: Design) -> CheckResult:
+    """Return the result for two sample distribution functions, of n and of m values, that are ``distance`` apart."""
+    threshold = band_radius(n, design.alpha / 2) + band_radius(m, design.alpha / 2)
+    missed = math.sqrt(math.log(1 / design.beta) * (1 / n + 1 / m) / 2)  # Hoeffding's inequality for n + m terms
     # the level at which both radii together are the distance: with radii r_n + r_m = c (n^-1/2 + m^-1/2)
     c = distance / (n**-0.5 + m**-0.5)
     return judge(
-        "same law: distribution function", distance, design, threshold=threshold, resolution=resolution,
-        n=pairs, largest=1.0, p_value=min(1.0, 4 * math.exp(-2 * c * c)), unit="probability",
-        detail=f"largest difference is {distance:.3g}, at x = {every[i]:.4g}",
+        check, distance, design, threshold=threshold, resolution=threshold + missed, n=effective_pairs(n, m),
+        largest=1.0, p_value=min(1.0, 4 * math.exp(-2 * c * c)), unit="probability",
+        detail=f"largest difference is {distance:.3g}, at x = {where:.4g}",
     )  # fmt: skip
