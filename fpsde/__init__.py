@@ -135,6 +135,8 @@ _HOMES = {
     "probability_flow_of": "fpsde.processes",
     "Process": "fpsde.processes.process",
     "process_named": "fpsde.processes",
+    "quadratic_schedule": "fpsde.processes",
+    "quadratic_timesteps": "fpsde.processes",
     "reciprocal_schedule": "fpsde.processes",
     "Report": "fpsde.chain",
     "reverse_of": "fpsde.processes",

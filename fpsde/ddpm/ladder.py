@@ -31,6 +31,7 @@ from fpsde.processes.schedule_formulas import (
     cosine_schedule,
     karras_schedule,
     linear_schedule,
+    quadratic_schedule,
     scaled_linear_schedule,
     sigmoid_schedule,
     sub_variance_preserving_schedule,
@@ -49,6 +50,7 @@ LONG = 1000
 SCHEDULES: dict[str, Callable[[int], NoiseSchedule]] = {
     "linear": lambda n: _kept(linear_schedule(LONG), n),
     "scaled_linear": lambda n: _kept(scaled_linear_schedule(LONG), n),
+    "quadratic": lambda n: _kept(quadratic_schedule(LONG), n),
     "cosine": lambda n: _kept(cosine_schedule(LONG), n),
     "sigmoid": lambda n: _kept(sigmoid_schedule(LONG), n),
     "vp": lambda n: variance_preserving_schedule(np.linspace(0, 1, n + 1)[1:]),

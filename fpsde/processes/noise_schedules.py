@@ -172,6 +172,21 @@ def linspace_timesteps(n_steps: int, n_kept: int) -> np.ndarray:
     return np.rint(np.linspace(1, T, N)).astype(int)
 
 
+def quadratic_timesteps(n_steps: int, n_kept: int) -> np.ndarray:
+    """Return 1 + floor(0.8 T (k/(N - 1))^2), k = 0, ..., N - 1: dense near the data, the last fifth is left out.
+
+    InvalidInput unless 2 <= N <= 1 + sqrt(0.8 T): more of them would name timesteps twice.
+    Source: Song, Meng & Ermon (2021), appendix D.2, tau_i = floor(c i^2), and their code, which has the 0.8.
+    """
+    T, N = _counts(n_steps, n_kept, least=2)
+    if 5 * (N - 1) ** 2 > 4 * T:
+        raise InvalidInput(
+            f"n_kept={N} quadratic timesteps of n_steps={T} would name some twice; give at most "
+            f"{1 + math.isqrt(4 * T // 5)}"
+        )
+    return 1 + (4 * T * np.arange(N) ** 2) // (5 * (N - 1) ** 2)
+
+
 def _counts(n_steps: int, n_kept: int, *, least: int = 1) -> tuple[int, int]:
     T, N = integer("n_steps", n_steps, least=1), integer("n_kept", n_kept, least=least)
     if N > T:

@@ -36,13 +36,23 @@ def linear_schedule(n_steps: int = 1000, *, beta_first: float = 1e-4, beta_last:
 def scaled_linear_schedule(
     n_steps: int = 1000, *, beta_first: float = 0.00085, beta_last: float = 0.012
 ) -> NoiseSchedule:
-    """Return sqrt(beta_t) in equal steps: beta_t is quadratic in t, and "quad" is the other name of this schedule.
+    """Return sqrt(beta_t) in equal steps.
 
-    Raises InvalidInput unless 0 < beta_first < beta_last < 1. Sources: Rombach et al. (2022), whose ends these are;
-    Song, Meng & Ermon (2021), appendix D, with the ends of :func:`linear_schedule`.
+    Raises InvalidInput unless 0 < beta_first < beta_last < 1. Source: the code of Rombach et al. (2022), whose ends
+    these are. With the ends of :func:`linear_schedule` it is :func:`quadratic_schedule`.
     """
     low, high = _rising(beta_first, beta_last)
     return schedule_of_betas(np.linspace(low**0.5, high**0.5, _steps(n_steps)) ** 2)
+
+
+def quadratic_schedule(n_steps: int = 1000, *, beta_first: float = 1e-4, beta_last: float = 0.02) -> NoiseSchedule:
+    """Return :func:`scaled_linear_schedule`, beta_t quadratic in t, with the ends of :func:`linear_schedule`.
+
+    It is "quad" in the code of Ho, Jain & Abbeel (2020) and of Song, Meng & Ermon (2021). What the paper of the latter
+    calls quadratic is a choice of timesteps: :func:`~fpsde.processes.noise_schedules.quadratic_timesteps`.
+    Raises InvalidInput unless 0 < beta_first < beta_last < 1.
+    """
+    return scaled_linear_schedule(n_steps, beta_first=beta_first, beta_last=beta_last)
 
 
 def sigmoid_schedule(n_steps: int = 1000, *, beta_first: float = 1e-4, beta_last: float = 0.02) -> NoiseSchedule:

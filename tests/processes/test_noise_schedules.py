@@ -32,6 +32,10 @@ BY_BETA = {
         fpsde.scaled_linear_schedule(T),
         lambda t: even(mp.sqrt(mp.mpf("0.00085")), mp.sqrt(mp.mpf("0.012")), t) ** 2,
     ),
+    "quadratic": (
+        fpsde.quadratic_schedule(T),
+        lambda t: even(mp.sqrt(mp.mpf("1e-4")), mp.sqrt(mp.mpf("0.02")), t) ** 2,
+    ),
     "sigmoid": (
         fpsde.sigmoid_schedule(T),
         lambda t: mp.mpf("1e-4") + mp.mpf("0.0199") * logistic(even(-6, 6, t)),
@@ -128,7 +132,7 @@ def test_variance_exploding_levels_are_the_sigmas_and_the_signal_stays() -> None
     np.testing.assert_allclose(song.sigmas[1:], 0.01 * 5000 ** (np.arange(10) / 9), rtol=1e-13)
 
 
-def test_timesteps_are_those_of_the_three_spacings() -> None:
+def test_timesteps_are_those_of_the_spacings() -> None:
     """Those of diffusers, which count from 0, for N = 10; and N = 13, which does not divide 1000, by hand."""
     assert fpsde.leading_timesteps(1000, 10).tolist() == [1, 101, 201, 301, 401, 501, 601, 701, 801, 901]
     assert fpsde.trailing_timesteps(1000, 10).tolist() == [100, 200, 300, 400, 500, 600, 700, 800, 900, 1000]
@@ -137,6 +141,9 @@ def test_timesteps_are_those_of_the_three_spacings() -> None:
     trailing = [77, 154, 231, 308, 385, 462, 538, 615, 692, 769, 846, 923, 1000]
     assert fpsde.trailing_timesteps(1000, 13).tolist() == trailing
     assert fpsde.linspace_timesteps(1000, 13)[[0, 1, -2, -1]].tolist() == [1, 84, 917, 1000]
+    in_floats = 1 + (np.linspace(0, np.sqrt(1000 * 0.8), 29) ** 2).astype(int)  # 29 is the most that are apart
+    assert fpsde.quadratic_timesteps(1000, 29).tolist() == in_floats.tolist()
+    assert fpsde.quadratic_timesteps(1000, 5).tolist() == [1, 51, 201, 451, 801]
 
 
 def test_a_subset_of_a_subset_is_named_by_the_first_schedule() -> None:
@@ -172,6 +179,7 @@ def test_a_subset_of_a_subset_is_named_by_the_first_schedule() -> None:
         (lambda: fpsde.linear_schedule(9).step(0), r"give whole numbers from 1 to 9"),
         (lambda: fpsde.linear_schedule(9).step(2.0), r"give whole numbers from 1 to 9"),
         (lambda: fpsde.trailing_timesteps(10, 11), r"n_kept=11 timesteps of n_steps=10; there are not so many"),
+        (lambda: fpsde.quadratic_timesteps(1000, 30), r"n_kept=30 quadratic .* would name some twice; give at most 29"),
         (lambda: fpsde.linspace_timesteps(10, 1), r"n_kept=1 must be at least 2"),
         (lambda: NoiseSchedule(np.array([0.0, -1, -0.5]), np.ones(3), np.arange(3)), r"starts with 0 and falls"),
         (lambda: NoiseSchedule(np.array([0.0, -1]), np.array([1, -1]), np.arange(2)), r"give 2 positive numbers"),
