@@ -6,6 +6,7 @@ the device is missing.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from fpsde.errors import BackendUnavailable, InvalidInput
+from fpsde.generated import kept
 
 _INSTALL = "pip install 'fpsde[cuda13]' (or 'fpsde[cuda12]' for a driver of CUDA 12)"
 _INSTEAD = "the CPU is not taken in its place: leave the backend out to run there"
@@ -149,8 +151,45 @@ def _cupy() -> Any:
 
 @cache
 def _kernel(number: int, text: str, name: str, options: tuple[str, ...]) -> Any:
-    """Return a kernel, compiled by NVRTC; CuPy keeps it on disk under a hash of text, options, device and compiler."""
-    return _cupy().RawModule(code=text, options=options, backend="nvrtc").get_function(name)
+    """Return a kernel of a text: compiled, or read from the file that keeps it under a hash of all that it needs."""
+    cupy = _cupy()
+    capability = cupy.cuda.Device(number).compute_capability
+    needs = repr((text, options, capability, _compiler().getVersion()))
+    path = kept(
+        f"cuda_{hashlib.sha256(needs.encode()).hexdigest()[:24]}.cubin",
+        lambda: binary(_compiler(), text, options, int(capability)),
+    )
+    return cupy.RawModule(path=str(path)).get_function(name)
+
+
+def _compiler() -> Any:
+    """Return CuPy's NVRTC, CUDA's compiler; BackendUnavailable where its library is not there."""
+    nvrtc = _cupy().cuda.nvrtc
+    try:
+        nvrtc.getVersion()
+    except Exception as error:  # CuPy finds it when it is first called, and says in its own ways that it does not
+        raise BackendUnavailable(
+            f"CuPy does not find NVRTC, CUDA's compiler ({error}); install it with CuPy: {_INSTALL}; {_INSTEAD}"
+        ) from error
+    return nvrtc
+
+
+def binary(nvrtc: Any, text: str, options: Sequence[str], capability: int) -> bytes:
+    """Return a text compiled for a device of this compute capability (90 for 9.0), or as PTX where it is a newer one.
+
+    The way through ``cupy.RawModule(code=...)`` adds ``-ftz=true``, which takes subnormal numbers of float32 for zero:
+    a processor does not, and bits would differ.
+    """
+    known = [one for one in nvrtc.getSupportedArchs() if one <= capability]
+    architecture = f"-arch=sm_{capability}" if capability in known else f"-arch=compute_{max(known)}"
+    program = nvrtc.createProgram(text, "kernel.cu", (), ())
+    try:
+        nvrtc.compileProgram(program, (*options, architecture))
+        return bytes(nvrtc.getCUBIN(program) if capability in known else nvrtc.getPTX(program))
+    except nvrtc.NVRTCError as error:
+        raise BackendUnavailable(f"NVRTC does not compile a kernel ({nvrtc.getProgramLog(program)})") from error
+    finally:
+        nvrtc.destroyProgram(program)
 
 
 @dataclass(frozen=True)

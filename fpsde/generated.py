@@ -7,12 +7,14 @@ import importlib.util
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-import platformdirs
-
 from fpsde.errors import BackendUnavailable
+from fpsde.optional import optional
+
+platformdirs = optional("platformdirs")
 
 #: Names the directory of generated kernels in place of the platform's cache directory.
 CACHE_VARIABLE = "FPSDE_CACHE_DIR"
@@ -40,9 +42,7 @@ def module_of(kind: str, source: str, stamp: str) -> ModuleType:
     ``stamp`` stands for what the source imports: Numba's own cache looks at the file alone.
     """
     name = f"{kind}_{hashlib.sha256((source + stamp).encode()).hexdigest()[:24]}"
-    path = cache_directory() / f"{name}.py"
-    if not path.exists():
-        _write(path, source)
+    path = kept(f"{name}.py", source.encode)
     spec = importlib.util.spec_from_file_location(f"fpsde_generated.{name}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -54,11 +54,22 @@ def module_of(kind: str, source: str, stamp: str) -> ModuleType:
     return module
 
 
-def _write(path: Path, source: str) -> None:
+def kept(name: str, made: Callable[[], bytes]) -> Path:
+    """Return the file of this name in the directory of generated kernels; what ``made`` returns where it is not there.
+
+    The name holds a hash of everything that decides the contents. Raises BackendUnavailable if it cannot be written.
+    """
+    path = cache_directory() / name
+    if not path.exists():
+        _write(path, made())
+    return path
+
+
+def _write(path: Path, content: bytes) -> None:
     """Write a file whole or not at all: another process may read it at the same time."""
     try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False) as file:
-            file.write(source)
+        with tempfile.NamedTemporaryFile("wb", dir=path.parent, suffix=".tmp", delete=False) as file:
+            file.write(content)
         os.replace(file.name, path)
     except OSError as error:
         raise _unwritable(path.parent, error) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -29,6 +30,46 @@ class OutOfMemoryError(MemoryError):
     pass
 
 
+class NVRTCError(RuntimeError):
+    pass
+
+
+class Nvrtc:
+    """CUDA's compiler as CuPy has it, which writes down what it was asked for; text with ``wrong`` in it is refused."""
+
+    NVRTCError = NVRTCError
+
+    def __init__(self):
+        self.asked, self.open = [], 0
+
+    def getVersion(self):  # noqa: N802
+        return 13, 0
+
+    def getSupportedArchs(self):  # noqa: N802
+        return 75, 80, 90
+
+    def createProgram(self, text, name, headers, names):  # noqa: N802
+        self.open += 1
+        return text
+
+    def compileProgram(self, text, options):  # noqa: N802
+        self.asked.append((text, options))
+        if "wrong" in text:
+            raise NVRTCError
+
+    def getCUBIN(self, text):  # noqa: N802
+        return f"cubin of {text}".encode()
+
+    def getPTX(self, text):  # noqa: N802
+        return f"ptx of {text}".encode()
+
+    def getProgramLog(self, text):  # noqa: N802
+        return "line 1: what is that?"
+
+    def destroyProgram(self, text):  # noqa: N802
+        self.open -= 1
+
+
 def cupy_with(*, status=0, names=()):
     """Return a module that says of devices what CuPy says."""
 
@@ -46,7 +87,8 @@ def cupy_with(*, status=0, names=()):
         driver=SimpleNamespace(CUDADriverError=CUDADriverError),
         memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
         get_current_stream=lambda: stream,
-        Device=lambda number: nullcontext(),
+        Device=lambda number: nullcontext(SimpleNamespace(compute_capability="90")),
+        nvrtc=Nvrtc(),
     )
     module = ModuleType("cupy")
     module.__spec__ = importlib.util.spec_from_loader("cupy", None)
@@ -122,34 +164,85 @@ def test_arrays_are_made_and_memory_is_read_on_the_device_by_its_number(cupy):
     assert entered == [1, 1]
 
 
-def launched(cupy, kernel):
-    """Launch what ``kernel`` returns on a device; return what CuPy was asked to compile."""
-    asked = []
-    cupy(names=("card",))
+@pytest.fixture
+def launched(cupy, tmp_path, monkeypatch):
+    """Return a function that launches ``kernel`` in a new process; it returns the compiler and what was read."""
+    monkeypatch.setenv("FPSDE_CACHE_DIR", str(tmp_path))
 
-    def module(**given):
-        asked.append(given)
-        return SimpleNamespace(get_function=lambda name: kernel)
+    def launch(kernel, *, text="text", options=("--fmad=false",), capability="90"):
+        cupy(names=("card",))
+        module, read = sys.modules["cupy"], []
+        module.cuda.Device = lambda number: SimpleNamespace(compute_capability=capability)
 
-    sys.modules["cupy"].RawModule = module
-    arrays.gpus()[0].launch("text", "name", options=("--fmad=false",), blocks=3, threads=128, arguments=(1, 2))
-    return asked
+        def of_file(*, path):
+            read.append(Path(path).read_bytes())
+            return SimpleNamespace(get_function=lambda name: kernel)
+
+        module.RawModule = of_file
+        arrays._kernel.cache_clear()  # as in a new process
+        arrays.gpus()[0].launch(text, "name", options=options, blocks=3, threads=128, arguments=(1, 2))
+        return module.cuda.nvrtc, read
+
+    return launch
 
 
-def test_a_launch_compiles_the_text_with_its_options_and_passes_its_arguments(cupy):
+def nothing(*given):
+    return None
+
+
+def test_a_launch_compiles_the_text_with_its_options_and_passes_its_arguments(launched):
+    """Without -ftz=true, which CuPy's own way from text to kernel adds."""
     seen = []
-    asked = launched(cupy, lambda *given: seen.append(given))
-    assert asked == [{"code": "text", "options": ("--fmad=false",), "backend": "nvrtc"}]
+    nvrtc, read = launched(lambda *given: seen.append(given))
+    assert nvrtc.asked == [("text", ("--fmad=false", "-arch=sm_90"))] and nvrtc.open == 0
+    assert read == [b"cubin of text"]
     assert seen == [((3,), (128,), (1, 2))]
 
 
+def test_kernels_are_kept_on_disk_for_each_text_option_and_kind_of_device(launched):
+    first = launched(nothing)
+    assert len(first[0].asked) == 1
+    again, read = launched(nothing)
+    assert again.asked == [] and read == [b"cubin of text"]
+    for other in ({"text": "more"}, {"options": ("--fmad=true",)}, {"capability": "80"}):
+        assert len(launched(nothing, **other)[0].asked) == 1
+        assert launched(nothing, **other)[0].asked == []
+
+
+def test_a_device_newer_than_the_compiler_gets_ptx_for_the_newest_that_it_knows(launched):
+    nvrtc, read = launched(nothing, capability="120")
+    assert nvrtc.asked[0][1][-1] == "-arch=compute_90" and read == [b"ptx of text"]
+
+
+def test_what_the_compiler_does_not_take_is_said_with_its_words(launched, tmp_path):
+    with pytest.raises(BackendUnavailable, match=r"NVRTC does not compile a kernel \(line 1: what is that"):
+        launched(nothing, text="wrong")
+    assert sys.modules["cupy"].cuda.nvrtc.open == 0 and not list(tmp_path.rglob("*.cubin"))
+
+
+def test_a_missing_compiler_is_named_with_what_to_install(launched, monkeypatch):
+    def missing(self):
+        raise RuntimeError("failed to load libnvrtc.so.13")
+
+    monkeypatch.setattr(Nvrtc, "getVersion", missing)
+    with pytest.raises(BackendUnavailable, match=r"NVRTC, CUDA's compiler \(failed to load.*fpsde\[cuda13\]"):
+        launched(nothing)
+
+
+def test_kernels_that_cannot_be_written_are_an_error_that_says_where(launched, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FPSDE_CACHE_DIR", str(tmp_path / "file"))
+    with pytest.raises(BackendUnavailable, match=r"generated into .*file/kernels, which cannot be made"):
+        launched(nothing)
+
+
 @pytest.mark.parametrize("error", [CUDARuntimeError(719), CUDADriverError("launch failed")])
-def test_a_device_that_is_lost_is_an_error_that_says_where_the_finished_shards_are(error, cupy):
+def test_a_device_that_is_lost_is_an_error_that_says_where_the_finished_shards_are(error, launched):
     def lost(*given):
         raise error
 
     with pytest.raises(BackendUnavailable, match=r"card was lost in mid-run .* a checkpoint keeps the shards"):
-        launched(cupy, lost)
+        launched(lost)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from gpu_runs import CASES
 
-from fpsde.integrators.cuda_text import STRICT, cuda_program
+from fpsde.arrays import binary
+from fpsde.integrators.cuda_text import FAST, STRICT, cuda_program
 from fpsde.integrators.gpu_array_machine import look_program, normals_program
 from fpsde.noise import Normals
 from fpsde.processes.black_box import BlackBox
@@ -18,10 +19,8 @@ from fpsde.schemes import mala
 from fpsde.schemes.array_step import ArrayStep
 from fpsde.schemes.tracing import traced_step
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is needed to compile CUDA text for a device"),
-]
+pytestmark = pytest.mark.slow
+needs_nvcc = pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is needed to compile CUDA text for a device")
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90")
 
 
@@ -41,6 +40,7 @@ def in_local_memory(said):
     return [int(v) for v in re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+)", said).groups()]
 
 
+@needs_nvcc
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("name", CASES)
 def test_every_kernel_compiles_without_spills(name, architecture, tmp_path, record_property):
@@ -52,6 +52,7 @@ def test_every_kernel_compiles_without_spills(name, architecture, tmp_path, reco
         assert in_local_memory(said) == [0, 0, 0], said
 
 
+@needs_nvcc
 @pytest.mark.parametrize("program", [look_program, normals_program])
 def test_the_kernels_beside_array_code_compile_without_spills(program, tmp_path):
     step = ArrayStep(
@@ -66,6 +67,7 @@ def _energy(x, t):
     return 0.5 * np.sum(x * x, axis=0)
 
 
+@needs_nvcc
 def test_an_index_at_run_time_would_be_seen(tmp_path):
     scheme, process, *_ = CASES["lf middle"]
     text = cuda_program(traced_step(scheme, process), dtype="float64", normals=Normals.FLOAT32)
@@ -73,3 +75,26 @@ def test_an_index_at_run_time_would_be_seen(tmp_path):
     assert selected in text
     said = compiled(text.replace(selected, "v = w[row];"), tmp_path, "sm_90")
     assert max(in_local_memory(said)) > 0
+
+
+@pytest.fixture
+def nvrtc():
+    """The compiler that runs take, which needs CuPy and CUDA's library and no device."""
+    found = pytest.importorskip("cupy", reason="CuPy is needed to call NVRTC").cuda.nvrtc
+    try:
+        found.getVersion()
+    except Exception as error:  # in CuPy's own ways
+        pytest.skip(f"CuPy does not find NVRTC: {error}")
+    return found
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", CASES)
+def test_the_compiler_of_runs_takes_every_kernel(name, dtype, nvrtc):
+    scheme, process, *_ = CASES[name]
+    text = cuda_program(traced_step(scheme, process), dtype=dtype, normals=Normals.FLOAT32)
+    assert binary(nvrtc, text, STRICT, 90).startswith(b"\x7fELF")
+    rounded = binary(nvrtc, text, STRICT, 9999).decode()  # PTX, which can be read: for a device newer than any
+    assert ".ftz." not in rounded and "mul.rn.f32" in rounded
+    fused = re.findall(r"fma\.rn\.f\d\d", rounded)
+    assert fused and len(fused) < len(re.findall(r"fma\.rn\.f\d\d", binary(nvrtc, text, FAST, 9999).decode()))

@@ -1,4 +1,4 @@
-"""A run on a GPU needs neither Numba nor SciPy nor rich; what needs them says so."""
+"""A run on a GPU needs neither Numba nor SciPy nor rich nor platformdirs; what needs them says so."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import sys
 
 class Blocked:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("numba", "llvmlite", "scipy", "rich", "matplotlib"):
+        if name.split(".")[0] in ("numba", "llvmlite", "scipy", "rich", "matplotlib", "platformdirs"):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Blocked())
