@@ -23,7 +23,8 @@ PACKAGE = Path(fpsde.__file__).parent
 FLOORS = {
     0: "errors validation arrays noise functions symbolic printing jit primitives elementary generated numba_text "
     "optional progress provenance writing richardson",
-    1: "grid domain noise_class density joint_law smoothed ensemble signal_and_noise",
+    1: "grid domain noise_class density joint_law smoothed ensemble signal_and_noise known_law "
+    "gaussian_mixture",
     2: "processes schemes",
     3: "integrators laws fokker_planck checks",
     4: "ddpm convergence",

@@ -16,8 +16,6 @@ from fpsde.ddpm.floors import (
     prior_gap,
     refuse_short_schedule,
 )
-from fpsde.ddpm.gaussian_mixture import GaussianMixture, round_mixture
-from fpsde.ddpm.known_law import KnownLaw
 from fpsde.ddpm.laplace import Laplace
 from fpsde.ddpm.likelihoods import WeightedBound, flow_log_likelihood, weighted_bound
 from fpsde.ddpm.losses import min_snr_weights, simple_weights, weighted_floor
@@ -30,6 +28,8 @@ from fpsde.ddpm.saved_training import saved_denoiser
 from fpsde.ddpm.score_errors import curl, equation_residual, error_map, excess_errors, fisher_divergences
 from fpsde.ddpm.toys import TOY_DATA, ToyData, toy_data
 from fpsde.ddpm.training import Training, train
+from fpsde.gaussian_mixture import GaussianMixture, round_mixture
+from fpsde.known_law import KnownLaw
 
 __all__ = [
     "TOY_DATA",

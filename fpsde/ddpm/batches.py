@@ -10,8 +10,8 @@ from scipy import special
 
 from fpsde.arrays import module_of
 from fpsde.ddpm.denoiser import Scaling
-from fpsde.ddpm.known_law import KnownLaw
 from fpsde.ddpm.network import Network
+from fpsde.known_law import KnownLaw
 from fpsde.noise import Purpose, uniforms
 from fpsde.processes.noise_schedules import NoiseSchedule
 from fpsde.signal_and_noise import Prediction, prediction_of

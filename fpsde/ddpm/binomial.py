@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from fpsde.ddpm.known_law import picked, refuse_weights
 from fpsde.errors import InvalidInput
+from fpsde.known_law import picked, refuse_weights
 from fpsde.noise import Purpose, uniforms
 from fpsde.processes.noise_schedules import refuse_no_betas
 from fpsde.validation import finite_array, integer, seed64

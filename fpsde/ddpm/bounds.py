@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fpsde.ddpm.floors import denoising_errors
-from fpsde.ddpm.known_law import KnownLaw
 from fpsde.errors import InvalidInput
+from fpsde.known_law import KnownLaw
 from fpsde.processes.noise_schedules import NoiseSchedule
 from fpsde.signal_and_noise import NoiseStep, posterior_mean, posterior_variance
 from fpsde.validation import finite_array

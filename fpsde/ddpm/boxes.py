@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from fpsde.ddpm.known_law import REACH, KnownLaw, picked, refuse_weights, shares, total
 from fpsde.density import Law, Mixture, Uniform
 from fpsde.errors import InvalidInput
+from fpsde.known_law import REACH, KnownLaw, picked, refuse_weights, shares, total
 from fpsde.smoothed import affine_image
 from fpsde.validation import finite_array
 

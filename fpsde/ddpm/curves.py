@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from fpsde.ddpm.gaussian_mixture import GaussianMixture, round_mixture
 from fpsde.errors import InvalidInput
+from fpsde.gaussian_mixture import GaussianMixture, round_mixture
 from fpsde.validation import finite_array, integer, positive
 
 Curve = Callable[[np.ndarray], np.ndarray]

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from fpsde.arrays import beside, module_of
-from fpsde.ddpm.known_law import KnownLaw
 from fpsde.ddpm.network import Network
 from fpsde.errors import InvalidInput
+from fpsde.known_law import KnownLaw
 from fpsde.signal_and_noise import Prediction, data_of
 from fpsde.validation import finite_array, positive
 

@@ -19,12 +19,12 @@ from fpsde.checks.design import Design
 from fpsde.checks.zero_means import zero_means
 from fpsde.ddpm.bounds import variational_bound
 from fpsde.ddpm.floors import mean_of, prior_gap
-from fpsde.ddpm.gaussian_mixture import GaussianMixture
-from fpsde.ddpm.known_law import KnownLaw
 from fpsde.ddpm.pushed_mass import JudgedModel, ModelLaw, model_law
 from fpsde.ddpm.samplers import Sampler, starting_points
 from fpsde.ddpm.toys import toy_data
 from fpsde.errors import InvalidInput, NotConverged, UnstableStep, unknown_name
+from fpsde.gaussian_mixture import GaussianMixture
+from fpsde.known_law import KnownLaw
 from fpsde.processes.denoising import denoising_box
 from fpsde.processes.noise_schedules import NoiseSchedule, trailing_timesteps
 from fpsde.processes.schedule_formulas import (

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from fpsde.ddpm.known_law import KnownLaw
 from fpsde.density import Law
+from fpsde.known_law import KnownLaw
 from fpsde.validation import finite, positive
 
 

@@ -13,8 +13,8 @@ from collections.abc import Callable
 import numpy as np
 
 from fpsde.ddpm.floors import noise_floors
-from fpsde.ddpm.known_law import KnownLaw
 from fpsde.errors import InvalidInput
+from fpsde.known_law import KnownLaw
 from fpsde.processes.noise_schedules import NoiseSchedule
 from fpsde.validation import finite_array, positive
 

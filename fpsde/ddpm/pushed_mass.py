@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from fpsde.ddpm.derivatives import jacobian
-from fpsde.ddpm.known_law import KnownLaw
 from fpsde.ddpm.moving_nodes import Nodes, moving_densities
 from fpsde.ddpm.sampler_laws import is_silent
 from fpsde.ddpm.samplers import Sampler
 from fpsde.errors import InvalidInput, NotConverged
+from fpsde.known_law import KnownLaw
 from fpsde.processes.black_box import BlackBox
 from fpsde.processes.denoising import prior_of
 from fpsde.processes.process import Process

@@ -11,10 +11,10 @@ import numpy as np
 from scipy import special
 
 from fpsde.ddpm.denoiser import Denoiser
-from fpsde.ddpm.gaussian_mixture import GaussianMixture
-from fpsde.ddpm.known_law import KnownLaw
 from fpsde.errors import InvalidInput
+from fpsde.gaussian_mixture import GaussianMixture
 from fpsde.integrators.driving_paths import increments
+from fpsde.known_law import KnownLaw
 from fpsde.noise import Normals, Purpose, uniforms
 from fpsde.processes.annealed import annealed_langevin
 from fpsde.processes.black_box import BlackBox

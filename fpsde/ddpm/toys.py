@@ -10,11 +10,11 @@ import numpy as np
 
 from fpsde.ddpm.boxes import Boxes
 from fpsde.ddpm.curves import pinwheel, rings, spirals, swiss_roll, two_moons
-from fpsde.ddpm.gaussian_mixture import GaussianMixture, round_mixture
-from fpsde.ddpm.known_law import KnownLaw
 from fpsde.ddpm.laplace import Laplace
 from fpsde.density import Law
 from fpsde.errors import InvalidInput, unknown_name
+from fpsde.gaussian_mixture import GaussianMixture, round_mixture
+from fpsde.known_law import KnownLaw
 from fpsde.noise import Purpose, uniforms
 from fpsde.validation import finite, integer, seed64
 

@@ -13,11 +13,11 @@ from fpsde.arrays import module_of
 from fpsde.ddpm.adam import AdamState
 from fpsde.ddpm.batches import Batches
 from fpsde.ddpm.denoiser import Denoiser, scaling_of
-from fpsde.ddpm.known_law import KnownLaw
 from fpsde.ddpm.losses import Weights, simple_weights, weighted_floor, weights_of
 from fpsde.ddpm.network import Network, NetworkShape, new_network
 from fpsde.ddpm.saved_training import Looks, SavedTraining
 from fpsde.errors import InvalidInput, UnstableStep
+from fpsde.known_law import KnownLaw
 from fpsde.processes.noise_schedules import NoiseSchedule
 from fpsde.progress import progress_bar
 from fpsde.provenance import environment

@@ -21,7 +21,7 @@ from fpsde.processes.langevin import underdamped, underdamped_of
 from fpsde.processes.limit_cycle import energy_van_der_pol
 from fpsde.processes.linear import brownian, ornstein_uhlenbeck
 from fpsde.processes.linear_systems import linear_system, nonnormal_ou, rotating_ou
-from fpsde.processes.mixtures import NormalMixture, mixture_log_density, noised_mixture
+from fpsde.processes.mixtures import noised_mixture
 from fpsde.processes.multiplicative import (
     call_price,
     cox_ingersoll_ross,
@@ -87,7 +87,6 @@ __all__ = [
     "Exact",
     "Interpretation",
     "NoiseSchedule",
-    "NormalMixture",
     "Process",
     "Setting",
     "additive_time_dependent",
@@ -125,7 +124,6 @@ __all__ = [
     "linspace_timesteps",
     "lorenz",
     "manufactured",
-    "mixture_log_density",
     "mueller_brown",
     "noised_mixture",
     "noncommuting_linear",

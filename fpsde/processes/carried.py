@@ -9,7 +9,8 @@ import numpy as np
 
 from fpsde.density import Law, Mixture, Normal
 from fpsde.errors import InvalidInput
-from fpsde.processes.mixtures import THREE_NORMALS, NormalMixture, mixture_log_density
+from fpsde.gaussian_mixture import GaussianMixture, mixture_log_density
+from fpsde.processes.mixtures import THREE_NORMALS
 from fpsde.processes.prescribed_law import manufactured
 from fpsde.processes.process import Process
 from fpsde.symbolic import Parameters
@@ -78,11 +79,10 @@ def turning_mixture(rate: float = 1.5, correlation: float = 0.5) -> Process:
         c, s = np.cos(p.rate * t), np.sin(p.rate * t)
         return mixture_log_density((c * x[0] + s * x[1], c * x[1] - s * x[0]), at_rest)
 
-    def law(t: float, p: Any) -> NormalMixture:
+    def law(t: float, p: Any) -> GaussianMixture:
         c, s = math.cos(p.rate * t), math.sin(p.rate * t)
-        return NormalMixture(
-            THREE_NORMALS.weights, THREE_NORMALS.means @ np.array([[c, s], [-s, c]]), THREE_NORMALS.stds
-        )
+        means = THREE_NORMALS.means @ np.array([[c, s], [-s, c]])
+        return GaussianMixture(THREE_NORMALS.weights, means, THREE_NORMALS.covariances)  # they are round
 
     return manufactured(
         log_density,

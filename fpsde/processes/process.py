@@ -62,7 +62,7 @@ class Exact:
     With d > 1, x0 and ``mean(x0, t)`` are ``(d,)``, and in place of the laws there are ``covariance(x0, t)``
     ``(d, d)``, ``component(i, x0, t)``, the law of component i, and of the stationary law ``stationary_mean()``
     ``(d,)``, ``stationary_covariance()`` ``(d, d)`` and ``stationary_component(i)``. A marginal, where it is known, is
-    a record of the kind of its initial law (:class:`~fpsde.processes.mixtures.NormalMixture`).
+    a record of the kind of its initial law (:class:`~fpsde.gaussian_mixture.GaussianMixture`).
 
     ``law(t)`` is the law of X_t of a process that is stated together with its start, ``law(0)``, such as a
     manufactured one: a Law, or with d > 1 a record that has its ``mean`` and ``component(i)``.

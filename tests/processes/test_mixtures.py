@@ -6,17 +6,16 @@ from scipy import integrate, stats
 
 from fpsde.density import Normal
 from fpsde.errors import InvalidInput
+from fpsde.gaussian_mixture import GaussianMixture, mixture_log_density, round_mixture
 from fpsde.processes import (
-    NormalMixture,
     constant_beta,
     langevin_of,
     linear_beta,
-    mixture_log_density,
     noised_mixture,
     variance_preserving,
 )
 
-DATA = NormalMixture([0.25, 0.75], [[-1.0, 0.5], [0.8, -0.3]], [0.3, 0.6])
+DATA = round_mixture([0.25, 0.75], [[-1.0, 0.5], [0.8, -0.3]], [0.3, 0.6])
 FIRST = np.array([1 / 280, -4 / 105, 1 / 5, -4 / 5, 0, 4 / 5, -1 / 5, 4 / 105, -1 / 280])
 SECOND = np.array([-1 / 560, 8 / 315, -1 / 5, 8 / 5, -205 / 72, 8 / 5, -1 / 5, 8 / 315, -1 / 560])
 X = np.random.default_rng(3).uniform(-1.5, 1.5, (2, 20))
@@ -40,7 +39,7 @@ def test_a_component_is_the_density_integrated_over_the_other() -> None:
 
 def test_the_density_in_three_dimensions_is_that_of_scipy() -> None:
     means, stds = np.array([[-1.0, 0.5, 0.2], [0.8, -0.3, 0.4]]), (0.3, 0.6)
-    mixture = NormalMixture([0.25, 0.75], means, stds)
+    mixture = round_mixture([0.25, 0.75], means, stds)
     x = np.random.default_rng(5).uniform(-1.0, 1.0, (3, 9))
     parts = [stats.multivariate_normal(m, s**2).pdf(x.T) for m, s in zip(means, stds, strict=True)]
     assert mixture.pdf(x) == pytest.approx(0.25 * parts[0] + 0.75 * parts[1], rel=1e-12)
@@ -90,6 +89,21 @@ def test_the_score_is_the_gradient_of_the_log_density() -> None:
     assert moved.statement == process.statement
 
 
+@pytest.mark.parametrize("lean", [0.0, 0.12])
+def test_as_model_function_and_as_record_a_mixture_of_any_covariances_is_one(lean) -> None:
+    covariances = np.array([[[0.5, lean], [lean, 0.1]], [[0.2, -lean], [-lean, 0.3]]])
+    law = GaussianMixture([0.4, 0.6], [[-1.0, 0.5], [0.8, -0.3]], covariances)
+    parts = [stats.multivariate_normal(m, c).pdf(X.T) for m, c in zip(law.means, covariances, strict=True)]
+    assert law.pdf(X) == pytest.approx(0.4 * parts[0] + 0.6 * parts[1], rel=1e-12)
+    noisy = law.noised(0.8, 0.3)
+    assert law.log_density(X, 0.8, 0.3) == pytest.approx(np.log(noisy.pdf(X)), rel=1e-12)
+    process = langevin_of(mixture_log_density, dim=2, params=noisy.params)
+    assert ("axes" in process.params) is (lean != 0)
+    assert process.ito_drift(X) == pytest.approx(law.score(X, 0.8, 0.3), rel=1e-12, abs=1e-13)
+    assert process.ito_drift(X) != pytest.approx(law.score(X, 0.8, 0.31), rel=1e-3)
+    assert noisy.component(1).variance == pytest.approx(noisy.covariance[1, 1], rel=1e-12)
+
+
 def test_parameters_and_data_can_be_changed() -> None:
     changed = noised_mixture().with_params(beta_max=5.0, data=DATA)
     assert changed.params["beta_max"] == 5.0
@@ -102,11 +116,15 @@ def test_parameters_and_data_can_be_changed() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: NormalMixture([0.5, 0.6], [[0, 0], [1, 1]], [1, 1]), r"weights=\[0.5, 0.6\] must be positive and sum"),
-        (lambda: NormalMixture([1.0], [[0, 0]], [0.0]), r"stds=\[0.0\] must be positive"),
-        (lambda: NormalMixture([1.0], [[0, 0], [1, 1]], [1.0]), r"'weights': 1, 'means': 2, 'stds': 1"),
-        (lambda: NormalMixture([1.0], [0.0], [1.0]), r"means has shape \(1,\); 2 dimension"),
-        (lambda: noised_mixture(data=NormalMixture([1.0], [[0.0]], [1.0])), r"take fpsde.variance_preserving"),
+        (lambda: round_mixture([0.5, 0.6], [[0, 0], [1, 1]], [1, 1]), r"weights=\[0.5, 0.6\] must be positive and sum"),
+        (lambda: round_mixture([1.0], [[0, 0]], [0.0]), r"stds=\[0.0\] must be positive"),
+        (lambda: round_mixture([1.0], [[0, 0]], [-1.0]), r"stds=\[-1.0\] must be positive"),
+        (
+            lambda: round_mixture([1.0], [[0, 0], [1, 1]], [1.0]),
+            r"weights \(1,\), means \(2, 2\), covariances \(1, 2, 2\)",
+        ),
+        (lambda: round_mixture([1.0], [0.0], [1.0]), r"means has shape \(1,\); 2 dimension"),
+        (lambda: noised_mixture(data=round_mixture([1.0], [[0.0]], [1.0])), r"take fpsde.variance_preserving"),
         (lambda: noised_mixture().exact.marginal(Normal(0, 1), 0.5), r"no closed form from Normal"),
         (lambda: noised_mixture().exact.mean([1.0], 0.5), r"x0 has 1 components; 2 are needed"),
         (lambda: noised_mixture(linear_beta(1.0, 0.0)).exact.marginal(DATA, 2.0), r"at t=2.0 is negative"),

@@ -17,7 +17,8 @@ REACH = 8.5
 class KnownLaw(ABC):
     """A law of data x0 in d dimensions, and the laws of signal x0 + level z, z ~ N(0, I), in closed form.
 
-    Points are ``(d, n)``, component first; ``signal`` > 0 and ``level`` >= 0 are numbers.
+    Points are ``(d, n)``, component first; ``signal`` > 0 and ``level`` >= 0 are numbers. Log-density, score and
+    denoiser compute where their points lie, on the host or on a device; all else is of the host.
     """
 
     uniforms: int  #: uniform numbers in (0, 1) that one draw takes
@@ -71,7 +72,12 @@ class KnownLaw(ABC):
 
 def total(logs: Any) -> Any:
     """Return log sum_k exp(logs[k]) over the first axis, without overflow: arrays (K, n), or K traced components."""
-    return np.logaddexp.reduce(logs)
+    if logs.dtype == object:  # traced: the one function that is printed in a stable form
+        return np.logaddexp.reduce(logs)
+    top = logs.max(axis=0)
+    top = np.where(top > -np.inf, top, 0.0)  # where every part is 0
+    with np.errstate(divide="ignore"):
+        return top + np.log(np.exp(logs - top).sum(axis=0))
 
 
 def shares(logs: Any) -> Any:
