@@ -6,6 +6,7 @@ from fpsde.fokker_planck.path_integral import PathIntegral, evolve_by_path_integ
 from fpsde.fokker_planck.plane.assembly import assemble_plane
 from fpsde.fokker_planck.plane.cell_averages import speed_measure
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
+from fpsde.fokker_planck.plane.in_time import Stepping
 from fpsde.fokker_planck.plane.results import (
     PlaneEvolution,
     PlaneFunction,
@@ -13,7 +14,7 @@ from fpsde.fokker_planck.plane.results import (
     PlaneSplitting,
     PlaneStationary,
 )
-from fpsde.fokker_planck.plane.solver import PlaneFokkerPlanck, Stepping
+from fpsde.fokker_planck.plane.solver import PlaneFokkerPlanck
 from fpsde.fokker_planck.plane.spectrum import PlaneModes
 from fpsde.fokker_planck.refinement import Estimate, PlaneRefined, Refined, estimate_refined, evolve_refined
 from fpsde.fokker_planck.results import Evolution, Stationary

@@ -118,12 +118,17 @@ class Generator:
         return self.left[1:]
 
     @property
-    def diag(self) -> np.ndarray:
-        """The diagonal ``(n,)``: minus the total rate out of each cell."""
+    def out_rates(self) -> np.ndarray:
+        """The total rate out of each cell, -Q_ii, ``(n,)``."""
         out = self.left + self.right
         out[0] += self.exits[0]
         out[-1] += self.exits[1]
-        return -out
+        return out
+
+    @property
+    def diag(self) -> np.ndarray:
+        """The diagonal ``(n,)``: minus the total rate out of each cell."""
+        return -self.out_rates
 
     @property
     def open_rates(self) -> tuple[np.ndarray, np.ndarray]:
@@ -135,7 +140,7 @@ class Generator:
     @property
     def max_rate(self) -> float:
         """The largest total rate out of a cell, max |Q_ii|, 1/time."""
-        return float(np.max(-self.diag))
+        return float(self.out_rates.max())
 
     def currents(self, masses: np.ndarray) -> np.ndarray:
         """Return the mass that crosses the right-hand edge of each cell per time, ``(n,)``; the last is the seam's."""

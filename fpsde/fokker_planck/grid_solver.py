@@ -1,4 +1,8 @@
-"""What the solvers of one and of two components share: their generator, the ends of their grid, what they refuse."""
+"""What the solvers of one and of two components share: their generator, the ends of their grid, what they refuse.
+
+And what their results say alike, whatever the number of components: how a law was carried through time, how well one
+stays, how modes decay, and the backward equation in time, which is the same door.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +15,17 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck.evolution import Trace
+from fpsde.fokker_planck.backward import Expectation, Solver, expected
+from fpsde.fokker_planck.evolution import Trace, stops
 from fpsde.fokker_planck.initial import HELD, Start
 from fpsde.fokker_planck.results import provenance
 from fpsde.fokker_planck.sides import Sides
+from fpsde.fokker_planck.spectrum import Spectrum
+from fpsde.fokker_planck.stationary_law import residual
 from fpsde.grid import Grid
 from fpsde.validation import finite
 
-Q = TypeVar("Q")
+Q = TypeVar("Q", bound=Any)
 
 
 class GridSolver(ABC, Generic[Q]):
@@ -49,10 +56,87 @@ class GridSolver(ABC, Generic[Q]):
         """Return the generator Q at time ``t``."""
         return self.assemble(self.process, self.grid, finite("t", t))
 
+    def expectation(
+        self,
+        f: Callable[..., Any],
+        *,
+        t_end: float,
+        t_start: float = 0.0,
+        dt: float | None = None,
+        tolerance: float | None = None,
+    ) -> Expectation:
+        """Return u(x) = E[f(X_(t_end)) | X_(t_start) = x] for the starting points x of all cells at once.
+
+        The backward equation -du/dt = Q^T u, u = f at t_end, by unsplit steps of TR-BDF2 with a damped start: the
+        transposes of those of ``evolve``. Particles that a wall has absorbed count with f there; on a plane beside the
+        cell that they left (with correlated noise they arrive a part of a cell away, so that an f that varies along
+        such a wall is met to order 1 there). ``f`` takes an array for each component, and returns one. With ``dt``
+        (which must divide the time) steps are of that length; without it dt is halved until that moves no value by more
+        than ``tolerance`` (1e-6 of the range of f, if not given). Near a cut end of the grid the result is that of a
+        reflecting wall there.
+
+        Raises
+        ------
+        InvalidInput
+            bad times; dt together with tolerance; an f that is not finite on the grid
+        UnstableStep, NotConverged
+            as ``evolve``
+        """
+        when = stops(t_start, t_end, None)
+        generators = self._generators(when[0])
+        return expected(
+            f,
+            when,
+            generators,
+            self._solver_backward,
+            points=self._points_backward,
+            constant=not self.process.time_dependent,
+            dt=dt,
+            tolerance=tolerance,
+            function=self._function,
+            shape=self.grid.shape,
+            provenance=provenance(self.process, self.grid, f"{generators(when[0]).flux}, TR-BDF2 backward"),
+        )
+
     @property
     @abstractmethod
     def _axes(self) -> tuple[Sides, ...]:
         """What the ends of each axis are; raises InvalidInput where the grid leaves the domain."""
+
+    @property
+    @abstractmethod
+    def _fringe(self) -> Any:
+        """Which cells are watched at each end, as the propagators take it: none at an end of the domain."""
+
+    @abstractmethod
+    def _start(self, x0: Any) -> Start:
+        """Return the masses of the cells at the start; InvalidInput if ``x0`` is no start on this grid."""
+
+    @abstractmethod
+    def _evolution(self, found: Trace, start: Start, when: np.ndarray, method: str, q: Any) -> Any:
+        """Return the record of a run by a ``method``, with ``q`` of the last time."""
+
+    @abstractmethod
+    def _at_ends(self, masses: np.ndarray) -> tuple[float, ...]:
+        """Return the mass in the cells that are watched at each end, axis by axis."""
+
+    @abstractmethod
+    def _resolution(self, q: Any, masses: np.ndarray) -> tuple[Any, Any]:
+        """Return Peclet number and cells per correlation length, as ``Resolved`` has them, where the masses are."""
+
+    @property
+    @abstractmethod
+    def _points_backward(self) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+        """The centres of the cells, and where mass arrives at walls (in the shape of the exits), by component."""
+
+    @staticmethod
+    @abstractmethod
+    def _solver_backward(q: Q, a: float) -> Solver:
+        """Return the function that solves with I - a Q^T."""
+
+    @abstractmethod
+    def _function(self, u: np.ndarray, at_walls: np.ndarray) -> Callable[..., np.ndarray]:
+        """Return the function of the starting point with the values ``u`` at centres and ``at_walls`` beyond them."""
 
     @cached_property
     def _absorbing(self) -> np.ndarray:
@@ -65,6 +149,13 @@ class GridSolver(ABC, Generic[Q]):
             return lambda t: change(self.generator(t))
         q = change(self.generator(t_start))
         return lambda _: q
+
+    def _at_once(self, method: Callable[..., Trace], name: str, x0: Any, when: np.ndarray) -> Any:
+        """Return the record of a run by a ``method`` that takes no steps of time and needs one Q."""
+        self._refuse_time_dependence("is not carried exactly in time; use evolve")
+        start = self._start(x0)
+        q = self.generator(when[0])
+        return self._evolution(method(q, start, when, self._fringe), start, when, name, q)
 
     def _refuse_time_dependence(self, what: str) -> None:
         if self.process.time_dependent:
@@ -88,11 +179,12 @@ class GridSolver(ABC, Generic[Q]):
                     f"{HELD:g} may; extend the grid"
                 )
 
-    def _in_time(self, found: Trace, start: Start, when: np.ndarray, method: str) -> dict[str, Any]:
-        """Return what an evolution says of how it was computed; InvalidInput where mass reached a cut end."""
+    def _in_time(self, found: Trace, start: Start, when: np.ndarray, q: Any, method: str) -> dict[str, Any]:
+        """Return what ``LawsInTime`` says beside the laws themselves; InvalidInput where mass reached a cut end."""
         self._refuse_at_ends(found.edge)
         absorbed = found.absorbed * self._absorbing  # what leaves through a wall of another kind is lost
         totals = found.masses.sum(axis=1) + absorbed.sum(axis=1)
+        peclet, cells = self._resolution(q, found.masses[-1])
         return {
             "times": tuple(when[1:].tolist()),
             "mass_error": float(np.abs(totals - start.total).max()),
@@ -103,5 +195,40 @@ class GridSolver(ABC, Generic[Q]):
             "dt": found.dt,
             "n_steps": found.n_steps,
             "n_refused": found.n_refused,
+            "peclet": peclet,
+            "cells_per_length": cells,
+            "provenance": provenance(self.process, self.grid, method),
+        }
+
+    def _at_rest(self, q: Any, masses: np.ndarray, method: str) -> dict[str, Any]:
+        """Return what ``LawAtRest`` says beside law, residual and current; InvalidInput where the masses meet an end.
+
+        ``q``, a generator or an operator in its place, is what keeps them.
+        """
+        edge = self._at_ends(masses)
+        self._refuse_at_ends(edge)
+        peclet, cells = self._resolution(q, masses)
+        return {
+            "edge": edge,
+            "peclet": peclet,
+            "cells_per_length": cells,
+            "provenance": provenance(self.process, self.grid, f"{q.flux}, {method}"),
+        }
+
+    def _decay(self, q: Q, found: Spectrum, method: str) -> dict[str, Any]:
+        """Return what ``Decay`` says of modes; InvalidInput where the first law that they tell of meets a cut end."""
+        shape = self.grid.shape
+        sizes = np.abs(found.right) / np.abs(found.right).sum(axis=1, keepdims=True)
+        self._refuse_at_ends(self._at_ends(sizes[0] if found.stationary is None else found.stationary))
+        pairs = zip(found.right, found.eigenvalues, strict=True)
+        return {
+            "grid": self.grid,
+            "eigenvalues": found.eigenvalues,
+            "left": found.left.reshape(-1, *shape),
+            "right": found.right.reshape(-1, *shape),
+            "stationary": None if found.stationary is None else found.stationary.reshape(shape),
+            "residual": np.array([residual(q, r, rate) for r, rate in pairs]),
+            "edge": np.array([max(self._at_ends(size)) for size in sizes]),
+            "peclet": np.array([self._resolution(q, size)[0] for size in sizes]),
             "provenance": provenance(self.process, self.grid, method),
         }

@@ -1,4 +1,4 @@
-"""What the Fokker-Planck solver returns."""
+"""What the Fokker-Planck solvers of lines and planes return, and how well a grid resolves a law."""
 
 from __future__ import annotations
 
@@ -21,11 +21,36 @@ LARGE_PECLET, FEW_CELLS = 2.0, 3.0
 
 
 L = TypeVar("L", CellLaw, JointCellLaw)
+#: What is said of a line, or of each axis of a plane.
+A = TypeVar("A", float, tuple[float, float])
+#: The current on a ring, one number, or its density in the cells of a plane.
+C = TypeVar("C", float, np.ndarray)
 
 
 @dataclass(frozen=True)
-class LawsInTime(Generic[L]):
-    """Laws at ``times``, on lines and planes alike, and how well they were computed.
+class Resolved(Generic[A]):
+    """Whether the grid is fine enough where a law is; of a plane, a number for each axis.
+
+    peclet
+        largest |integral of mu/D|, of a plane of D^-1 mu, over an edge; far above 1 the order in the cell width is 1
+        (0 along an axis without noise, where it always is)
+    cells_per_length
+        cells in the shortest correlation length, |d(mu/D)/dx|^(-1/2) (of an Ornstein-Uhlenbeck process the standard
+        deviation, of a plane that at a fixed other component); of a plane along axes with noise
+    """
+
+    peclet: A
+    cells_per_length: A
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What is wrong with the grid, in words and numbers; empty where nothing is."""
+        return doubts_about(self.peclet, self.cells_per_length)
+
+
+@dataclass(frozen=True)
+class LawsInTime(Resolved[A], Generic[L, A]):
+    """Laws at ``times``, on lines and planes alike, and how well they were computed; :class:`Resolved` at the last.
 
     law, laws
         at the last time; at every time (of a plane whose walls absorb, what is still inside)
@@ -66,51 +91,39 @@ class LawsInTime(Generic[L]):
 
 
 @dataclass(frozen=True)
-class Evolution(LawsInTime[CellLaw]):
-    """The :class:`LawsInTime` of a line or a ring, and whether its grid is fine enough.
+class Evolution(LawsInTime[CellLaw, float]):
+    """The :class:`LawsInTime` of a line or a ring.
 
     absorbed
         mass on the low and on the high wall at the last time (the atoms of ``law`` where the wall absorbs)
-    peclet
-        largest |integral of mu/D| over an edge where the last law is; far above 1 the order in the cell width is 1
-    cells_per_length
-        cells in the shortest correlation length, |d(mu/D)/dx|^(-1/2), where the last law is (the standard deviation of
-        an Ornstein-Uhlenbeck process)
     """
 
     absorbed: tuple[float, float]
-    peclet: float
-    cells_per_length: float
-
-    @property
-    def doubts(self) -> tuple[str, ...]:
-        """What is wrong with the grid, in words and numbers; empty where nothing is."""
-        return doubts_about(self.peclet, self.cells_per_length)
 
 
 @dataclass(frozen=True)
-class Stationary:
-    """The stationary law, how well it is one, and the current that it carries.
+class LawAtRest(Resolved[A], Generic[L, A, C]):
+    """The stationary law, how well it is one, the current that it carries, and whether it is :class:`Resolved`.
 
     residual
         sum over cells of |Q m|, divided by the rate at which all of the mass jumps: about 1e-16 for an exact one
     current
-        net mass that passes to the right per time, mean over the edges; zero but for round-off unless a ring is driven
-    edge, peclet, cells_per_length, doubts
-        as in :class:`Evolution`
+        on a ring the net mass that passes to the right per time, mean over the edges; of a plane the mean current
+        density in each cell ``(2, n_1, n_2)``; zero but for round-off under detailed balance, as on every line
+    edge
+        as in :class:`LawsInTime`
     """
 
-    law: CellLaw
+    law: L
     residual: float
-    current: float
-    edge: tuple[float, float]
-    peclet: float
-    cells_per_length: float
+    current: C
+    edge: tuple[float, ...]
     provenance: dict[str, Any]
 
-    @property
-    def doubts(self) -> tuple[str, ...]:
-        return doubts_about(self.peclet, self.cells_per_length)
+
+@dataclass(frozen=True)
+class Stationary(LawAtRest[CellLaw, float, float]):
+    """The :class:`LawAtRest` of a line or a ring."""
 
 
 def negative_mass(law: CellLaw | JointCellLaw) -> float:
@@ -150,8 +163,11 @@ def _largest_in_bulk(values: np.ndarray, below: np.ndarray) -> float:
     return float(values[there].max(initial=0.0))
 
 
-def doubts_about(peclet: float, cells: float) -> tuple[str, ...]:
+def doubts_about(peclet: A, cells: A) -> tuple[str, ...]:
     """Return sentences on a Peclet number that is too large, and on too few cells for a correlation length."""
+    if isinstance(peclet, tuple) and isinstance(cells, tuple):
+        axes = enumerate(zip(peclet, cells, strict=True))
+        return tuple(f"along axis {axis}: {doubt}" for axis, numbers in axes for doubt in doubts_about(*numbers))
     found = []
     if peclet > LARGE_PECLET:
         found.append(

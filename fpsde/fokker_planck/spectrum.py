@@ -6,7 +6,6 @@ On a line, and on a ring that is not driven, there is detailed balance: lambda_k
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,9 +121,3 @@ def _normalised(left: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.n
     size = np.sqrt(left**2 @ weights) * np.sign(left[:, -1])
     left = left / size[:, None]
     return left, left * weights
-
-
-def residuals(apply: Callable[[np.ndarray], np.ndarray], out_rates: np.ndarray, found: Spectrum) -> np.ndarray:
-    """Return sum |Q r + lambda r| over the rate at which |r| jumps, for each mode; ``apply`` is Q."""
-    pairs = zip(found.right, found.eigenvalues, strict=True)
-    return np.array([np.abs(apply(r) + rate * r).sum() / (out_rates @ np.abs(r)) for r, rate in pairs])

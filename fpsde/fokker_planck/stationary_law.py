@@ -8,11 +8,28 @@ well may lie hundreds of decades below those of another.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.generator import Generator
 from fpsde.jit import kernel
+
+
+class Jumping(Protocol):
+    """A generator, of a line or of a plane."""
+
+    def apply(self, masses: np.ndarray) -> np.ndarray: ...
+
+    @property
+    def out_rates(self) -> np.ndarray: ...
+
+
+def residual(q: Jumping, masses: np.ndarray, rate: complex = 0.0) -> float:
+    """Return sum |Q m + rate m|, 0 for a mode that decays with this rate, over that at which |m| jumps; inf for NaN."""
+    value = float(np.abs(q.apply(masses) + rate * masses).sum() / (q.out_rates @ np.abs(masses)))
+    return value if np.isfinite(value) else np.inf
 
 
 def stationary_masses(generator: Generator) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.high_order.differences import Differences
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
 from fpsde.fokker_planck.plane.phase_space import PhaseSpace
-from fpsde.fokker_planck.results import BULK, LawsInTime, doubts_about, negative_mass
+from fpsde.fokker_planck.results import BULK, LawAtRest, LawsInTime, negative_mass
 from fpsde.grid import Grid
 from fpsde.jit import kernel
 from fpsde.joint_law import JointCellLaw
@@ -24,57 +23,24 @@ interpolate = optional("scipy.interpolate")
 
 
 @dataclass(frozen=True)
-class PlaneEvolution(LawsInTime[JointCellLaw]):
-    """The :class:`~fpsde.fokker_planck.results.LawsInTime` of a plane, and whether its grid is fine enough.
+class PlaneEvolution(LawsInTime[JointCellLaw, tuple[float, float]]):
+    """The :class:`~fpsde.fokker_planck.results.LawsInTime` of a plane.
 
     absorbed
         mass on the walls at the low and high end of the first axis, and of the second, ``(n_times, 4)``
-    peclet
-        along each axis, the largest |integral of D^-1 mu| over an edge where the last law is; far above 1 the order in
-        the cell width is 1 (0 along an axis without noise, where it always is)
-    cells_per_length
-        along each axis with noise, cells in the shortest correlation length |d(D^-1 mu)/dx|^(-1/2) where the last law
-        is (of an Ornstein-Uhlenbeck process, the standard deviation at a fixed other component)
     """
 
     absorbed: np.ndarray
-    peclet: tuple[float, float]
-    cells_per_length: tuple[float, float]
-
-    @property
-    def doubts(self) -> tuple[str, ...]:
-        """What is wrong with the grid, in words and numbers; empty where nothing is."""
-        return plane_doubts(self.peclet, self.cells_per_length)
 
 
 @dataclass(frozen=True)
-class PlaneStationary:
-    """The stationary law, how well it is one, and the current that it carries.
-
-    residual
-        sum over cells of |Q m|, divided by the rate at which all of the mass jumps: about 1e-16 for an exact one
-    current
-        mean current density in each cell, ``(2, n_1, n_2)``; zero but for round-off under detailed balance
-    edge, peclet, cells_per_length, doubts
-        as in :class:`PlaneEvolution`
-    """
-
-    law: JointCellLaw
-    residual: float
-    current: np.ndarray
-    edge: tuple[float, ...]
-    peclet: tuple[float, float]
-    cells_per_length: tuple[float, float]
-    provenance: dict[str, Any]
+class PlaneStationary(LawAtRest[JointCellLaw, tuple[float, float], np.ndarray]):
+    """The :class:`~fpsde.fokker_planck.results.LawAtRest` of a plane."""
 
     @property
     def negative_mass(self) -> float:
         """The sum of what masses are below zero: to high order, L1 errors are no smaller."""
         return negative_mass(self.law)
-
-    @property
-    def doubts(self) -> tuple[str, ...]:
-        return plane_doubts(self.peclet, self.cells_per_length)
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,9 +164,3 @@ def steepest_change(tails, heads, exponents, h, held):
         if held[cell] and np.isfinite(change):
             largest = max(largest, change)
     return largest
-
-
-def plane_doubts(peclet: Sequence[float], cells: Sequence[float]) -> tuple[str, ...]:
-    """Return sentences on what is too coarse along each axis."""
-    axes = enumerate(zip(peclet, cells, strict=True))
-    return tuple(f"along axis {axis}: {doubt}" for axis, numbers in axes for doubt in doubts_about(*numbers))

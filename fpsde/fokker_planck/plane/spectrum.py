@@ -27,8 +27,8 @@ from fpsde.fokker_planck.modes import Decay, averaging_weights
 from fpsde.fokker_planck.plane.backward import transposed
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
 from fpsde.fokker_planck.plane.propagator import Factors, factors
-from fpsde.fokker_planck.plane.results import plane_doubts
 from fpsde.fokker_planck.plane.stationary import balanced_masses, plane_stationary
+from fpsde.fokker_planck.results import doubts_about
 from fpsde.fokker_planck.spectrum import Spectrum
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw
@@ -75,7 +75,7 @@ class PlaneModes(Decay):
 
     def _doubts_of_cells(self) -> tuple[str, ...]:
         worst = int(np.argmax(self.peclet.max(axis=1)))
-        found = plane_doubts(self.peclet[worst], (np.inf, np.inf))
+        found = doubts_about(tuple(self.peclet[worst].tolist()), (np.inf, np.inf))
         return tuple(f"mode {worst + 1}, {doubt}" for doubt in found)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from fpsde.errors import NotConverged
 from fpsde.fokker_planck.plane.generator import PlaneGenerator, volumes
 from fpsde.fokker_planck.plane.propagator import implicit_factors
+from fpsde.fokker_planck.stationary_law import residual
 from fpsde.jit import kernel
 
 #: tau max|Q_ii|: a mode may be this much slower than the fastest cell, and round-off leaves the matrix ten digits.
@@ -40,12 +41,6 @@ def balanced_masses(q: PlaneGenerator) -> np.ndarray | None:
     masses = _by_ratios(q)
     gross = float(q.up @ masses[q.tails] + q.down @ masses[q.heads])
     return masses if float(np.abs(q.currents(masses)).sum()) < BALANCED * gross else None
-
-
-def residual(q: PlaneGenerator, masses: np.ndarray) -> float:
-    """Return the sum of |Q m| over cells, divided by the rate at which all of the mass jumps; inf for a NaN."""
-    value = float(np.abs(q.apply(masses)).sum() / (q.out_rates @ masses))
-    return value if np.isfinite(value) else np.inf
 
 
 def _by_ratios(q: PlaneGenerator) -> np.ndarray:

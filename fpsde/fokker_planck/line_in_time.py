@@ -1,0 +1,161 @@
+"""The law of one component in time: in steps, and by what takes none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fpsde.density import Law
+from fpsde.fokker_planck.driven import DrivenPropagator, printed
+from fpsde.fokker_planck.evolution import TOLERANCE, stops, trace_as_asked
+from fpsde.fokker_planck.exact_in_time import trace_by_modes, trace_by_uniformisation
+from fpsde.fokker_planck.generator import assemble
+from fpsde.fokker_planck.high_order.differences import differences
+from fpsde.fokker_planck.high_order.evolution import CHEBYSHEV, trace_at_high_order
+from fpsde.fokker_planck.high_order.stencils import stencils_of
+from fpsde.fokker_planck.initial import Start
+from fpsde.fokker_planck.line import OnLine
+from fpsde.fokker_planck.propagator import Propagator
+from fpsde.fokker_planck.rational import trace_by_rational_approximation, trace_if_sound
+from fpsde.fokker_planck.results import Evolution
+from fpsde.validation import positive
+
+#: What provenance calls the method that takes no steps.
+AT_ONCE = "rational approximation of order 16"
+
+
+class LineInTime(OnLine):
+    """The evolution of a law on a line or a ring, in steps of time and without."""
+
+    def evolve(
+        self,
+        x0: float | Law,
+        *,
+        t_end: float,
+        t_start: float = 0.0,
+        dt: float | None = None,
+        times: Any = None,
+        tolerance: float | None = None,
+        progress: bool = False,
+    ) -> Evolution:
+        """Return the law at ``t_end``, and at ``times`` before it, from a point or a law ``x0`` at ``t_start``.
+
+        TR-BDF2 with a damped start: order 2 in ``dt`` and in the cell width, also where coefficients depend on time.
+        With ``dt`` (which must divide every interval between times) steps are of that length; without it dt is halved
+        until that moves less than ``tolerance`` of the mass at every time (total variation; 1e-6 if not given). On a
+        line with constant coefficients, and without ``dt``, no steps are taken
+        (:meth:`evolve_by_rational_approximation`) where that keeps to ``tolerance``, to signs up to round-off, and,
+        by detailed balance, to the grid at all times.
+
+        ``progress`` shows a bar on a long way in steps, as that of ``simulate``.
+
+        Raises
+        ------
+        InvalidInput
+            bad times; dt together with tolerance; an initial law that does not fit on the grid; mass that reaches a cut
+            end of it (more than 1e-6 in the outermost fiftieth of the cells)
+        UnstableStep
+            a step that stays negative however often it is halved
+        NotConverged
+            a tolerance that is not reached
+        """
+        when = stops(t_start, t_end, times)
+        start = self._start(x0)
+        if dt is None and not self.process.time_dependent:
+            wanted = positive("tolerance", TOLERANCE if tolerance is None else tolerance)
+            q = self.generator(when[0])
+            at_once = trace_if_sound(q, start, when, self._fringe, wanted)
+            if at_once is not None:
+                return self._evolution(at_once, start, when, AT_ONCE, q)
+        found = trace_as_asked(
+            lambda: self._propagator(start, when), when, dt=dt, tolerance=tolerance, progress=progress
+        )
+        return self._evolution(found, start, when, "TR-BDF2", self.generator(when[-1]))
+
+    def evolve_by_modes(self, x0: float | Law, *, t_end: float, t_start: float = 0.0, times: Any = None) -> Evolution:
+        """Return what :meth:`evolve` returns, exact in time, from all modes of a line (absorbing walls included).
+
+        ``time_error`` bounds what round-off makes of a mass; masses may be negative by as much. The cost grows as n^2
+        to n^3 with the cells, and not at all with time. ``edge`` is read at the times asked for.
+
+        Raises
+        ------
+        InvalidInput
+            as :meth:`evolve`; if coefficients depend on time; on a ring; or if the start lies so deep in the tails of
+            the stationary law that round-off could exceed 1e-10.
+        """
+        return self._at_once(trace_by_modes, "all modes", x0, stops(t_start, t_end, times))
+
+    def evolve_by_uniformisation(
+        self, x0: float | Law, *, t_end: float, t_start: float = 0.0, times: Any = None
+    ) -> Evolution:
+        """Return what :meth:`evolve` returns, exact in time, as a sum of non-negative terms over numbers of jumps.
+
+        Positive by construction, on lines and rings; the cost is about t_end max|Q_ii| products with Q (``n_steps``),
+        which grows as 1/h^2. ``edge`` is read at the times asked for.
+
+        Raises
+        ------
+        InvalidInput
+            as :meth:`evolve`; if coefficients depend on time; or for more than 2e8 products.
+        """
+        return self._at_once(trace_by_uniformisation, "uniformisation", x0, stops(t_start, t_end, times))
+
+    def evolve_by_rational_approximation(
+        self, x0: float | Law, *, t_end: float, t_start: float = 0.0, times: Any = None
+    ) -> Evolution:
+        """Return what :meth:`evolve` returns, exact in time, by eight complex solves for each time asked for.
+
+        The fastest way through a long time: the cost grows with the cells, and not with time or stiffness. Masses may
+        be negative by round-off. ``time_error`` is the mass moved by halving the intervals; ``edge`` is read at the
+        times asked for.
+
+        Raises
+        ------
+        InvalidInput
+            as :meth:`evolve`; if coefficients depend on time; on a ring, whose spectrum may be complex; or if more than
+            1e-10 of the mass moves, or a mass is negative beyond round-off (1e-15 of the largest), as from a start deep
+            in the tails of the stationary law over a short time.
+        """
+        when = stops(t_start, t_end, times)
+        return self._at_once(trace_by_rational_approximation, AT_ONCE, x0, when)
+
+    def evolve_to_high_order(
+        self,
+        x0: float | Law,
+        *,
+        t_end: float,
+        t_start: float = 0.0,
+        times: Any = None,
+        order: int = 6,
+        tolerance: float | None = None,
+    ) -> Evolution:
+        """Return what :meth:`evolve` returns, of ``order`` 4 or 6 in the cell width, not positive: for smooth laws.
+
+        Central differences of the products mu p and D p, on equal cells between cut or periodic ends: what one cell
+        loses others gain, and cell masses are met at the order. Signs are kept only as far as the law is:
+        ``negative_mass`` and ``minimum`` say how far. No steps are taken: on a line the rational approximation of order
+        16, on a ring an expansion in Chebyshev polynomials, which may move ``tolerance`` of the mass (1e-6 if not
+        given).
+
+        Raises
+        ------
+        InvalidInput
+            as :meth:`evolve`; if coefficients depend on time; unequal cells; a wall that is not periodic; a start that
+            is rough on the grid, as a point is; a mass below -1e-7 of the largest, as on a grid that is too coarse
+        NotConverged
+            a tolerance that is not reached
+        """
+        self._refuse_time_dependence("is not carried exactly in time; use evolve")
+        when = stops(t_start, t_end, times)
+        start = self._start(x0)
+        operator = differences(self.process, self.grid, (self._sides,), when[0], stencils_of(order))
+        found = trace_at_high_order(operator, start, when, tolerance)
+        return self._evolution(found, start, when, CHEBYSHEV if self._sides.periodic else AT_ONCE, operator)
+
+    def _propagator(self, start: Start, when: np.ndarray) -> Propagator:
+        generators, process = self._generators(when[0]), self.process
+        if process.time_dependent and printed(process) and self.assemble is assemble:
+            return DrivenPropagator(process, self.grid, self._sides, generators, start, self._fringe)
+        return Propagator(generators, start, constant=not process.time_dependent, fringe=self._fringe)

@@ -1,0 +1,167 @@
+"""The law of two components in time: in steps, and by what takes none."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+from fpsde.errors import InvalidInput
+from fpsde.fokker_planck.driven import printed
+from fpsde.fokker_planck.evolution import stops, trace_as_asked
+from fpsde.fokker_planck.high_order.differences import plane_differences
+from fpsde.fokker_planck.high_order.evolution import CHEBYSHEV, trace_at_high_order
+from fpsde.fokker_planck.high_order.stencils import SIXTH, stencils_of
+from fpsde.fokker_planck.plane.assembly import assemble_plane
+from fpsde.fokker_planck.plane.cells import OnPlane
+from fpsde.fokker_planck.plane.coefficients import Coefficients
+from fpsde.fokker_planck.plane.driven import DrivenLines, DrivenSplitPropagator
+from fpsde.fokker_planck.plane.exact import trace_by_sums
+from fpsde.fokker_planck.plane.generator import PlaneGenerator
+from fpsde.fokker_planck.plane.phase_space import phase_space
+from fpsde.fokker_planck.plane.phase_space_evolution import SPLITTING, trace_of_phase_space
+from fpsde.fokker_planck.plane.propagator import SplitPropagator, WholePropagator
+from fpsde.fokker_planck.plane.results import PlaneEvolution
+from fpsde.fokker_planck.plane.stream import stream_of
+
+
+class Stepping(enum.Enum):
+    """How steps in time are taken on a plane; both are of order 2 in dt."""
+
+    WHOLE = "TR-BDF2"  #: with sparse factors of all of Q
+    #: Where no noise is correlated; faster. Along an axis without noise it takes steps below a cell's crossing time.
+    SPLIT = "Strang splitting of TR-BDF2 on lines"
+
+
+class PlaneInTime(OnPlane):
+    """The evolution of a law on a plane, in steps of time and without."""
+
+    def evolve(
+        self,
+        x0: Any,
+        *,
+        t_end: float,
+        t_start: float = 0.0,
+        dt: float | None = None,
+        times: Any = None,
+        tolerance: float | None = None,
+        stepping: Stepping | None = None,
+        progress: bool = False,
+    ) -> PlaneEvolution:
+        """Return the law at ``t_end``, and at ``times`` before it, from ``x0`` at ``t_start``.
+
+        ``x0`` is a pair of points or laws, one for each component, or an array or law of cell masses. Order 2 in
+        ``dt``, also where coefficients depend on time, and in the cell width (1 along an axis without noise). With
+        ``dt`` (which must divide every interval between times) steps are of that length; without it dt is halved until
+        that moves less than ``tolerance`` of the mass at every time (total variation; 1e-6 if not given). Steps are
+        split where there is noise along both axes that is not correlated, and along one axis alone where coefficients
+        depend on time (all of Q would have to be factored anew for each step), unless ``stepping`` says otherwise.
+
+        ``progress`` shows a bar on a long way in steps, as that of ``simulate``.
+
+        Raises
+        ------
+        InvalidInput
+            bad times; dt together with tolerance; a start that does not fit on the grid; mass that reaches a cut end of
+            it (more than 1e-6 in the outermost fiftieth of the cells); split steps for correlated noise
+        UnstableStep
+            a step that stays negative however often it is halved
+        NotConverged
+            a tolerance that is not reached
+        """
+        when = stops(t_start, t_end, times)
+        start = self._start(x0)
+        generators = self._generators(when[0])
+        lines = None if stepping is Stepping.WHOLE else self._driven_lines()
+        split = self._split(generators(when[0]), stepping, driven=lines is not None)
+        constant, fringe = not self.process.time_dependent, self._fringe
+
+        def propagator() -> SplitPropagator | WholePropagator:
+            if lines is not None:
+                return DrivenSplitPropagator(generators, start, fringe=fringe, lines=lines, watched=self._watched)
+            kind = SplitPropagator if split else WholePropagator
+            return kind(generators, start, constant=constant, fringe=fringe)
+
+        found = trace_as_asked(propagator, when, dt=dt, tolerance=tolerance, progress=progress)
+        return self._evolution(
+            found, start, when, (Stepping.SPLIT if split else Stepping.WHOLE).value, generators(when[-1])
+        )
+
+    def evolve_by_uniformisation(
+        self, x0: Any, *, t_end: float, t_start: float = 0.0, times: Any = None
+    ) -> PlaneEvolution:
+        """Return what ``evolve`` does without steps of time, as a sum of terms that are not negative: an oracle.
+
+        exp(tQ) m = sum_k Poisson(k; L t) (1 + Q/L)^k m with L = max|Q_ii|, in about L t products. Raises InvalidInput
+        where coefficients depend on time, for more than 2e6 products, and as ``evolve``.
+        """
+        return self._at_once(trace_by_sums, "uniformisation", x0, stops(t_start, t_end, times))
+
+    def evolve_to_high_order(
+        self,
+        x0: Any,
+        *,
+        t_end: float,
+        t_start: float = 0.0,
+        times: Any = None,
+        order: int | None = None,
+        tolerance: float | None = None,
+    ) -> PlaneEvolution:
+        """Return what :meth:`evolve` returns, of ``order`` 4 or 6 in the cell width, not positive: for smooth laws.
+
+        Central differences of the products mu_i p and D_ij p, on equal cells between cut or periodic ends, correlated
+        noise included: what one cell loses others gain, and cell masses are met at the order. Signs are kept only as
+        far as the law is: ``negative_mass`` and ``minimum`` say how far. No steps are taken, but an expansion of the
+        exponential in Chebyshev polynomials, which may move ``tolerance`` of the mass (1e-6 if not given); ``n_steps``
+        counts products.
+
+        Without an ``order``, which is then 6, the equation of Klein and Kramers is recognised: underdamped motion of
+        one position, dX = V dt, dV = (f(X, t) - g V) dt + sqrt(2 D) dW with constant g and D. It is carried in steps
+        that are exact for X and for V in turn, on trigonometric polynomials: errors fall faster than any power of the
+        cell width. Steps are shortened until an error of order 4 in dt moves no more than ``tolerance``; the result is
+        of order 6.
+
+        Raises
+        ------
+        InvalidInput
+            as :meth:`evolve`; if coefficients (but for f) depend on time; unequal cells; a wall that is not periodic; a
+            start that is rough on the grid, as a point is; a mass below -1e-7 of the largest, as on a grid that is too
+            coarse
+        NotConverged
+            a tolerance that is not reached
+        """
+        when = stops(t_start, t_end, times)
+        read = Coefficients(self.process, self.grid, when[0], self._sides)
+        space = phase_space(read) if order is None else None
+        if space is not None:
+            start = self._start(x0)
+            found = trace_of_phase_space(space, start, when, tolerance, self._fringe)
+            return self._evolution(found, start, when, SPLITTING, space)
+        self._refuse_time_dependence("is not carried exactly in time; use evolve")
+        start = self._start(x0)
+        stencils = SIXTH if order is None else stencils_of(order)
+        operator = plane_differences(read, stencils)
+        found = trace_at_high_order(operator, start, when, tolerance)
+        return self._evolution(found, start, when, f"{operator.flux}, {CHEBYSHEV}", operator)
+
+    @property
+    def _watched(self) -> tuple[int, ...]:
+        """How many outermost rows of cells are watched at each end, axis by axis."""
+        return tuple(rows for side, n in zip(self._sides, self.grid.shape, strict=True) for rows in side.fringe(n))
+
+    def _driven_lines(self) -> tuple[DrivenLines, DrivenLines] | None:
+        """Return the lines of both axes where their rates can be computed anew, in compiled code, for each step."""
+        process = self.process
+        if not process.time_dependent or not printed(process) or self.assemble is not assemble_plane:
+            return None
+        if process.statement.diffusivity[0, 1] != 0 or stream_of(process) is not None:
+            return None
+        first, second = (DrivenLines.of(process, self.grid, axis, self._sides[axis]) for axis in (0, 1))
+        return first, second
+
+    def _split(self, q: PlaneGenerator, stepping: Stepping | None, *, driven: bool) -> bool:
+        if stepping is Stepping.SPLIT and not q.along_axes:
+            raise InvalidInput(
+                f"the noise of {self.process.name} is correlated: mass moves along diagonals, which are no lines to "
+                "split steps into; use Stepping.WHOLE"
+            )
+        return driven or q.reversible_lines if stepping is None else stepping is Stepping.SPLIT
