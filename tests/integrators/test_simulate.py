@@ -484,15 +484,27 @@ def test_a_signal_returns_the_finished_chunks_and_soon(monkeypatch):
     long_run(n, 2)  # everything is compiled
     # what a shell starts in the background ignores Ctrl-C, and Python leaves it at that
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    timer = threading.Timer(1.5, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
-    start = time.monotonic()
+    collect, something_finished, sent = execution.collected, threading.Event(), []
+
+    def telling(waiting, advance):
+        rest = collect(waiting, advance)
+        something_finished.set()
+        return rest
+
+    def send():
+        something_finished.wait()
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(execution, "collected", telling)
+    sender = threading.Thread(target=send, daemon=True)
+    sender.start()
     try:
         run = long_run(n, 200_000)  # a minute
     finally:
-        timer.cancel()
+        sender.join(60)
         signal.signal(signal.SIGINT, before)
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - sent[0] < 30
     assert_whole(run, n)
 
 
