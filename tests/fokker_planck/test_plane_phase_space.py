@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
+from scipy.sparse.linalg import eigs
 from scipy.stats import multivariate_normal
 
 from fpsde import checks
@@ -117,8 +118,8 @@ def galerkin(process_force, x, kT, g, n_hermite):
 def test_a_double_well_relaxes_at_the_rate_of_a_galerkin_method():
     kT, box = 0.1, ((-2.2, 2.2), (-2.4, 2.4))
     x = np.linspace(-2.4, 2.4, 65)[:-1]
-    rates = -np.linalg.eigvals(galerkin(lambda x: x - x**3, x, kT, 1.0, 20))
-    rate = np.sort(rates.real[(rates.real > 1e-3) & (np.abs(rates.imag) < 1e-9)])[0]
+    rest, rate = np.sort(-eigs(galerkin(lambda x: x - x**3, x, kT, 1.0, 20), k=2, sigma=-0.02)[0].real)
+    assert abs(rest) < 1e-9  # what stays: the next rate is the slowest
     assert rate == pytest.approx(0.02251921, abs=3e-7)
     found = FokkerPlanck(duffing(kT), Grid.uniform(*box, cells=(64, 64))).evolve_to_high_order(
         (Normal(-0.9, 0.2), Normal(0.0, np.sqrt(kT))), t_end=30.0, times=[24.0], tolerance=1e-7
