@@ -31,7 +31,10 @@ class Grid:
     @classmethod
     def uniform(cls, *bounds: tuple[float, float], cells: int | Sequence[int]) -> Grid:
         """Return equal cells between the ``bounds`` (low, high) of each axis; ``cells`` per axis."""
-        counts = list(cells) if isinstance(cells, (Sequence, np.ndarray)) else [cells] * len(bounds)
+        if isinstance(cells, int) or not isinstance(cells, (Sequence, np.ndarray)):  # the first is seen at once
+            counts = [cells] * len(bounds)
+        else:
+            counts = list(cells)
         if len(counts) != len(bounds):
             raise InvalidInput(f"{len(bounds)} axes but {len(counts)} cell counts; give one count for each axis")
         return cls(tuple(_equal_cells(b, n) for b, n in zip(bounds, counts, strict=True)))
@@ -59,16 +62,16 @@ class Grid:
     def dim(self) -> int:
         return len(self.axes)
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
-        return tuple(len(faces) - 1 for faces in self.axes)
+        return tuple([len(faces) - 1 for faces in self.axes])
 
     @cached_property
     def lines(self) -> tuple[Grid, ...]:
         """The grid of each axis by itself."""
         return tuple(Grid((faces,)) for faces in self.axes)
 
-    @property
+    @cached_property
     def faces(self) -> np.ndarray:
         """The cell faces ``(n + 1,)`` of a one-dimensional grid."""
         return self._only_axis()
@@ -82,7 +85,8 @@ class Grid:
     @cached_property
     def widths(self) -> np.ndarray:
         """The cell widths ``(n,)`` of a one-dimensional grid."""
-        return np.diff(self._only_axis())
+        faces = self._only_axis()
+        return faces[1:] - faces[:-1]
 
     def _only_axis(self) -> np.ndarray:
         if self.dim != 1:
@@ -91,9 +95,14 @@ class Grid:
 
 
 def _equal_cells(bounds: tuple[float, float], cells: int) -> np.ndarray:
-    if np.shape(bounds) != (2,):
+    if not (isinstance(bounds, tuple) and len(bounds) == 2) and np.shape(bounds) != (2,):
         raise InvalidInput(f"grid bounds {bounds!r} are not a pair; give (low, high) for each axis")
     low, high = finite("low", bounds[0]), finite("high", bounds[1])
     if not low < high:
         raise InvalidInput(f"grid bounds ({low}, {high}) are empty; low must be below high")
-    return np.linspace(low, high, integer("cells", cells, least=3) + 1)
+    count = integer("cells", cells, least=3)
+    faces = np.arange(count + 1.0)  # and what np.linspace does, in a third of its time
+    faces *= (high - low) / count
+    faces += low
+    faces[-1] = high
+    return faces

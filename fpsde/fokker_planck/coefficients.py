@@ -8,6 +8,10 @@ import numpy as np
 
 from fpsde.errors import InvalidInput
 from fpsde.grid import Grid
+from fpsde.jit import kernel
+
+#: The largest number below zero: what lies above it is not negative.
+LEAST = np.nextafter(0.0, -1.0)
 
 
 def half_cell_coefficients(process: Any, grid: Grid, t: float, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -24,7 +28,7 @@ def half_cell_coefficients(process: Any, grid: Grid, t: float, nodes: np.ndarray
 def drift_at(process: Any, x: np.ndarray, t: float) -> np.ndarray:
     """Return mu at the points ``x``; InvalidInput, with the place, where it is not finite."""
     mu = _filling(x, process.ito_drift(x, t))
-    if not -np.inf < mu.min() <= mu.max() < np.inf:  # false for nan as well
+    if beyond(mu, -np.inf):
         raise _refusal(~np.isfinite(mu), x, t, f"the drift of {process.name}", mu, "be finite")
     return mu
 
@@ -32,7 +36,7 @@ def drift_at(process: Any, x: np.ndarray, t: float) -> np.ndarray:
 def diffusivity_at(process: Any, x: np.ndarray, t: float) -> np.ndarray:
     """Return D at the points ``x``; InvalidInput, with the place, where it is not finite and positive."""
     d = _filling(x, process.diffusivity(x, t))
-    if not 0 < d.min() <= d.max() < np.inf:
+    if beyond(d, 0.0):
         bad = ~(np.isfinite(d) & (d > 0))
         raise _refusal(bad, x, t, f"the diffusivity of {process.name}", d, "be finite and positive")
     return d
@@ -40,7 +44,20 @@ def diffusivity_at(process: Any, x: np.ndarray, t: float) -> np.ndarray:
 
 def _filling(x: np.ndarray, values: Any) -> np.ndarray:
     values = np.asarray(values, dtype=float)
-    return values if values.shape == x.shape else np.broadcast_to(values, x.shape)
+    filled = values if values.shape == x.shape else np.broadcast_to(values, x.shape)
+    return np.ascontiguousarray(filled)
+
+
+@kernel()
+def beyond(values, bound):
+    """Return how many values are not above ``bound`` and finite.
+
+    They are counted: a test that may end the loop, or a smallest value, would keep it from being vectorised.
+    """
+    count = 0
+    for i in range(len(values)):
+        count += not ((values[i] > bound) & (values[i] < np.inf))
+    return count
 
 
 def _refusal(bad: np.ndarray, x: np.ndarray, t: float, what: str, values: np.ndarray, must: str) -> InvalidInput:

@@ -10,6 +10,7 @@ import numpy as np
 from numba import types
 
 from fpsde.fokker_planck.coefficient_kernel import coefficient_kernel
+from fpsde.fokker_planck.coefficients import beyond
 from fpsde.fokker_planck.elimination import factorise
 from fpsde.fokker_planck.generator import QUICK_RULE, EdgePoints, Generator, scharfetter_gummel
 from fpsde.fokker_planck.initial import Start
@@ -20,8 +21,6 @@ from fpsde.grid import Grid
 from fpsde.jit import kernel
 from fpsde.processes.process import Process
 
-#: The largest number below zero: what lies above it is not negative.
-LEAST = np.nextafter(0.0, -1.0)
 _F8 = types.float64
 COEFFICIENTS = types.FunctionType(types.void(_F8[:, ::1], _F8[:, ::1], _F8, _F8[::1], _F8[::1], _F8[::1]))
 _SIGNATURE = types.Tuple((types.int64, _F8))(
@@ -120,15 +119,3 @@ def march_driven(
         if taken == 0:
             return done, least
     return n_steps, least
-
-
-@kernel()
-def beyond(values, bound):
-    """Return how many values are not above ``bound`` and finite.
-
-    They are counted: a test that may end the loop, or a smallest value, would keep it from being vectorised.
-    """
-    count = 0
-    for i in range(len(values)):
-        count += not ((values[i] > bound) & (values[i] < np.inf))
-    return count

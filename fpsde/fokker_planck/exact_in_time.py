@@ -98,18 +98,36 @@ def seen(
     time_error: float,
 ) -> Trace:
     """Return the trace of a method that looks at the masses at the times asked for alone."""
-    low, high = fringe
-    n = masses.shape[1]
+    least, at_low, at_high = least_and_at_ends(start.masses, masses, *fringe)
     return Trace(
         masses=masses,
         absorbed=absorbed,
-        minimum=float(min(start.masses.min(), masses.min())),
-        edge=(float(masses[:, :low].sum(axis=1).max()), float(masses[:, n - high :].sum(axis=1).max())),
+        minimum=least,
+        edge=(at_low, at_high),
         dt=None,
         n_steps=n_steps,
         n_refused=0,
         time_error=time_error,
     )
+
+
+@kernel()
+def least_and_at_ends(start, masses, low, high):
+    """Return the smallest of masses (n_times, n), those at the ``start`` (n,) included, and the largest at the ends.
+
+    These are sums over the first ``low`` and the last ``high`` cells.
+    """
+    least, at_low, at_high = start.min(), -np.inf, -np.inf
+    for row in masses:
+        below, above = 0.0, 0.0
+        for i in range(low):
+            below += row[i]
+        for i in range(len(row) - high, len(row)):
+            above += row[i]
+        for i in range(len(row)):
+            least = min(least, row[i])
+        at_low, at_high = max(at_low, below), max(at_high, above)
+    return least, at_low, at_high
 
 
 @kernel()

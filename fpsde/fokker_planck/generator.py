@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck.coefficients import diffusivity_at, drift_at
+from fpsde.fokker_planck.coefficients import LEAST, beyond, diffusivity_at, drift_at
 from fpsde.fokker_planck.elimination import factorise
 from fpsde.fokker_planck.sides import Sides, sides_of
 from fpsde.grid import Grid
@@ -99,9 +99,9 @@ class Generator:
 
     def __post_init__(self) -> None:
         for name, rates in (("left", self.left), ("right", self.right)):
-            if np.shape(rates) != self.grid.shape:
-                raise InvalidInput(f"{name} has shape {np.shape(rates)}, the grid {self.grid.shape}; they must agree")
-            if not 0 <= rates.min() <= rates.max() < np.inf:  # false for nan as well
+            if rates.shape != self.grid.shape:
+                raise InvalidInput(f"{name} has shape {rates.shape}, the grid {self.grid.shape}; they must agree")
+            if beyond(rates, LEAST):
                 i = int(np.argmin((rates >= 0) & np.isfinite(rates)))
                 raise InvalidInput(
                     f"{name}[{i}]={rates[i]} at x={self.grid.centres[i]}; rates must be finite and not negative"
@@ -202,8 +202,7 @@ def assemble(process: Any, grid: Grid, t: float = 0.0) -> Generator:
     edges = EdgePoints.of(grid, sides, QUICK_RULE if process.time_dependent else EDGE_RULE)
     n, rates, exits, w = grid.shape[0], np.empty((2, *grid.shape)), np.empty((2, 1)), np.empty(grid.shape)
     d = diffusivity_at(process, edges.points, t)
-    with np.errstate(over="ignore"):
-        scharfetter_gummel(drift_at(process, edges.points[n:], t) / d[n:], d, *edges.geometry, rates, exits, w)
+    frozen_fluxes(drift_at(process, edges.points[n:], t), d, *edges.geometry, rates, exits, w)
     low, high = exits[:, 0].tolist()
     return Generator(grid, rates[0], rates[1], (low, high), w if sides.periodic else w[:-1], sides.periodic)
 
@@ -227,29 +226,49 @@ class EdgePoints:
     @classmethod
     def of(cls, grid: Grid, sides: Sides, rule: np.ndarray) -> EdgePoints:
         """Return the points and the geometry of a line of cells for a ``rule`` (2, n_nodes) on (0, 1)."""
-        half, x, n = 0.5 * grid.widths, grid.centres, grid.shape[0]
-        around = np.empty((2, n))  # half the width of the cell before and after an edge
-        around[0], around[1, :-1], around[1, -1] = half, half[1:], half[0]
-        lengths = np.empty(n + 2)
-        np.add(around[0], around[1], out=lengths[:n])
-        lengths[n], lengths[n + 1] = -half[0], half[-1]
-        steps = lengths.copy()
-        steps[-3:] *= (sides.periodic, *sides.absorbing)
-        points = np.empty(n + rule.shape[1] * (n + 2))
-        nodes = points[n:].reshape(-1, n + 2)
-        points[:n] = nodes[:, :n] = x
-        nodes[:, n], nodes[:, n + 1] = x[0], x[-1]
-        nodes += rule[0][:, None] * steps
-        if sides.periodic:
-            low, high = grid.faces[0], grid.faces[-1]
-            nodes[nodes > high] -= high - low
-        per_edge = 0.5 / (lengths[:n] * around)
-        return cls(points, rule[1], lengths, per_edge, sides.periodic, np.array(sides.absorbing))
+        n, periodic, absorbs = grid.shape[0], sides.periodic, np.array(sides.absorbing)
+        points, lengths, per_edge = np.empty(n + rule.shape[1] * (n + 2)), np.empty(n + 2), np.empty((2, n))
+        place_on_edges(grid.faces, rule[0], periodic, absorbs, points, lengths, per_edge)
+        return cls(points, rule[1], lengths, per_edge, periodic, absorbs)
 
     @property
     def geometry(self) -> tuple[Any, ...]:
         """The arguments of :func:`scharfetter_gummel` that it gives."""
         return self.weights, self.lengths, self.per_edge, self.periodic, self.absorbs
+
+
+@kernel()
+def place_on_edges(faces, nodes, periodic, absorbs, points, lengths, per_edge):
+    """Write what :class:`EdgePoints` has of these names, for ``nodes`` (n_nodes,) on (0, 1)."""
+    n = len(faces) - 1
+    half = np.empty(n)
+    for i in range(n):
+        half[i] = 0.5 * (faces[i + 1] - faces[i])
+        points[i] = 0.5 * (faces[i + 1] + faces[i])
+    for i in range(n):
+        after = half[i + 1] if i < n - 1 else half[0]
+        lengths[i] = half[i] + after
+        per_edge[0, i], per_edge[1, i] = 0.5 / (lengths[i] * half[i]), 0.5 / (lengths[i] * after)
+    lengths[n], lengths[n + 1] = -half[0], half[n - 1]
+    for k in range(len(nodes)):
+        at, node = points[n + k * (n + 2) : n + (k + 1) * (n + 2)], nodes[k]
+        for i in range(n):
+            at[i] = points[i] + node * lengths[i]
+        at[n - 1] = points[n - 1] + node * lengths[n - 1] * periodic
+        at[n] = points[0] + node * lengths[n] * absorbs[0]
+        at[n + 1] = points[n - 1] + node * lengths[n + 1] * absorbs[1]
+        if periodic and at[n - 1] > faces[n]:  # the seam leads on to where the grid begins
+            at[n - 1] -= faces[n] - faces[0]
+
+
+@kernel()
+def frozen_fluxes(mu, d, weights, lengths, per_edge, periodic, absorbs, rates, exits, w):
+    """Write what :func:`scharfetter_gummel` writes, from mu at the nodes in place of mu/D."""
+    ratio = np.empty(len(mu))
+    among_nodes = d[len(d) - len(mu) :]
+    for i in range(len(mu)):
+        ratio[i] = mu[i] / among_nodes[i]
+    scharfetter_gummel(ratio, d, weights, lengths, per_edge, periodic, absorbs, rates, exits, w)
 
 
 @kernel()

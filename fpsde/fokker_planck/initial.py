@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,9 @@ from fpsde.density import Law, Point
 from fpsde.domain import Wall
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.sides import Sides
+from fpsde.fokker_planck.totals import total
 from fpsde.grid import Grid
+from fpsde.jit import kernel
 from fpsde.validation import finite
 
 #: Mass that may be missing on a grid (outside of it, or about to be): above it the grid does not hold the law.
@@ -30,19 +31,24 @@ class Start:
 
     @property
     def total(self) -> float:
-        return float(self.masses.sum() + self.absorbed.sum())
+        return total(self.masses) + total(self.absorbed)
 
 
 def starting_masses(initial: float | Law, grid: Grid, sides: Sides) -> Start:
     """Return the start for a point ``initial`` or a law; InvalidInput if more than ``HELD`` of it is off the grid."""
     law = initial if isinstance(initial, Law) else Point(finite("x0", initial))
-    jumps: Any = sum(mass * (grid.faces >= at) for at, mass in law.atoms)
-    masses = np.diff(law.cdf(grid.faces) - jumps)
-    _refuse_negative(masses, grid)
+    below, atoms = law.cdf(grid.faces), law.atoms
+    for at, mass in atoms:
+        below = below - mass * (grid.faces >= at)
+    masses = below[1:] - below[:-1]
+    inside, negative = total(masses), negative_part(masses)
+    if not negative <= ROUND_OFF:
+        raise _falling(masses, negative, grid)
     absorbed = np.zeros(2)
-    for at, mass in law.atoms:
+    for at, mass in atoms:
         add_point(masses, absorbed, grid, sides, at=at, mass=mass)
-    outside = 1.0 - float(masses.sum() + absorbed.sum())
+        inside += mass
+    outside = 1.0 - inside
     if not abs(outside) <= HELD:
         raise InvalidInput(
             f"the grid [{grid.faces[0]}, {grid.faces[-1]}] holds {1 - outside:.9g} of the initial law's mass; "
@@ -51,14 +57,21 @@ def starting_masses(initial: float | Law, grid: Grid, sides: Sides) -> Start:
     return Start(masses, absorbed, outside)
 
 
-def _refuse_negative(masses: np.ndarray, grid: Grid) -> None:
-    negative = float(np.minimum(masses, 0.0).sum())
-    if not negative >= -ROUND_OFF:
-        i = int(np.argmin(masses))
-        raise InvalidInput(
-            f"the initial law gives the cell at x={grid.centres[i]} the mass {masses[i]} ({negative} in all negative "
-            "cells together); its distribution function must not fall"
-        )
+@kernel()
+def negative_part(masses):
+    """Return the sum of what masses (n,) are below zero, as a positive number."""
+    negative = 0.0
+    for i in range(len(masses)):
+        negative -= min(masses[i], 0.0)
+    return negative
+
+
+def _falling(masses: np.ndarray, negative: float, grid: Grid) -> InvalidInput:
+    i = int(np.argmin(masses))
+    return InvalidInput(
+        f"the initial law gives the cell at x={grid.centres[i]} the mass {masses[i]} ({-negative} in all negative "
+        "cells together); its distribution function must not fall"
+    )
 
 
 def add_point(masses: np.ndarray, absorbed: np.ndarray, grid: Grid, sides: Sides, *, at: float, mass: float) -> None:

@@ -24,7 +24,7 @@ from fpsde.fokker_planck.exact_in_time import ROUND_OFF, seen
 from fpsde.fokker_planck.generator import Generator
 from fpsde.fokker_planck.initial import HELD, Start
 from fpsde.fokker_planck.lanes import LANES, load, real_sum, split, store
-from fpsde.fokker_planck.stationary_law import reversible_logs
+from fpsde.fokker_planck.stationary_law import reversible
 from fpsde.jit import kernel
 
 LIMIT = 2.1248537104952237488e-16
@@ -93,8 +93,19 @@ def trace_by_rational_approximation(
 
 def deepest(found: Trace) -> float:
     """Return the lowest mass of a cell, as a fraction of the largest of cells and walls at its time."""
-    largest = np.maximum(found.masses.max(axis=1), found.absorbed.max(axis=1))
-    return float((found.masses.min(axis=1) / largest).min())
+    return deepest_of(found.masses, found.absorbed)
+
+
+@kernel()
+def deepest_of(masses, absorbed):
+    """Return what :func:`deepest` returns, of masses (n_times, n) and those of walls (n_times, 2)."""
+    found = np.inf
+    for k in range(len(masses)):
+        least, largest = masses[k, 0], max(absorbed[k, 0], absorbed[k, 1])
+        for i in range(masses.shape[1]):
+            least, largest = min(least, masses[k, i]), max(largest, masses[k, i])
+        found = min(found, least / largest)
+    return found
 
 
 def trace_if_sound(
@@ -118,27 +129,35 @@ def stays_off_ends(generator: Generator, start: Start, fringe: tuple[int, int]) 
     worst, to that end as a whole; c is such that the rest puts HELD/2 there. False where a rate has underflowed to zero
     and nothing can be said.
     """
-    if not any(fringe):
-        return True
-    if not np.all(np.minimum(generator.lower, generator.upper) > 0):
-        return False
-    logs = reversible_logs(generator)
+    return not any(fringe) or held(generator.left, generator.right, start.masses, *fringe)
+
+
+@kernel()
+def held(left, right, masses, low, high):
+    """Return what :func:`stays_off_ends` returns where the first ``low`` and the last ``high`` cells are watched."""
+    n = len(masses)
+    for i in range(1, n):
+        if not (right[i - 1] > 0.0 and left[i] > 0.0):
+            return False
+    logs = reversible(left, right)
     stationary = np.exp(logs - logs.max())
-    at_end = max(stationary[: fringe[0]].sum(), stationary[len(logs) - fringe[1] :].sum())
-    above = np.maximum(at_end * start.masses - HELD / 2 * stationary, 0.0)
-    return float(above.sum()) <= HELD / 2 * at_end
+    at_end = max(stationary[:low].sum(), stationary[n - high :].sum())
+    above = 0.0
+    for i in range(n):
+        above += max(at_end * masses[i] - HELD / 2 * stationary[i], 0.0)
+    return above <= HELD / 2 * at_end
 
 
 def carried(generator: Generator, start: Start, times: np.ndarray, fringe: tuple[int, int]) -> Trace:
     """Return what :func:`trace_by_rational_approximation` returns, however large its error is."""
-    rates = generator.open_rates
-    masses, absorbed = start.masses.copy(), start.absorbed.copy()
-    rows, walls, moved = [], [], 0.0
-    for dt in np.diff(times).tolist():
-        moved += UNIT + 0.5 * in_halves(*rates, dt, masses, absorbed)
-        rows.append(masses.copy())
-        walls.append(absorbed.copy())
-    return seen(np.array(rows), np.array(walls), start, times, fringe, n_steps=2 * len(rows), time_error=moved)
+    rates, lengths = generator.open_rates, (times[1:] - times[:-1]).tolist()
+    rows, walls, moved = np.empty((len(lengths), len(start.masses))), np.empty((len(lengths), 2)), 0.0
+    before, absorbed = start.masses, start.absorbed
+    for k, dt in enumerate(lengths):
+        rows[k], walls[k] = before, absorbed
+        before, absorbed = rows[k], walls[k]
+        moved += UNIT + 0.5 * in_halves(*rates, dt, before, absorbed)
+    return seen(rows, walls, start, times, fringe, n_steps=2 * len(lengths), time_error=moved)
 
 
 @kernel()

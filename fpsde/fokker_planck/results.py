@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -10,7 +11,9 @@ import numpy as np
 from fpsde.density import CellLaw
 from fpsde.fokker_planck.generator import Generator
 from fpsde.fokker_planck.high_order.differences import Differences
+from fpsde.fokker_planck.totals import total
 from fpsde.grid import Grid
+from fpsde.jit import kernel
 from fpsde.joint_law import JointCellLaw
 from fpsde.provenance import environment
 
@@ -133,8 +136,7 @@ def negative_mass(law: CellLaw | JointCellLaw) -> float:
 
 def peclet_number(generator: Generator | Differences, masses: np.ndarray) -> float:
     """Return the largest |w| over the edges with more than ``BULK`` of the mass on either side; over all of a ring."""
-    w = np.abs(generator.exponents)
-    return float(w.max()) if generator.periodic else _largest_in_bulk(w, masses.cumsum())
+    return steepest_edge(generator.exponents, np.ascontiguousarray(masses), generator.periodic)
 
 
 def cells_per_length(generator: Generator | Differences, masses: np.ndarray) -> float:
@@ -143,24 +145,40 @@ def cells_per_length(generator: Generator | Differences, masses: np.ndarray) -> 
     With w the integral of mu/D from centre to centre, at the distance d, the length at a cell of width h is
     l = |difference of w/d on its two sides / h|^(-1/2).
     """
-    h, w = generator.grid.widths, generator.exponents
-    slopes = w[: len(h) - 1] / (0.5 * (h[:-1] + h[1:]))
-    inner = np.abs(slopes[1:] - slopes[:-1]) * h[1:-1]  # h^2 / l^2
-    if generator.periodic:
-        seam = w[-1] / (0.5 * (h[-1] + h[0]))
-        steepest = max(inner.max(), abs(slopes[0] - seam) * h[0], abs(seam - slopes[-1]) * h[-1])
-    else:
-        steepest = _largest_in_bulk(inner, masses.cumsum()[1:])
-    return float(1 / np.sqrt(steepest)) if steepest > 0 else np.inf
+    steepest = steepest_change(
+        generator.grid.faces, generator.exponents, np.ascontiguousarray(masses), generator.periodic
+    )
+    return 1 / math.sqrt(steepest) if steepest > 0 else math.inf
 
 
-def _largest_in_bulk(values: np.ndarray, below: np.ndarray) -> float:
-    """Return the largest of values, or 0, where more than ``BULK`` lies on either side; ``below`` are masses below.
+@kernel()
+def steepest_edge(w, masses, periodic):
+    """Return the largest |w| over the edges with more than ``BULK`` of the mass on either side; over all of a ring."""
+    largest, below, whole = 0.0, 0.0, total(masses)
+    for i in range(len(w)):
+        below += masses[i]
+        if periodic or (below > BULK and whole - below > BULK):
+            largest = max(largest, abs(w[i]))
+    return largest
 
-    The last entry of ``below`` is all of the mass.
+
+@kernel()
+def steepest_change(faces, w, masses, periodic):
+    """Return the largest h^2/l^2 over the cells with more than ``BULK`` on each side; over all of a ring.
+
+    Cell i lies between the edges i - 1 and i, at which slopes are w over the distance of two centres.
     """
-    there = (below[:-1] > BULK) & (below[-1] - below[:-1] > BULK)
-    return float(values[there].max(initial=0.0))
+    n = len(masses)
+    largest, below, whole = 0.0, masses[0], total(masses)
+    slope = w[n - 1] / (0.5 * (faces[n] - faces[n - 1] + faces[1] - faces[0])) if periodic else 0.0
+    for i in range(n if periodic else n - 1):
+        below += masses[i] if i > 0 else 0.0
+        before, h = slope, faces[i + 1] - faces[i]
+        after = faces[i + 2] - faces[i + 1] if i < n - 1 else faces[1] - faces[0]
+        slope = w[i] / (0.5 * (h + after))
+        if periodic or (i > 0 and below > BULK and whole - below > BULK):
+            largest = max(largest, abs(slope - before) * h)
+    return largest
 
 
 def doubts_about(peclet: A, cells: A) -> tuple[str, ...]:

@@ -57,7 +57,17 @@ def stationary_masses(generator: Generator) -> np.ndarray:
 
 def reversible_logs(generator: Generator) -> np.ndarray:
     """Return logarithms of the unnormalised masses ``(n,)`` in detailed balance on a line: sums of rate ratios."""
-    return np.concatenate([[0.0], np.cumsum(np.log(generator.lower) - np.log(generator.upper))])
+    return reversible(generator.left, generator.right)
+
+
+@kernel()
+def reversible(left, right):
+    """Return what :func:`reversible_logs` returns, from the rates to the left and to the right."""
+    logs = np.empty(len(left))
+    logs[0] = 0.0
+    for i in range(1, len(left)):
+        logs[i] = logs[i - 1] + (np.log(right[i - 1]) - np.log(left[i]))
+    return logs
 
 
 @kernel()

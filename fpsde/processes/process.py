@@ -275,7 +275,8 @@ class Process:
         if self.dim > 1 and (x.ndim == 0 or x.shape[0] != self.dim):
             raise InvalidInput(f"x has shape {x.shape}; ({self.dim}, n) is needed, component first")
         columns = (x,) if self.dim == 1 else tuple(x)
-        values = self._functions[what](*columns, t, *self._numbers, *self.tables_at(t))
+        tables = self.tables_at(t) if self.tables else ()
+        values = self._functions[what](*columns, t, *self._numbers, *tables)
         out = np.empty((len(values), *columns[0].shape))
         for i, value in enumerate(values):
             out[i] = value

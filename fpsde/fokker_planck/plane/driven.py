@@ -11,7 +11,8 @@ import numpy as np
 from numba import types
 
 from fpsde.fokker_planck.coefficient_kernel import CoefficientKernel, coefficient_kernel
-from fpsde.fokker_planck.driven import COEFFICIENTS, LEAST, beyond
+from fpsde.fokker_planck.coefficients import LEAST, beyond
+from fpsde.fokker_planck.driven import COEFFICIENTS
 from fpsde.fokker_planck.generator import QUICK_RULE, EdgePoints, scharfetter_gummel, upwind
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.lanes import LANES
