@@ -34,6 +34,16 @@ def host(array: Any) -> np.ndarray:
     return array if isinstance(array, np.ndarray) else array.get()
 
 
+def on_device(array: Any) -> bool:
+    """Return whether this is an array of a device, on which NumPy's functions act by NumPy's own protocols."""
+    return hasattr(array, "__cuda_array_interface__") and hasattr(array, "__array_function__")
+
+
+def placed(array: Any) -> Any:
+    """Return an array of a device itself, anything else as a NumPy array: where its functions are to compute."""
+    return array if on_device(array) else np.asarray(array)
+
+
 def beside(array: Any, x: Any) -> Any:
     """Return an array where ``x`` lies, on the host or on a device; one that is there already is returned itself."""
     return host(array) if isinstance(x, np.ndarray) else np.asarray(array, like=x)

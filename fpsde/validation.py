@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fpsde.arrays import on_device
 from fpsde.errors import InvalidInput
 
 #: Relative distance from a whole number of steps up to which ``t_end / dt`` counts as whole.
@@ -68,11 +69,25 @@ def probability(name: str, value: Any) -> float:
 
 
 def finite_array(name: str, values: Any, *, ndim: int | None = None) -> np.ndarray:
-    """Return ``values`` as a float64 array without NaN or Inf, refusing complex numbers, text and empty arrays."""
+    """Return ``values`` as a float64 array without NaN or Inf, refusing complex numbers, text and empty arrays.
+
+    Arrays of a device are refused: see :func:`finite_placed`.
+    """
     try:
         array = np.asarray(values)
     except ValueError:
         raise InvalidInput(f"{name} has rows of different lengths; give a rectangular array") from None
+    except TypeError as error:
+        raise InvalidInput(f"{name} is no array of the host ({error}); copy it to the host first") from error
+    return _finite(name, array, ndim)
+
+
+def finite_placed(name: str, values: Any, *, ndim: int | None = None) -> Any:
+    """Return what :func:`finite_array` does, where the values lie: on the host, or on a device."""
+    return _finite(name, values, ndim) if on_device(values) else finite_array(name, values, ndim=ndim)
+
+
+def _finite(name: str, array: Any, ndim: int | None) -> Any:
     if array.dtype.kind not in "fiub":
         raise InvalidInput(f"{name} has dtype {array.dtype}; give real numbers")
     if array.size == 0:
@@ -80,7 +95,7 @@ def finite_array(name: str, values: Any, *, ndim: int | None = None) -> np.ndarr
     if ndim is not None and array.ndim != ndim:
         raise InvalidInput(f"{name} has shape {array.shape}; {ndim} dimension(s) are needed")
     array = array.astype(np.float64)
-    bad = array.size - np.count_nonzero(np.isfinite(array))  # counting takes a third of the time of asking for all
+    bad = array.size - int(np.count_nonzero(np.isfinite(array)))  # counting takes a third of the time of asking for all
     if bad:
         raise InvalidInput(f"{name} has {bad} of {array.size} values that are NaN or infinite; all must be finite")
     return array

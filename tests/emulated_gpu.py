@@ -42,6 +42,7 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
     ndim = property(lambda self: self.values.ndim)
     nbytes = property(lambda self: self.values.nbytes)
     T = property(lambda self: DeviceArray(self.values.T))
+    __cuda_array_interface__ = property(lambda self: self.values.__array_interface__)
 
     def get(self) -> np.ndarray:
         return self.values.copy()
@@ -50,6 +51,8 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         raise TypeError("implicit conversion to a NumPy array; read it with fpsde.arrays.host")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
+        if method != "__call__" and ufunc not in (np.add, np.multiply):
+            raise NotImplementedError(f"CuPy has no {ufunc.__name__}.{method}")
         given = {} if out is None else {"out": tuple(bare(one) for one in out)}
         with np.errstate(all="ignore"):  # a device does not warn
             return dressed(getattr(ufunc, method)(*(bare(one) for one in inputs), **given, **kwargs))
@@ -87,6 +90,9 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def sum(self, axis: Any = None) -> Any:
         return dressed(self.values.sum(axis=axis))
+
+    def max(self, axis: Any = None) -> Any:
+        return dressed(self.values.max(axis=axis))
 
     def copy(self) -> Any:
         return DeviceArray(self.values.copy())

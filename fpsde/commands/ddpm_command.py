@@ -12,11 +12,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from rich.table import Table
 
+from fpsde.arrays import host
 from fpsde.commands.ddpm_figures import add_figures
 from fpsde.commands.ddpm_verify import add_verify
-from fpsde.commands.options import add_json, screen
-from fpsde.ddpm import TOY_DATA, Sampler, ToyData, exact_chain, saved_denoiser, starting_points, toy_data, train
+from fpsde.commands.options import add_backend, add_json, backend_of, screen
+from fpsde.ddpm import TOY_DATA, Sampler, ToyData, exact_box, saved_denoiser, starting_points, toy_data, train
+from fpsde.ddpm.places import working_on
 from fpsde.errors import unknown_name
+from fpsde.integrators import Backend
 from fpsde.plotting import BLACK, BLUE, ORANGE, style
 from fpsde.processes import denoising_box, linear_schedule, trailing_timesteps
 from fpsde.processes.noise_schedules import NoiseSchedule
@@ -61,6 +64,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", help=", ".join(TOY_DATA))
     parser.add_argument("--seed", type=int, default=0, help="seed (default: %(default)s)")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="the trained network (default: ddpm-DATA.npz)")
+    add_backend(parser, known=(Backend.CPU, Backend.GPU), what="the network computes")
     add_json(parser)
 
 
@@ -77,7 +81,7 @@ def _train(options: argparse.Namespace) -> int:
     refuse_unwritable([options.json])
     found = train(
         data.law, _schedule(), seed=options.seed, steps=options.steps, stop=options.stop, checkpoint=file,
-        progress=sys.stderr.isatty(),
+        backend=backend_of(options.backend), progress=sys.stderr.isatty(),
     )  # fmt: skip
     excess = float(found.looks.excesses[-1])
     if options.json:
@@ -101,13 +105,15 @@ def _sample(options: argparse.Namespace) -> int:
     refuse_unwritable([options.json])
     whole = _schedule()
     schedule = whole.subset(trailing_timesteps(whole.n_steps, options.steps))
-    box = denoising_box(saved_denoiser(file, schedule), schedule, dim=data.dim)
-    start = starting_points(schedule, options.points, dim=data.dim, seed=options.seed)
-    # the same steps from the same noise by the exact denoiser: what is left is the network's
-    x, best = (
-        _last(Sampler(chain, SAMPLERS[options.sampler]()), start, options.seed)
-        for chain in (box, exact_chain(data.law, schedule))
-    )
+    denoiser = saved_denoiser(file, schedule)
+    with working_on(backend_of(options.backend)) as bring:
+        start = bring(starting_points(schedule, options.points, dim=data.dim, seed=options.seed))
+        network = denoiser.with_parameters(bring(denoiser.network.parameters))
+        # the same steps from the same noise by the exact denoiser: what is left is the network's
+        x, best = (
+            host(_last(Sampler(chain, SAMPLERS[options.sampler]()), start, options.seed))
+            for chain in (denoising_box(network, schedule, dim=data.dim), exact_box(data.law, schedule))
+        )
     if options.out:
         folder = made_folder(options.out)
         np.save(folder / f"ddpm-{data.name}.npy", x)
@@ -127,7 +133,7 @@ def _sample(options: argparse.Namespace) -> int:
     return 0
 
 
-def _last(sampler: Sampler, start: np.ndarray, seed: int) -> np.ndarray:
+def _last(sampler: Sampler, start: Any, seed: int) -> Any:
     """Return where the points are after all steps."""
     points = start
     for points in sampler.trajectory(start, seed=seed):  # noqa: B007 - the last is what is asked for

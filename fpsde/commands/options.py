@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -152,11 +152,13 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", metavar="FILE", help="write the result as JSON; - for standard output")
 
 
-def add_backend(parser: argparse.ArgumentParser) -> None:
+def add_backend(
+    parser: argparse.ArgumentParser, *, known: Iterable[Backend] = Backend, what: str = "particles run"
+) -> None:
     """Add ``--backend``."""
-    names = "|".join(one.value for one in Backend)
+    names = "|".join(one.value for one in known)
     parser.add_argument(
-        "--backend", default=Backend.CPU.value, metavar=names, help="where particles run (default: %(default)s)"
+        "--backend", default=Backend.CPU.value, metavar=names, help=f"where {what} (default: %(default)s)"
     )
 
 

@@ -23,7 +23,7 @@ from fpsde.ddpm.network import Network, NetworkShape, new_network
 from fpsde.ddpm.probability_flow import flow_by_rk45
 from fpsde.ddpm.pushed_mass import JudgedModel, ModelLaw, model_law
 from fpsde.ddpm.sampler_laws import sampler_law
-from fpsde.ddpm.samplers import Sampler, annealed_chain, exact_chain, network_chain, starting_points
+from fpsde.ddpm.samplers import Sampler, annealed_chain, exact_box, exact_chain, network_chain, starting_points
 from fpsde.ddpm.saved_training import saved_denoiser
 from fpsde.ddpm.score_errors import curl, equation_residual, error_map, excess_errors, fisher_divergences
 from fpsde.ddpm.toys import TOY_DATA, ToyData, toy_data
@@ -65,6 +65,7 @@ __all__ = [
     "energy",
     "equation_residual",
     "error_map",
+    "exact_box",
     "exact_chain",
     "excess_errors",
     "fisher_divergences",

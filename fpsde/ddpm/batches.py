@@ -41,7 +41,8 @@ class Batches:
     """Batches of ``size`` points of a law at the levels of a schedule, by ``weights`` (T,) of |z - eps|^2/d.
 
     In each batch t runs through 1, ..., T in equal strata, one point in each (Kingma et al., NeurIPS (2021), appendix
-    I.1), so that a batch's loss has little variance from t.
+    I.1), so that a batch's loss has little variance from t. Batches are drawn on the host, by counter and in float64,
+    and then brought to where the parameters of the network lie: their numbers are the same everywhere.
     """
 
     law: KnownLaw

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from fpsde.arrays import placed
 from fpsde.errors import InvalidInput
 from fpsde.known_law import picked, refuse_weights
 from fpsde.noise import Purpose, uniforms
@@ -103,29 +104,29 @@ class BinomialChain:
         """prod_{s <= t} (1 - beta_s) at t = 0, ..., T, (T + 1,)."""
         return np.concatenate([[1.0], np.cumprod(1 - self.betas)])
 
-    def step(self, x: Any, t: int, u: Any) -> np.ndarray:
-        """Return x_t from x_{t-1} and uniform numbers in (0, 1), both (n_bits, n)."""
-        return (np.asarray(u) < _raised(np.asarray(x), 1 - self.betas[self._index(t) - 1])).astype(int)
+    def step(self, x: Any, t: int, u: Any) -> Any:
+        """Return x_t from x_{t-1} and uniform numbers in (0, 1), both (n_bits, n) and both on the host or a device."""
+        return (placed(u) < _raised(placed(x), float(1 - self.betas[self._index(t) - 1]))).astype(int)
 
     def marginal(self, words: Words, t: int) -> np.ndarray:
         """Return the probability of each word at time t, ``(2,) * n_bits``."""
         return through(words.masses, float(self.kept[self._index(t, least=0)]))
 
-    def posterior(self, x: Any, x0: Any, t: int) -> np.ndarray:
+    def posterior(self, x: Any, x0: Any, t: int) -> Any:
         """Return q(x_{t-1} = 1 | x_t = x, x_0) of each bit, by Bayes: ``x0`` may be a probability of 1, bit by bit.
 
         For a probability it is the mean of the posteriors of its two values.
         """
         n = self._index(t)
-        x, beta, before = np.asarray(x), self.betas[n - 1], self.kept[n - 1]
+        x, beta, before = placed(x), float(self.betas[n - 1]), float(self.kept[n - 1])
 
         def given(bit: float) -> np.ndarray:
-            one = _raised(np.asarray(bit), before)
-            raised = [_raised(np.asarray(b), 1 - beta) for b in (1.0, 0.0)]
+            one = _raised(bit, before)
+            raised = [_raised(b, 1 - beta) for b in (1.0, 0.0)]
             by_one, by_zero = (np.where(x == 1, up, 1 - up) for up in raised)
             return one * by_one / (one * by_one + (1 - one) * by_zero)
 
-        share = np.asarray(x0, dtype=float)
+        share = placed(x0)
         return share * given(1.0) + (1 - share) * given(0.0)
 
     def bound(self, words: Words) -> float:
@@ -137,7 +138,7 @@ class BinomialChain:
         n, total = words.n_bits, words.n_bits * np.log(2.0)
         for t in range(1, self.n_steps + 1):
             before, after = self.marginal(words, t - 1), self.marginal(words, t)
-            flip = 1 - _raised(np.asarray(1.0), 1 - self.betas[t - 1])
+            flip = 1 - _raised(1.0, float(1 - self.betas[t - 1]))
             total -= n * float(special.entr(flip) + special.entr(1 - flip))
             for i in range(n):
                 # joint masses of bit i before and of all bits after: the other bits go through, bit i is kept
@@ -164,6 +165,6 @@ def through(masses: np.ndarray, kept: float) -> np.ndarray:
     return out
 
 
-def _raised(x: np.ndarray, kept: Any) -> np.ndarray:
+def _raised(x: Any, kept: float) -> Any:
     """Return the probability of 1 after a bit (or a probability of 1) is kept with weight ``kept``."""
     return 0.5 + (x - 0.5) * kept

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from fpsde.arrays import beside, placed
 from fpsde.density import Law, Mixture, Uniform
 from fpsde.errors import InvalidInput
 from fpsde.known_law import REACH, KnownLaw, picked, refuse_weights, shares, total
@@ -74,10 +75,10 @@ class Boxes(KnownLaw):
         k = picked(self.weights, u[0])
         return self.lows[k].T + (self.highs - self.lows)[k].T * u[1:]
 
-    def log_density(self, x: Any, signal: float, level: float) -> np.ndarray:
+    def log_density(self, x: Any, signal: float, level: float) -> Any:
         return total(self._logs(x, signal, level)[0])
 
-    def score(self, x: Any, signal: float, level: float) -> np.ndarray:
+    def score(self, x: Any, signal: float, level: float) -> Any:
         """Return the score; InvalidInput at level 0, where the density jumps."""
         if level == 0:
             raise InvalidInput("the density of boxes jumps, so it has no score without noise; give alpha_bar < 1")
@@ -93,23 +94,22 @@ class Boxes(KnownLaw):
         whole = parts[0] if len(parts) == 1 else Mixture(self.weights.tolist(), parts)
         return affine_image(whole, scale=signal, shift=0.0, std=level)
 
-    def _logs(self, x: Any, signal: float, level: float) -> tuple[np.ndarray, ...]:
+    def _logs(self, x: Any, signal: float, level: float) -> tuple[Any, ...]:
         """Return the log of each part (K, n), and (x - low)/level, (x - high)/level, log(Phi - Phi), all (K, d, n)."""
-        x = np.asarray(x, dtype=float)
-        lows, highs = (signal * corner[:, :, None] for corner in (self.lows, self.highs))
+        x = placed(x)
+        lows, highs = (beside(signal * corner[:, :, None], x) for corner in (self.lows, self.highs))
         with np.errstate(divide="ignore", invalid="ignore"):
             if level == 0:
-                inside = (x >= lows) & (x <= highs)
-                below = above = np.zeros(inside.shape)
-                masses = np.log(inside.astype(float))
+                masses = np.log(((x >= lows) & (x <= highs)).astype(float))
+                below = above = 0.0 * (x - lows)
             else:
                 below, above = (x - lows) / level, (x - highs) / level
                 masses = _log_between(above, below)
-            logs = np.log(self.weights)[:, None] + (masses - np.log(highs - lows)).sum(axis=1)
+            logs = beside(np.log(self.weights)[:, None], x) + (masses - np.log(highs - lows)).sum(axis=1)
         return logs, below, above, masses
 
 
-def _log_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _log_between(a: Any, b: Any) -> Any:
     """Return log(Phi(b) - Phi(a)) for a < b: mirrored into the lower half, where the tails keep their digits."""
     flip = a + b > 0
     low, high = np.where(flip, -b, a), np.where(flip, -a, b)

@@ -63,14 +63,18 @@ class Denoiser:
         parameters, and they are returned in their own. InvalidInput for another number of components.
         """
         seen, a, s, features = self.inputs(x, level)
-        network = replace(self.network, parameters=beside(self.network.parameters, x))
-        velocity = network(features).astype(x.dtype)
+        here = self.with_parameters(beside(self.network.parameters, x))
+        velocity = here.network(features).astype(x.dtype)
         mean = module_of(x).asarray(self.scaling.mean, dtype=x.dtype)[:, None]
         return mean + self.scaling.std * data_of(Prediction.VELOCITY, velocity, seen, signal=a, level=s)
 
     def in_float64(self) -> Denoiser:
         """Return the same denoiser with its parameters in float64: differences of it then have a meaning."""
-        return replace(self, network=replace(self.network, parameters=self.network.parameters.astype(np.float64)))
+        return self.with_parameters(self.network.parameters.astype(np.float64))
+
+    def with_parameters(self, parameters: Any) -> Denoiser:
+        """Return the same denoiser with other parameters (size,), or with the same ones elsewhere."""
+        return replace(self, network=replace(self.network, parameters=parameters))
 
     def inputs(self, x: Any, level: Any) -> tuple[Any, Any, Any, Any]:
         """Return the scaled points (d, n), their signal and level (n,), and the features of the network."""

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from fpsde.arrays import module_of
+from fpsde.arrays import beside, module_of
 from fpsde.ddpm.derivatives import along
 from fpsde.noise import Purpose, uniforms
 from fpsde.validation import integer, seed64
@@ -60,4 +60,4 @@ def divergence(f: Callable[[Any], Any], x: Any, *, scale: Any, probes: Any = Non
             unit[i] = 1.0
             total = total + along(f, x, unit, scale=scale)[i]
         return total
-    return sum((z * along(f, x, z, scale=scale)).sum(axis=0) for z in probes) / len(probes)
+    return sum((z * along(f, x, z, scale=scale)).sum(axis=0) for z in beside(probes, x)) / len(probes)

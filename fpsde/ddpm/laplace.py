@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from fpsde.arrays import placed
 from fpsde.density import Law
 from fpsde.known_law import KnownLaw
 from fpsde.validation import finite, positive
@@ -34,14 +35,13 @@ class SmoothedLaplace(Law):
     def pdf(self, x: Any) -> np.ndarray:
         return np.exp(self.log_pdf(x))
 
-    def log_pdf(self, x: Any) -> np.ndarray:
+    def log_pdf(self, x: Any) -> Any:
         """Return log p."""
-        u = np.asarray(x, dtype=float) - self.centre
-        return np.logaddexp(*self._exponents(u)) - math.log(2 * self.width)
+        return np.logaddexp(*self._exponents(placed(x) - self.centre)) - math.log(2 * self.width)
 
-    def score(self, x: Any) -> np.ndarray:
+    def score(self, x: Any) -> Any:
         """Return the slope of log p."""
-        u = np.asarray(x, dtype=float) - self.centre
+        u = placed(x) - self.centre
         if not self.std:
             return -np.sign(u) / self.width
         rises, falls = self._exponents(u)
@@ -51,7 +51,7 @@ class SmoothedLaplace(Law):
         half = 42 * self.width + 9 * self.std
         return self.centre - half, self.centre + half
 
-    def _exponents(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _exponents(self, u: Any) -> tuple[Any, Any]:
         b, s = self.width, self.std
         if not s:
             return np.where(u >= 0, -u / b, -np.inf), np.where(u < 0, u / b, -np.inf)
@@ -92,10 +92,10 @@ class Laplace(KnownLaw):
         tail = np.minimum(u, 1 - u)
         return self.centre + self.width * np.where(u < 0.5, np.log(2 * tail), -np.log(2 * tail))
 
-    def log_density(self, x: Any, signal: float, level: float) -> np.ndarray:
+    def log_density(self, x: Any, signal: float, level: float) -> Any:
         return self.line_law(signal, level).log_pdf(x[0])
 
-    def score(self, x: Any, signal: float, level: float) -> np.ndarray:
+    def score(self, x: Any, signal: float, level: float) -> Any:
         return self.line_law(signal, level).score(x[0])[None]
 
     def line_law(self, signal: float, level: float) -> SmoothedLaplace:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.integrate import solve_ivp
 
+from fpsde.arrays import brought
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.validation import finite_array, positive
 
@@ -30,11 +31,12 @@ def flow_by_rk45(
     and is positive; the data are D(y, to) from there, or one more step of ``fpsde.ddim()``. Where the variance is
     preserved, y = x/signal and sigma = level/signal.
 
-    ``denoiser`` is D(y, sigma), of y (d, n); all points take the same steps.
+    ``denoiser`` is D(y, sigma), of y (d, n); all points take the same steps. They are SciPy's, on the host:
+    points of a device are copied there.
     Raises InvalidInput for y that is not (d, n), and levels that are not positive; NotConverged where SciPy gives up.
     Sources: Song et al. (2021), eq. 13; Karras et al. (2022), eq. 1.
     """
-    points = finite_array("y", y, ndim=2)
+    points = finite_array("y", brought("y", y), ndim=2)
     start, end = positive("sigma", sigma), positive("to", to)
 
     def slope(log_sigma: float, flat: np.ndarray) -> np.ndarray:

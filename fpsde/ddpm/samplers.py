@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from fpsde.arrays import beside, on_device, placed
 from fpsde.ddpm.denoiser import Denoiser
 from fpsde.errors import InvalidInput
 from fpsde.gaussian_mixture import GaussianMixture
@@ -23,7 +24,7 @@ from fpsde.processes.noise_schedules import NoiseSchedule
 from fpsde.processes.process import Process
 from fpsde.schemes.array_step import ArrayStep, array_step
 from fpsde.schemes.scheme import Scheme
-from fpsde.validation import finite_array, integer, seed64
+from fpsde.validation import finite_placed, integer, seed64
 
 #: Parts of a mixture up to which its denoiser is traced: kernels and exact laws then follow.
 FEW_PARTS = 8
@@ -32,13 +33,21 @@ FEW_PARTS = 8
 def exact_chain(law: KnownLaw, schedule: NoiseSchedule, *, last: int = 0) -> Process | BlackBox:
     """Return the process from noise to data of the exact denoiser of ``law``, down to the level ``last``.
 
-    A Process, with kernels and exact laws, for a mixture of few normals; else a BlackBox of array functions. Errors of
+    A Process, with kernels and exact laws, for a mixture of few normals; else :func:`exact_box`. Errors of
     :func:`~fpsde.processes.denoising.denoising_chain`.
     """
     d = law.dim
     if isinstance(law, GaussianMixture) and len(law.weights) <= FEW_PARTS:
         return denoising_chain(_traceable(law), schedule, last=last, dim=d)
-    return denoising_box(lambda x, level: law.denoised(x, 1.0, level), schedule, last=last, dim=d)
+    return exact_box(law, schedule, last=last)
+
+
+def exact_box(law: KnownLaw, schedule: NoiseSchedule, *, last: int = 0) -> BlackBox:
+    """Return the process from noise to data of the exact denoiser of ``law`` as array functions, for the host or a GPU.
+
+    Errors of :func:`~fpsde.processes.denoising.denoising_box`.
+    """
+    return denoising_box(lambda x, level: law.denoised(x, 1.0, level), schedule, last=last, dim=law.dim)
 
 
 def network_chain(denoiser: Denoiser, schedule: NoiseSchedule, *, last: int = 0) -> BlackBox:
@@ -73,7 +82,11 @@ def _traceable(law: GaussianMixture) -> Callable:
 
 @dataclass(frozen=True, eq=False)
 class Sampler:
-    """The steps of ``scheme`` on ``chain``, a process from noise to data; step 0 starts at the most noisy level."""
+    """The steps of ``scheme`` on ``chain``, a process from noise to data; step 0 starts at the most noisy level.
+
+    Points of a black box may lie on the host or on a device: steps are taken there. Formulas run on a GPU as kernels,
+    by ``fpsde.simulate(..., backend=fpsde.Backend.GPU)``, and not here.
+    """
 
     chain: Process | BlackBox
     scheme: Scheme
@@ -92,27 +105,33 @@ class Sampler:
         """How many rows of normals a step takes."""
         return self._step.normals
 
-    def step(self, x: np.ndarray, i: int, z: np.ndarray) -> np.ndarray:
+    def step(self, x: Any, i: int, z: Any) -> Any:
         """Return the points (d, n) after step ``i`` from ``x`` (d, n) and standard normals ``z`` (normals, n).
 
-        Raises InvalidInput for other shapes, and i outside of [0, n_steps).
+        The normals are brought to where the points lie. Raises InvalidInput for other shapes, i outside of
+        [0, n_steps), and points of a device where the chain is made of formulas.
         """
         n = integer("i", i, least=0)
         if n >= self.n_steps:
             raise InvalidInput(f"i={n} is no step of {self.n_steps}; give 0 to {self.n_steps - 1}")
-        points, noise = np.asarray(x), np.asarray(z)
+        points, noise = placed(x), placed(z)
+        if on_device(points) and not isinstance(self.chain, BlackBox):
+            raise InvalidInput(
+                f"x lies on a device, and {self.chain.name} is made of formulas: give an exact_box, or run its kernels "
+                "by simulate(..., backend=fpsde.Backend.GPU)"
+            )
         if points.ndim != 2 or len(points) != self.chain.dim or noise.shape != (self.normals, points.shape[1]):
             raise InvalidInput(
                 f"x has shape {points.shape}, z {noise.shape}; ({self.chain.dim}, n) and ({self.normals}, n) are needed"
             )
-        return self._step.advance(points, noise, float(n), 1.0)
+        return self._step.advance(points, beside(noise, points), float(n), 1.0)
 
-    def trajectory(self, x: Any, *, seed: int, first: int = 0) -> Iterator[np.ndarray]:
+    def trajectory(self, x: Any, *, seed: int, first: int = 0) -> Iterator[Any]:
         """Yield the points (d, n) after each step from ``x`` (d, n), those of the ids from ``first`` on.
 
         The normals are those that :func:`fpsde.simulate` gives to the same seed, ids and steps (Normals.FLOAT64).
         """
-        points = finite_array("x", x, ndim=2)
+        points = finite_placed("x", x, ndim=2)
         noise = increments(
             seed=seed, dt=1.0, n_steps=self.n_steps, n_particles=points.shape[1], channels=self.normals,
             first_particle=first, normals=Normals.FLOAT64,
@@ -121,9 +140,9 @@ class Sampler:
             points = self.step(points, i, noise[:, i])
             yield points
 
-    def flow(self, x: Any) -> np.ndarray:
+    def flow(self, x: Any) -> Any:
         """Return the points (d, n) after all steps from ``x`` (d, n), without noise: for samplers that take none."""
-        points = finite_array("x", x, ndim=2)
+        points = finite_placed("x", x, ndim=2)
         silent = np.zeros((self.normals, points.shape[1]))
         for i in range(self.n_steps):
             points = self.step(points, i, silent)

@@ -29,7 +29,8 @@ Denoises = Callable[[Any, float], Any]
 def excess_errors(denoiser: Denoises, law: KnownLaw, sigmas: Any) -> np.ndarray:
     """Return E|D - D*|^2 at each of ``sigmas`` (k,), (k,): how far the error of x0 is above the least one, that of D*.
 
-    By quadrature to the accuracy of the floors. Over sigma^2 it is E|eps - eps*|^2, over sigma^4 the Fisher divergence.
+    By quadrature, on the host, to the accuracy of the floors. Over sigma^2 it is E|eps - eps*|^2, over sigma^4 the
+    Fisher divergence.
     Errors of :func:`~fpsde.ddpm.floors.denoising_error`.
     """
     return np.array([mean_of(law, sigma, _square(denoiser, law, sigma)) for sigma in _levels(sigmas)])

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fpsde.arrays import placed
 from fpsde.ddpm.boxes import Boxes
 from fpsde.ddpm.curves import pinwheel, rings, spirals, swiss_roll, two_moons
 from fpsde.ddpm.laplace import Laplace
@@ -23,7 +24,8 @@ from fpsde.validation import finite, integer, seed64
 class ToyData:
     """Data with a name and a law that is known under noise: x_t = sqrt(alpha_bar) x_0 + N(0, (1 - alpha_bar) I).
 
-    Points are ``(d, n)``; with one component ``(n,)`` goes as well. ``alpha_bar`` lies in (0, 1]; 1 is the data.
+    Points are ``(d, n)``; with one component ``(n,)`` goes as well. They may lie on a device: density, score and
+    denoiser compute there. ``alpha_bar`` lies in (0, 1]; 1 is the data.
     """
 
     name: str
@@ -60,11 +62,11 @@ class ToyData:
         """Return the law of x_t where the data have one component; InvalidInput elsewhere."""
         return self.law.line_law(*_of(alpha_bar))
 
-    def _points(self, x: Any) -> np.ndarray:
-        points = np.asarray(x, dtype=float)
+    def _points(self, x: Any) -> Any:
+        points = placed(x).astype(float)
         points = points[None] if self.dim == 1 and points.ndim == 1 else points
         if points.ndim != 2 or points.shape[0] != self.dim:
-            raise InvalidInput(f"x has shape {np.shape(x)}; ({self.dim}, n) is needed, component first")
+            raise InvalidInput(f"x has shape {tuple(points.shape)}; ({self.dim}, n) is needed, component first")
         return points
 
 

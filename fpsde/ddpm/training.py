@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fpsde.arrays import module_of
+from fpsde.arrays import module_of, on_device
 from fpsde.ddpm.adam import AdamState
 from fpsde.ddpm.batches import Batches
 from fpsde.ddpm.denoiser import Denoiser, scaling_of
 from fpsde.ddpm.losses import Weights, simple_weights, weighted_floor, weights_of
 from fpsde.ddpm.network import Network, NetworkShape, new_network
+from fpsde.ddpm.places import working_on
 from fpsde.ddpm.saved_training import Looks, SavedTraining
 from fpsde.errors import InvalidInput, UnstableStep
+from fpsde.integrators.backend import Backend
 from fpsde.known_law import KnownLaw
 from fpsde.processes.noise_schedules import NoiseSchedule
 from fpsde.progress import progress_bar
@@ -54,6 +56,7 @@ def train(
     batch: int = 512,
     rate: float = 3e-3,
     look: int = 250,
+    backend: Backend | None = None,
     checkpoint: Path | str | None = None,
     progress: bool = False,
 ) -> Training:
@@ -65,15 +68,17 @@ def train(
     Every ``look`` steps the averaged parameters are measured at 4096 fixed points, against the *exact* denoiser:
     excess = (loss - floor)/floor, and training ends where it is at most ``stop`` (None: never).
 
-    ``network`` is where it starts: one of 3 layers of 128 units if left out. It says the precision, and whether NumPy
-    or CuPy works; an :class:`~fpsde.ddpm.energy_network.EnergyNetwork` predicts a gradient. ``rate`` is the largest
-    step of Adam. ``checkpoint`` is a file that is written whole at every look; the same call then goes on from it, also
-    with more ``steps`` or another ``stop``, and ends in the bits that it would have had (on the same machine, with as
-    many threads of BLAS).
+    ``network`` is where it starts: one of 3 layers of 128 units if left out. It says the precision; an
+    :class:`~fpsde.ddpm.energy_network.EnergyNetwork` predicts a gradient. ``backend`` says where it is trained,
+    ``Backend.CPU`` (NumPy) or ``Backend.GPU`` (CuPy); left out, where its parameters lie. ``rate`` is the largest step
+    of Adam. ``checkpoint`` is a file that is written whole at every look and at the end; the same call then goes on
+    from it, also with more ``steps`` or another ``stop``, and ends in the bits that it would have had (on the same
+    machine, with as many threads of BLAS).
 
     Raises InvalidInput for a schedule that leaves no signal at T, a network of another number of components, numbers
     out of range, and the checkpoint of another training; UnstableStep where the loss is no longer finite;
-    BackendUnavailable where the checkpoint cannot be written; errors of :func:`~fpsde.ddpm.losses.weighted_floor`.
+    BackendUnavailable where there is no GPU or the checkpoint cannot be written; errors of
+    :func:`~fpsde.ddpm.losses.weighted_floor`.
     """
     start = new_network(NetworkShape(law.dim), seed=seed) if network is None else network
     last, every = integer("steps", steps, least=1), integer("look", look, least=1)
@@ -85,28 +90,33 @@ def train(
     batches = Batches(
         law, schedule, scaling_of(law), weights_of(weights, schedule), integer("batch", batch, least=1), seed64(seed)
     )
-    saved = SavedTraining.of(checkpoint, start, batches, rate=largest, look=every)
-    state, looks = saved.loaded(start) if saved is not None else (AdamState.begun(start.parameters), Looks.none())
-    floor = weighted_floor(law, schedule, weights=weights)
-    judged = batches.measured(start)
-    averaged = replace(start, parameters=state.averaged)
-    loop = _Loop(batches, replace(start, parameters=state.parameters), state)
-    with progress_bar("training", total=last, finished=looks.taken, shown=progress) as show:
-        while looks.taken < last and not _near(looks, near):
-            begin, end = looks.taken, min(looks.taken + every, last)
-            with _kept(saved, begin - begin % every):
-                loss = loop.advance(begin, end, rate=largest)
-            excess = float(judged.loss_and_slopes(averaged(judged.features))[0]) / floor
-            looks = looks.and_then(end, loss, excess)
-            if saved is not None and end % every == 0:
-                saved.save(state, looks)
-            show(end, f"loss {floor * (1 + excess):.5f}, floor {floor:.5f} (+{excess:.1%})")
+    with nullcontext(lambda array: array) if backend is None else working_on(backend) as bring:
+        start = replace(start, parameters=bring(start.parameters))
+        saved = SavedTraining.of(checkpoint, start, batches, rate=largest, look=every)
+        state, looks = saved.loaded(start) if saved is not None else (AdamState.begun(start.parameters), Looks.none())
+        floor = weighted_floor(law, schedule, weights=weights)
+        judged = batches.measured(start)
+        averaged = replace(start, parameters=state.averaged)
+        loop = _Loop(batches, replace(start, parameters=state.parameters), state)
+        with progress_bar("training", total=last, finished=looks.taken, shown=progress) as show:
+            while looks.taken < last and not _near(looks, near):
+                begin = looks.taken
+                end = min(begin - begin % every + every, last)
+                with _kept(saved, begin):
+                    loss = loop.advance(begin, end, rate=largest)
+                excess = float(judged.loss_and_slopes(averaged(judged.features))[0]) / floor
+                looks = looks.and_then(end, loss, excess)
+                if saved is not None:
+                    saved.save(state, looks)
+                show(end, f"loss {floor * (1 + excess):.5f}, floor {floor:.5f} (+{excess:.1%})")
+    where = Backend.GPU if on_device(averaged.parameters) else Backend.CPU
+    provenance = {"seed": seed, "batch": batch, "rate": rate, "shape": start.shape, "backend": where.value}
     return Training(
         denoiser=Denoiser(averaged, batches.scaling),
         floor=floor,
         looks=looks,
         reached=_near(looks, near),
-        provenance={"seed": seed, "batch": batch, "rate": rate, "shape": start.shape, **environment()},
+        provenance=provenance | environment(),
     )
 
 

@@ -139,10 +139,10 @@ def test_interrupted_training_ends_in_the_same_bits(tmp_path, monkeypatch) -> No
 
 def test_a_training_can_be_made_longer(tmp_path) -> None:
     file = tmp_path / "net.npz"
-    _train(steps=30, checkpoint=file)  # ends between looks: goes on from step 20
+    _train(steps=30, checkpoint=file)  # ends between looks, and is looked at there
     longer = _train(checkpoint=file)
     np.testing.assert_array_equal(longer.denoiser.network.parameters, _train().denoiser.network.parameters)
-    assert longer.looks.steps.tolist() == [20, 40, 60]
+    assert longer.looks.steps.tolist() == [20, 30, 40, 60]
 
 
 @pytest.mark.parametrize(
