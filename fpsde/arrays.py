@@ -23,6 +23,8 @@ from fpsde.generated import kept
 
 _INSTALL = "pip install 'fpsde[cuda13]' (or 'fpsde[cuda12]' for a driver of CUDA 12)"
 _INSTEAD = "the CPU is not taken in its place: leave the backend out to run there"
+#: What strict and fast text is compiled with. Strict: each operation is rounded by itself, as on the CPU.
+STRICT, FAST = ("-std=c++17", "--fmad=false"), ("-std=c++17", "--fmad=true")
 #: CUDA's number for a machine whose driver finds no device.
 NO_DEVICE = 100
 #: DLPack's kinds of devices (its header, ``DLDeviceType``) whose memory NumPy reads, and the one that CuPy reads.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import re
 import shutil
 import subprocess
 from contextlib import nullcontext
@@ -18,7 +19,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fpsde.arrays import Device
-from fpsde.integrators.cuda_text import KERNEL
 
 SHIM = Path(__file__).with_name("shim.h")
 WARNINGS = ("-Wall", "-Werror", "-Wno-unused-function", "-Wno-unused-variable", "-Wno-unknown-pragmas")
@@ -94,6 +94,9 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
     def max(self, axis: Any = None) -> Any:
         return dressed(self.values.max(axis=axis))
 
+    def min(self, axis: Any = None) -> Any:
+        return dressed(self.values.min(axis=axis))
+
     def copy(self) -> Any:
         return DeviceArray(self.values.copy())
 
@@ -149,19 +152,23 @@ def built(text: str, folder: Path, flags: tuple[str, ...] = FLAGS) -> ctypes.CDL
     return ctypes.CDLL(str(name.with_suffix(".so")))
 
 
-def _launcher(k: int) -> str:
+def _launcher(name: str) -> str:
     return (
-        f'extern "C" int launch_{k}(unsigned blocks, unsigned threads, void** arguments) '
-        f"{{ return launch(kernel_{k}, blocks, threads, arguments); }}\n"
+        f'extern "C" int launch_{name}(unsigned blocks, unsigned threads, void** arguments) '
+        f"{{ return launch({name}, blocks, threads, arguments); }}\n"
     )
 
 
 def unit(texts: tuple[str, ...]) -> str:
-    """Return several programs as one translation unit: each in a namespace, its kernel under a name of its own."""
-    return "".join(
-        f"namespace program_{k} {{\n{text.replace(KERNEL, f'kernel_{k}')}{_launcher(k)}}}\n"
-        for k, text in enumerate(texts)
-    )
+    """Return several programs as one translation unit: each in a namespace, its kernels under names of their own."""
+    return "".join(f"namespace program_{k} {{\n{_numbered(text, k)}}}\n" for k, text in enumerate(texts))
+
+
+def _numbered(text: str, k: int) -> str:
+    names = re.findall(r"__global__ void (?:__launch_bounds__\([\d, ]*\) )?(\w+)\(", text)
+    for name in names:
+        text = re.sub(rf"\b{name}\b", f"{name}_{k}", text)
+    return text + "".join(_launcher(f"{name}_{k}") for name in names)
 
 
 @dataclass(frozen=True)
@@ -178,13 +185,15 @@ class EmulatedGpu(Device):
         return nullcontext()
 
     def array(self, values: Any) -> Any:
-        return values if isinstance(values, DeviceArray) else DeviceArray(np.array(values, order="C"))
+        if isinstance(values, DeviceArray):
+            return values if values.values.flags.c_contiguous else DeviceArray(np.ascontiguousarray(values.values))
+        return DeviceArray(np.array(values, order="C"))
 
     def full(self, shape: tuple[int, ...], value: Any, dtype: Any) -> Any:
         return DeviceArray(np.full(shape, value, dtype))
 
     def launch(self, text: str, kernel: str, *, options: Any, blocks: int, threads: int, arguments: Any) -> None:
-        assert kernel == KERNEL and kernel in text
+        assert f"{kernel}(" in text
         texts = self.together if text in self.together else (text,)
         fused = ("-O2", "-mfma", "-ffp-contract=fast") if "--fmad=true" in options else ("-ffp-contract=off",)
         library = built(unit(texts), self.folder, (*FLAGS, *fused))
@@ -197,7 +206,7 @@ class EmulatedGpu(Device):
             for one, p in zip(arguments, pointers, strict=True)
         ]
         array = (ctypes.c_void_p * len(addresses))(*addresses)
-        apart = library[f"launch_{texts.index(text)}"](ctypes.c_uint(blocks), ctypes.c_uint(threads), array)
+        apart = library[f"launch_{kernel}_{texts.index(text)}"](ctypes.c_uint(blocks), ctypes.c_uint(threads), array)
         assert apart == 0, "the threads of a warp did not take part in the same shuffles"
         self.launches.append((self.name, blocks))
 

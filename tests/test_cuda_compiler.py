@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from gpu_runs import CASES
 
-from fpsde.arrays import binary
-from fpsde.integrators.cuda_text import FAST, STRICT, cuda_program
+from fpsde.arrays import FAST, STRICT, binary
+from fpsde.integrators.cuda_text import cuda_program
 from fpsde.integrators.gpu_array_machine import look_program, normals_program
 from fpsde.noise import Normals
 from fpsde.processes.black_box import BlackBox

@@ -1,5 +1,6 @@
 """Fokker-Planck equations as Markov generators on cells."""
 
+from fpsde.fokker_planck.batch_results import BatchEvolution
 from fpsde.fokker_planck.generator import Generator, assemble
 from fpsde.fokker_planck.natural_scale import scale_speed
 from fpsde.fokker_planck.path_integral import PathIntegral, evolve_by_path_integral
@@ -21,6 +22,7 @@ from fpsde.fokker_planck.results import Evolution, Stationary
 from fpsde.fokker_planck.solver import FokkerPlanck
 
 __all__ = [
+    "BatchEvolution",
     "Estimate",
     "Evolution",
     "FokkerPlanck",

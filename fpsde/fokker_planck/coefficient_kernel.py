@@ -29,10 +29,12 @@ class CoefficientKernel:
     """``function(x, table, t, c, ratio, d)`` writes what an axis has at the points x (dim, n) and the time t.
 
     ``d`` (n,) is D, and ``ratio`` (m,) is mu/D at the last m points, mu where there is no noise. ``table`` (k, n) is
-    what depends on x alone, and ``c`` are the values of the process's parameters.
+    what depends on x alone, and ``c`` are the values of the process's parameters. ``prepare(x, c, table)`` writes the
+    table for other values.
     """
 
     function: Callable[..., None]
+    prepare: Callable[..., None]
     points: np.ndarray
     table: np.ndarray
     parameters: np.ndarray
@@ -48,7 +50,7 @@ def coefficient_kernel(process: Any, points: np.ndarray, axis: int = 0) -> Coeff
     table = np.empty((*points.shape[:-2], size, points.shape[-1]))
     for i in np.ndindex(points.shape[:-2]):
         module.prepare(points[i], parameters, table[i])
-    return CoefficientKernel(module.coefficients, points, table, parameters)
+    return CoefficientKernel(module.coefficients, module.prepare, points, table, parameters)
 
 
 @lru_cache(maxsize=256)

@@ -72,7 +72,7 @@ def solve(factors, b):
     ``(3, n, LANES)``, or of rings, ``(5, n, LANES)``.
     """
     if b.ndim == 2:
-        solve_whole(rows_of_lanes(factors), b, len(factors) == 5)
+        solve_lanes(factors, b)
         return
     n = len(b)
     if n < CUT:
@@ -143,6 +143,12 @@ def rows_of_lanes(factors):
     """Return five rows of the factors of lines side by side; the last two are read on rings alone."""
     fills = 3 if len(factors) == 5 else 0
     return factors[0], factors[1], factors[2], factors[fills], factors[fills + 1]
+
+
+@kernel()
+def solve_lanes(factors, b):
+    """As :func:`solve`, of lines or rings side by side."""
+    solve_whole(rows_of_lanes(factors), b, len(factors) == 5)
 
 
 @kernel()

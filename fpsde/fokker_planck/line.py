@@ -75,7 +75,4 @@ class OnLine(GridSolver[Generator]):
         return Evolution(law=laws[-1], laws=laws, absorbed=(float(absorbed[-1, 0]), float(absorbed[-1, 1])), **how)
 
     def _law(self, masses: np.ndarray, absorbed: np.ndarray) -> CellLaw:
-        if not any(self._sides.absorbing):
-            return CellLaw(self.grid, masses)
-        ends = zip(self.grid.faces[[0, -1]].tolist(), absorbed.tolist(), self._sides.absorbing, strict=True)
-        return CellLaw(self.grid, masses, tuple((x, mass) for x, mass, absorbs in ends if absorbs))
+        return CellLaw(self.grid, masses, self._sides.atoms(self.grid, absorbed))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from fpsde.backend import Backend
 from fpsde.density import Law
+from fpsde.fokker_planck.batch import Parameters, batch_as_asked, generators_of, sweeps_on
+from fpsde.fokker_planck.batch_results import BatchEvolution
 from fpsde.fokker_planck.driven import DrivenPropagator, printed
 from fpsde.fokker_planck.evolution import TOLERANCE, stops, trace_as_asked
 from fpsde.fokker_planck.exact_in_time import trace_by_modes, trace_by_uniformisation
@@ -18,7 +22,7 @@ from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.line import OnLine
 from fpsde.fokker_planck.propagator import Propagator
 from fpsde.fokker_planck.rational import trace_by_rational_approximation, trace_if_sound
-from fpsde.fokker_planck.results import Evolution
+from fpsde.fokker_planck.results import Evolution, cells_per_length, peclet_number, provenance
 from fpsde.validation import positive
 
 #: What provenance calls the method that takes no steps.
@@ -72,6 +76,72 @@ class LineInTime(OnLine):
             lambda: self._propagator(start, when), when, dt=dt, tolerance=tolerance, progress=progress
         )
         return self._evolution(found, start, when, "TR-BDF2", self.generator(when[-1]))
+
+    def evolve_batch(
+        self,
+        x0: float | Law,
+        params: Mapping[str, Any],
+        *,
+        t_end: float,
+        t_start: float = 0.0,
+        dt: float | None = None,
+        times: Any = None,
+        tolerance: float | None = None,
+        backend: Backend = Backend.CPU,
+    ) -> BatchEvolution:
+        """Return the laws of m members, the process with other values of its ``params``, all from ``x0``.
+
+        ``params`` has an array ``(m, ...)`` for each name, entry k of each for member k; parameters that are not named
+        keep their values. Members are carried side by side, in vector registers of the CPU or in threads of a GPU
+        (``backend``; the first one that is visible), by TR-BDF2 in the steps of :meth:`evolve`; a step that is refused
+        is halved for that member alone. ``GPU`` has the bits of the CPU, ``GPU_FAST`` fuses products into sums. ``dt``,
+        ``times`` and ``tolerance`` (of the member that needs the most steps) as of :meth:`evolve`, but that without
+        ``dt`` steps are taken too.
+
+        Raises
+        ------
+        InvalidInput
+            as :meth:`evolve`, with the member; if coefficients depend on time; unknown names; arrays of other lengths
+        UnstableStep, NotConverged
+            as :meth:`evolve`
+        BackendUnavailable
+            where CuPy, the driver or the GPU is missing
+        """
+        parameters = Parameters.of(self.process, params)
+        self._refuse_time_dependence("is not carried in batches; use evolve for each member")
+        when, make = stops(t_start, t_end, times), sweeps_on(backend)
+        start = self._start(x0)
+        members = generators_of(parameters, self.grid, self._sides, self.assemble, when[0])
+        found, moved = batch_as_asked(
+            members, start, when, dt=dt, tolerance=tolerance, fringe=self._fringe, make=make, named=parameters.said
+        )
+        for k in np.argmax(found.extremes[:, 1:], axis=0).tolist():  # the members with the most at either end
+            with parameters.named(k):
+                self._refuse_at_ends(tuple(found.extremes[k, 1:].tolist()))
+        absorbed = found.absorbed * self._absorbing
+        totals = found.masses.sum(axis=2) + absorbed.sum(axis=2)
+        return BatchEvolution(
+            grid=self.grid,
+            params=parameters.values,
+            times=tuple(when[1:].tolist()),
+            masses=found.masses,
+            absorbed=absorbed,
+            mass_error=np.abs(totals - start.total).max(axis=0),
+            minimum=found.extremes[:, 0],
+            time_error=moved,
+            outside=start.outside,
+            edge=found.extremes[:, 1:],
+            dt=found.dt,
+            n_steps=found.n_steps,
+            n_refused=found.n_refused,
+            peclet=np.array([peclet_number(q, m) for q, m in zip(members, found.masses[-1], strict=True)]),
+            cells_per_length=np.array([cells_per_length(q, m) for q, m in zip(members, found.masses[-1], strict=True)]),
+            sides=self._sides,
+            provenance={
+                **provenance(self.process, self.grid, f"{members[0].flux}, TR-BDF2, {len(members)} lines side by side"),
+                "backend": backend.value,
+            },
+        )
 
     def evolve_by_modes(self, x0: float | Law, *, t_end: float, t_start: float = 0.0, times: Any = None) -> Evolution:
         """Return what :meth:`evolve` returns, exact in time, from all modes of a line (absorbing walls included).

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
 from fpsde.grid import Grid
@@ -32,6 +34,13 @@ class Sides:
     @property
     def absorbing(self) -> tuple[bool, bool]:
         return self.walls[0] is Wall.ABSORBING, self.walls[1] is Wall.ABSORBING
+
+    def atoms(self, grid: Grid, absorbed: np.ndarray) -> tuple[tuple[float, float], ...]:
+        """Return (place, mass) of the mass on each wall that absorbs; ``absorbed`` (2,) has an entry for each end."""
+        if not any(self.absorbing):
+            return ()
+        ends = zip(grid.faces[[0, -1]].tolist(), absorbed.tolist(), self.absorbing, strict=True)
+        return tuple((x, mass) for x, mass, absorbs in ends if absorbs)
 
     def fringe(self, cells: int) -> tuple[int, int]:
         """Return how many of the outermost of ``cells`` are watched at each end: none at an end of the domain."""

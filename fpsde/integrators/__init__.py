@@ -1,6 +1,6 @@
 """Particles: the loops on the CPU and on GPUs, observers, initial laws."""
 
-from fpsde.integrators.backend import Backend
+from fpsde.backend import Backend
 from fpsde.integrators.driving_paths import increments, levy_areas
 from fpsde.integrators.functionals import (
     Autocorrelation,

@@ -23,8 +23,6 @@ WARPS = LANES // WARP
 THREADS = 128
 #: The name of the kernel in the text.
 KERNEL = "advance_particles"
-#: What strict and fast text is compiled with. Strict: each operation is rounded by itself, as on the CPU.
-STRICT, FAST = ("-std=c++17", "--fmad=false"), ("-std=c++17", "--fmad=true")
 
 _CONSTANTS = (
     *("LANES", "POWERS", "TABLES", "INTACT", "DOOMED"),

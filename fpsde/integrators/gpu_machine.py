@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fpsde.arrays import Device, host
+from fpsde.arrays import FAST, STRICT, Device, host
 from fpsde.errors import InvalidInput
-from fpsde.integrators.cuda_text import FAST, KERNEL, STRICT, THREADS, WARPS
+from fpsde.integrators.cuda_text import KERNEL, THREADS, WARPS
 from fpsde.integrators.looks import Looks
 from fpsde.integrators.loop import INTACT, LANES, POWERS
 from fpsde.integrators.machine import Machine, Record

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from fpsde.backend import Backend
 from fpsde.ensemble import Ensemble
 from fpsde.errors import InvalidInput, uncalled
-from fpsde.integrators.backend import Backend
 from fpsde.integrators.checkpoint import opened
 from fpsde.integrators.execution import Work, done
 from fpsde.integrators.initial import start_of

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fpsde.arrays import gpus
+from fpsde.backend import Backend
 from fpsde.integrators.array_machine import OnArrays
-from fpsde.integrators.backend import Backend
 from fpsde.integrators.compiled import fill_source, step_source
 from fpsde.integrators.cuda_text import cuda_program
 from fpsde.integrators.gpu_array_machine import ArraysOnGpu, look_program, normals_program

@@ -1,0 +1,306 @@
+"""One process with many values of its parameters on one grid: the generators of all, and their steps side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fpsde.arrays import gpus
+from fpsde.backend import Backend
+from fpsde.errors import InvalidInput, UnstableStep, unknown_name
+from fpsde.fokker_planck.coefficient_kernel import coefficient_kernel
+from fpsde.fokker_planck.driven import printed
+from fpsde.fokker_planck.evolution import MOST_STEPS, run_as_asked
+from fpsde.fokker_planck.generator import EDGE_RULE, EdgePoints, Generator, assemble, scharfetter_gummel
+from fpsde.fokker_planck.initial import Start
+from fpsde.fokker_planck.sides import Sides
+from fpsde.fokker_planck.stepper import MAX_HALVINGS
+from fpsde.fokker_planck.sweeps import Sweeps, SweepsOnCpu, SweepsOnGpu
+from fpsde.fokker_planck.tridiagonal import STAGE
+from fpsde.grid import Grid
+from fpsde.validation import finite_array
+
+#: Makes lines side by side of their rates ``(m, 2, n)`` and exits ``(m, 2)``.
+MakeSweeps = Callable[[np.ndarray, np.ndarray], Sweeps]
+
+
+def sweeps_on(backend: Backend) -> MakeSweeps:
+    """Return what makes lines on the machine that is asked for: on the first GPU that is visible, where there are more.
+
+    Raises BackendUnavailable where there is none, InvalidInput for what is no Backend.
+    """
+    if not isinstance(backend, Backend):
+        raise InvalidInput(f"backend={backend!r}; give fpsde.Backend.CPU, fpsde.Backend.GPU or fpsde.Backend.GPU_FAST")
+    if backend is Backend.CPU:
+        return SweepsOnCpu
+    device, fast = gpus()[0], backend is Backend.GPU_FAST
+    return lambda rates, exits: SweepsOnGpu(rates, exits, device, fast=fast)
+
+
+@dataclass(frozen=True, eq=False)
+class Parameters:
+    """Values of parameters: ``values`` has an array ``(m, ...)`` for each name, all of one length m."""
+
+    process: Any
+    values: Mapping[str, np.ndarray]
+
+    @classmethod
+    def of(cls, process: Any, params: Mapping[str, Any]) -> Parameters:
+        """Return them checked; InvalidInput for none, unknown names, numbers that are not finite, other lengths."""
+        known = getattr(process, "params", {})
+        if not isinstance(params, Mapping) or not params:
+            raise InvalidInput(f"params={params!r}; give a mapping of names to arrays, such as {{'theta': [1.0, 2.0]}}")
+        values = {}
+        for name, given in params.items():
+            if name not in known:
+                raise unknown_name(f"parameter of {process.name}", name, known)
+            values[name] = finite_array(f"params[{name!r}]", given)
+            shape = np.shape(known[name])
+            if values[name].ndim == 0 or values[name].shape[1:] != shape:
+                raise InvalidInput(
+                    f"params[{name!r}] has shape {values[name].shape}; (m, {', '.join(map(str, shape))}) is needed: "
+                    f"a value of {name} for each of m members"
+                )
+        lengths = {name: len(v) for name, v in values.items()}
+        if len(set(lengths.values())) > 1:
+            raise InvalidInput(f"params have the lengths {lengths}; give each the same number of values")
+        return cls(process, values)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.values.values())))
+
+    def member(self, k: int) -> Any:
+        """Return the process with the values of member ``k``."""
+        return self.process.with_params(**{name: v[k] for name, v in self.values.items()})
+
+    def said(self, k: int) -> str:
+        """Return the values of member ``k`` for a message."""
+        return f"member {k} ({', '.join(f'{name}={v[k]}' for name, v in self.values.items())})"
+
+    @contextmanager
+    def named(self, k: int) -> Iterator[None]:
+        """Have errors of bad input say that they are of member ``k``."""
+        try:
+            yield
+        except InvalidInput as error:
+            raise InvalidInput(f"{self.said(k)}: {error}") from None
+
+    def vectors(self) -> np.ndarray:
+        """Return all parameters of each member in the order of the statement, ``(m, k)``."""
+        rows = [
+            np.reshape(self.values.get(name, np.broadcast_to(v, (len(self), *np.shape(v)))), (len(self), -1))
+            for name, v in self.process.params.items()
+        ]
+        return np.concatenate(rows, axis=1)
+
+    def share_a_statement(self) -> bool:
+        """Return whether the members differ in numbers alone, as far as those with the extreme values tell.
+
+        They are made by the factory of the process, which refuses values that it does not allow.
+        """
+        places = {
+            int(find(v.reshape(len(self), -1)[:, 0])) for v in self.values.values() for find in (np.argmin, np.argmax)
+        }
+        vectors = self.vectors()
+        return all(
+            member.statement == self.process.statement
+            and member.domain == self.process.domain
+            and np.array_equal(member.parameter_values(), vectors[k])
+            for k in sorted(places)
+            for member in [self.member(k)]
+        )
+
+
+def generators_of(parameters: Parameters, grid: Grid, sides: Sides, build: Any, t: float) -> list[Generator]:
+    """Return the generator of each member: by one compiled function of all where ``build`` is :func:`assemble`.
+
+    Raises InvalidInput as ``build`` does, and says of which member.
+    """
+    process = parameters.process
+    together = build is assemble and printed(process) and parameters.share_a_statement()
+    made = _together(parameters, grid, sides, t) if together else _one_by_one(parameters, grid, build, t)
+    out: list[Generator] = []
+    for k in range(len(parameters)):
+        with parameters.named(k):
+            out.append(next(made))
+    return out
+
+
+def _one_by_one(parameters: Parameters, grid: Grid, build: Any, t: float) -> Iterator[Generator]:
+    for k in range(len(parameters)):
+        member = parameters.member(k)
+        if member.domain != parameters.process.domain:
+            raise InvalidInput(f"its domain {member.domain} is not {parameters.process.domain}, that of the process")
+        yield build(member, grid, t)
+
+
+def _together(parameters: Parameters, grid: Grid, sides: Sides, t: float) -> Iterator[Generator]:
+    """Yield the generators that :func:`assemble` makes, to round-off, without a process for each."""
+    edges = EdgePoints.of(grid, sides, EDGE_RULE)
+    kernel = coefficient_kernel(parameters.process, edges.points[None])
+    n, size = grid.shape[0], len(edges.points)
+    for k, values in enumerate(parameters.vectors()):
+        ratio, d = np.empty(size - n), np.empty(size)
+        table = kernel.table.copy()
+        kernel.prepare(kernel.points, values, table)
+        kernel.function(kernel.points, table, t, values, ratio, d)
+        if not (0 < d.min() <= d.max() < np.inf and np.isfinite(ratio).all()):
+            assemble(parameters.member(k), grid, t)  # says where they are out of range
+        rates, exits, w = np.empty((2, n)), np.empty((2, 1)), np.empty(n)
+        with np.errstate(over="ignore"):
+            scharfetter_gummel(ratio, d, *edges.geometry, rates, exits, w)
+        low, high = exits[:, 0].tolist()
+        yield Generator(grid, rates[0], rates[1], (low, high), w if sides.periodic else w[:-1], sides.periodic)
+
+
+@dataclass(frozen=True, eq=False)
+class BatchTrace:
+    """Masses ``(n_times, m, n)`` and absorbed mass ``(n_times, m, 2)`` of m members, and what was seen of each.
+
+    ``extremes`` (m, 3) are the smallest mass of a cell, and the largest in the watched cells at the low and high end.
+    """
+
+    masses: np.ndarray
+    absorbed: np.ndarray
+    extremes: np.ndarray
+    dt: float
+    n_steps: np.ndarray
+    n_refused: np.ndarray
+
+
+class BatchStepper:
+    """Lines side by side in time, damped at the start; a step that would make a mass negative is halved for its line.
+
+    As :class:`~fpsde.fokker_planck.propagator.Propagator` does for one: no line knows of the others.
+    """
+
+    def __init__(
+        self,
+        make: MakeSweeps,
+        rates: np.ndarray,
+        exits: np.ndarray,
+        masses: np.ndarray,
+        floor: np.ndarray,
+        fringe: tuple[int, int],
+        named: Callable[[int], str],
+    ) -> None:
+        self._make, self._rates, self._exits, self._fringe, self._named = make, rates, exits, fringe, named
+        self._sweeps = make(rates, exits)
+        self._masses, self._floor = self._sweeps.load(masses), floor
+        self._absorbed = self._sweeps.load(np.zeros((len(rates), 2)))
+        self.extremes = np.zeros((len(rates), 3))
+        self.extremes[:, 0] = masses.min(axis=1)
+        self.n_steps, self.n_refused = np.zeros((2, len(rates)), dtype=np.int64)
+
+    @property
+    def masses(self) -> np.ndarray:
+        return self._sweeps.lines(self._masses)
+
+    @property
+    def absorbed(self) -> np.ndarray:
+        return self._sweeps.lines(self._absorbed)
+
+    def start(self, dt: float) -> None:
+        """Take the damped first step."""
+        for _ in range(2):
+            lost = self._sweeps.backward_euler(dt / 4, self._masses)
+            self._absorbed = self._absorbed + lost
+            self.n_steps += 1
+        self.advance(dt / 2, 1)
+
+    def advance(self, dt: float, n_steps: int, halvings: int = 0) -> None:
+        """Take ``n_steps`` steps of ``dt``; those that are refused, in halves."""
+        for _ in range(n_steps):
+            new, lost = self._sweeps.tr_bdf2(STAGE * dt, self._masses)
+            least, taken = self._sweeps.lines(new.min(axis=1)[:, None])[:, 0], np.ones(len(self._floor), dtype=np.int64)
+            refused = np.flatnonzero(~(least >= self._floor))  # a NaN fills every cell, and is not >= anything
+            if len(refused):
+                new, lost, least, taken = self._in_halves(refused, dt, halvings, new, lost, least)
+            self._masses, self._absorbed = new, self._absorbed + lost
+            self._see(least)
+            self.n_steps += taken
+
+    def _see(self, least: np.ndarray) -> None:
+        self.extremes[:, 0] = np.minimum(self.extremes[:, 0], least)
+        low, high = self._fringe
+        n = self._masses.shape[1]
+        for place, cells in ((1, slice(0, low)), (2, slice(n - high, n))):
+            if cells.start < cells.stop:
+                there = self._sweeps.lines(self._masses[:, cells].sum(axis=1)[:, None])[:, 0]
+                self.extremes[:, place] = np.maximum(self.extremes[:, place], there)
+
+    def _in_halves(
+        self, refused: np.ndarray, dt: float, halvings: int, new: Any, lost: Any, least: np.ndarray
+    ) -> tuple[Any, Any, np.ndarray, np.ndarray]:
+        """Return new, lost, least and the steps taken, with what two halves of the step make of the refused lines."""
+        if halvings == MAX_HALVINGS or not np.isfinite(least[refused]).all():
+            k = int(refused[np.argmin(np.where(np.isfinite(least[refused]), 0.0, -1.0))])
+            raise UnstableStep(
+                f"a step of {dt:.3g} leaves a cell with the mass {least[k]:.3g} after {halvings} halvings in "
+                f"{self._named(k)}; its rates are out of range: use wider cells or a smaller box"
+            )
+        part = BatchStepper(
+            self._make, self._rates[refused], self._exits[refused], self.masses[refused], self._floor[refused],
+            self._fringe, lambda k: self._named(int(refused[k])),
+        )  # fmt: skip
+        part.advance(dt / 2, 2, halvings + 1)
+        masses, entered, taken = self._sweeps.lines(new), self._sweeps.lines(lost), np.ones_like(self.n_steps)
+        masses[refused], entered[refused], taken[refused] = part.masses, part.absorbed, part.n_steps
+        self.n_refused[refused] += 1 + part.n_refused
+        self.extremes[refused, 1:] = np.maximum(self.extremes[refused, 1:], part.extremes[:, 1:])
+        least = least.copy()
+        least[refused] = part.extremes[:, 0]
+        return self._sweeps.load(masses), self._sweeps.load(entered), least, taken
+
+
+def batch_as_asked(
+    members: Sequence[Generator],
+    start: Start,
+    times: np.ndarray,
+    *,
+    dt: float | None,
+    tolerance: float | None,
+    fringe: tuple[int, int],
+    make: MakeSweeps,
+    named: Callable[[int], str],
+) -> tuple[BatchTrace, float | None]:
+    """Return the trace in steps of ``dt``, or else to ``tolerance``, and what the last halving of dt moved."""
+    rates, exits = np.array([(q.left, q.right) for q in members]), np.array([q.exits for q in members])
+    masses = np.tile(start.masses, (len(members), 1))
+    floor = np.full(len(members), np.minimum(start.masses, 0.0).sum())
+
+    def run(steps: np.ndarray) -> BatchTrace:
+        return trace_of_batch(BatchStepper(make, rates, exits, masses, floor, fringe, named), start, times, steps)
+
+    found, moved, _ = run_as_asked(run, _moved, times, dt=dt, tolerance=tolerance, most=MOST_STEPS)
+    return found, moved
+
+
+def _moved(one: BatchTrace, other: BatchTrace) -> float:
+    """Return the largest total variation distance over members and times."""
+    cells = np.abs(one.masses - other.masses).sum(axis=2)
+    walls = np.abs(one.absorbed - other.absorbed).sum(axis=2)
+    return float((cells + walls).max()) / 2
+
+
+def trace_of_batch(stepper: BatchStepper, start: Start, times: np.ndarray, steps: np.ndarray) -> BatchTrace:
+    """Return the masses at ``times[1:]``, reached from ``times[0]`` in ``steps`` equal steps on each interval."""
+    dts, seen = np.diff(times) / steps, []
+    for k, dt in enumerate(dts.tolist()):
+        if k == 0:
+            stepper.start(dt)
+        stepper.advance(dt, int(steps[k]) - (k == 0))
+        seen.append((stepper.masses, start.absorbed + stepper.absorbed))
+    masses, absorbed = (np.array(values) for values in zip(*seen, strict=True))
+    return BatchTrace(
+        masses=masses,
+        absorbed=absorbed,
+        extremes=stepper.extremes,
+        dt=float(dts[-1]),
+        n_steps=stepper.n_steps,
+        n_refused=stepper.n_refused,
+    )
