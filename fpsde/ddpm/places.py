@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from fpsde.arrays import gpus, host
+from fpsde.backend import Backend
 from fpsde.errors import InvalidInput
-from fpsde.integrators.backend import Backend
 
 
 @contextmanager

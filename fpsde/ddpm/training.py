@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fpsde.arrays import module_of, on_device
+from fpsde.backend import Backend
 from fpsde.ddpm.adam import AdamState
 from fpsde.ddpm.batches import Batches
 from fpsde.ddpm.denoiser import Denoiser, scaling_of
@@ -18,7 +19,6 @@ from fpsde.ddpm.network import Network, NetworkShape, new_network
 from fpsde.ddpm.places import working_on
 from fpsde.ddpm.saved_training import Looks, SavedTraining
 from fpsde.errors import InvalidInput, UnstableStep
-from fpsde.integrators.backend import Backend
 from fpsde.known_law import KnownLaw
 from fpsde.processes.noise_schedules import NoiseSchedule
 from fpsde.progress import progress_bar
