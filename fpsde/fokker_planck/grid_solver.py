@@ -45,6 +45,11 @@ class GridSolver(ABC, Generic[Q]):
                 f"FokkerPlanck takes a Process and a Grid, not {type(self.process).__name__} and "
                 f"{type(self.grid).__name__}; {self._example} makes a grid"
             )
+        if self.process.dim > 2:
+            raise InvalidInput(
+                f"the process has {self.process.dim} dimension(s), where one or two can be solved on a grid of cells; "
+                "take particles: simulate, in any number of dimensions"
+            )
         for name, dim in (("process", self.process.dim), ("grid", self.grid.dim)):
             if dim != self._dim:
                 needed = "one is" if self._dim == 1 else "two are"

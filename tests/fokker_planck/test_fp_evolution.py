@@ -191,7 +191,7 @@ def test_bad_arguments_are_refused_with_their_numbers(ou):
             solver.evolve(0.5, **options)
     with pytest.raises(InvalidInput, match=r"the grid has 2 dimension\(s\), where one is needed"):
         FokkerPlanck(ou, Grid.uniform((-1, 1), (-1, 1), cells=10))
-    with pytest.raises(InvalidInput, match=r"the process has 3 dimension\(s\)"):
+    with pytest.raises(InvalidInput, match=r"the process has 3 dimension\(s\), where one or two can be solved on a"):
         FokkerPlanck(replace(ou, dim=3), solver.grid)
     with pytest.raises(InvalidInput, match=r"reaches outside of the domain"):
         FokkerPlanck(replace(ou, domain=Interval(0, np.inf)), solver.grid)

@@ -12,7 +12,9 @@ from scipy.integrate import cumulative_simpson, quad, simpson
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck import FokkerPlanck, assemble
+from fpsde.fokker_planck.stationary_law import residual
 from fpsde.grid import Grid
+from fpsde.processes import rotating_ou
 
 
 def well(stand_in, temperature: float):
@@ -41,6 +43,15 @@ def test_the_double_well_has_the_stationary_numbers_of_the_reference(stand_in, t
     assert found.residual < 1e-14 and abs(found.current) < 1e-13
     doubled = FokkerPlanck(well(stand_in, 2 * temperature), Grid.uniform((-3.5, 3.5), cells=401)).stationary()
     assert abs(doubled.law.masses @ doubled.law.grid.centres**2 - second) > 0.01
+
+
+def test_the_residual_of_a_law_that_does_not_stay_is_not_zero(stand_in):
+    """On a line and in a plane: a law tilted by a thousandth changes at about that part of the rate of its jumps."""
+    plane = FokkerPlanck(rotating_ou(), Grid.uniform((-6, 6), (-6, 6), cells=30))
+    for solver in (FokkerPlanck(well(stand_in, 0.5), Grid.uniform((-3, 3), cells=60)), plane):
+        q, masses = solver.generator(), solver.stationary().law.masses.ravel()
+        tilted = masses * (1 + 1e-3 * (-1) ** np.arange(len(masses)))
+        assert residual(q, masses) == solver.stationary().residual < 1e-14 < 1e-4 < residual(q, tilted) < 1e-2
 
 
 def test_masses_far_below_round_off_keep_their_digits(stand_in):

@@ -43,10 +43,15 @@ PLANES = {
     "domain": st.tuples(DOMAINS, DOMAINS),
     "turn": st.floats(-8, 8),
     "correlation": st.sampled_from([0.0, 0.6, -0.9]),
-    "cells": st.tuples(st.integers(5, 9), st.integers(5, 9)),
+    "widths": st.tuples(*[st.lists(st.floats(0.3, 1.0), min_size=5, max_size=9)] * 2),
     "generator": st.sampled_from([assemble_plane, speed_measure]),
     "driven": st.booleans(),
 }
+
+
+def faces_of(widths):
+    """Return faces on (-1, 1) of cells with widths in these proportions."""
+    return np.r_[-1.0, 2 * np.cumsum(widths)[:-1] / np.sum(widths) - 1, 1.0]
 
 
 def in_steps(found):
@@ -70,8 +75,7 @@ def the_line_holds(domain, slopes, strength, bend, t, widths, generator, driven)
         ito_drift=lambda x, s: (a + b * np.sin(np.pi * x) + c * np.cos(2 * np.pi * x)) * (1 + driven * np.sin(9 * s)),
         diffusivity=lambda x, s: 10**strength * (1 + bend * np.sin(np.pi * x)),
     )
-    inner = 2 * np.cumsum(widths)[:-1] / np.sum(widths) - 1
-    solver = FokkerPlanck(process, Grid((np.r_[-1.0, inner, 1.0],)), assemble=generator)
+    solver = FokkerPlanck(process, Grid((faces_of(widths),)), assemble=generator)
     x0 = float(solver.grid.centres[len(widths) // 2])
     in_steps(solver.evolve(x0, t_end=t, dt=t / 10, times=[t / 2]))
     if not driven:
@@ -81,8 +85,8 @@ def the_line_holds(domain, slopes, strength, bend, t, widths, generator, driven)
             by_exponentials(solver.evolve_by_rational_approximation(x0, t_end=t))
 
 
-def the_plane_holds(domain, slopes, strength, bend, t, turn, correlation, cells, generator, driven):
-    """A drift with a gradient and a rotation; with a correlation the noise is the same everywhere."""
+def the_plane_holds(domain, slopes, strength, bend, t, turn, correlation, widths, generator, driven):
+    """A drift with a gradient and a rotation; with a correlation noise is the same everywhere, and cells are equal."""
     a, b, c = slopes
     first, second = 10**strength, 0.7
 
@@ -101,7 +105,8 @@ def the_plane_holds(domain, slopes, strength, bend, t, turn, correlation, cells,
         name="plane", dim=2, intervals=domain, energy=None, time_dependent=driven, ito_drift=drift,
         diffusivity=diffusivity,
     )  # fmt: skip
-    solver = PlaneFokkerPlanck(process, Grid.uniform((-1, 1), (-1, 1), cells=cells), assemble=generator)
+    axes = tuple(faces_of(one if correlation == 0 else np.ones(len(one))) for one in widths)
+    solver = PlaneFokkerPlanck(process, Grid(axes), assemble=generator)
     x0 = tuple(float(0.5 * (f[1:] + f[:-1])[len(f) // 2]) for f in solver.grid.axes)
     for stepping in Stepping if correlation == 0 else [Stepping.WHOLE]:
         in_steps(solver.evolve(x0, t_end=t, dt=t / 4, times=[t / 2], stepping=stepping))

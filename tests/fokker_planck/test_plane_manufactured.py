@@ -95,11 +95,20 @@ def absorbed():
     return Chosen(drift, noise, masses, Wall.ABSORBING)
 
 
-def errors(process, **options):
+def equal(n):
+    return Grid.uniform((0, 1), (0, 1), cells=n)
+
+
+def graded(n):
+    """Cells three times as wide at one end of an axis as at the other."""
+    return Grid(tuple(Grid.graded((0, 1), cells=n, at=at, ratio=3.0).faces for at in (0.0, 1.0)))
+
+
+def errors(process, grid=equal, **options):
     """Return mean relative errors of the density inside, and in the cells at the walls, on finer and finer grids."""
     inside, at_walls = [], []
     for n in COUNTS:
-        solver = FokkerPlanck(process, Grid.uniform((0, 1), (0, 1), cells=n), **options)
+        solver = FokkerPlanck(process, grid(n), **options)
         found = solver.evolve(process.masses(solver.grid, 0.0), t_end=0.3, dt=1.2 / n)
         assert found.mass_error < 1e-13 and found.minimum >= 0
         error = np.abs(found.law.masses / process.masses(solver.grid, 0.3) - 1)
@@ -115,8 +124,9 @@ def orders(found):
 
 
 @pytest.mark.parametrize("make", [reflected, absorbed])
-def test_the_density_is_of_order_two_inside_and_in_the_cells_at_walls(make):
-    for observed in map(orders, errors(make())):
+@pytest.mark.parametrize("grid", [equal, graded])
+def test_the_density_is_of_order_two_inside_and_in_the_cells_at_walls(make, grid):
+    for observed in map(orders, errors(make(), grid)):
         assert np.all((observed > 1.8) & (observed < 2.2)) and 1.9 < observed[-1] < 2.1, observed
 
 
