@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -29,6 +30,8 @@ from fpsde.integrators import (
     steps,
 )
 from fpsde.integrators.checkpoint import particles_in
+from fpsde.integrators.machine import Stopped
+from fpsde.integrators.shards import shard
 from fpsde.noise import Normals
 from fpsde.schemes import SCHEMES, euler_maruyama, milstein
 
@@ -138,23 +141,75 @@ def test_no_cut_into_launches_chunks_and_devices_changes_a_bit(on_gpu, folder, m
 
 
 def test_long_runs_are_cut_into_launches_that_are_short(on_gpu, monkeypatch):
-    """The first launch is timed, then they double until one takes a quarter of the longest; a long one is halved."""
-    seconds = {16: 0.02, 32: 0.04, 64: 0.08, 128: 0.25}
+    """They grow from one step until one takes an eighth of the longest; the next chunk goes on at that pace.
+
+    The first one compiles, for a second; the sixth one is held up for a quarter of one.
+    """
     clock, lengths = [0.0], []
 
-    def launch(self, *, arguments, **given):
-        lengths.append(int(arguments[5]))
-        clock[0] += seconds[lengths[-1]] if lengths[-1] in seconds else 0.001
+    def launch(self, *, blocks, arguments, **given):
+        n_steps = next(int(a) for a, after in pairwise(arguments) if isinstance(after, DeviceArray))
+        lengths.append((blocks * 128, n_steps))
+        clock[0] += {1: 1.0, 6: 0.25}.get(len(lengths), 1e-6 * blocks * 128 * n_steps)
 
     monkeypatch.setattr(EmulatedGpu, "launch", lambda self, text, kernel, **given: launch(self, **given))
     monkeypatch.setattr(gpu_machine.time, "perf_counter", lambda: clock[0])
-    simulate(fpsde.brownian(), euler_maruyama, x0=0.0, t_end=4.0, dt=0.01, n_particles=512, seed=1, backend=Backend.GPU)
-    assert lengths == [16, 32, 64, 64, 64, 64, 64, 32]
+    monkeypatch.setattr(gpu_machine, "CHUNK_BLOCKS", 1)
+    given = dict(x0=0.0, t_end=4.0, dt=0.01, n_particles=1024, seed=1, backend=Backend.GPU)
+    simulate(fpsde.brownian(), euler_maruyama, **given)
+    assert lengths == [(512, k) for k in [1, 1, 4, 16, 64, 64, 32, 128, 90, 128, 128, 128, 16]]
+    lengths.clear()
+    monkeypatch.setattr(gpu_machine, "CHUNK_BLOCKS", 2)
+    simulate(fpsde.brownian(), euler_maruyama, observers=[Paths([3])], **given)
+    # the path of one particle tells nothing of how long many take
+    assert (512, 64) in lengths and [k for n, k in lengths if n == 1024][:4] == [1, 4, 16, 64]
+
+
+@pytest.mark.parametrize("process", [BURSTING, "box"], ids=["kernel", "array code"])
+def test_ctrl_c_is_heard_between_two_launches(process, on_gpu, monkeypatch):
+    monkeypatch.setattr(gpu_machine, "LONGEST_LAUNCH", 0.0)  # a step to a launch
+    process = box_of(-0.2) if process == "box" else process
+    plan = watched(process=process, observers=(), backend=Backend.GPU).shards.plan
+    EmulatedGpu.launches.clear()
+    answers = iter([False, False, True])
+    with pytest.raises(Stopped):
+        shard(plan, lambda first, count: np.zeros((2, 1)), first=0, count=512, stop=lambda: next(answers))
+    assert len(EmulatedGpu.launches) == (4 if isinstance(process, fpsde.BlackBox) else 2)
+
+
+def test_a_step_of_very_many_finer_ones_is_cut_by_particles(on_gpu):
+    def blocks(refinement):
+        plan = watched(observers=(), refinement=refinement, n_particles=1, backend=Backend.GPU, t_end=0.25).shards.plan
+        return plan.machine.chunk_blocks(plan, 64)
+
+    few, many = blocks(1), blocks(2**15)
+    assert (
+        few == gpu_machine.CHUNK_BLOCKS and many * 512 * 2**15 * 2 <= gpu_machine.STEP_NORMALS < 2 * few * 512 * 2**15
+    )
+    assert many > 1
+
+
+def test_particles_that_start_at_one_point_cross_to_the_device_as_one(on_gpu, monkeypatch):
+    array, crossed = EmulatedGpu.array, []
+
+    def put(self, values):
+        if isinstance(values, np.ndarray):
+            crossed.append(values.size)
+        return array(self, values)
+
+    monkeypatch.setattr(EmulatedGpu, "array", put)
+    given = dict(observers=(), backend=Backend.GPU)
+    run = watched(**given)
+    assert max(crossed) < run.n_particles
+    np.testing.assert_array_equal(watched(x0=np.repeat([[0.2], [0.3]], run.n_particles, axis=1), **given).x, run.x)
+    assert max(crossed) == 2 * run.n_particles
 
 
 def test_a_run_goes_on_from_its_checkpoint_after_the_device_was_lost(on_gpu, folder, tmp_path, monkeypatch):
-    whole = bits_of(watched(backend=Backend.GPU))
+    given = dict(observers=[one for one in all_observers() if not isinstance(one, Paths)], backend=Backend.GPU)
+    whole = bits_of(watched(**given))
     launch, calls = EmulatedGpu.launch, []
+    monkeypatch.setattr(gpu_machine.time, "perf_counter", lambda: 0.0)  # three launches for the first shard, then one
 
     def lost(self, *given, **more):
         calls.append(1)
@@ -163,7 +218,7 @@ def test_a_run_goes_on_from_its_checkpoint_after_the_device_was_lost(on_gpu, fol
         launch(self, *given, **more)
 
     monkeypatch.setattr(EmulatedGpu, "launch", lost)
-    cut = dict(backend=Backend.GPU, checkpoint=tmp_path, shard_size=512)
+    cut = given | dict(checkpoint=tmp_path, shard_size=512)
     with pytest.raises(BackendUnavailable, match="lost in mid-run"):
         watched(**cut)
     assert 0 < particles_in(tmp_path) < 6 * 512

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fpsde.integrators.loop import INTACT, LANES, coarsening, look, mark_exploded
-from fpsde.integrators.machine import Machine, Record
+from fpsde.integrators.machine import Machine, Record, Stopped
 from fpsde.noise import Normals
 from fpsde.numba_text import compiled
 from fpsde.schemes.array_step import ArrayStep
@@ -39,11 +40,23 @@ class OnArrays(Machine):
         """The generator, and a hash of what one step makes of a few states: two networks give two of them."""
         return self.fill_source + hash_of(self.step, self.dtype)
 
-    def advance(self, plan: Any, state: np.ndarray, record: Record, *, first: int, count: int, steps: range) -> None:
+    def advance(
+        self,
+        plan: Any,
+        state: np.ndarray,
+        record: Record,
+        *,
+        first: int,
+        count: int,
+        steps: range,
+        stop: Callable[[], bool] = bool,
+    ) -> None:
         times, observed, dim = plan.constants.times, plan.layout.observed, plan.layout.dim
         due = plan.looks.due(steps.start, steps.stop)
         scratch, places = np.empty((2, LANES)), np.empty((2, LANES), np.int32)
         for s in steps:
+            if stop():
+                raise Stopped
             z = self._normals(plan, first, state.shape[1], s)
             t = float(times[s])
             state[...] = self.step.advance(state, z, t, float(times[s + 1]) - t)

@@ -20,8 +20,9 @@ from typing import Any
 
 from fpsde.errors import BackendUnavailable, InvalidInput
 from fpsde.integrators.checkpoint import Checkpoint
+from fpsde.integrators.machine import Stopped
 from fpsde.integrators.plan import Plan
-from fpsde.integrators.shards import Gathered, Shard, StartState, Stopped, given_start, shard
+from fpsde.integrators.shards import Gathered, Shard, StartState, given_start, shard
 from fpsde.progress import progress_bar
 
 #: Shards handed out at a time for each thread, and to an executor, which does not say how many workers it has.

@@ -6,6 +6,7 @@ its state, the other leaves its state as it is. So no number of them can differ 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -16,7 +17,7 @@ from fpsde.integrators.array_machine import hash_of
 from fpsde.integrators.cuda_text import cuda_program
 from fpsde.integrators.gpu_machine import OnGpu
 from fpsde.integrators.looks import Looks
-from fpsde.integrators.machine import Record
+from fpsde.integrators.machine import Record, Stopped
 from fpsde.noise import Normals
 from fpsde.schemes.array_step import ArrayStep
 from fpsde.schemes.tracing import TracedStep
@@ -63,10 +64,22 @@ class ArraysOnGpu(OnGpu):
     def chunk_blocks(self, plan: Any, usual: int) -> int:
         return min(super().chunk_blocks(plan, usual), ARRAY_BLOCKS)
 
-    def advance(self, plan: Any, state: Any, record: Record, *, first: int, count: int, steps: range) -> None:
+    def advance(
+        self,
+        plan: Any,
+        state: Any,
+        record: Record,
+        *,
+        first: int,
+        count: int,
+        steps: range,
+        stop: Callable[[], bool] = bool,
+    ) -> None:
         times, none = plan.constants.times, np.empty((1, 0))
         z = self.devices[0].full((self.step.normals, state.shape[1]), 0.0, self.dtype)
         for s in steps:
+            if stop():
+                raise Stopped
             now, t = range(s, s + 1), float(times[s])
             if self.step.normals:
                 self._run(

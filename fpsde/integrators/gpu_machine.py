@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,14 +16,16 @@ from fpsde.errors import InvalidInput
 from fpsde.integrators.cuda_text import KERNEL, THREADS, WARPS
 from fpsde.integrators.looks import Looks
 from fpsde.integrators.loop import INTACT, LANES, POWERS
-from fpsde.integrators.machine import Machine, Record
+from fpsde.integrators.machine import Machine, Record, Stopped
 from fpsde.integrators.memory import MEMORY_SHARE, gib
 from fpsde.noise import Normals
 
 #: Seconds that a launch may take: a display driver ends kernels after two, and Ctrl-C waits for one.
 LONGEST_LAUNCH = 0.2
-#: Steps of the first launch, which is timed.
-FIRST_LAUNCH = 16
+#: Steps of the first launch, and how many times as many the next one takes while launches are short.
+FIRST_LAUNCH, GROWTH = 1, 4
+#: Normals of a chunk in one step, at most, since no launch is shorter than a step: small devices make 1e10 a second.
+STEP_NORMALS = 2**32
 #: Blocks of LANES particles that go through the kernel together: enough to fill the largest device several times.
 CHUNK_BLOCKS = 2**13
 #: Tables that blocks count in by turns, so that atomics on one bin do not wait for each other, and their bytes at most.
@@ -37,6 +39,20 @@ def _count_copies(plan: Any) -> int:
     return max(1, min(COUNT_COPIES, COUNT_BYTES // max(plan.looks.count_bytes, 1)))
 
 
+@dataclass(eq=False)
+class Pace:
+    """How many steps a launch takes, by what the ones before it took; the first one compiles."""
+
+    steps: int
+
+    def timed(self, steps: int, seconds: float) -> None:
+        """Make launches longer where one was short, and shorter where one was too long."""
+        if seconds > LONGEST_LAUNCH:
+            self.steps = max(1, steps // 2)
+        elif steps == self.steps and seconds < LONGEST_LAUNCH / (2 * GROWTH):
+            self.steps *= GROWTH
+
+
 @dataclass(frozen=True, eq=False)
 class OnGpu(Machine):
     """The CUDA text of a run and where it runs; with several devices chunks are dealt out in turn."""
@@ -47,6 +63,7 @@ class OnGpu(Machine):
     normals: Normals
     devices: tuple[Device, ...]
     shards_each: ClassVar[int] = 1  # a device is full with many particles only
+    paces: dict[tuple[Device, int], Pace] = field(default_factory=dict, kw_only=True)  #: by device and particles
 
     @property
     def identity(self) -> str:
@@ -65,9 +82,11 @@ class OnGpu(Machine):
         return len(self.devices)
 
     def chunk_blocks(self, plan: Any, usual: int) -> int:
-        """Return the blocks of a chunk: a power of two, so that chunks are whole subtrees, that the memory holds."""
+        """Return the blocks of a chunk: a power of two, so that chunks are whole subtrees, for which there is room."""
+        sub, normals, _ = plan.weights.shape
+        most = min(self._room * CHUNK_SHARE / self._block_bytes(plan), STEP_NORMALS / (LANES * max(sub * normals, 1)))
         out = CHUNK_BLOCKS
-        while out > 1 and out * self._block_bytes(plan) > self._room * CHUNK_SHARE:
+        while out > max(1, most):
             out //= 2
         return out
 
@@ -97,8 +116,12 @@ class OnGpu(Machine):
         with device.current():
             yield replace(self, devices=(device,))
 
-    def load(self, state: np.ndarray) -> Any:
-        return self.devices[0].array(state)
+    def load(self, state: np.ndarray, n: int) -> Any:
+        device, given = self.devices[0], state.shape[1]
+        out = device.full((len(state), n), 0.0, self.dtype)
+        out[:, :given] = device.array(state)
+        out[:, given:] = out[:, given - 1 : given]
+        return out
 
     def empty_record(self, plan: Any, n: int) -> Record:
         device, looks = self.devices[0], plan.looks
@@ -109,15 +132,28 @@ class OnGpu(Machine):
             exploded=device.full((n,), INTACT, np.int64),
         )
 
-    def advance(self, plan: Any, state: Any, record: Record, *, first: int, count: int, steps: range) -> None:
-        """Advance the state in launches that are short enough; the first ones are timed."""
-        begin, size = steps.start, FIRST_LAUNCH
+    def advance(
+        self,
+        plan: Any,
+        state: Any,
+        record: Record,
+        *,
+        first: int,
+        count: int,
+        steps: range,
+        stop: Callable[[], bool] = bool,
+    ) -> None:
+        """Advance the state in launches that are short enough: each is timed."""
+        pace = self.paces.setdefault((self.devices[0], state.shape[1]), Pace(FIRST_LAUNCH))
+        begin = steps.start
         while begin < steps.stop:
+            if stop():
+                raise Stopped
+            end = min(begin + pace.steps, steps.stop)
             started = time.perf_counter()
-            self._launch(plan, state, record, first, count, range(begin, min(begin + size, steps.stop)))
-            took = time.perf_counter() - started
-            begin += size
-            size = size * 2 if took < LONGEST_LAUNCH / 4 else max(1, size // 2) if took > LONGEST_LAUNCH else size
+            self._launch(plan, state, record, first, count, range(begin, end))
+            pace.timed(end - begin, time.perf_counter() - started)
+            begin = end
 
     def _launch(self, plan: Any, state: Any, record: Record, first: int, count: int, steps: range) -> None:
         constants = plan.constants.rows(steps.start, steps.stop)

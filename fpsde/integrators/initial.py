@@ -37,6 +37,16 @@ class Sampler:
         integer("uniforms", self.uniforms, least=1)
 
 
+@dataclass(frozen=True, eq=False)
+class OnePoint:
+    """The start of particles that all begin at one point."""
+
+    x: np.ndarray  #: (d,)
+
+    def __call__(self, first: int, count: int) -> np.ndarray:
+        return np.repeat(self.x[:, None], count, axis=1)
+
+
 def start_of(x0: Any, process: Any, *, n_particles: int, seed: int, first: int = 0) -> Start:
     """Return the function that gives the initial positions of a range of particle ids.
 
@@ -66,10 +76,11 @@ def start_of(x0: Any, process: Any, *, n_particles: int, seed: int, first: int =
                 f"x0={law} reaches outside of the domain ({interval.low}, {interval.high}) of {process.name}"
             )
 
+    points = [float(law.at) for law in laws if isinstance(law, Point)]
+    if len(points) == d:
+        return OnePoint(np.array(points))
+
     def draw(first: int, count: int) -> np.ndarray:
-        points = [float(law.at) for law in laws if isinstance(law, Point)]
-        if len(points) == d:
-            return np.repeat(np.array(points)[:, None], count, axis=1)
         u = uniforms(seed, Purpose.INITIAL, particles=np.arange(first, first + count, dtype=np.uint64), count=2 * d)
         return np.stack([drawn(law, u[2 * i], u[2 * i + 1]) for i, law in enumerate(laws)])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -13,6 +14,10 @@ import numpy as np
 from fpsde.integrators.loop import INTACT, LANES, driver
 from fpsde.noise import Normals
 from fpsde.numba_text import compiled
+
+
+class Stopped(Exception):
+    """The run was interrupted while a shard was under way."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +43,21 @@ class Machine(ABC):
         """Text that says which step it takes, for the fingerprint of a run."""
 
     @abstractmethod
-    def advance(self, plan: Any, state: Any, record: Record, *, first: int, count: int, steps: range) -> None:
-        """Advance ``state`` (rows, n), n a multiple of LANES, in place, and take the looks that are due."""
+    def advance(
+        self,
+        plan: Any,
+        state: Any,
+        record: Record,
+        *,
+        first: int,
+        count: int,
+        steps: range,
+        stop: Callable[[], bool] = bool,
+    ) -> None:
+        """Advance ``state`` (rows, n), n a multiple of LANES, in place, and take the looks that are due.
+
+        Stopped where ``stop()`` says so between two pieces of work, none of which takes much more than a second.
+        """
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -65,9 +83,9 @@ class Machine(ABC):
         """Return, for a ``with``, the machine of the chunk whose first particle this is."""
         return nullcontext(self)
 
-    def load(self, state: np.ndarray) -> Any:
-        """Return a state as an array that ``advance`` takes; the caller no longer needs the one that is given."""
-        return state
+    def load(self, state: np.ndarray, n: int) -> Any:
+        """Return a state as an array of ``n`` particles that ``advance`` takes: the last of those given fills it up."""
+        return padded(state, n)
 
     def empty_record(self, plan: Any, n: int) -> Record:
         """Return what ``advance`` fills for ``n`` particles, n a multiple of LANES."""
@@ -95,6 +113,12 @@ class Machine(ABC):
         return ids
 
 
+def padded(state: np.ndarray, n: int) -> np.ndarray:
+    """Return a state with its last particle repeated until there are ``n``."""
+    rest = np.repeat(state[:, -1:], n - state.shape[1], axis=1)
+    return np.ascontiguousarray(np.concatenate([state, rest], axis=1))
+
+
 @dataclass(frozen=True, eq=False)
 class Compiled(Machine):
     """Generated sources; they are compiled, or read from the cache, where they are first called."""
@@ -117,7 +141,19 @@ class Compiled(Machine):
             compiled("normals", self.fill_source).fill,
         )
 
-    def advance(self, plan: Any, state: np.ndarray, record: Record, *, first: int, count: int, steps: range) -> None:
+    def advance(
+        self,
+        plan: Any,
+        state: np.ndarray,
+        record: Record,
+        *,
+        first: int,
+        count: int,
+        steps: range,
+        stop: Callable[[], bool] = bool,
+    ) -> None:
+        if stop():
+            raise Stopped
         r = plan.weights.shape[1]
         z = np.empty((r * self.normals.per_block, LANES), self.normals.value)
         coarse = np.empty((r, LANES), self.normals.value)

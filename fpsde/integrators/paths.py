@@ -13,9 +13,10 @@ from fpsde.ensemble import Trajectories
 from fpsde.errors import InvalidInput
 from fpsde.integrators.looks import Look, Looks
 from fpsde.integrators.loop import COPIES, LANES
+from fpsde.integrators.machine import padded
 from fpsde.integrators.observers import Observer, Scene, Seen, Taken
 from fpsde.integrators.plan import Plan
-from fpsde.integrators.shards import SEGMENT, StartState, padded
+from fpsde.integrators.shards import SEGMENT, StartState
 from fpsde.validation import integer
 
 
@@ -76,10 +77,10 @@ def _follow(
 ) -> None:
     """Run the particles of a block up to the last of ``lanes``, segment by segment, and copy these lanes out."""
     count = int(lanes.max()) + 1
-    begin = padded(start(block * LANES, count))
+    begin = padded(start(block * LANES, count), LANES)
     out[here, :, 0] = begin[list(rows)][:, lanes].T
     with plan.machine.at(block * LANES) as machine:
-        state = machine.load(begin)
+        state = machine.load(begin, LANES)
         for s in range(0, plan.n_steps, SEGMENT):
             steps = range(s, min(s + SEGMENT, plan.n_steps))
             every = np.arange(steps.start, steps.stop) + 1

@@ -19,14 +19,10 @@ from fpsde.integrators.tallies import Tally, tree_nodes
 
 #: Blocks of LANES particles that go through the loop together, at most.
 CHUNK_BLOCKS = 64
-#: Steps between two looks at whether the run was interrupted.
+#: Steps that are handed over together: their constants and the times of their looks are arrays.
 SEGMENT = 1024
-#: (first_id, count) -> the state (rows, count) at the start
+#: (first_id, count) -> the state (rows, count) at the start, or (rows, 1) where all of them start alike
 StartState = Callable[[int, int], np.ndarray]
-
-
-class Stopped(Exception):
-    """The run was interrupted while a shard was under way."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,13 +138,11 @@ def _joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
 def _chunk(plan: Plan, start: StartState, first: int, count: int, stop: Callable[[], bool]) -> Shard:
     """Run all steps of the particles ``first`` .. ``first + count``."""
     with plan.machine.at(first) as machine:
-        state = machine.load(padded(start(first, count)))
+        state = machine.load(start(first, count), -(-count // LANES) * LANES)
         record = machine.empty_record(plan, state.shape[1])
         for s in range(0, plan.n_steps, SEGMENT):
-            if stop():
-                raise Stopped
             steps = range(s, min(s + SEGMENT, plan.n_steps))
-            machine.advance(plan, state, record, first=first, count=count, steps=steps)
+            machine.advance(plan, state, record, first=first, count=count, steps=steps, stop=stop)
         return _taken(plan, state, machine.read(record), first, count)
 
 
@@ -166,12 +160,6 @@ def _taken(plan: Plan, state: Any, record: Record, first: int, count: int) -> Sh
     )
     kept = state[list(plan.layout.kept), :count] if plan.layout.kept else state[:0, :count]
     return Shard(((first, count),), kept, record.copies[:, :count], tally)
-
-
-def padded(state: np.ndarray) -> np.ndarray:
-    """Return a state with its last particle repeated to fill up the last block."""
-    missing = -state.shape[1] % LANES
-    return np.ascontiguousarray(np.concatenate([state, np.repeat(state[:, -1:], missing, axis=1)], axis=1))
 
 
 def _first(exploded: Any, first: int) -> tuple[int, int] | None:
@@ -209,5 +197,5 @@ class Brought:
 
     def __call__(self, first: int, count: int) -> np.ndarray:
         if self.state.shape[1] == 1:
-            return np.repeat(self.state, count, axis=1)
+            return self.state
         return self.state[:, first - self.first : first - self.first + count]

@@ -14,7 +14,7 @@ from fpsde.integrators.compiled import fill_source, step_source
 from fpsde.integrators.cuda_text import cuda_program
 from fpsde.integrators.gpu_array_machine import ArraysOnGpu, look_program, normals_program
 from fpsde.integrators.gpu_machine import OnGpu
-from fpsde.integrators.initial import Start
+from fpsde.integrators.initial import OnePoint, Start
 from fpsde.integrators.machine import Compiled, Machine
 from fpsde.integrators.plan import Constants, Layout
 from fpsde.integrators.shards import StartState
@@ -108,6 +108,7 @@ def state_start(
     names = names_of(step, scheme, tracked)
 
     def state(first: int, count: int) -> np.ndarray:
+        count = 1 if isinstance(placed, OnePoint) else count  # one column says it
         out = np.zeros((step.rows, count), dtype)
         x = out[: step.dim]
         x[...] = placed(first, count)
