@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from types import SimpleNamespace
 
 import numpy as np
@@ -25,6 +26,10 @@ def inputs_of(scheme, process, z, dt):
     return SimpleNamespace(**values)
 
 
+#: The array model of a process, whose functions are printed once however many steps are taken.
+model_of = lru_cache(maxsize=8)(ArrayModel)
+
+
 def array_step(scheme, process, state, z, *, t, dt):
     """Return positions and auxiliary state, (rows, n), after the step as plain array code."""
     d, row = process.dim, process.dim
@@ -35,7 +40,7 @@ def array_step(scheme, process, state, z, *, t, dt):
     for name in scheme.scalars:
         aux[name] = state[row]
         row += 1
-    arguments = (ArrayModel(process), components(list(state[:d])), t, dt, inputs_of(scheme, process, z, dt))
+    arguments = (model_of(process), components(list(state[:d])), t, dt, inputs_of(scheme, process, z, dt))
     result = scheme.step(*arguments, *((aux,) if aux else ()))
     advance = result if isinstance(result, Advance) else Advance(result)
     parts = [*advance.x, *(v for name in scheme.auxiliary for v in advance.aux[name])]
