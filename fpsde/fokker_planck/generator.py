@@ -23,11 +23,12 @@ import numpy as np
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.coefficients import LEAST, beyond, diffusivity_at, drift_at
 from fpsde.fokker_planck.elimination import factorise
+from fpsde.fokker_planck.lanes import LANES, at, eight, fused, larger, put, put_eight, smaller
 from fpsde.fokker_planck.sides import Sides, sides_of
 from fpsde.grid import Grid
 from fpsde.jit import kernel
 from fpsde.numba_text import elementary_function
-from fpsde.primitives import fma_, where
+from fpsde.primitives import where
 from fpsde.validation import finite
 
 
@@ -47,6 +48,8 @@ QUICK_RULE = np.stack(half_cell_rule(2))
 
 #: Up to here what the sum in :func:`_near_zero` leaves off is below 1e-17.
 NEAR_ZERO = 0.5
+#: Each doubling adds about a unit in the last place.
+MOST_DOUBLINGS = 2
 _expm1 = elementary_function("expm1_")
 
 
@@ -73,10 +76,32 @@ def _bernoulli(z):
 def _near_zero(z):
     """Return B(z) = sum of B_k z^k / k!, with Bernoulli's numbers B_k, for |z| <= ``NEAR_ZERO``: it takes less time."""
     u = z * z
-    even = fma_(u, 1.0 / 74724249600.0, -691.0 / 1307674368000.0)
+    even = fused(u, 1.0 / 74724249600.0, -691.0 / 1307674368000.0)
     for c in (1.0 / 47900160.0, -1.0 / 1209600.0, 1.0 / 30240.0, -1.0 / 720.0, 1.0 / 12.0, 1.0):
-        even = fma_(u, even, c)
+        even = fused(u, even, c)
     return even - 0.5 * z
+
+
+@kernel()
+def doublings_to(z):
+    """Return how often :func:`doubled` must double to reach z >= 0; -1 where that is too often, or z is NaN."""
+    within = NEAR_ZERO
+    for count in range(MOST_DOUBLINGS + 1):
+        if z <= within:
+            return count
+        within *= 2.0
+    return -1
+
+
+@kernel()
+def doubled(part, count):
+    """Return B(z), z >= 0, from the ``part`` 2^-count z <= ``NEAR_ZERO``: B(2 z) = 2 B(z)^2 / (2 B(z) + z)."""
+    b = _near_zero(part)
+    for _ in range(count):
+        twice = 2.0 * b
+        b = twice * b / (twice + part)
+        part = 2.0 * part
+    return b
 
 
 @dataclass(frozen=True)
@@ -279,48 +304,65 @@ def scharfetter_gummel(ratio, d, weights, lengths, per_edge, periodic, absorbs, 
     last edges are seams. ``d`` begins with D at the n centres; ``ratio``, ``(n_nodes (n + 2 step),)`` in all, is mu/D
     at each node with its ``weights`` (n_nodes,) on all edges, and on the ways from the first cells to the low wall and
     from the last to the high one; ``lengths`` (n + 2 step,) are theirs, with signs. ``per_edge`` (2, n) is
-    1 / (length * width) of an edge and the cell before and after it. (Loops over few arrays at a time vectorise.)
+    1 / (length * width) of an edge and the cell before and after it.
     """
     n, step = len(w), exits.shape[1]
     last, size = n - step, n + 2 * step
-    integral = along_edges(ratio, weights, size)
-    for i in range(size):
-        integral[i] *= lengths[i]
-    w[:] = integral[:n]
+    whole = (n if step % LANES == 0 else last) // LANES * LANES
+    largest, most = np.zeros((1, LANES)), 0.0
+    lanes = at(largest, 0)
+    for i in range(0, whole, LANES):
+        z = eight(lengths, i) * eight_means(ratio, weights, size, i)
+        put_eight(w, i, z)
+        lanes = larger(larger(z, 0.0 - z), lanes)
+    for i in range(whole, n):
+        w[i] = lengths[i] * along_edge(ratio, weights, size, i)
+        most = larger(abs(w[i]), most)
+    put(largest, 0, lanes)
+    doublings = doublings_to(max(most, largest.max()))
+    part = 0.5**doublings
+    b = np.empty(n)  # B(|w|)
+    if doublings < 0:
+        for i in range(n):
+            b[i] = _bernoulli(abs(w[i]))
     left, right = rates[0], rates[1]
     before, after = per_edge[0], per_edge[1]
-    small = integral[:n]  # B(|w|)
-    if all_within(w, NEAR_ZERO):
-        for i in range(n):
-            small[i] = _near_zero(abs(w[i]))
-    else:
-        for i in range(n):
-            small[i] = _bernoulli(abs(w[i]))
-    for i in range(n):  # B(-|w|) = B(|w|) + |w|;  q = D p for a unit of mass in the cell
-        right[i] = where(w[i] < 0.0, small[i], small[i] + w[i]) * (d[i] * before[i])
-    down, d_above = left[step:], d[step:n]  # slices, as a loop over sums of indices is not vectorised
-    for i in range(last):
-        down[i] = where(w[i] < 0.0, small[i] - w[i], small[i]) * (d_above[i] * after[i])
-    for i in range(step):
-        k = last + i
-        left[i] = where(w[k] < 0.0, small[k] - w[k], small[k]) * (d[i] * after[k])
+    for i in range(0, whole, LANES):
+        z, head = eight(w, i), head_of(i, step, last)
+        known = doubled(part * larger(z, 0.0 - z), doublings) if doublings >= 0 else eight(b, i)
+        q = eight(d, i) * eight(before, i), eight(d, head) * eight(after, i)
+        up, down = both_ways(z, known, q[0], q[1])
+        put_eight(right, i, up)
+        put_eight(left, head, down)
+    for i in range(whole, n):
+        head = head_of(i, step, last)
+        known = doubled(part * abs(w[i]), doublings) if doublings >= 0 else b[i]
+        right[i], left[head] = both_ways(w[i], known, d[i] * before[i], d[head] * after[i])
     if not periodic:
         left[:step] = 0.0
         right[last:] = 0.0
+    exits[:] = 0.0
     for side in range(2):
-        for i in range(step):
-            k = n + side * step + i
-            rate = d[side * last + i] / (2.0 * lengths[k] * lengths[k])
-            exits[side, i] = _bernoulli(-integral[k]) * rate if absorbs[side] else 0.0
+        if absorbs[side]:
+            for i in range(step):
+                k = n + side * step + i
+                outwards = lengths[k] * along_edge(ratio, weights, size, k)
+                exits[side, i] = _bernoulli(-outwards) * d[side * last + i] / (2.0 * lengths[k] * lengths[k])
 
 
 @kernel()
-def all_within(values, bound):
-    """Return whether no value is beyond ``bound``; they are counted, as a loop that may end early is not vectorised."""
-    beyond = 0
-    for i in range(len(values)):
-        beyond += not abs(values[i]) <= bound
-    return beyond == 0
+def head_of(edge, step, last):
+    """Return the cell at the upper end of an edge, the first of its line if the edge is the seam."""
+    return edge + step if edge < last else edge - last
+
+
+@kernel()
+def both_ways(w, small, before, after):
+    """Return the rates along an edge and back: B(-w) and B(w), of which ``small`` is that of |w|, times q at its ends.
+
+    B(-|w|) = B(|w|) + |w|.
+    """
+    return (small + larger(w, 0.0)) * before, (small - smaller(w, 0.0)) * after
 
 
 @kernel()
@@ -332,7 +374,9 @@ def upwind(mu, weights, lengths, per_edge, periodic, absorbs, rates, exits):
     """
     n, step = rates.shape[1], exits.shape[1]
     last, size = n - step, n + 2 * step
-    mean = along_edges(mu, weights, size)
+    mean = np.empty(size)
+    for i in range(size):
+        mean[i] = along_edge(mu, weights, size, i)
     left, right = rates[0], rates[1]
     before, after = per_edge[0], per_edge[1]
     for i in range(n):
@@ -353,11 +397,18 @@ def upwind(mu, weights, lengths, per_edge, periodic, absorbs, rates, exits):
 
 
 @kernel()
-def along_edges(values, weights, size):
-    """Return the means (size,) of what is given at each node on all of the edges, ``(n_nodes size,)``."""
-    mean = values[:size] * weights[0]
+def along_edge(values, weights, size, i):
+    """Return the mean along edge ``i`` of what is given at each node on all of the edges, ``(n_nodes size,)``."""
+    mean = weights[0] * values[i]
     for k in range(1, len(weights)):
-        node, weight = values[k * size : (k + 1) * size], weights[k]
-        for i in range(size):
-            mean[i] += weight * node[i]
+        mean += weights[k] * values[k * size + i]
+    return mean
+
+
+@kernel()
+def eight_means(values, weights, size, i):
+    """As :func:`along_edge`, of the eight edges from ``i`` on."""
+    mean = weights[0] * eight(values, i)
+    for k in range(1, len(weights)):
+        mean = mean + weights[k] * eight(values, k * size + i)
     return mean

@@ -18,6 +18,10 @@ For real numbers the same text serves one system and eight (``+ - * /``, lanes w
 Eight neighbours of a contiguous array (n,) of float64, from place i on, are lanes too:
 
     x = eight(flat, i)      put_eight(flat, i, x)
+
+Numbers and lanes may also go through
+
+    smaller(x, y)      larger(x, y)      fused(x, y, z)
 """
 
 from __future__ import annotations
@@ -29,8 +33,9 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core.cgutils import get_or_insert_function
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, overload, register_model
+from numba.extending import intrinsic, lower_builtin, lower_cast, models, overload, register_model
 
 LANES = 8
 _PART = ir.VectorType(ir.DoubleType(), LANES)
@@ -149,6 +154,44 @@ _MIXED = (COMPLEX_LANES, COMPLEX_LANES), (COMPLEX_LANES, types.float64), (types.
 for _operation, _build in ((operator.add, _sum), (operator.sub, _difference), (operator.mul, _product)):
     _define(_operation, _build, (*_MIXED, *_REAL))
 _define(operator.truediv, _quotient, ((types.float64, COMPLEX_LANES), *_REAL))
+
+
+@lower_cast(types.float64, REAL_LANES)
+def _in_every_lane(context: Any, builder: Any, from_type: Any, to_type: Any, value: Any) -> Any:
+    return _parts(builder, from_type, value)[0]
+
+
+def _ordered(before: str) -> Any:
+    """Return what chooses, lane by lane or of two numbers, x where it stands ``before`` y, and else y."""
+
+    def define(typing: Any, x: Any, y: Any) -> Any:
+        kind = REAL_LANES if REAL_LANES in (x, y) else types.float64
+
+        def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            one, other = (context.cast(builder, value, t, kind) for value, t in zip(args, sig.args, strict=True))
+            return builder.select(builder.fcmp_ordered(before, one, other), one, other)
+
+        return kind(x, y), build
+
+    return define
+
+
+#: The smaller, or the larger, of two; the second where one is not a number.
+smaller, larger = intrinsic(_ordered("<")), intrinsic(_ordered(">"))
+
+
+@intrinsic
+def fused(typing: Any, x: Any, y: Any, z: Any) -> Any:
+    """x * y + z, rounded once."""
+    kind = REAL_LANES if REAL_LANES in (x, y, z) else types.float64
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        values = [context.cast(builder, value, t, kind) for value, t in zip(args, sig.args, strict=True)]
+        vector, name = values[0].type, f"v{LANES}f64" if kind == REAL_LANES else "f64"
+        function = get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.{name}")
+        return builder.call(function, values)
+
+    return kind(x, y, z), build
 
 
 def _row(context: Any, builder: Any, kind: Any, array: Any, row: Any) -> list[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from fpsde.fokker_planck.elimination import solve
-from fpsde.fokker_planck.lanes import at, put
+from fpsde.fokker_planck.lanes import LANES, at, eight, put, smaller
 from fpsde.jit import kernel
 
 #: TR-BDF2 (Bank et al., IEEE Trans. CAD 4 (1985) 436) with the parameter that gives both stages one matrix.
@@ -46,6 +46,44 @@ def tr_bdf2(rates, exits, a, middle, end, masses, new, current, lost):
 
 
 @kernel()
+def tr_bdf2_still(rates, exits, a, factors, masses, new, between, lost):
+    """As :func:`tr_bdf2`, with a Q that stays the same during the step: in less than half of the work.
+
+    Then a (Q m + Q u) = 2 aQ v with v = (I - aQ)^-1 m, and
+
+        m_new = (I - aQ)^-1 (m + 2 WEIGHT (v - m)) = m + aQ (2 WEIGHT v + m_new).
+
+    ``rates`` (2, n) and ``exits`` (2,) are those of Q, ``between`` (n,) is room for v.
+    """
+    n = len(masses)
+    between[:] = masses
+    solve(factors, between)
+    for i in range(n):
+        put(new, i, at(masses, i) + 2 * WEIGHT * (at(between, i) - at(masses, i)))
+    solve(factors, new)
+    left, right = rates[0], rates[1]
+    first, last = 2 * WEIGHT * at(between, 0) + at(new, 0), 2 * WEIGHT * at(between, n - 1) + at(new, n - 1)
+    seam = a * net(at(right, n - 1), last, at(left, 0), first)
+    put(lost, 0, a * at(exits, 0) * first)
+    put(lost, 1, a * at(exits, 1) * last)
+    here, before = first, seam
+    for i in range(n - 1):
+        ahead = 2 * WEIGHT * at(between, i + 1) + at(new, i + 1)
+        after = a * net(at(right, i), here, at(left, i + 1), ahead)
+        put(new, i, at(masses, i) + (before - after))
+        here, before = ahead, after
+    put(new, n - 1, at(masses, n - 1) + (before - seam))
+    put(new, 0, at(new, 0) - at(lost, 0))
+    put(new, n - 1, at(new, n - 1) - at(lost, 1))
+
+
+@kernel()
+def net(right, here, left, ahead):
+    """Return the mass per time that crosses a face to the right, from the cells at its sides and the rates there."""
+    return right * here - left * ahead
+
+
+@kernel()
 def march(rates, exits, a, middle, end, masses, absorbed, n_steps, floor, fringe, extremes):
     """Take up to ``n_steps`` steps of TR-BDF2 in place; return (steps taken, smallest mass after the last one tried).
 
@@ -75,11 +113,12 @@ def add_currents(rates, exits, a, masses, current, lost):
     """Add a times the mass per time that crosses each face to the right, ``(n + 1,)``, or enters a wall, ``(2,)``."""
     left, right = rates[0], rates[1]  # as an iterable they would not be known to be contiguous
     n = len(masses)
-    seam = a * (at(right, n - 1) * at(masses, n - 1) - at(left, 0) * at(masses, 0))  # zero on a line
+    seam = a * net(at(right, n - 1), at(masses, n - 1), at(left, 0), at(masses, 0))  # zero on a line
     put(current, 0, at(current, 0) + seam)
     put(current, n, at(current, n) + seam)
     for i in range(1, n):
-        put(current, i, at(current, i) + a * (at(right, i - 1) * at(masses, i - 1) - at(left, i) * at(masses, i)))
+        crossing = net(at(right, i - 1), at(masses, i - 1), at(left, i), at(masses, i))
+        put(current, i, at(current, i) + a * crossing)
     put(lost, 0, at(lost, 0) + a * at(exits, 0) * at(masses, 0))
     put(lost, 1, at(lost, 1) + a * at(exits, 1) * at(masses, n - 1))
 
@@ -96,10 +135,16 @@ def move(masses, current, lost, out):
 
 @kernel()
 def smallest(values):
-    """Return the smallest value; NaN if the first is NaN."""
-    least = values[0]
+    """Return the smallest value; NaN if the first are NaN."""
+    n, least = len(values), values[0]
+    if n >= LANES:
+        lanes, row = eight(values, 0), np.empty((1, LANES))
+        for i in range(LANES, n - LANES + 1, LANES):
+            lanes = smaller(eight(values, i), lanes)
+        put(row, 0, smaller(eight(values, n - LANES), lanes))
+        values = row[0]
     for value in values:
-        least = min(least, value)
+        least = smaller(value, least)
     return least
 
 

@@ -12,7 +12,7 @@ from scipy.integrate import quad
 from fpsde.domain import LINE, Interval, Wall
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck import assemble
-from fpsde.fokker_planck.generator import NEAR_ZERO, _near_zero, bernoulli
+from fpsde.fokker_planck.generator import MOST_DOUBLINGS, NEAR_ZERO, _near_zero, bernoulli, doubled, doublings_to
 from fpsde.grid import Grid
 
 RING = Interval.between(-3, 3, Wall.PERIODIC)
@@ -50,6 +50,18 @@ def test_the_sum_of_bernoulli_near_zero_keeps_its_digits_there_and_only_there():
     with mpmath.workdps(40):
         assert max(apart(z) for z in np.linspace(-NEAR_ZERO, NEAR_ZERO, 41).tolist()) < 4e-16
         assert apart(3 * NEAR_ZERO) > 1e-13
+
+
+def test_bernoulli_by_doublings_keeps_its_digits_as_far_as_it_is_used():
+    def apart(z, count):
+        exact = mpmath.mpf(z) / mpmath.expm1(mpmath.mpf(z))
+        return float(abs(doubled(0.5**count * z, count) / exact - 1))
+
+    far = NEAR_ZERO * 2**MOST_DOUBLINGS
+    with mpmath.workdps(40):
+        assert max(apart(z, doublings_to(z)) for z in np.linspace(1e-3, far, 101).tolist()) < 1e-15
+        assert apart(far, MOST_DOUBLINGS - 1) > 1e-14
+    assert [doublings_to(z) for z in (0.0, NEAR_ZERO, far, 1.01 * far, np.nan)] == [0, 0, MOST_DOUBLINGS, -1, -1]
 
 
 @pytest.mark.parametrize("domain", [LINE, RING, ABSORBING, REFLECTING], ids=["line", "ring", "absorbing", "reflecting"])

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 
-from fpsde.fokker_planck.lanes import LANES, at, eight, load, put, put_eight, real_sum, split, store
+from fpsde.fokker_planck.lanes import (
+    LANES,
+    at,
+    eight,
+    fused,
+    larger,
+    load,
+    put,
+    put_eight,
+    real_sum,
+    smaller,
+    split,
+    store,
+)
 from fpsde.jit import kernel
 
 
@@ -39,8 +54,9 @@ def test_arithmetic_of_lanes_is_that_of_complex_numbers(seed):
 @kernel()
 def every_real_operation(cells, number, out):
     x, y = at(cells, 0), at(cells, 1)
-    results = (x + y, x - y, x * y, x / y, x + number, number - x, x * number, number / x, x / number)
-    for i in range(9):
+    ordered = (smaller(x, y), larger(number, x), fused(x, y, number))
+    results = (x + y, x - y, x * y, x / y, x + number, number - x, x * number, number / x, x / number, *ordered)
+    for i in range(12):
         put(out, i, results[i])
 
 
@@ -53,13 +69,18 @@ def by_places(cells, out):
 def test_arithmetic_of_real_lanes_and_of_single_numbers_is_that_of_numpy(seed):
     random = np.random.default_rng(seed)
     x, y = rows = random.normal(size=(2, LANES))
-    a, out = 1.7, np.full((10, LANES), np.nan)
+    a, out = 0.17, np.full((13, LANES), np.nan)
     every_real_operation(rows, a, out)
     np.testing.assert_array_equal(out[:9], [x + y, x - y, x * y, x / y, x + a, a - x, x * a, a / x, x / a])
-    assert np.isnan(out[9]).all()
-    single = np.empty(9)
+    np.testing.assert_array_equal(out[9:11], [np.minimum(x, y), np.maximum(a, x)])
+    exact = [float(Fraction(one) * Fraction(other) + Fraction(a)) for one, other in zip(x, y, strict=True)]
+    np.testing.assert_array_equal(out[11], exact)
+    assert np.isnan(out[12]).all()
+    single = np.empty(12)
     every_real_operation(rows[:, 3].copy(), a, single)
-    np.testing.assert_array_equal(single, out[:9, 3])
+    np.testing.assert_array_equal(single, out[:12, 3])
+    every_real_operation(np.array([np.nan, 2.0]), np.nan, single)
+    assert single[9] == 2.0 and np.isnan(single[10])  # the second, where one is no number
 
 
 def test_rows_of_a_transpose_are_gathered_and_scattered(seed):

@@ -11,13 +11,13 @@ import numpy as np
 from numba import types
 
 from fpsde.fokker_planck.coefficient_kernel import CoefficientKernel, coefficient_kernel
-from fpsde.fokker_planck.coefficients import LEAST, beyond
+from fpsde.fokker_planck.coefficients import beyond
 from fpsde.fokker_planck.driven import COEFFICIENTS
 from fpsde.fokker_planck.generator import QUICK_RULE, EdgePoints, scharfetter_gummel, upwind
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.lanes import LANES
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
-from fpsde.fokker_planck.plane.lines import bundles_of, factorise_lines, tr_bdf2_lines
+from fpsde.fokker_planck.plane.lines import backward_euler_lines, bundles_of, factorise_lines, tr_bdf2_lines
 from fpsde.fokker_planck.plane.propagator import SplitPropagator
 from fpsde.fokker_planck.propagator import CHUNK
 from fpsde.fokker_planck.sides import Sides
@@ -29,11 +29,13 @@ _F8 = types.float64
 _LINES = types.Tuple(
     (_F8[:, :, ::1], _F8[:, :, ::1], _F8[::1], _F8[::1], _F8[:, ::1], types.boolean, types.boolean[::1], types.boolean)
 )
+_PROCESS = COEFFICIENTS, COEFFICIENTS, _LINES, _LINES, _F8[::1]  # on the lines of both axes
 _SIGNATURE = types.Tuple((types.int64, _F8))(
-    COEFFICIENTS, COEFFICIENTS, _LINES, _LINES, _F8[::1],  # the process on the lines of both axes
+    *_PROCESS,
     _F8, _F8, types.int64, types.int64,  # the times
     _F8[:, ::1], _F8[::1], _F8, types.int64[::1], _F8[::1],  # the masses
 )  # fmt: skip
+_EULER = types.int64(*_PROCESS, _F8, _F8, _F8[:, ::1], _F8[:, ::1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,12 +90,10 @@ class DrivenSplitPropagator(SplitPropagator):
         self._driven, self._watched = lines, np.array(watched)
 
     def _march(self, t: float, dt: float, done: int, n_steps: int) -> tuple[int, int, float]:
-        first, second = self._driven
         tried = min(n_steps - done, max(1, CHUNK // len(self.masses)))
-        masses = self.masses.reshape(first.n_cells, second.n_cells)
         taken, least = _driver()(
-            first.kernel.function, second.kernel.function, first.arguments, second.arguments, first.kernel.parameters,
-            t, dt, done, tried, masses, self.absorbed, self._floor, self._watched, self.extremes,
+            *self._process, t, dt, done, tried,
+            self._plane, self.absorbed, self._floor, self._watched, self.extremes,
         )  # fmt: skip
         self.n_steps += taken
         if taken < tried and not np.isfinite(least):
@@ -102,10 +102,51 @@ class DrivenSplitPropagator(SplitPropagator):
             return taken + one, taken + 1, least
         return taken, tried, least
 
+    def _backward_euler(self, t: float, dt: float) -> None:
+        masses, lost = self._plane.copy(), np.zeros((2, 2))
+        if _euler()(*self._process, t, dt, masses, lost) > 0 or not np.isfinite(masses[0, 0]):
+            super()._backward_euler(t, dt)  # as in a march
+        else:
+            self._accept(masses.ravel(), lost.ravel())
+
+    @property
+    def _process(self) -> tuple[Any, ...]:
+        first, second = self._driven
+        kernels = first.kernel.function, second.kernel.function
+        return *kernels, first.arguments, second.arguments, first.kernel.parameters
+
+    @property
+    def _plane(self) -> np.ndarray:
+        first, second = self._driven
+        return self.masses.reshape(first.n_cells, second.n_cells)
+
 
 @cache
 def _driver() -> Callable[..., tuple[int, float]]:
     return kernel(_SIGNATURE)(march_split)
+
+
+@cache
+def _euler() -> Callable[..., int]:
+    return kernel(_EULER)(backward_euler_split)
+
+
+def backward_euler_split(
+    coefficients: Any, coefficients_across: Any, lines: Any, lines_across: Any, parameters: Any,
+    t: Any, dt: Any, masses: Any, entered: Any,
+) -> Any:  # fmt: skip
+    """Take a step of backward Euler along each axis in place, with what is valid at ``t``; return how many D are not.
+
+    ``entered`` (2, 2) is what enters the walls; other arguments are those of :func:`march_split`.
+    """
+    rooms = room(lines, len(masses)), room(lines_across, masses.shape[1])
+    bad = rates_of_lines(coefficients, lines, t, parameters, rooms[0][0], rooms[0][1])
+    bad += rates_of_lines(coefficients_across, lines_across, t, parameters, rooms[1][0], rooms[1][1])
+    for axis in range(2):
+        rates, exits, factors = rooms[axis]
+        factorise_lines(rates, exits, dt, factors)
+        entered[axis] = backward_euler_lines(exits, dt, factors, axis, masses)
+    return bad
 
 
 def march_split(
@@ -139,14 +180,14 @@ def march_split(
         bad += rates_of_lines(coefficients_across, lines_across, middle, parameters, rooms[1][0], rooms[1][1])
         if bad > 0:
             return done, np.nan
-        new[:], entered[:] = masses, 0.0
+        entered[:] = 0.0
         for sweep in range(3):  # one call of each kernel: at each place LLVM compiles it anew
             axis = sweep % 2
             a = STAGE * (dt if axis == 1 else dt / 2)
             rates, exits, factors = rooms[axis]
             if sweep < 2:
                 factorise_lines(rates, exits, a, factors)
-            entered[axis] += tr_bdf2_lines(rates, exits, a, factors, axis, new, new)
+            entered[axis] += tr_bdf2_lines(rates, exits, a, factors, axis, masses if sweep == 0 else new, new)
         least = smallest(new.ravel())
         if not least >= floor:
             return done, least
@@ -173,7 +214,10 @@ def room(lines, n):
 
 @kernel()
 def rates_of_lines(coefficients, lines, t, parameters, rates, exits):
-    """Write rates ``(n_bundles, 2, n, LANES)`` and exits of the lines of an axis; return how many are out of range."""
+    """Write rates ``(n_bundles, 2, n, LANES)`` and exits of the lines of an axis; return how many D are out of range.
+
+    A drift that is out of range fills the masses with NaN, as does a rate.
+    """
     points, tables, weights, lengths, per_edge, periodic, absorbs, silent = lines
     size = rates.shape[2] * LANES
     ratio, d, w = np.empty(points.shape[2] - size), np.empty(points.shape[2]), np.empty(size)
@@ -186,5 +230,4 @@ def rates_of_lines(coefficients, lines, t, parameters, rates, exits):
         else:
             scharfetter_gummel(ratio, d, weights, lengths, per_edge, periodic, absorbs, flat, exits[k], w)
             bad += beyond(d, 0.0)
-        bad += beyond(flat.ravel(), LEAST)
     return bad

@@ -72,7 +72,7 @@ class PlaneInTime(OnPlane):
         start = self._start(x0)
         generators = self._generators(when[0])
         lines = None if stepping is Stepping.WHOLE else self._driven_lines()
-        split = self._split(generators(when[0]), stepping, driven=lines is not None)
+        split = lines is not None or self._split(generators(when[0]), stepping)
         constant, fringe = not self.process.time_dependent, self._fringe
 
         def propagator() -> SplitPropagator | WholePropagator:
@@ -158,10 +158,10 @@ class PlaneInTime(OnPlane):
         first, second = (DrivenLines.of(process, self.grid, axis, self._sides[axis]) for axis in (0, 1))
         return first, second
 
-    def _split(self, q: PlaneGenerator, stepping: Stepping | None, *, driven: bool) -> bool:
+    def _split(self, q: PlaneGenerator, stepping: Stepping | None) -> bool:
         if stepping is Stepping.SPLIT and not q.along_axes:
             raise InvalidInput(
                 f"the noise of {self.process.name} is correlated: mass moves along diagonals, which are no lines to "
                 "split steps into; use Stepping.WHOLE"
             )
-        return driven or q.reversible_lines if stepping is None else stepping is Stepping.SPLIT
+        return q.reversible_lines if stepping is None else stepping is Stepping.SPLIT

@@ -11,7 +11,7 @@ import numpy as np
 
 from fpsde.fokker_planck.elimination import factorise_lanes
 from fpsde.fokker_planck.lanes import LANES
-from fpsde.fokker_planck.tridiagonal import backward_euler, tr_bdf2
+from fpsde.fokker_planck.tridiagonal import backward_euler, tr_bdf2_still
 from fpsde.jit import kernel
 
 
@@ -46,11 +46,10 @@ def tr_bdf2_lines(rates, exits, a, factors, axis, masses, new):
     """
     count, _, n, lanes = rates.shape
     lost, lines, moved = np.zeros(2), np.empty((n, lanes)), np.empty((n, lanes))
-    current, entered = np.empty((n + 1, lanes)), np.empty((2, lanes))
+    between, entered = np.empty((n, lanes)), np.empty((2, lanes))
     for k in range(count):
         take(masses, axis, k, lines)
-        q, out, f = rates[k], exits[k], factors[k]
-        tr_bdf2((q, q, q), (out, out, out), a, f, f, lines, moved, current, entered)
+        tr_bdf2_still(rates[k], exits[k], a, factors[k], lines, moved, between, entered)
         give(moved, axis, k, new)
         lost[0] += entered[0].sum()
         lost[1] += entered[1].sum()
