@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -14,19 +14,24 @@ from fpsde.validation import finite, increasing, integer
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """A box of cells; ``axes[k]`` holds the cell faces ``(n_k + 1,)`` along component k, strictly increasing."""
+    """A box of cells; ``axes[k]`` holds the cell faces ``(n_k + 1,)`` along component k, strictly increasing.
+
+    ``shape`` are the numbers of cells ``(n_1, ..., n_d)``.
+    """
 
     axes: tuple[np.ndarray, ...]
+    shape: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.axes:
             raise InvalidInput("a grid needs at least one axis; none was given")
-        checked = tuple(increasing(f"axes[{k}]", faces) for k, faces in enumerate(self.axes))
+        checked = tuple([increasing(f"axes[{k}]", faces) for k, faces in enumerate(self.axes)])
         for k, faces in enumerate(checked):
             if len(faces) < 4:
                 raise InvalidInput(f"axis {k} has {len(faces) - 1} cells; at least 3 are needed")
             faces.setflags(write=False)
         object.__setattr__(self, "axes", checked)
+        object.__setattr__(self, "shape", tuple([len(faces) - 1 for faces in checked]))
 
     @classmethod
     def uniform(cls, *bounds: tuple[float, float], cells: int | Sequence[int]) -> Grid:
@@ -37,7 +42,7 @@ class Grid:
             counts = list(cells)
         if len(counts) != len(bounds):
             raise InvalidInput(f"{len(bounds)} axes but {len(counts)} cell counts; give one count for each axis")
-        return cls(tuple(_equal_cells(b, n) for b, n in zip(bounds, counts, strict=True)))
+        return cls(tuple([_equal_cells(b, n) for b, n in zip(bounds, counts, strict=True)]))
 
     @classmethod
     def graded(cls, bounds: tuple[float, float], *, cells: int, at: float, ratio: float) -> Grid:
@@ -61,10 +66,6 @@ class Grid:
     @property
     def dim(self) -> int:
         return len(self.axes)
-
-    @cached_property
-    def shape(self) -> tuple[int, ...]:
-        return tuple([len(faces) - 1 for faces in self.axes])
 
     @cached_property
     def lines(self) -> tuple[Grid, ...]:

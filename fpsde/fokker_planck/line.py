@@ -70,9 +70,9 @@ class OnLine(GridSolver[Generator]):
         self, found: Trace, start: Start, when: np.ndarray, method: str, q: Generator | Differences
     ) -> Evolution:
         how = self._in_time(found, start, when, q, f"{q.flux}, {method}")
-        absorbed = found.absorbed * self._absorbing
-        laws = tuple(self._law(m, a) for m, a in zip(found.masses, absorbed, strict=True))
-        return Evolution(law=laws[-1], laws=laws, absorbed=(float(absorbed[-1, 0]), float(absorbed[-1, 1])), **how)
+        laws = [self._law(m, a) for m, a in zip(found.masses, found.absorbed, strict=True)]
+        low, high = (mass * counts for mass, counts in zip(found.absorbed[-1].tolist(), self._absorbing, strict=True))
+        return Evolution(law=laws[-1], laws=tuple(laws), absorbed=(low, high), **how)
 
     def _law(self, masses: np.ndarray, absorbed: np.ndarray) -> CellLaw:
         return CellLaw(self.grid, masses, self._sides.atoms(self.grid, absorbed))

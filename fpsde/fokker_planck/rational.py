@@ -25,6 +25,7 @@ from fpsde.fokker_planck.generator import Generator
 from fpsde.fokker_planck.initial import HELD, Start
 from fpsde.fokker_planck.lanes import LANES, load, real_sum, split, store
 from fpsde.fokker_planck.stationary_law import reversible
+from fpsde.fokker_planck.totals import deepest
 from fpsde.jit import kernel
 
 LIMIT = 2.1248537104952237488e-16
@@ -79,7 +80,7 @@ def trace_by_rational_approximation(
             "approximation holds; use evolve, or evolve_by_uniformisation"
         )
     found = carried(generator, start, times, fringe)
-    moved, dip = found.time_error or 0.0, deepest(found)
+    moved, dip = found.time_error or 0.0, deepest(found.masses, found.absorbed)
     if not (moved < ROUND_OFF and dip >= -NEGATIVE):
         i = int(np.argmax(start.masses))
         raise InvalidInput(
@@ -88,23 +89,6 @@ def trace_by_rational_approximation(
             f"x={generator.grid.centres[i]:.6g} too fast for the rational approximation; "
             "use evolve, or evolve_by_uniformisation"
         )
-    return found
-
-
-def deepest(found: Trace) -> float:
-    """Return the lowest mass of a cell, as a fraction of the largest of cells and walls at its time."""
-    return deepest_of(found.masses, found.absorbed)
-
-
-@kernel()
-def deepest_of(masses, absorbed):
-    """Return what :func:`deepest` returns, of masses (n_times, n) and those of walls (n_times, 2)."""
-    found = np.inf
-    for k in range(len(masses)):
-        least, largest = masses[k, 0], max(absorbed[k, 0], absorbed[k, 1])
-        for i in range(masses.shape[1]):
-            least, largest = min(least, masses[k, i]), max(largest, masses[k, i])
-        found = min(found, least / largest)
     return found
 
 
@@ -119,7 +103,8 @@ def trace_if_sound(
     if generator.periodic or not stays_off_ends(generator, start, fringe):
         return None
     found = carried(generator, start, times, fringe)
-    return found if (found.time_error or 0.0) <= tolerance and deepest(found) >= -NEGATIVE else None
+    sound = (found.time_error or 0.0) <= tolerance and deepest(found.masses, found.absorbed) >= -NEGATIVE
+    return found if sound else None
 
 
 def stays_off_ends(generator: Generator, start: Start, fringe: tuple[int, int]) -> bool:

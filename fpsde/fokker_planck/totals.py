@@ -1,4 +1,4 @@
-"""Sums of cell masses, and how far a total departs from that of the start."""
+"""Sums and extremes of cell masses: totals and how far they depart, distances, how deep masses fall."""
 
 from __future__ import annotations
 
@@ -23,9 +23,41 @@ def total(masses):
 
 
 @kernel()
-def departure(masses, absorbed, start, absorbed_at_start):
-    """Return the largest |total - total at the start|, over times: masses ``(n_times, n)``, walls ``(n_times, m)``."""
+def departure(masses, absorbed, counts, start, absorbed_at_start):
+    """Return the largest |total - total at the start|, over times: masses ``(n_times, n)``, walls ``(n_times, m)``.
+
+    ``counts`` (m,) says of which walls the mass counts; what the others took is lost.
+    """
     began, largest = total(start) + total(absorbed_at_start), 0.0
     for k in range(len(masses)):
-        largest = np.maximum(largest, abs(total(masses[k]) + total(absorbed[k]) - began))  # nan stays
+        now = total(masses[k])
+        for i in range(len(counts)):
+            now += absorbed[k, i] if counts[i] else 0.0
+        largest = np.maximum(largest, abs(now - began))  # nan stays
     return largest
+
+
+@kernel()
+def distance(one, other):
+    """Return the sum of |differences| of two arrays ``(n,)``."""
+    found = 0.0
+    for i in range(len(one)):
+        found += abs(one[i] - other[i])
+    return found
+
+
+@kernel()
+def deepest(masses, absorbed):
+    """Return the lowest mass of a cell, ``(n_times, n)``, as a fraction of the largest at its time.
+
+    ``absorbed`` (n_times, m) are masses on walls, which may be the largest.
+    """
+    found = np.inf
+    for k in range(len(masses)):
+        least, largest = masses[k, 0], masses[k, 0]
+        for i in range(masses.shape[1]):
+            least, largest = min(least, masses[k, i]), max(largest, masses[k, i])
+        for i in range(absorbed.shape[1]):
+            largest = max(largest, absorbed[k, i])
+        found = min(found, least / largest)
+    return found

@@ -91,19 +91,20 @@ class Differences:
     @cached_property
     def bands(self) -> np.ndarray:
         """The bands ``(7, n)`` of a line without a ring: (L p)_i = sum_k bands[3 + k, i] p_(i+k)."""
-        mu, d = self.coefficients[1, 0], self.coefficients[3, 0]
-        once, twice = self.stencils.first, self.stencils.second
-        found = np.zeros((2 * REACH + 1, len(mu)))
-        found[REACH] = twice[0] * d
-        for k in range(1, REACH + 1):
-            found[REACH + k, :-k] = twice[k] * d[k:] - once[k - 1] * mu[k:]
-            found[REACH - k, k:] = twice[k] * d[:-k] + once[k - 1] * mu[:-k]
+        found = np.empty((2 * REACH + 1, self.size))
+        (h,) = self.widths
+        once = tuple([weight / h for weight in self.stencils.first])
+        twice = tuple([weight / h**2 for weight in self.stencils.second])
+        write_bands(self.drift[0], self.diffusivity[0, 0], once, twice, found)
         return found
 
-    @property
+    @cached_property
     def exponents(self) -> np.ndarray:
-        """The integrals of mu/D between neighbours on a line."""
-        return self.families[0].exponents
+        """The integrals of mu/D between neighbours on a line, the last one over the seam of a ring."""
+        (h,), (ring,) = self.widths, self.rings
+        found = np.empty(self.size if ring else self.size - 1)
+        exponents_on_line(self.drift[0], self.diffusivity[0, 0], h, found)
+        return found
 
     @cached_property
     def families(self) -> tuple[Links, ...]:
@@ -123,6 +124,19 @@ class Differences:
 
 
 @kernel()
+def write_bands(mu, d, once, twice, bands):
+    """Write :attr:`Differences.bands`, from mu and D, and the weights of first and second derivatives."""
+    n = len(mu)
+    bands[:] = 0.0
+    for i in range(n):
+        bands[REACH, i] = twice[0] * d[i]
+    for k in range(1, REACH + 1):
+        for i in range(n - k):
+            bands[REACH + k, i] = twice[k] * d[i + k] - once[k - 1] * mu[i + k]
+            bands[REACH - k, i + k] = twice[k] * d[i] + once[k - 1] * mu[i]
+
+
+@kernel()
 def pull(mu, d, found):
     """Write D^-1 mu of one or two components at each place; zero along an axis without noise."""
     for i in range(mu.shape[1]):
@@ -135,6 +149,21 @@ def pull(mu, d, found):
         else:
             for k in range(len(mu)):
                 found[k, i] = mu[k, i] / d[k, k, i] if d[k, k, i] > 0.0 else 0.0
+
+
+@kernel()
+def exponents_on_line(mu, d, h, exponents):
+    """Write the integrals of mu/D between neighbours (n - 1,), or with that over a seam (n,)."""
+    n = len(mu)
+    for i in range(len(exponents)):
+        k = i + 1 if i + 1 < n else 0
+        exponents[i] = trapezoid(h, mu[i] / d[i], mu[k] / d[k])
+
+
+@kernel()
+def trapezoid(h, low, high):
+    """Return the integral over a length h of what is ``low`` and ``high`` at its two ends."""
+    return 0.5 * h * (low + high)
 
 
 @kernel()
@@ -151,7 +180,7 @@ def links_along(pull, axis, ring, h):
                 k = i if axis == 1 else 0 if last else i + 1
                 l = j if axis == 0 else 0 if last else j + 1  # noqa: E741
                 tails[pair], heads[pair] = i * m + j, k * m + l
-                exponents[pair] = 0.5 * h * (pull[i, j] + pull[k, l])
+                exponents[pair] = trapezoid(h, pull[i, j], pull[k, l])
                 pair += 1
     return tails, heads, exponents
 
@@ -182,18 +211,27 @@ def _refuse(process: Any, grid: Grid, sides: tuple[Sides, ...]) -> None:
 def refuse_unequal(grid: Grid) -> None:
     """Refuse cells of different widths along an axis."""
     for axis, faces in enumerate(grid.axes):
-        widths = np.diff(faces)
-        if np.ptp(widths) > EQUAL * widths.max():
+        narrowest, widest = extreme_widths(faces)
+        if widest - narrowest > EQUAL * widest:
             raise InvalidInput(
-                f"the cells along axis {axis} are from {widths.min():.6g} to {widths.max():.6g} wide; central "
+                f"the cells along axis {axis} are from {narrowest:.6g} to {widest:.6g} wide; central "
                 "differences need equal ones: take Grid.uniform, or evolve"
             )
+
+
+@kernel()
+def extreme_widths(faces):
+    """Return the smallest and the largest width of the cells between ``faces`` (n + 1,)."""
+    narrowest, widest = np.inf, 0.0
+    for i in range(len(faces) - 1):
+        narrowest, widest = min(narrowest, faces[i + 1] - faces[i]), max(widest, faces[i + 1] - faces[i])
+    return narrowest, widest
 
 
 def refuse_walls(process: Any, grid: Grid, sides: tuple[Sides, ...]) -> None:
     """Refuse ends of the grid that are ends of the domain, unless the two are one point."""
     for side, faces in zip(sides, grid.axes, strict=True):
-        for cut, wall, end in zip(side.cut, side.walls, faces[[0, -1]].tolist(), strict=True):
+        for cut, wall, end in zip(side.cut, side.walls, (faces[0], faces[-1]), strict=True):
             if not cut and wall is not Wall.PERIODIC:
                 raise InvalidInput(
                     f"the grid reaches the end of the domain of {process.name} at {end:g} (wall: {wall.value}), where "

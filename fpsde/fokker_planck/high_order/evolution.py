@@ -14,6 +14,9 @@ from fpsde.fokker_planck.high_order.differences import Differences
 from fpsde.fokker_planck.high_order.rational_bands import carried_by_bands
 from fpsde.fokker_planck.high_order.stencils import FOURTH, SIXTH, smoothed_along
 from fpsde.fokker_planck.initial import HELD, Start
+from fpsde.fokker_planck.totals import deepest, departure, distance
+from fpsde.fokker_planck.tridiagonal import smallest
+from fpsde.jit import kernel
 from fpsde.validation import positive
 
 #: What provenance calls an expansion of the exponential in products with L.
@@ -43,19 +46,19 @@ def trace_at_high_order(operator: Differences, start: Start, times: np.ndarray, 
     carried = carried_by_bands if on_bands else carried_by_products
     volume = math.prod(operator.widths)
     values = values_from(operator, start.masses) / volume
-    rows, error, used = [], 0.0, 0
-    for t in np.diff(times).tolist():
-        values, moved, products = carried(operator, values, t, wanted / (len(times) - 1))
-        rows.append(along_all(operator, volume * values, operator.stencils.average).ravel())
+    lengths, error, used = (times[1:] - times[:-1]).tolist(), 0.0, 0
+    masses, absorbed = np.empty((len(lengths), operator.size)), np.zeros((len(lengths), len(start.absorbed)))
+    for row, t in zip(masses, lengths, strict=True):
+        values, moved, products = carried(operator, values, t, wanted / len(lengths))
+        row[:] = along_all(operator, volume * values, operator.stencils.average).ravel()
         error += moved
         used += products
-    masses = np.array(rows)
     refuse_loss(operator, masses, start)
     refuse_negative(masses, "a smaller tolerance, or evolve")
     return Trace(
         masses=masses,
-        absorbed=np.zeros((len(rows), len(start.absorbed))),
-        minimum=float(min(start.masses.min(), masses.min())),
+        absorbed=absorbed,
+        minimum=min(smallest(start.masses), smallest(masses.ravel())),
         edge=at_ends(operator, masses),
         dt=None,
         n_steps=used,
@@ -68,7 +71,7 @@ def values_from(operator: Differences, masses: np.ndarray) -> np.ndarray:
     """Return the values at the centres whose averages are ``masses``, in their unit, refused where these are rough."""
     grid = operator.grid
     fourth, sixth = (along_all(operator, masses.reshape(grid.shape), s.value) for s in (FOURTH, SIXTH))
-    differ = float(np.abs(fourth - sixth).sum())
+    differ = distance(fourth.ravel(), sixth.ravel())
     if differ > ROUGH:
         raise InvalidInput(
             f"the start is rough on this grid: orders 4 and 6 place {differ:.3g} of its mass differently, where at "
@@ -79,26 +82,28 @@ def values_from(operator: Differences, masses: np.ndarray) -> np.ndarray:
 
 def along_all(operator: Differences, values: np.ndarray, weights: tuple[float, ...]) -> np.ndarray:
     """Return the symmetric sum with ``weights`` along every axis in turn."""
-    for axis, ring in enumerate(operator.rings):
-        values = smoothed_along(values, weights, axis, ring)
+    for axis, side in enumerate(operator.sides):
+        values = smoothed_along(values, weights, axis, side.periodic)
     return values
 
 
 def refuse_loss(operator: Differences, masses: np.ndarray, start: Start) -> None:
     """Refuse masses ``(n_times, n)`` of which more than ``HELD`` is lost, or gained, beyond a cut end."""
+    at_walls = np.zeros((len(masses), len(start.absorbed)))  # there are none that absorb
+    if departure(masses, at_walls, (True,) * len(start.absorbed), start.masses, start.absorbed) <= HELD:
+        return
     lost = start.total - masses.sum(axis=1)
     worst = float(lost[np.argmax(np.abs(lost))])
-    if not abs(worst) <= HELD:
-        ends = " x ".join(f"[{faces[0]:g}, {faces[-1]:g}]" for faces in operator.grid.axes)
-        raise InvalidInput(
-            f"the grid {ends} does not hold the law: {worst:.3g} of the mass was lost at its cut ends, where at most "
-            f"{HELD:g} may; extend the grid, or refine it where it is coarse"
-        )
+    ends = " x ".join(f"[{faces[0]:g}, {faces[-1]:g}]" for faces in operator.grid.axes)
+    raise InvalidInput(
+        f"the grid {ends} does not hold the law: {worst:.3g} of the mass was lost at its cut ends, where at most "
+        f"{HELD:g} may; extend the grid, or refine it where it is coarse"
+    )
 
 
 def refuse_negative(masses: np.ndarray, instead: str) -> None:
     """Refuse masses ``(n_times, n)`` below minus ``NEGATIVE`` of the largest at their time; say what helps besides."""
-    dip = float((masses.min(axis=1) / masses.max(axis=1)).min())
+    dip = deepest(masses, np.empty((len(masses), 0)))
     if not dip >= -NEGATIVE:
         raise InvalidInput(
             f"masses fall to {dip:.3g} of the largest, where {-NEGATIVE:g} is the bound of the high-order mode: the "
@@ -108,9 +113,25 @@ def refuse_negative(masses: np.ndarray, instead: str) -> None:
 
 def at_ends(operator: Differences, masses: np.ndarray) -> tuple[float, ...]:
     """Return the largest mass, over the times, in the cells that are watched at each end of each axis."""
-    edge = []
+    edge: list[float] = []
     for axis, (side, n) in enumerate(zip(operator.sides, operator.grid.shape, strict=True)):
-        low, high = side.fringe(n)
         along = masses.reshape(len(masses), math.prod(operator.grid.shape[:axis]), n, -1)
-        edge += [along[:, :, :low], along[:, :, n - high :]]
-    return tuple(float(cells.sum(axis=(1, 2, 3)).max()) for cells in edge)
+        edge += sums_at_ends(along, *side.fringe(n))
+    return tuple(edge)
+
+
+@kernel()
+def sums_at_ends(along, low, high):
+    """Return the largest sums over times of masses ``(n_times, m, n, m')`` in the first ``low``, last ``high`` of n."""
+    times, before, n, after = along.shape
+    at_low, at_high = -np.inf, -np.inf
+    for k in range(times):
+        below, above = 0.0, 0.0
+        for i in range(before):
+            for m in range(after):
+                for j in range(low):
+                    below += along[k, i, j, m]
+                for j in range(n - high, n):
+                    above += along[k, i, j, m]
+        at_low, at_high = max(at_low, below), max(at_high, above)
+    return at_low, at_high

@@ -15,6 +15,7 @@ from fpsde.errors import NotConverged
 from fpsde.fokker_planck.high_order.differences import Differences
 from fpsde.fokker_planck.lanes import LANES, load, real_sum, store
 from fpsde.fokker_planck.rational import LIMIT, THETA, UNIT, WEIGHT
+from fpsde.fokker_planck.totals import distance
 from fpsde.jit import kernel
 
 #: An interval is cut into no more pieces than this.
@@ -34,7 +35,7 @@ def carried_by_bands(
     while True:
         fine = in_pieces(bands, values, t, pieces)
         used += pieces
-        error = UNIT * pieces + 0.5 * cell * float(np.abs(fine - coarse).sum())
+        error = UNIT * pieces + 0.5 * cell * distance(fine, coarse)
         if error <= tolerance:
             return fine, error, used
         coarse, pieces = fine, 2 * pieces

@@ -80,7 +80,7 @@ class PlanePassages(OnPlane):
         """
         self._refuse_time_dependence("has splitting probabilities that depend on when it starts; use passage_law")
         goals = [Target.of(f"regions[{k}]", region, self.grid) for k, region in enumerate(regions)]
-        walls = int(self._absorbing.sum())
+        walls = sum(self._absorbing)
         if walls + len(goals) < 2:
             raise InvalidInput(
                 f"{self.process.name} can end at {walls} absorbing wall(s) and {len(goals)} region(s); at least two of "
