@@ -69,7 +69,8 @@ def cuda_program() -> str:
     functions = (
         *(elimination.rows_of_lanes, elimination.forth, elimination.back, elimination.solve_whole),
         *(elimination.solve_lanes, elimination.eliminate, elimination.factorise_lanes),
-        *(tridiagonal.add_currents, tridiagonal.move, tridiagonal.tr_bdf2, tridiagonal.backward_euler),
+        *(tridiagonal.net, tridiagonal.add_currents, tridiagonal.move),
+        *(tridiagonal.tr_bdf2, tridiagonal.backward_euler),
     )
     return "\n".join(
         [
