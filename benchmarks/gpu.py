@@ -3,37 +3,53 @@
     python benchmarks/gpu.py [--quick] [--json FILE]
 
 Everything goes through the public ``simulate``. Each number comes from this run, beside its goal. Needs a GPU and CuPy;
-where PyTorch sees the same GPU it is a peer.
+where PyTorch sees the same GPU it is a peer, and so is the CPU where Numba is installed; SciPy and rich are not needed.
+With --json the file is written after each table, and a second call with the same file goes on from there: what failed
+and what is missing is measured, and the rest is kept.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import gpu_work
 import harness
 import numpy as np
 from harness import Contest, Contestant, Goal, Sense, Timing
-from rich.console import Console
 
+from fpsde.arrays import gpus
 from fpsde.errors import BackendUnavailable
 from fpsde.integrators import Backend, Histogram, Moments, simulate
-from fpsde.processes import Process, double_well, linear_system, ornstein_uhlenbeck
+from fpsde.processes.process import Process
 from fpsde.schemes import euler_maruyama
 
-cupy, torch = harness.optional("cupy"), harness.optional("torch")
+cupy, torch, numba = harness.optional("cupy"), harness.optional("torch"), harness.optional("numba")
 
 DT = 1 / 128
 X0 = 0.3
 LOOK_EVERY = 10
-#: Of issue and README: particle-steps a second on an H200, times the loop of CuPy, cost of observers, seconds.
+#: Of the README: particle-steps a second on an H200, times the loop of CuPy, cost of observers, seconds, bytes.
 RATE_GOALS = {"float32": 3e11, "float64": 1e11}
-LOOP_GOAL, OBSERVER_GOAL, LARGE_GOAL = 50.0, 0.15, 5.0
+LOOP_GOAL, OBSERVER_GOAL, LARGE_GOAL, MEMORY_GOAL = 50.0, 0.15, 5.0, 1.0
+KINDS = {"float32": np.float32, "float64": np.float64}
+#: CUDA's number for the clock of a device, in kHz (cudaDevAttrClockRate); its struct of properties no longer has it.
+CLOCK_RATE = 13
+
+# Stated here, since those of the catalogue need SciPy for the windows in which they are judged.
+OU = Process(
+    drift=lambda x, p: p.theta * (p.mean - x), sigma=lambda x, p: p.sigma,
+    params={"theta": 1.0, "mean": 0.5, "sigma": 0.7}, name="ornstein_uhlenbeck",
+)  # fmt: skip
+WELL = Process(
+    drift=lambda x: -4.0 * x * (x * x - 1.0), sigma=lambda x, p: p.sigma, params={"sigma": 0.7}, name="double_well"
+)
 
 
 @dataclass(frozen=True)
@@ -69,52 +85,48 @@ def ours(name: str, process: Process, particles: int, steps: int, **options: Any
 
 def chain(d: int) -> Process:
     """Return d coupled Ornstein-Uhlenbeck processes: each pulls on the one before."""
-    return ornstein_uhlenbeck() if d == 1 else linear_system(np.eye(d) + 0.3 * np.eye(d, k=1), 0.7 * np.eye(d))
+    if d == 1:
+        return OU
+    return Process(
+        drift=lambda x: tuple(-x[i] - (0.3 * x[i + 1] if i + 1 < d else 0.0) for i in range(d)),
+        sigma=lambda x: (0.7,) * d, dim=d, name=f"chain of {d}",
+    )  # fmt: skip
 
 
-def contests(size: Size) -> dict[str, Contest]:
-    """Return all that is measured, by name."""
-    ou, n, steps = ornstein_uhlenbeck(), size.particles, size.steps
+def groups(size: Size) -> dict[str, Callable[[], list[Contestant]]]:
+    """Return what makes the contestants of each table, by its name."""
+    n, steps = size.particles, size.steps
     looks = np.arange(LOOK_EVERY, steps + 1, LOOK_EVERY) * DT
     moments, histogram = Moments(times=looks, centre=0.5), Histogram(-3.0, 4.0, times=looks)
-    kinds = {"float32": np.float32, "float64": np.float64}
-    groups = {
-        "precision": [
+    single = {"dtype": np.float32}
+    return {
+        "precision": lambda: [
             ours(f"{process.name}, {name}{', fused' if backend is Backend.GPU_FAST else ''}", process, n, steps,
                  dtype=kind, backend=backend)
-            for process in (ou, double_well())
-            for name, kind in kinds.items()
+            for process in (OU, WELL)
+            for name, kind in KINDS.items()
             for backend in (Backend.GPU, Backend.GPU_FAST)
         ],
-        "particles": [ours(f"{k} particles", ou, k, steps, dtype=np.float32) for k in size.some_particles],
-        "steps": [ours(f"{k} steps", ou, n, k, dtype=np.float32) for k in size.some_steps],
-        "dimension": [
-            ours(f"{d} components", chain(d), n // d, steps, dtype=np.float32) for d in size.dimensions
-        ],
-        "observers": [
-            ours(name, ou, n, steps, dtype=np.float32, observers=seen)
+        "particles": lambda: [ours(f"{k} particles", OU, k, steps, **single) for k in size.some_particles],
+        "steps": lambda: [ours(f"{k} steps", OU, n, k, **single) for k in size.some_steps],
+        "dimension": lambda: [ours(f"{d} components", chain(d), n // d, steps, **single) for d in size.dimensions],
+        "observers": lambda: [
+            ours(name, OU, n, steps, observers=seen, **single)
             for name, seen in (
                 ("none", ()), (f"moments each {LOOK_EVERY} steps", (moments,)),
                 (f"histogram each {LOOK_EVERY} steps", (histogram,)), ("both", (moments, histogram)),
             )
         ],
-        "peers": [
-            ours("fpsde", ou, n, steps, dtype=np.float32),
-            ours("fpsde on the CPU", ou, size.cpu, steps, dtype=np.float32, backend=Backend.CPU),
-            *array_loops(ou, n, steps),
+        "peers": lambda: [
+            ours("fpsde", OU, n, steps, **single),
+            *([ours("fpsde on the CPU", OU, size.cpu, steps, backend=Backend.CPU, **single)] if numba else []),
+            *array_loops(OU, n, steps),
         ],
-        "large": [
-            ours("with a histogram at the end", ou, *size.large, dtype=np.float32, keep_positions=False,
-                 observers=(Histogram(-3.0, 4.0),))
+        "large": lambda: [
+            ours("with a histogram at the end", OU, *size.large, keep_positions=False,
+                 observers=(Histogram(-3.0, 4.0),), **single)
         ],
     }  # fmt: skip
-    out = {}
-    for name, entries in groups.items():
-        for contestant in entries:
-            contestant.run()  # compiles, and warms up
-        rounds = 1 if name == "large" else size.rounds
-        out[name] = Contest(name, harness.measure(entries, rounds=rounds), ())
-    return out
 
 
 def array_loops(process: Process, n: int, steps: int) -> list[Contestant]:
@@ -141,9 +153,36 @@ def array_loops(process: Process, n: int, steps: int) -> list[Contestant]:
     return found + ([Contestant("PyTorch loop", by_torch, work)] if torch and torch.cuda.is_available() else [])
 
 
-def named(contest: Contest, name: str) -> Timing | None:
-    """Return a timing of a contest, or None where its contestant is not here."""
-    return next((timing for timing in contest.timings if timing.name == name), None)
+def measured(name: str, made: Callable[[], list[Contestant]], rounds: int) -> tuple[Contest, dict[str, str]]:
+    """Return a table, and by name the contestants that failed with what they said: the others are measured."""
+    failed, able, timings = {}, [], ()
+    try:
+        for contestant in made():
+            try:
+                contestant.run()  # compiles, and warms up
+                able.append(contestant)
+            except Exception as error:  # whatever a peer, a driver or a device says
+                failed[contestant.name] = f"{type(error).__name__}: {error}"
+        timings = harness.measure(able, rounds=rounds)
+    except Exception as error:
+        failed["the table"] = f"{type(error).__name__}: {error}"
+    return Contest(name, timings), failed
+
+
+def device_bytes() -> int | None:
+    """Return the bytes of the device that CuPy holds for this process, in use or kept for the next array."""
+    return int(cupy.get_default_memory_pool().total_bytes()) if cupy else None
+
+
+def forget_arrays() -> None:
+    """Give back what CuPy keeps for the next array, so that the next run shows what it takes."""
+    if cupy:
+        cupy.get_default_memory_pool().free_all_blocks()
+
+
+def named(contest: Contest | None, name: str) -> Timing | None:
+    """Return a timing of a table, or None where it or its contestant is not here."""
+    return next((timing for timing in contest.timings if timing.name == name), None) if contest else None
 
 
 def best(timing: Timing) -> float:
@@ -151,37 +190,39 @@ def best(timing: Timing) -> float:
     return float(np.max(timing.rates))
 
 
-def goals(found: dict[str, Contest], size: Size) -> list[Goal]:
+def goals(found: dict[str, Contest], size: Size, large_bytes: int | None) -> list[Goal]:
     """Return the goals of the benchmark with what was measured."""
     out = []
-    for process in ("ornstein_uhlenbeck", "double_well"):
+    for process in (OU, WELL):
         for dtype, bound in RATE_GOALS.items():
-            timing = named(found["precision"], f"{process}, {dtype}")
+            timing = named(found.get("precision"), f"{process.name}, {dtype}")
             rate = None if timing is None else best(timing)
-            out.append(Goal(f"{process}, {dtype}, strict", rate, Sense.AT_LEAST, bound, "steps/s", also=None))
-    mine, loop = named(found["peers"], "fpsde"), named(found["peers"], "CuPy loop")
+            out.append(Goal(f"{process.name}, {dtype}, strict", rate, Sense.AT_LEAST, bound, "steps/s", also=None))
+    mine, loop = named(found.get("peers"), "fpsde"), named(found.get("peers"), "CuPy loop")
     times = None if mine is None or loop is None else harness.ratio(mine, loop)
     out.append(
         Goal("times the CuPy loop", times and times.paired, Sense.AT_LEAST, LOOP_GOAL, also=times and times.of_medians)
     )
-    bare, both = named(found["observers"], "none"), named(found["observers"], "both")
+    bare, both = named(found.get("observers"), "none"), named(found.get("observers"), "both")
     cost = None if bare is None or both is None else harness.ratio(bare, both)
     out.append(
         Goal("cost of both observers", cost and cost.paired - 1, Sense.AT_MOST, OBSERVER_GOAL,
              also=cost and cost.of_medians - 1)
     )  # fmt: skip
-    (large,) = found["large"].timings
+    large = named(found.get("large"), "with a histogram at the end")
     claim = f"{size.large[0]:g} particles x {size.large[1]} steps with a histogram"
-    out.append(Goal(claim, min(large.seconds), Sense.AT_MOST, LARGE_GOAL, "s", also=None))
+    out.append(Goal(claim, large and min(large.seconds), Sense.AT_MOST, LARGE_GOAL, "s", also=None))
+    gigabytes = None if large_bytes is None else large_bytes / 2**30
+    out.append(Goal("memory of the device for them", gigabytes, Sense.AT_MOST, MEMORY_GOAL, "GiB", also=None))
     return out
 
 
 def rooflines(found: dict[str, Contest], roof: float) -> dict[str, float]:
     """Return the fraction of the roof that each strict run reaches, by name."""
     out = {}
-    for process in (ornstein_uhlenbeck(), double_well()):
+    for process in (OU, WELL):
         for dtype in RATE_GOALS:
-            timing = named(found["precision"], f"{process.name}, {dtype}")
+            timing = named(found.get("precision"), f"{process.name}, {dtype}")
             if timing is not None:
                 work = gpu_work.of_step(process, euler_maruyama, dtype)
                 out[timing.name] = best(timing) * work / roof
@@ -190,61 +231,88 @@ def rooflines(found: dict[str, Contest], roof: float) -> dict[str, float]:
 
 def device() -> dict[str, Any]:
     """Return the first GPU: its name, what it can issue, driver and runtime; BackendUnavailable where there is none."""
-    if cupy is None:
-        raise BackendUnavailable("a GPU needs CuPy, which is not installed: pip install 'fpsde[cuda13]'")
-    try:
-        said = cupy.cuda.runtime.getDeviceProperties(0)
-        driver, runtime = cupy.cuda.runtime.driverGetVersion(), cupy.cuda.runtime.runtimeGetVersion()
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        raise BackendUnavailable(f"CuPy is installed, but finds no driver or no GPU ({error})") from error
+    name, runtime = gpus()[0].name, cupy.cuda.runtime
+    said = runtime.getDeviceProperties(0)
     return {
-        "name": said["name"].decode(),
-        "multiprocessors": said["multiProcessorCount"],
-        "hertz": 1000.0 * cupy.cuda.Device(0).attributes["ClockRate"],
-        "bytes": said["totalGlobalMem"],
-        "driver": driver,
-        "runtime": runtime,
+        "name": name,
+        "multiprocessors": int(said["multiProcessorCount"]),
+        "hertz": 1000.0 * runtime.deviceGetAttribute(CLOCK_RATE, 0),
+        "bytes": int(said["totalGlobalMem"]),
+        "driver": int(runtime.driverGetVersion()),
+        "runtime": int(runtime.runtimeGetVersion()),
         "cupy": cupy.__version__,
     }
 
 
-def report(size: Size, card: dict[str, Any], console: Console) -> dict[str, Any]:
-    """Measure, print the tables, and return the record."""
+def begun(file: str | None, fresh: dict[str, Any], console: Any) -> dict[str, Any]:
+    """Return the record of a run that was ended before it was whole, or a fresh one."""
+    if file in (None, "-") or not Path(file).exists():
+        return fresh
+    record = json.loads(Path(file).read_text())
+    same = [name for name in ("benchmark", "device", "size") if record.get(name) == json.loads(json.dumps(fresh[name]))]
+    if len(same) < 3 or record["environment"]["versions"] != fresh["environment"]["versions"]:
+        console.print(f"{file} is of another device, size or version: everything is measured")
+        return fresh
+    return record
+
+
+def report(size: Size, card: dict[str, Any], console: Any, file: str | None) -> dict[str, Any]:
+    """Measure, print the tables, and return the record; it is written after each table."""
     console.print(f"{card['name']}: {card['multiprocessors']} multiprocessors, {card['hertz'] / 1e9:.2f} GHz")
-    found = contests(size)
-    for contest in found.values():
-        console.print(harness.rates_table(contest, unit=1e9, heading="10⁹ steps/s"))
-    reached = rooflines(found, gpu_work.roof(card["multiprocessors"], card["hertz"]))
-    for name, fraction in reached.items():
+    fresh = {
+        "benchmark": "gpu", "device": card, "environment": harness.environment(), "size": asdict(size),
+        "contests": [], "failed": {}, "large_bytes": None,
+    }  # fmt: skip
+    record = begun(file, fresh, console)
+    for name, made in groups(size).items():
+        kept = {contest["name"]: harness.contest_of(contest) for contest in record["contests"]}
+        if name not in kept or name in record["failed"]:
+            forget_arrays()
+            contest, failed = measured(name, made, 1 if name == "large" else size.rounds)
+            record["contests"] = [one for one in record["contests"] if one["name"] != name]
+            record["contests"].append(harness.contest_record(contest))
+            record["failed"] = {k: v for k, v in record["failed"].items() if k != name}
+            record["failed"] |= {name: failed} if failed else {}
+            record["large_bytes"] = device_bytes() if name == "large" and not failed else record["large_bytes"]
+        else:
+            contest = kept[name]
+        if contest.timings:
+            console.print(harness.rates_table(contest, unit=1e9, heading="10⁹ steps/s"))
+        for who, why in record["failed"].get(name, {}).items():
+            console.print(f"{name}, {who} failed: {why}")
+        judge(record, size)
+        if file not in (None, "-"):
+            harness.write_json(record, file)
+    for name, fraction in record["roofline"].items():
         console.print(f"{name}: {100 * fraction:.0f} % of the instructions that the device can issue")
-    judged = goals(found, size)
-    console.print(harness.goals_table(judged))
-    return {
-        "benchmark": "gpu",
-        "device": card,
-        "environment": harness.environment(),
-        "size": asdict(size),
-        "contests": [harness.contest_record(contest) for contest in found.values()],
-        "roofline": reached,
-        "goals": [harness.goal_record(goal) for goal in judged],
-    }
+    found = {contest["name"]: harness.contest_of(contest) for contest in record["contests"]}
+    console.print(harness.goals_table(goals(found, size, record["large_bytes"])))
+    return record
+
+
+def judge(record: dict[str, Any], size: Size) -> None:
+    """Put roofline and goals of what was measured so far into the record."""
+    found = {contest["name"]: harness.contest_of(contest) for contest in record["contests"]}
+    card = record["device"]
+    record["roofline"] = rooflines(found, gpu_work.roof(card["multiprocessors"], card["hertz"]))
+    record["goals"] = [harness.goal_record(goal) for goal in goals(found, size, record["large_bytes"])]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print the tables, and write the record."""
+    """Measure, print the tables, and write the record; 1 where something failed, 2 where there is no GPU."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="runs so short that they show only that everything works")
-    parser.add_argument("--json", metavar="FILE", help="write all that was measured to FILE (- for standard output)")
+    parser.add_argument("--json", metavar="FILE", help="the record; one that is there is gone on with (- for output)")
     options = parser.parse_args(arguments)
     try:
         card = device()
     except BackendUnavailable as error:
         print(error, file=sys.stderr)
         return 2
-    record = report(QUICK if options.quick else FULL, card, harness.console(options.json))
-    if options.json:
+    record = report(QUICK if options.quick else FULL, card, harness.console(options.json), options.json)
+    if options.json == "-":
         harness.write_json(record, options.json)
-    return 0
+    return 1 if record["failed"] else 0
 
 
 if __name__ == "__main__":

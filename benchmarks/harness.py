@@ -18,8 +18,21 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
+import plain
+
+
+def optional(name: str) -> ModuleType | None:
+    """Return a module, or None where it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+_consoles, _tables = optional("rich.console"), optional("rich.table")
+#: Those of rich, or plain text where it is not installed.
+Console: Any = _consoles.Console if _consoles else plain.Console
+Table: Any = _tables.Table if _tables else plain.Table
 
 #: What the numbers may depend on.
 PACKAGES = ("fpsde", "numpy", "numba", "llvmlite", "scipy", "sympy", "torch", "torchsde", "jax", "jaxlib", "diffrax")
@@ -126,14 +139,6 @@ class Goal:
         return self.measured >= self.bound if self.sense is Sense.AT_LEAST else self.measured <= self.bound
 
 
-def optional(name: str) -> ModuleType | None:
-    """Return a module, or None where it is not installed."""
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        return None
-
-
 def on_one_thread() -> None:
     """Start again with one thread for every library, unless that has been done."""
     if any(os.environ.get(name) != "1" for name in THREADS):
@@ -214,6 +219,12 @@ def contest_record(contest: Contest) -> dict[str, Any]:
     """Return a contest as JSON takes it: every sample, and the spread of the rates."""
     timings = [{**asdict(t), "rate": asdict(spread(t.rates)), "cores": t.cores} for t in contest.timings]
     return {"name": contest.name, "different": contest.different, "timings": timings}
+
+
+def contest_of(record: dict[str, Any]) -> Contest:
+    """Return the contest of such a record."""
+    timings = [Timing(t["name"], t["work"], tuple(t["seconds"]), tuple(t["cpu_seconds"])) for t in record["timings"]]
+    return Contest(record["name"], tuple(timings), tuple(record["different"]))
 
 
 def goal_record(goal: Goal) -> dict[str, Any]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from emulated_gpu import NEEDS_COMPILER, EmulatedGpu, compiler_is_missing
+from test_gpu_alone import BARE
 
+from fpsde import arrays
 from fpsde.integrators import steps
 from fpsde.noise import Normals
 from fpsde.processes import ornstein_uhlenbeck
@@ -23,7 +27,7 @@ BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 def gpu(monkeypatch):
     """Return the module of the benchmark, which is a script and in no package."""
     monkeypatch.syspath_prepend(BENCHMARKS)
-    for name in ("gpu", "gpu_work"):
+    for name in ("gpu", "gpu_work", "harness"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     import gpu
 
@@ -56,18 +60,120 @@ def test_the_roof_is_what_all_schedulers_issue(gpu):
 
 
 def test_without_a_gpu_the_benchmark_says_what_is_missing(gpu, capsys, monkeypatch):
-    monkeypatch.setattr(gpu, "cupy", None)
+    monkeypatch.setattr(gpu, "gpus", lambda: arrays.gpus())
+    monkeypatch.setitem(sys.modules, "cupy", None)  # as where it is not installed
+    monkeypatch.setattr(arrays.importlib.util, "find_spec", lambda name: None)
     assert gpu.main(["--quick"]) == 2
     assert "CuPy, which is not installed" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         gpu.main(["--quik", "1"])
 
 
+CARD = {"name": "emulated", "multiprocessors": 2, "hertz": 1e9}
+
+
+def test_the_device_is_read_through_what_cupy_still_has(gpu, monkeypatch):
+    """CUDA 13 has no clock among the properties of a device any more: it is an attribute, by its number."""
+    has = {"multiProcessorCount": 132, "totalGlobalMem": 2**37}
+    runtime = SimpleNamespace(
+        getDeviceProperties=lambda k: has, deviceGetAttribute=lambda what, k: {13: 1_980_000}[what],
+        driverGetVersion=lambda: 13000, runtimeGetVersion=lambda: 13000,
+    )  # fmt: skip
+    monkeypatch.setattr(gpu, "gpus", lambda: (SimpleNamespace(name="NVIDIA H200"),))
+    monkeypatch.setattr(gpu, "cupy", SimpleNamespace(cuda=SimpleNamespace(runtime=runtime), __version__="14.2.0"))
+    card = gpu.device()
+    assert (card["name"], card["multiprocessors"], card["hertz"]) == ("NVIDIA H200", 132, 1.98e9)
+
+
+def test_a_table_that_failed_is_measured_again_and_the_others_are_kept(gpu, tmp_path, monkeypatch, capsys):
+    calls, broken, file = [], [True], tmp_path / "record.json"
+
+    def entry(name):
+        def run():
+            calls.append(name)
+            if name == "fragile" and broken[0]:
+                raise RuntimeError("the device is lost")
+
+        return gpu.Contestant(name, run, 1e3)
+
+    def impossible():
+        raise ValueError("no such process")
+
+    def tables(size):
+        return {
+            "observers": lambda: [entry("none"), entry("both")],
+            "peers": lambda: [entry("fpsde"), entry("fragile")],
+            "large": impossible if broken[0] else lambda: [entry("with a histogram at the end")],
+        }
+
+    monkeypatch.setattr(gpu, "device", lambda: CARD)
+    monkeypatch.setattr(gpu, "groups", tables)
+    assert gpu.main(["--quick", "--json", str(file)]) == 1
+    said, record = capsys.readouterr().out, json.loads(file.read_text())
+    assert "fragile failed: RuntimeError: the device is lost" in said and "ValueError: no such process" in said
+    assert set(record["failed"]) == {"peers", "large"} and [t["name"] for t in record["contests"][1]["timings"]] == [
+        "fpsde"
+    ]
+    first = record["contests"][0]
+    broken[0], calls[:] = False, []
+    assert gpu.main(["--quick", "--json", str(file)]) == 0
+    record = json.loads(file.read_text())
+    assert record["failed"] == {} and record["contests"][0] == first and "none" not in calls
+    assert {t["name"] for one in record["contests"] for t in one["timings"]} >= {
+        "fragile",
+        "with a histogram at the end",
+    }
+    measured = {goal["claim"]: goal["measured"] for goal in record["goals"]}
+    assert measured["cost of both observers"] is not None
+    calls.clear()
+    monkeypatch.setattr(gpu, "device", lambda: CARD | {"name": "another"})
+    assert gpu.main(["--quick", "--json", str(file)]) == 0 and "none" in calls
+
+
+def test_tables_are_plain_text_where_rich_is_not_installed(gpu):
+    table = gpu.harness.plain.Table(title="rates", title_justify="left")
+    table.add_column("who")
+    table.add_column("rate", justify="right")
+    table.add_row("ours [red](found something else)[/]", "12")
+    assert str(table).splitlines() == [
+        "rates", "who                          rate", "ours (found something else)    12"
+    ]  # fmt: skip
+
+
+QUICK_ALONE = """
+from pathlib import Path
+import json
+from emulated_gpu import EmulatedGpu
+from fpsde.integrators import steps
+import gpu
+
+steps.gpus = lambda: (EmulatedGpu(Path(sys.argv[1])),)
+gpu.device = lambda: {"name": "emulated", "multiprocessors": 2, "hertz": 1e9}
+code = gpu.main(["--quick", "--json", sys.argv[1] + "/record.json"])
+loaded = sorted({name.split(".")[0] for name in sys.modules} & {"numba", "scipy", "rich"})
+print(json.dumps([code, loaded]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(compiler_is_missing(), reason=NEEDS_COMPILER)
+def test_it_runs_where_numba_scipy_and_rich_are_not_installed(tmp_path):
+    here = Path(__file__).parent
+    folders = [str(here), str(here.parent), str(BENCHMARKS)]
+    code = f"{BARE}sys.path[:0] = {folders!r}\n{QUICK_ALONE}"
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == [0, []], done.stdout
+    assert "10⁹ steps/s" in done.stdout and "ornstein_uhlenbeck, float32, strict" in done.stdout
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert "fpsde on the CPU" not in {t["name"] for one in record["contests"] for t in one["timings"]}
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(compiler_is_missing(), reason=NEEDS_COMPILER)
 def test_a_quick_benchmark_on_an_emulated_gpu_writes_every_table(gpu, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(steps, "gpus", lambda: (EmulatedGpu(tmp_path),))
-    monkeypatch.setattr(gpu, "device", lambda: {"name": "emulated", "multiprocessors": 2, "hertz": 1e9})
+    monkeypatch.setattr(gpu, "device", lambda: CARD)
     assert gpu.main(["--quick", "--json", str(tmp_path / "record.json")]) == 0
     record = json.loads((tmp_path / "record.json").read_text())
     assert [contest["name"] for contest in record["contests"]] == [

@@ -17,12 +17,14 @@ BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
 def loaded(name: str) -> ModuleType:
-    """Return a module of the benchmarks, which are scripts and no package."""
+    """Return a module of the benchmarks, which are scripts that import one another and no package."""
     spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", BENCHMARKS / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
+    sys.path.insert(0, str(BENCHMARKS))
     spec.loader.exec_module(module)
+    sys.path.remove(str(BENCHMARKS))
     return module
 
 
