@@ -43,6 +43,7 @@ template <class V> DEV V at(Cells<V> c, i64 i) { return c[i]; }
 DEV double at(double number, i64) { return number; }
 template <class V> DEV void put(Cells<V> c, i64 i, V value) { c[i] = value; }
 template <class V> DEV void fill(Cells<V> c, V value) { for (i64 i = 0; i < c.n; ++i) c[i] = value; }
+template <class V> DEV void fill(Cells<V> c, Cells<V> from) { for (i64 i = 0; i < c.n; ++i) c[i] = from[i]; }
 """
 
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
@@ -53,8 +54,25 @@ _JOINED = {ast.And: "&&", ast.Or: "||"}
 
 
 def translated(functions: Sequence[Any], *, renamed: Mapping[str, Any] | None = None) -> str:
-    """Return the C++ text of functions, callees first; ``renamed`` gives names another name, or a number."""
-    return "".join(_Translation(one.py_func, renamed or {}).text() for one in functions)
+    """Return the C++ text of functions and of all that they call; ``renamed`` gives names another function, or number.
+
+    A function that is not compiled by Numba, such as ``at``, is taken to be there (``VIEWS``).
+    """
+    done: dict[str, str] = {}
+    for one in functions:
+        _add(one, renamed or {}, done)
+    return "".join(done.values())
+
+
+def _add(function: Any, renamed: Mapping[str, Any], done: dict[str, str]) -> None:
+    """Add the text of a function by its name, after those that it calls."""
+    translation = _Translation(function.py_func, renamed)
+    if translation.name in done:
+        return
+    text = translation.text()
+    for called in translation.called:
+        _add(called, renamed, done)
+    done[translation.name] = text
 
 
 class _Translation:
@@ -67,6 +85,8 @@ class _Translation:
         self._def = parsed
         self._scopes: list[set[str]] = [{a.arg for a in parsed.args.args}]
         self._fresh = 0
+        self.name = parsed.name
+        self.called: list[Any] = []
 
     def text(self) -> str:
         names = [_spelt(a.arg) for a in self._def.args.args]
@@ -163,8 +183,7 @@ class _Translation:
             case ast.IfExp(test=test, body=body, orelse=orelse):
                 return f"({self._of(test)} ? {self._of(body)} : {self._of(orelse)})"
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
-                called = "length" if name == "len" else self._renamed.get(name, name)
-                return f"{called}({', '.join(self._of(a) for a in args)})"
+                return f"{self._callee(name)}({', '.join(self._of(a) for a in args)})"
             case ast.Subscript(value=value, slice=ast.Tuple(elts=places)):
                 return f"{self._of(value)}({', '.join(self._of(p) for p in places)})"
             case ast.Subscript(value=value, slice=place) if not isinstance(place, ast.Slice):
@@ -172,6 +191,13 @@ class _Translation:
             case ast.Tuple(elts=elts):
                 return f"several({', '.join(self._of(e) for e in elts)})"
         raise self._refused(node)
+
+    def _callee(self, name: str) -> str:
+        called = self._renamed.get(name, self._globals.get(name))
+        if not hasattr(called, "py_func"):
+            return "length" if name == "len" else name
+        self.called.append(called)
+        return str(called.py_func.__name__)
 
     def _name(self, node: ast.expr, name: str) -> str:
         if any(name in scope for scope in self._scopes):

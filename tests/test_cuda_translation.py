@@ -29,6 +29,11 @@ def pair(new, i):
 
 
 @kernel()
+def other(new, i):
+    return new[i], new[i]
+
+
+@kernel()
 def collect(cells, out, turn):
     """Write sums of neighbours, forwards or backwards, until they reach the end."""
     n = len(cells)
@@ -54,7 +59,7 @@ def test_the_text_has_the_bits_of_the_function(tmp_path):
         return collect(Cells<double>{cells, 1, n}, Cells<double>{out, 1, n}, turn != 0);
     }
     """
-    text = cuda_prelude("float64") + VIEWS + translated([pair, collect]) + call
+    text = cuda_prelude("float64") + VIEWS + translated([collect]) + call
     library = built(text, tmp_path, (*FLAGS, "-ffp-contract=off"))
     library.collected.restype = ctypes.c_double
     for turn in (False, True):
@@ -67,7 +72,8 @@ def test_the_text_has_the_bits_of_the_function(tmp_path):
 def test_numbers_of_a_module_are_printed_to_the_last_digit_and_names_can_be_given_others():
     assert "(new_[i] - 0.75)" in translated([pair])
     assert "(new_[i] - 7)" in translated([pair], renamed={"SCALE": 7})
-    assert "other(cells, i)" in translated([collect], renamed={"pair": "other"})
+    assert "= other(cells, i);" in translated([collect], renamed={"pair": other})
+    assert translated([collect, pair]).count("auto pair(") == 1  # what is called comes along, once
 
 
 @kernel()

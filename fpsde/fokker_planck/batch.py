@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from fpsde.arrays import gpus
 from fpsde.backend import Backend
 from fpsde.errors import InvalidInput, UnstableStep, unknown_name
 from fpsde.fokker_planck.coefficient_kernel import coefficient_kernel
@@ -19,7 +18,7 @@ from fpsde.fokker_planck.generator import EDGE_RULE, EdgePoints, Generator, asse
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.sides import Sides
 from fpsde.fokker_planck.stepper import MAX_HALVINGS
-from fpsde.fokker_planck.sweeps import Sweeps, SweepsOnCpu, SweepsOnGpu
+from fpsde.fokker_planck.sweeps import Sweeps, SweepsOnCpu, SweepsOnGpu, device_of
 from fpsde.fokker_planck.tridiagonal import STAGE
 from fpsde.grid import Grid
 from fpsde.validation import finite_array
@@ -29,16 +28,9 @@ MakeSweeps = Callable[[np.ndarray, np.ndarray], Sweeps]
 
 
 def sweeps_on(backend: Backend) -> MakeSweeps:
-    """Return what makes lines on the machine that is asked for: on the first GPU that is visible, where there are more.
-
-    Raises BackendUnavailable where there is none, InvalidInput for what is no Backend.
-    """
-    if not isinstance(backend, Backend):
-        raise InvalidInput(f"backend={backend!r}; give fpsde.Backend.CPU, fpsde.Backend.GPU or fpsde.Backend.GPU_FAST")
-    if backend is Backend.CPU:
-        return SweepsOnCpu
-    device, fast = gpus()[0], backend is Backend.GPU_FAST
-    return lambda rates, exits: SweepsOnGpu(rates, exits, device, fast=fast)
+    """Return what makes lines on the machine that is asked for; raises as :func:`device_of`."""
+    device, fast = device_of(backend)
+    return SweepsOnCpu if device is None else lambda rates, exits: SweepsOnGpu(rates, exits, device, fast=fast)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from fpsde.arrays import host
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.fokker_planck.stepper import Stepper
 from fpsde.progress import progress_bar
@@ -142,7 +143,7 @@ def trace(propagator: Stepper, times: np.ndarray, steps: np.ndarray) -> Trace:
     for k, dt in enumerate(dts):
         if k > 0:
             propagator.advance(times[k], dt, int(steps[k]))
-        masses[k], absorbed[k] = propagator.masses, propagator.absorbed
+        masses[k], absorbed[k] = host(propagator.masses), propagator.absorbed
     minimum, *edge = (float(value) for value in propagator.extremes)
     return Trace(
         masses=masses,

@@ -37,7 +37,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def on_gpu(folder, monkeypatch):
-    monkeypatch.setattr(batch, "gpus", lambda: (EmulatedGpu(folder),))
+    monkeypatch.setattr(sweeps, "gpus", lambda: (EmulatedGpu(folder),))
 
 
 def members(params):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Any
 
+from fpsde.backend import Backend
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.driven import printed
 from fpsde.fokker_planck.evolution import stops, trace_as_asked
@@ -17,11 +18,13 @@ from fpsde.fokker_planck.plane.coefficients import Coefficients
 from fpsde.fokker_planck.plane.driven import DrivenLines, DrivenSplitPropagator
 from fpsde.fokker_planck.plane.exact import trace_by_sums
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
+from fpsde.fokker_planck.plane.on_gpu import SplitPropagatorOnGpu
 from fpsde.fokker_planck.plane.phase_space import phase_space
 from fpsde.fokker_planck.plane.phase_space_evolution import SPLITTING, trace_of_phase_space
 from fpsde.fokker_planck.plane.propagator import SplitPropagator, WholePropagator
 from fpsde.fokker_planck.plane.results import PlaneEvolution
 from fpsde.fokker_planck.plane.stream import stream_of
+from fpsde.fokker_planck.sweeps import device_of
 
 
 class Stepping(enum.Enum):
@@ -46,6 +49,7 @@ class PlaneInTime(OnPlane):
         tolerance: float | None = None,
         stepping: Stepping | None = None,
         progress: bool = False,
+        backend: Backend = Backend.CPU,
     ) -> PlaneEvolution:
         """Return the law at ``t_end``, and at ``times`` before it, from ``x0`` at ``t_start``.
 
@@ -56,26 +60,41 @@ class PlaneInTime(OnPlane):
         split where there is noise along both axes that is not correlated, and along one axis alone where coefficients
         depend on time (all of Q would have to be factored anew for each step), unless ``stepping`` says otherwise.
 
-        ``progress`` shows a bar on a long way in steps, as that of ``simulate``.
+        ``progress`` shows a bar on a long way in steps, as that of ``simulate``. ``backend`` is where steps are taken:
+        on the first GPU that is visible split steps with constant coefficients are, which are those of the CPU to
+        round-off (``GPU_FAST`` fuses products into sums).
 
         Raises
         ------
         InvalidInput
             bad times; dt together with tolerance; a start that does not fit on the grid; mass that reaches a cut end of
-            it (more than 1e-6 in the outermost fiftieth of the cells); split steps for correlated noise
+            it (more than 1e-6 in the outermost fiftieth of the cells); split steps for correlated noise; on a GPU
+            steps that are not split, and coefficients that depend on time
         UnstableStep
             a step that stays negative however often it is halved
         NotConverged
             a tolerance that is not reached
+        BackendUnavailable
+            where CuPy, the driver or the GPU is missing
         """
         when = stops(t_start, t_end, times)
         start = self._start(x0)
+        device, fast = device_of(backend)
+        if device is not None:
+            self._refuse_time_dependence("is not carried on a GPU; leave the backend out to run on the CPU")
         generators = self._generators(when[0])
         lines = None if stepping is Stepping.WHOLE else self._driven_lines()
         split = lines is not None or self._split(generators(when[0]), stepping)
         constant, fringe = not self.process.time_dependent, self._fringe
+        if device is not None and not split:
+            raise InvalidInput(
+                f"the steps of {self.process.name} would not be split, and on a GPU split steps alone are taken; leave "
+                "the backend out to run on the CPU"
+            )
 
         def propagator() -> SplitPropagator | WholePropagator:
+            if device is not None:
+                return SplitPropagatorOnGpu(generators, start, fringe=fringe, device=device, fast=fast)
             if lines is not None:
                 return DrivenSplitPropagator(generators, start, fringe=fringe, lines=lines, watched=self._watched)
             kind = SplitPropagator if split else WholePropagator

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from fpsde.arrays import host
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
 from fpsde.fokker_planck.plane.lines import backward_euler_lines, factorise_lines, in_bundles, tr_bdf2_lines
@@ -66,8 +67,8 @@ class PlanePropagator(Stepper):
     def _accept(self, masses: np.ndarray, lost: np.ndarray) -> None:
         self.masses = masses
         self.absorbed += lost
-        self.extremes[0] = min(self.extremes[0], masses.min())
-        self.extremes[1:] = np.maximum(self.extremes[1:], self._fringe @ masses)
+        self.extremes[0] = min(self.extremes[0], float(masses.min()))
+        self.extremes[1:] = np.maximum(self.extremes[1:], host(self._fringe @ masses))
         self.n_steps += 1
 
     def _at(self, t: float) -> PlaneGenerator:
@@ -124,19 +125,25 @@ class SplitPropagator(PlanePropagator):
         lost, middle = np.zeros(4), self._key(t + dt / 2)
         masses = self.masses.reshape(self._at(middle).grid.shape).copy()
         for axis, part in ((0, dt / 2), (1, dt), (0, dt / 2)):
-            factors = self._factors(middle, axis, STAGE * part)
-            entered = tr_bdf2_lines(*self._lines(middle, axis), STAGE * part, factors, axis, masses, masses)
+            masses, entered = self._swept(middle, axis, STAGE * part, masses)
             lost[2 * axis : 2 * axis + 2] += entered
-        return masses.ravel(), lost
+        return masses.reshape(-1), lost
 
     def _backward_euler(self, t: float, dt: float) -> None:
         lost, end = np.zeros(4), self._key(t)
         masses = self.masses.reshape(self._at(end).grid.shape).copy()
         for axis in (0, 1):
-            _, exits = self._lines(end, axis)
-            entered = backward_euler_lines(exits, dt, self._factors(end, axis, dt), axis, masses)
-            lost[2 * axis : 2 * axis + 2] = entered
-        self._accept(masses.ravel(), lost)
+            masses, lost[2 * axis : 2 * axis + 2] = self._damped(end, axis, dt, masses)
+        self._accept(masses.reshape(-1), lost)
+
+    def _swept(self, t: float, axis: int, a: float, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the plane after TR-BDF2 on the lines of an axis, and what entered their walls ``(2,)``."""
+        return masses, tr_bdf2_lines(*self._lines(t, axis), a, self._factors(t, axis, a), axis, masses, masses)
+
+    def _damped(self, t: float, axis: int, dt: float, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the plane after backward Euler on the lines of an axis, and what entered their walls ``(2,)``."""
+        _, exits = self._lines(t, axis)
+        return masses, backward_euler_lines(exits, dt, self._factors(t, axis, dt), axis, masses)
 
     def _lines_of(self, t: float, axis: int) -> tuple[np.ndarray, np.ndarray]:
         rates, exits = self._generator(t).lines(axis)
