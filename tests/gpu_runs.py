@@ -29,7 +29,7 @@ from fpsde.integrators import (
     simulate,
     steps,
 )
-from fpsde.integrators.simulation import _all_tracked
+from fpsde.integrators.preparation import all_tracked
 from fpsde.noise import Normals
 
 N, FIRST = 512 + 77, 3 * 512
@@ -114,7 +114,7 @@ def run_of(name, backend, *, every=False, **changes):
 def program_of(name, dtype, *, every=False):
     """Return the CUDA text that the run of a case takes."""
     scheme, process, *_ = CASES[name]
-    tracked = _all_tracked(observers_of(name, every=every), process, scheme, times_of(CASES[name]))
+    tracked = all_tracked(observers_of(name, every=every), process, scheme, times_of(CASES[name]))
     return steps.step_of(process, scheme, tracked, np.dtype(dtype), Normals.FLOAT32, Backend.GPU).machine.text
 
 

@@ -270,7 +270,7 @@ def test_runs_of_disjoint_ids_merge_to_the_bits_of_one(on_gpu):
         ("s32(s32(y) + s32(1))", "s32(s32(y) + s32(2))"),
         ("where(y < 0.0", "where(y < 0.5"),
         ("at += (slot * TABLES", "at += (0 * TABLES"),
-        ("i < count", "i <= count"),
+        ("i % share < count", "i % share <= count"),
     ],
     ids=[
         "last digit of a constant", "sign of a normal", "a multiplier", "order of a sum", "which normal", "bin inside",

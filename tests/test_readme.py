@@ -28,7 +28,7 @@ def test_the_ten_line_example_runs_as_printed(tmp_path, monkeypatch, capsys) -> 
 
 def test_the_examples_of_particles_run_as_printed(capsys) -> None:
     blocks = re.findall(r"(<!-- example -->\n)?```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    (_, particles), (_, statements), (_, strong) = blocks[1:4]
+    (_, particles), (_, statements), (_, strong), (_, batch) = blocks[1:5]
     exec(particles, {})
     assert "have not by t = 10.0" in capsys.readouterr().out
     names: dict = {"fpsde": fpsde}
@@ -37,12 +37,14 @@ def test_the_examples_of_particles_run_as_printed(capsys) -> None:
     exec(strong, {})
     euler, milstein = (float(line.rsplit(" ", 1)[1]) for line in capsys.readouterr().out.splitlines())
     assert abs(euler - 0.5) < 0.05 and abs(milstein - 1) < 0.05
+    exec(batch, {})
+    assert "0% have crossed at temperature 0.1, " in capsys.readouterr().out
 
 
 def test_the_example_of_orders_runs_as_printed(capsys) -> None:
     blocks = re.findall(r"<!-- example -->\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     names: dict = {}
-    exec(blocks[3], names)
+    exec(blocks[4], names)
     out = capsys.readouterr().out
     assert re.search(r"Heun: order (1\.9\d|2\.0\d) in", out)
     assert 0.005 < names["well"].exact.stationary().variance - names["kept"].law.variance < 0.02

@@ -1,6 +1,7 @@
 """Particles: the loops on the CPU and on GPUs, observers, initial laws."""
 
 from fpsde.backend import Backend
+from fpsde.integrators.batches import Batch, simulate_batch
 from fpsde.integrators.driving_paths import increments, levy_areas
 from fpsde.integrators.functionals import (
     Autocorrelation,
@@ -20,6 +21,7 @@ from fpsde.schemes.tracked import Tracked
 __all__ = [
     "Autocorrelation",
     "Backend",
+    "Batch",
     "Covariance",
     "Crossings",
     "Displacement",
@@ -38,4 +40,5 @@ __all__ = [
     "levy_areas",
     "merged",
     "simulate",
+    "simulate_batch",
 ]

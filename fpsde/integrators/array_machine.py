@@ -67,7 +67,7 @@ class OnArrays(Machine):
                 if np.any(due[s - steps.start] >= 0):
                     look(
                         w, min(LANES, count - b * LANES), b, plan.looks.integers, plan.looks.reals,
-                        due[s - steps.start], record.sums, record.counts, record.copies, scratch, places,
+                        due[s - steps.start], record.sums, record.counts[0], record.copies, scratch, places,
                     )  # fmt: skip
 
     def _normals(self, plan: Any, first: int, n: int, s: int) -> np.ndarray:

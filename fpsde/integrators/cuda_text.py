@@ -15,7 +15,7 @@ from fpsde.integrators import loop
 from fpsde.integrators.loop import LANES, OF_ONE_PARTICLE
 from fpsde.noise import Normals, Purpose
 from fpsde.schemes.kernel import cuda_prelude, cuda_source
-from fpsde.schemes.tracing import TracedStep
+from fpsde.schemes.tracing import FIRST_PARAMETER, TracedStep
 
 #: Threads in a warp, warps in a block of LANES ids, threads that are launched as one block.
 WARP = 32
@@ -58,11 +58,13 @@ DEV bool is_finite(const T* w) {{
 extern "C" __global__ void __launch_bounds__({threads}, 1) {kernel}(
     T* x,                            // (ROWS, n) state, in place; n is a multiple of LANES
     i64 n,
-    i64 count,                       // particles that are real; the rest of the last block is padding
+    i64 share,                       // particles of each member, a multiple of LANES
+    i64 count,                       // of which so many are real; the rest of its last block is padding
     u64 first_id,
     i64 first_step,
     i64 n_steps,
     const T* constants,              // (n_steps, CONSTANTS)
+    const T* parameters,             // (members, PARAMETERS), in the place of those among the constants
     u32 key0,
     u32 key1,
     const double* weights,           // (sub, NORMALS, NORMALS)
@@ -73,7 +75,7 @@ extern "C" __global__ void __launch_bounds__({threads}, 1) {kernel}(
     const double* reals,             // (n_looks, 4)
     i64 n_looks,
     double* sums,                    // (slots, blocks, WARPS, POWERS)
-    u64* counts,                     // (count_copies, places)
+    u64* counts,                     // (members, count_copies, places)
     i64 places,
     i64 count_copies,
     T* copies,                       // (slots, n)
@@ -82,9 +84,10 @@ extern "C" __global__ void __launch_bounds__({threads}, 1) {kernel}(
     const u64 thread = u64(blockIdx.x) * blockDim.x + threadIdx.x;
     const int t = int(thread % WARP), g = int(thread / WARP % WARPS);
     const i64 b = i64(thread / LANES), lane = t * WARPS + g, i = b * LANES + lane;
-    const bool real = i < count;
+    const i64 member = i / share;
+    const bool real = i % share < count;
     const u64 particle = first_id + u64(i);
-    u64* const own_counts = counts + (b % count_copies) * places;
+    u64* const own_counts = counts + (member * count_copies + b % count_copies) * places;
     i64 lost = exploded[i];
     T w[ROWS];
     // a second time only where the particle is not finite at the end, to find the step at which it exploded
@@ -125,7 +128,13 @@ extern "C" __global__ void __launch_bounds__({threads}, 1) {kernel}(
                 #pragma unroll
                 for (int j = 0; j < NORMALS; ++j) z[j] = T(noise::T(total[j]));
             }}
-            model::step(w, z, constants + s * CONSTANTS);
+            T c[CONSTANTS > 0 ? CONSTANTS : 1] = {{}};
+            #pragma unroll
+            for (int k = 0; k < CONSTANTS; ++k) {{
+                const int q = k - FIRST_PARAMETER;
+                c[k] = q >= 0 && q < PARAMETERS ? parameters[member * PARAMETERS + q] : constants[s * CONSTANTS + k];
+            }}
+            model::step(w, z, c);
             if (again) {{
                 if (lost == DOOMED && !is_finite(w)) lost = first_step + s + 1;
                 continue;
@@ -186,6 +195,8 @@ def cuda_program(step: TracedStep, *, dtype: str, normals: Normals) -> str:
         "NORMALS": len(step.normals),
         "PER_BLOCK": normals.per_block,
         "CONSTANTS": len(step.constants),
+        "FIRST_PARAMETER": FIRST_PARAMETER,
+        "PARAMETERS": step.parameters,
     }
     return "\n".join(
         [

@@ -16,13 +16,13 @@ from concurrent.futures import (
 )
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from fpsde.errors import BackendUnavailable, InvalidInput
 from fpsde.integrators.checkpoint import Checkpoint
 from fpsde.integrators.machine import Stopped
 from fpsde.integrators.plan import Plan
-from fpsde.integrators.shards import Gathered, Shard, StartState, given_start, shard
+from fpsde.integrators.shards import StartState, given_start
 from fpsde.progress import progress_bar
 
 #: Shards handed out at a time for each thread, and to an executor, which does not say how many workers it has.
@@ -31,8 +31,9 @@ AHEAD, AHEAD_ELSEWHERE = 4, 64
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """A run to be done: which particles, in shards of what size."""
+    """What is to be done: which particles, in parts of what size, and the function that makes one of them."""
 
+    part: Callable[..., Any]  #: (plan, start, first=, count=, stop=), a function of a module
     plan: Plan
     start: StartState
     first: int
@@ -42,14 +43,22 @@ class Work:
 
     @property
     def ranges(self) -> list[tuple[int, int]]:
-        """(first, count) of each shard."""
+        """(first, count) of each part."""
         end = self.first + self.count
         return [(first, min(self.size, end - first)) for first in range(self.first, end, self.size)]
 
 
-def done(work: Work, *, threads: int, executor: Executor | None, progress: bool) -> Shard:
-    """Return the whole run as one shard, or after Ctrl-C what of it is finished."""
-    gathered = Gathered(work.plan, first=work.first, count=work.count)
+class Whole(Protocol):
+    """What parts are put together in, as they come, from any thread."""
+
+    @property
+    def done(self) -> int: ...
+
+    def add(self, part: Any) -> None: ...
+
+
+def finish(work: Work, gathered: Whole, *, threads: int, executor: Executor | None, progress: bool) -> None:
+    """Put all parts of the work together, or up to Ctrl-C those that are finished."""
     todo = []
     for first, count in work.ranges:
         if work.checkpoint is not None and work.checkpoint.finished(first):
@@ -57,7 +66,7 @@ def done(work: Work, *, threads: int, executor: Executor | None, progress: bool)
         else:
             todo.append((first, count))
 
-    def keep(part: Shard) -> None:
+    def keep(part: Any) -> None:
         if work.checkpoint is not None:
             work.checkpoint.save(part)
         gathered.add(part)
@@ -67,18 +76,17 @@ def done(work: Work, *, threads: int, executor: Executor | None, progress: bool)
             _in_threads(work, todo, keep, threads, lambda: show(gathered.done))
         else:
             _elsewhere(work, todo, keep, executor, lambda: show(gathered.done))
-    return gathered.shard
 
 
 def _in_threads(
-    work: Work, todo: list[tuple[int, int]], keep: Callable[[Shard], None], threads: int, show: Callable[[], None]
+    work: Work, todo: list[tuple[int, int]], keep: Callable[[Any], None], threads: int, show: Callable[[], None]
 ) -> None:
-    """Run the shards on threads. They also keep what is finished: Ctrl-C does not reach them, so it is kept whole."""
+    """Run the parts on threads. They also keep what is finished: Ctrl-C does not reach them, so it is kept whole."""
     stop = threading.Event()
 
     def one(first: int, count: int) -> None:
         try:
-            keep(shard(work.plan, work.start, first=first, count=count, stop=stop.is_set))
+            keep(work.part(work.plan, work.start, first=first, count=count, stop=stop.is_set))
         except Stopped:
             pass
 
@@ -93,9 +101,9 @@ def _in_threads(
 
 
 def _elsewhere(
-    work: Work, todo: list[tuple[int, int]], keep: Callable[[Shard], None], executor: Executor, show: Callable[[], None]
+    work: Work, todo: list[tuple[int, int]], keep: Callable[[Any], None], executor: Executor, show: Callable[[], None]
 ) -> None:
-    """Run the shards on an executor; one thread here keeps what comes back."""
+    """Run the parts on an executor; one thread here keeps what comes back."""
     sent: set[Future] = set()
 
     with ThreadPoolExecutor(1) as keeper:
@@ -104,7 +112,7 @@ def _elsewhere(
             first, count = pair
             start = given_start(work.start, first, count)
             with _explained(first, count, closed=RuntimeError):
-                there = executor.submit(shard, work.plan, start, first=first, count=count)
+                there = executor.submit(work.part, work.plan, start, first=first, count=count)
             sent.add(there)
 
             def collected() -> None:

@@ -43,7 +43,7 @@ def normals_program(step: ArrayStep, *, dtype: str, normals: Normals) -> str:
 def _step(state: Any, normals: Any, outputs: Any, dim: int, observed: int) -> TracedStep:
     return TracedStep(
         state=state, normals=normals, constants=(), assignments=(), outputs=outputs, dim=dim, observed=observed,
-        tracked=len(state), flagged=False, inputs=(),
+        tracked=len(state), flagged=False, parameters=0, inputs=(),
     )  # fmt: skip
 
 
@@ -75,7 +75,7 @@ class ArraysOnGpu(OnGpu):
         steps: range,
         stop: Callable[[], bool] = bool,
     ) -> None:
-        times, none = plan.constants.times, np.empty((1, 0))
+        times, none = plan.constants.times, (np.empty((1, 0)), np.empty((1, 0)))
         z = self.devices[0].full((self.step.normals, state.shape[1]), 0.0, self.dtype)
         for s in steps:
             if stop():
@@ -83,7 +83,7 @@ class ArraysOnGpu(OnGpu):
             now, t = range(s, s + 1), float(times[s])
             if self.step.normals:
                 self._run(
-                    self.normals_text, z, record, self.nothing, plan.weights, none, plan.keys, first, count, now
+                    self.normals_text, z, record, self.nothing, plan.weights, *none, plan.keys, first, count, now
                 )  # fmt: skip
             state[...] = self.step.advance(state, z, t, float(times[s + 1]) - t)
-            self._run(self.text, state, record, plan.looks, plan.weights, none, plan.keys, first, count, now)
+            self._run(self.text, state, record, plan.looks, plan.weights, *none, plan.keys, first, count, now)

@@ -36,7 +36,7 @@ _TURNS = itertools.count()
 
 
 def _count_copies(plan: Any) -> int:
-    return max(1, min(COUNT_COPIES, COUNT_BYTES // max(plan.looks.count_bytes, 1)))
+    return max(1, min(COUNT_COPIES, COUNT_BYTES // max(plan.members * plan.looks.count_bytes, 1)))
 
 
 @dataclass(eq=False)
@@ -127,7 +127,7 @@ class OnGpu(Machine):
         device, looks = self.devices[0], plan.looks
         return Record(
             sums=device.full((looks.sum_rows, n // LANES, WARPS, POWERS), 0.0, np.float64),
-            counts=device.full((_count_copies(plan), looks.count_places), 0, np.int64),
+            counts=device.full((plan.members, _count_copies(plan), looks.count_places), 0, np.int64),
             copies=device.full((looks.copy_rows, n if looks.copy_rows else 0), 0.0, self.dtype),
             exploded=device.full((n,), INTACT, np.int64),
         )
@@ -157,7 +157,8 @@ class OnGpu(Machine):
 
     def _launch(self, plan: Any, state: Any, record: Record, first: int, count: int, steps: range) -> None:
         constants = plan.constants.rows(steps.start, steps.stop)
-        self._run(self.text, state, record, plan.looks, plan.weights, constants, plan.keys, first, count, steps)
+        parameters, keys = plan.constants.parameters, plan.keys
+        self._run(self.text, state, record, plan.looks, plan.weights, constants, parameters, keys, first, count, steps)
 
     def _run(
         self,
@@ -167,6 +168,7 @@ class OnGpu(Machine):
         looks: Looks,
         weights: np.ndarray,
         constants: np.ndarray,
+        parameters: np.ndarray,
         keys: tuple[np.uint32, np.uint32],
         first: int,
         count: int,
@@ -177,11 +179,12 @@ class OnGpu(Machine):
         due = looks.due(steps.start, steps.stop)
         i8 = np.int64
         arguments = (
-            state, i8(n), i8(count), np.uint64(first), i8(steps.start), i8(len(steps)),
-            device.array(constants.astype(self.dtype)), *keys, device.array(weights), i8(weights.shape[0]),
+            state, i8(n), i8(n // len(parameters)), i8(count), np.uint64(first), i8(steps.start), i8(len(steps)),
+            device.array(constants.astype(self.dtype)), device.array(parameters.astype(self.dtype)), *keys,
+            device.array(weights), i8(weights.shape[0]),
             device.array(due), device.array(np.any(due >= 0, axis=1)),
             device.array(looks.integers), device.array(looks.reals), i8(due.shape[1]),
-            record.sums, record.counts, i8(record.counts.shape[1]), i8(record.counts.shape[0]), record.copies,
+            record.sums, record.counts, i8(record.counts.shape[2]), i8(record.counts.shape[1]), record.copies,
             record.exploded,
         )  # fmt: skip
         options = self._options
@@ -193,7 +196,7 @@ class OnGpu(Machine):
         while sums.shape[2] > 1:
             half = sums.shape[2] // 2
             sums = sums[:, :, :half] + sums[:, :, half:]
-        return replace(record, sums=sums[:, :, 0], counts=record.counts.sum(axis=0))
+        return replace(record, sums=sums[:, :, 0], counts=record.counts.sum(axis=1))
 
     def gathered(self, values: Any) -> Any:
         if len(self.devices) > 1:

@@ -56,14 +56,12 @@ def start_of(x0: Any, process: Any, *, n_particles: int, seed: int, first: int =
     """
     if isinstance(x0, Sampler):
         return _sampled(x0, process, seed)
-    x0 = brought("x0", x0)
     d = process.dim
-    given = [x0] if isinstance(x0, Law) else x0
-    if not (isinstance(given, (list, tuple)) and any(isinstance(v, Law) for v in given)):
-        values = finite_array("x0", x0)
-        if values.shape not in ((), (d,)):
-            return _given(values, process, n_particles, first)
-        given = np.broadcast_to(values, (d,))
+    given = _of_laws(x0)
+    if isinstance(given, np.ndarray):
+        if given.shape not in ((), (d,)):
+            return _given(given, process, n_particles, first)
+        given = np.broadcast_to(given, (d,))
     laws = [v if isinstance(v, Law) else Point(finite("x0", v)) for v in given]
     if len(laws) != d:
         raise InvalidInput(
@@ -85,6 +83,20 @@ def start_of(x0: Any, process: Any, *, n_particles: int, seed: int, first: int =
         return np.stack([drawn(law, u[2 * i], u[2 * i + 1]) for i, law in enumerate(laws)])
 
     return draw
+
+
+def starts_by_id(x0: Any, dim: int) -> bool:
+    """Return whether ``x0`` says where any id starts, as points, laws and samplers do, and given positions do not."""
+    return isinstance(x0, Sampler) or not isinstance(given := _of_laws(x0), np.ndarray) or given.shape in ((), (dim,))
+
+
+def _of_laws(x0: Any) -> Any:
+    """Return a list of laws and numbers where there is a law among them, else an array of numbers."""
+    x0 = brought("x0", x0)
+    given = [x0] if isinstance(x0, Law) else x0
+    if isinstance(given, (list, tuple)) and any(isinstance(v, Law) for v in given):
+        return given
+    return finite_array("x0", x0)
 
 
 def _mass_outside(law: Law, interval: Interval) -> float:

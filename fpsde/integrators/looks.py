@@ -90,9 +90,9 @@ class Looks:
         """Return sums for the loop to fill, (slots, blocks, POWERS)."""
         return np.zeros((self.sum_rows, blocks, POWERS))
 
-    def empty_counts(self) -> np.ndarray:
-        """Return counts for the loop to fill, (places,)."""
-        return np.zeros(self.count_places, np.int64)
+    def empty_counts(self, members: int) -> np.ndarray:
+        """Return counts for the loop to fill, (members, places)."""
+        return np.zeros((members, self.count_places), np.int64)
 
     def empty_copies(self, n: int, dtype: np.dtype) -> np.ndarray:
         """Return copies for the loop to fill, (slots, n)."""

@@ -195,10 +195,12 @@ def _drive(
     step: Any,
     fill: Any,
     x: Any,  # (rows, n) state, in place; n is a multiple of LANES
-    count: Any,  # particles that are real; the rest of the last block is padding
+    count: Any,  # particles of each member that are real; the rest of its last block is padding
     first_id: Any,
     first_step: Any,
-    constants: Any,  # (n_steps, n_constants)
+    constants: Any,  # (n_steps, n_constants); the columns of the parameters are overwritten with those of each member
+    parameters: Any,  # (members, P): the blocks are dealt out among the members in equal shares
+    first_parameter: Any,  # column of the first parameter among the constants
     key0: Any,
     key1: Any,
     weights: Any,  # (sub, r, r)
@@ -210,7 +212,7 @@ def _drive(
     looks: Any,
     reals: Any,
     sums: Any,
-    counts: Any,
+    counts: Any,  # (members, places)
     copies: Any,
     exploded: Any,  # (n,): number of the step after which a particle was not finite, or -1
 ) -> None:
@@ -226,9 +228,15 @@ def _drive(
     for s in range(due.shape[0]):
         for k in range(due.shape[1]):
             anything[s] |= due[s, k] >= 0
+    share = x.shape[1] // LANES // parameters.shape[0]
     for b in range(x.shape[1] // LANES):
+        member = b // share
+        if b % share == 0:
+            for s in range(constants.shape[0]):
+                for q in range(parameters.shape[1]):
+                    constants[s, first_parameter + q] = parameters[member, q]
         particle = np.uint64(first_id + b * LANES)
-        here = min(LANES, count - b * LANES)
+        here = min(LANES, count - b % share * LANES)
         lost = exploded[b * LANES : (b + 1) * LANES]
         # a second time only where particles are not finite at the end, to find the step at which each of them exploded
         for again in range(2):
@@ -258,7 +266,7 @@ def _drive(
                 if again == 1:
                     mark_exploded(w, observed, dim, DOOMED, now + 1, lost)
                 elif anything[s]:
-                    look(w, here, b, looks, reals, due[s], sums, counts, copies, scratch, places)
+                    look(w, here, b, looks, reals, due[s], sums, counts[member], copies, scratch, places)
             if again == 1 or not mark_exploded(w, observed, dim, INTACT, DOOMED, lost):
                 break
         for i in range(rows):
@@ -304,7 +312,7 @@ def driver(dtype: str, normals: Normals) -> Any:
     f8, i8, u4 = types.float64, types.int64, types.uint32
     signature = types.void(
         types.FunctionType(step_signature(dtype, normals)), types.FunctionType(fill_signature(normals)),
-        real[:, ::1], i8, i8, i8, f8[:, ::1], u4, u4, f8[:, :, ::1], noise[:, ::1], noise[:, ::1], i8, i8,
-        i8[:, ::1], i8[:, ::1], f8[:, ::1], f8[:, :, ::1], i8[::1], real[:, ::1], i8[::1],
+        real[:, ::1], i8, i8, i8, f8[:, ::1], f8[:, ::1], i8, u4, u4, f8[:, :, ::1], noise[:, ::1], noise[:, ::1],
+        i8, i8, i8[:, ::1], i8[:, ::1], f8[:, ::1], f8[:, :, ::1], i8[:, ::1], real[:, ::1], i8[::1],
     )  # fmt: skip
     return kernel(signature)(_drive)

@@ -14,6 +14,7 @@ import numpy as np
 from fpsde.integrators.loop import INTACT, LANES, driver
 from fpsde.noise import Normals
 from fpsde.numba_text import compiled
+from fpsde.schemes.tracing import FIRST_PARAMETER
 
 
 class Stopped(Exception):
@@ -25,7 +26,7 @@ class Record:
     """What the loop fills for one chunk, beside the state."""
 
     sums: np.ndarray  #: (slots, blocks, POWERS)
-    counts: np.ndarray  #: (places,)
+    counts: np.ndarray  #: (members, places)
     copies: np.ndarray  #: (slots, n)
     exploded: np.ndarray  #: (n,): number of the step after which a particle was not finite, or -1
 
@@ -54,9 +55,11 @@ class Machine(ABC):
         steps: range,
         stop: Callable[[], bool] = bool,
     ) -> None:
-        """Advance ``state`` (rows, n), n a multiple of LANES, in place, and take the looks that are due.
+        """Advance ``state`` (rows, n) in place, and take the looks that are due.
 
-        Stopped where ``stop()`` says so between two pieces of work, none of which takes much more than a second.
+        The members of the plan have equal shares of the n particles, a multiple of LANES each, of which the first
+        ``count`` are real. Stopped where ``stop()`` says so between two pieces of work, none of which takes much more
+        than a second.
         """
 
     @property
@@ -91,7 +94,7 @@ class Machine(ABC):
         """Return what ``advance`` fills for ``n`` particles, n a multiple of LANES."""
         return Record(
             sums=plan.looks.empty_sums(n // LANES),
-            counts=plan.looks.empty_counts(),
+            counts=plan.looks.empty_counts(plan.members),
             copies=plan.looks.empty_copies(n if plan.looks.copy_rows else 0, self.dtype),
             exploded=np.full(n, INTACT, np.int64),
         )
@@ -159,7 +162,8 @@ class Compiled(Machine):
         coarse = np.empty((r, LANES), self.normals.value)
         loop, step, fill = self.functions
         loop(
-            step, fill, state, count, first, steps.start, plan.constants.rows(steps.start, steps.stop), *plan.keys,
-            plan.weights, z, coarse, plan.layout.observed, plan.layout.dim, plan.looks.due(steps.start, steps.stop),
+            step, fill, state, count, first, steps.start, plan.constants.rows(steps.start, steps.stop),
+            plan.constants.parameters, FIRST_PARAMETER, *plan.keys, plan.weights, z, coarse,
+            plan.layout.observed, plan.layout.dim, plan.looks.due(steps.start, steps.stop),
             plan.looks.integers, plan.looks.reals, record.sums, record.counts, record.copies, record.exploded,
         )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
@@ -33,22 +33,27 @@ class Constants:
     """What steps read besides state and noise: a time grid, and the numbers of a process."""
 
     times: np.ndarray
-    parameters: np.ndarray
+    parameters: np.ndarray  #: (members, P): of the members of a batch, or of the one of a single run
     tables: dict[str, np.ndarray]
     intervals: tuple[Any, ...]
     name: str
 
     def rows(self, first: int, last: int) -> np.ndarray:
-        """Return the constants of the steps ``first`` .. ``last``, (last - first, n_constants)."""
+        """Return the constants of the steps ``first`` .. ``last``, (last - first, n_constants), with the parameters of
+        the first member.
+        """
         process = SimpleNamespace(
-            name=self.name, tables=self.tables, intervals=self.intervals, parameter_values=lambda: self.parameters
+            name=self.name, tables=self.tables, intervals=self.intervals, parameter_values=lambda: self.parameters[0]
         )
         return constant_rows(process, self.times, first=first, last=last)
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A run but for its starting points: a shard is a function of the plan, of its ids, and of where these start."""
+    """A run but for its starting points: a shard is a function of the plan, of its ids, and of where these start.
+
+    The plan of a batch has several members, which differ in their parameters alone.
+    """
 
     machine: Machine
     layout: Layout
@@ -63,6 +68,15 @@ class Plan:
         return len(self.constants.times) - 1
 
     @property
+    def members(self) -> int:
+        """How many runs go through the loop side by side, each with its own parameters and counts."""
+        return len(self.constants.parameters)
+
+    def of(self, first: int, last: int) -> Plan:
+        """Return the plan of some of the members."""
+        return replace(self, constants=replace(self.constants, parameters=self.constants.parameters[first:last]))
+
+    @property
     def keys(self) -> tuple[np.uint32, np.uint32]:
         """The seed as the two words of the generator's key."""
         return np.uint32(self.seed & 0xFFFFFFFF), np.uint32(self.seed >> 32)
@@ -73,7 +87,7 @@ class Plan:
         c, looks = self.constants, self.looks
         return {
             "times": _hash(c.times),
-            "parameters": _hash(c.parameters),
+            "parameters": _hash(*c.parameters),
             "tables": _hash(*c.tables.values()),
             "walls": _hash(repr(c.intervals)),
             "refinement": _hash(self.weights),

@@ -136,9 +136,21 @@ def _joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _chunk(plan: Plan, start: StartState, first: int, count: int, stop: Callable[[], bool]) -> Shard:
-    """Run all steps of the particles ``first`` .. ``first + count``."""
+    """Run all steps of the particles ``first`` .. ``first + count`` of one run."""
+    kept, copies, (tally,) = side_by_side(plan, start, first, count, stop)
+    return Shard(((first, count),), kept[:, 0], copies[:, 0], tally)
+
+
+def side_by_side(
+    plan: Plan, start: StartState, first: int, count: int, stop: Callable[[], bool]
+) -> tuple[Any, Any, list[Tally]]:
+    """Run all steps of ``count`` particles of each member of the plan; the ids of each begin with a block of its own.
+
+    Return what is kept, (rows, members, count), copies, (slots, members, count), and the tally of each member.
+    """
+    share = -(-count // LANES) * LANES
     with plan.machine.at(first) as machine:
-        state = machine.load(start(first, count), -(-count // LANES) * LANES)
+        state = machine.load(start(first, (plan.members - 1) * share + count), plan.members * share)
         record = machine.empty_record(plan, state.shape[1])
         for s in range(0, plan.n_steps, SEGMENT):
             steps = range(s, min(s + SEGMENT, plan.n_steps))
@@ -146,37 +158,51 @@ def _chunk(plan: Plan, start: StartState, first: int, count: int, stop: Callable
         return _taken(plan, state, machine.read(record), first, count)
 
 
-def _taken(plan: Plan, state: Any, record: Record, first: int, count: int) -> Shard:
-    """Return what a chunk has at the end, as a shard: arrays of particles lie where the machine has them."""
-    exploded = record.exploded[:count]
-    nodes = tree_nodes(np.moveaxis(record.sums, 1, 0), first // LANES)
-    tally = Tally(
-        nodes={place: host(node) for place, node in nodes.items()},
-        counts=tuple(plan.looks.tables(host(record.counts))),
-        exploded=int(np.count_nonzero(exploded >= 0)),
-        first_exploded=_first(exploded, first),
-        failed=int(np.count_nonzero(state[-1, :count])) if plan.layout.flagged else 0,
-        absorbed=np.array([on_walls(state[i, :count], wall) for i, wall in enumerate(plan.constants.intervals)]),
-    )
-    kept = state[list(plan.layout.kept), :count] if plan.layout.kept else state[:0, :count]
-    return Shard(((first, count),), kept, record.copies[:, :count], tally)
+def _taken(plan: Plan, state: Any, record: Record, first: int, count: int) -> tuple[Any, Any, list[Tally]]:
+    """Return what members have at the end: arrays of particles lie where the machine has them."""
+    members, share = plan.members, state.shape[1] // plan.members
+    blocks = share // LANES
+    state = state.reshape(-1, members, share)
+    real = state[:, :, :count]
+    exploded = record.exploded.reshape(members, share)[:, :count]
+    # several trees are added up on the host: each begins at another block, and so has other nodes
+    sums = record.sums if members == 1 else host(record.sums)
+    counts = host(record.counts)
+    lost = host(np.count_nonzero(exploded >= 0, axis=1))
+    failed = host(np.count_nonzero(real[-1], axis=1)) if plan.layout.flagged else np.zeros(members, np.int64)
+    absorbed = np.array([on_walls(real[i], wall) for i, wall in enumerate(plan.constants.intervals)])
+    tallies = []
+    for k in range(members):
+        nodes = tree_nodes(np.moveaxis(sums[:, k * blocks : (k + 1) * blocks], 1, 0), first // LANES + k * blocks)
+        tally = Tally(
+            nodes={place: host(node) for place, node in nodes.items()},
+            counts=tuple(plan.looks.tables(counts[k])),
+            exploded=int(lost[k]),
+            first_exploded=_first(exploded[k], first + k * share) if lost[k] else None,
+            failed=int(failed[k]),
+            absorbed=absorbed[:, :, k],
+        )
+        tallies.append(tally)
+    kept = state[list(plan.layout.kept), :, :count] if plan.layout.kept else real[:0]
+    slots = plan.looks.copy_rows
+    copies = record.copies.reshape(slots, members, share if slots else 0)[:, :, :count]
+    return kept, copies, tallies
 
 
-def _first(exploded: Any, first: int) -> tuple[int, int] | None:
-    """Return (step, particle) of the first explosion."""
+def _first(exploded: Any, first: int) -> tuple[int, int]:
+    """Return (step, particle) of the first explosion, where there is one."""
     found = np.flatnonzero(exploded >= 0)
-    if not found.size:
-        return None
     k = found[np.argmin(exploded[found])]
     return int(exploded[k]), first + int(k)
 
 
-def on_walls(x: np.ndarray, interval: Interval) -> tuple[int, int]:
-    """Return how many particles are on the low and the high wall, where these absorb."""
+def on_walls(x: Any, interval: Interval) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many particles of each member, x (members, n), are on the low and the high wall that absorb."""
     low, high = x.dtype.type(interval.low), x.dtype.type(interval.high)
+    none = np.zeros(len(x), np.int64)
     return (
-        int(np.count_nonzero(x <= low)) if interval.low_wall is Wall.ABSORBING else 0,
-        int(np.count_nonzero(x >= high)) if interval.high_wall is Wall.ABSORBING else 0,
+        host(np.count_nonzero(x <= low, axis=1)) if interval.low_wall is Wall.ABSORBING else none,
+        host(np.count_nonzero(x >= high, axis=1)) if interval.high_wall is Wall.ABSORBING else none,
     )
 
 

@@ -34,7 +34,7 @@ class Step:
     """One step of a run: what takes it, and the layout of its state."""
 
     machine: Machine
-    model: Model
+    model: Model  #: with which the state begins
     rows: int  #: of the state
     normals: int  #: that it takes for each particle
     dim: int
@@ -77,7 +77,7 @@ def step_of(
 def constants_of(process: Process | BlackBox, grid: np.ndarray) -> Constants:
     """Return what the steps of a run read besides state and noise."""
     values = np.empty(0) if isinstance(process, BlackBox) else process.parameter_values()
-    return Constants(grid, values, dict(process.tables), process.intervals, process.name)
+    return Constants(grid, values[None], dict(process.tables), process.intervals, process.name)
 
 
 def names_of(step: Step, scheme: Scheme, tracked: Sequence[Tracked]) -> dict[str, tuple[int, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -188,11 +189,19 @@ class ArrayModel(Model):
     def __init__(self, process: Any) -> None:
         super().__init__(process)
         self._functions: dict[str, Callable] = {}
-        self.p = array_parameters(process.params)
+        self._numbers, self._params = process.parameter_values(), process.params
+        self.p = array_parameters(self._params)
+
+    def with_numbers(self, numbers: np.ndarray) -> ArrayModel:
+        """Return the model with other parameters, in the order of ``process.parameter_values()``."""
+        other = copy.copy(self)  # its functions are shared: they take the parameters as arguments
+        other._numbers, other._params = numbers, _by_name(self.process.params, numbers)
+        other.p = array_parameters(other._params)
+        return other
 
     def read_tables(self, t: float) -> None:
         """Put the entries of the tables at time ``t`` among the parameters, where the process has tables."""
-        self.p = _with_tables(self.process, t, self.p)
+        self.p = _with_tables(self.process, self._params, t, self.p)
 
     def at(self, what: str, exprs: tuple, x: Any, t: float) -> np.ndarray:
         return self._evaluated(what, exprs, x, t, self.process.tables_at(t))
@@ -205,7 +214,7 @@ class ArrayModel(Model):
         s = self.statement
         if what not in self._functions:
             self._functions[what] = numpy_function([*s.x[: len(x)], s.t, *s.parameters, *s.tables], exprs)
-        values = self._functions[what](*x, t, *self.process.parameter_values(), *tables)
+        values = self._functions[what](*x, t, *self._numbers, *tables)
         return components([np.broadcast_to(v, np.shape(x[0] if len(x) else t)).view(Values) for v in values])
 
 
@@ -228,7 +237,7 @@ class BlackBoxModel(Model):
 
     def read_tables(self, t: float) -> None:
         """Put the entries of the tables at time ``t`` among the parameters, where the black box has tables."""
-        self.p = _with_tables(self.process, t, self.p)
+        self.p = _with_tables(self.process, self.process.params, t, self.p)
 
     def at(self, what: str, exprs: tuple, x: Any, t: Any) -> np.ndarray:
         return self.statement
@@ -295,12 +304,22 @@ def array_model(process: Any) -> ArrayModel | BlackBoxModel:
     return BlackBoxModel(process) if is_black_box(process) else ArrayModel(process)
 
 
-def _with_tables(process: Any, t: float, p: Parameters) -> Parameters:
+def _by_name(params: Mapping[str, Any], numbers: np.ndarray) -> dict[str, Any]:
+    """Return numbers as parameters of these names and shapes."""
+    ends = np.cumsum([np.size(value) for value in params.values()])
+    parts = np.split(numbers, ends[:-1])
+    return {
+        name: part.reshape(np.shape(value)) if np.ndim(value) else float(part[0])
+        for (name, value), part in zip(params.items(), parts, strict=False)
+    }
+
+
+def _with_tables(process: Any, params: Mapping[str, Any], t: float, p: Parameters) -> Parameters:
     """Return the parameters with the entries of the tables at time ``t``; ``p`` where the process has no tables."""
     if not process.tables:
         return p
     tables = dict(zip(process.tables, process.tables_at(t), strict=True))
-    return array_parameters({**process.params, **tables})
+    return array_parameters({**params, **tables})
 
 
 def _rows(values: np.ndarray) -> np.ndarray:

@@ -18,6 +18,9 @@ from fpsde.schemes.registry import offers_the_suited
 from fpsde.schemes.tracked import Tracked
 from fpsde.symbolic import Traced, real_symbol, unwrap
 
+#: Which of the constants of a step is the first parameter: t, dt and sqrt_dt stand before them.
+FIRST_PARAMETER = 3
+
 
 @dataclass(frozen=True)
 class TracedStep:
@@ -38,6 +41,7 @@ class TracedStep:
     observed: int  #: index in the state of the first component that observers see
     tracked: int  #: index in the state of the first tracked value
     flagged: bool  #: whether the last component of the state is the failure flag
+    parameters: int  #: how many of the constants, from FIRST_PARAMETER on, are parameters
     inputs: tuple[tuple[RandomInput, int], ...]  #: each random input with how many of it a step takes
 
     @cached_property
@@ -108,6 +112,7 @@ def traced_step(scheme: Any, process: Any, tracked: Sequence[Tracked] = ()) -> T
         observed=assembly.first_seen,
         tracked=assembly.first_tracked,
         flagged=scheme.may_fail,
+        parameters=len(s.parameters),
         inputs=assembly.inputs,
     )
 

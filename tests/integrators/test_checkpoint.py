@@ -23,7 +23,7 @@ from whole_runs import BURSTING, bits_of, everything, ring, watched
 from fpsde.density import Mixture, Normal
 from fpsde.domain import Interval, Wall
 from fpsde.errors import BackendUnavailable, InvalidInput
-from fpsde.integrators import Functional, Moments, checkpoint, execution, simulate
+from fpsde.integrators import Functional, Moments, checkpoint, execution, simulate, simulation
 from fpsde.processes import BlackBox, brownian, ddpm_chain
 from fpsde.schemes import euler_maruyama, tamed_euler
 
@@ -38,7 +38,7 @@ def kept(folder):
 
 def stopping(monkeypatch, after, error):
     """Let the computation of a shard fail after some."""
-    calls, real = [], execution.shard
+    calls, real = [], simulation.shard
 
     def failing(*args, **more):
         calls.append(1)
@@ -46,18 +46,18 @@ def stopping(monkeypatch, after, error):
             raise error
         return real(*args, **more)
 
-    monkeypatch.setattr(execution, "shard", failing)
+    monkeypatch.setattr(simulation, "shard", failing)
 
 
 def counted(monkeypatch):
     """Return a list that grows by the first id of each shard that is computed."""
-    computed, real = [], execution.shard
+    computed, real = [], simulation.shard
 
     def counting(*args, first, count, **more):
         computed.append(first)
         return real(*args, first=first, count=count, **more)
 
-    monkeypatch.setattr(execution, "shard", counting)
+    monkeypatch.setattr(simulation, "shard", counting)
     return computed
 
 

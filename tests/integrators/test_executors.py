@@ -27,6 +27,7 @@ from fpsde.integrators import (
     Snapshots,
     execution,
     simulate,
+    simulation,
 )
 from fpsde.schemes import (
     SCHEMES,
@@ -147,7 +148,7 @@ def leave(*args, **more):
 
 
 def test_a_worker_that_dies_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr(execution, "shard", leave)
+    monkeypatch.setattr(simulation, "shard", leave)
     with (
         ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool,
         pytest.raises(BackendUnavailable, match=r"the executor lost the shard .*a checkpoint keeps those"),

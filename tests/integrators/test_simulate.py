@@ -17,7 +17,7 @@ from bare_processes import MODELS, between, ou
 from fpsde.density import Normal, Uniform
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
-from fpsde.integrators import Histogram, Moments, Snapshots, execution, shards, simulate, simulation
+from fpsde.integrators import Histogram, Moments, Snapshots, execution, preparation, shards, simulate, simulation
 from fpsde.noise import Normals
 from fpsde.processes import double_well
 from fpsde.processes.process import Process
@@ -602,7 +602,7 @@ def test_a_run_beyond_the_generators_counter_is_refused(monkeypatch):
         match=r"refinement=1000000000000000 with 10 steps of 1 normals; at most 1048576, and 2\*\*48 blocks",
     ):
         short(refinement=10**15)
-    monkeypatch.setattr(simulation, "MAX_BLOCK", 5)  # of four normals
+    monkeypatch.setattr(preparation, "MAX_BLOCK", 5)  # of four normals
     short(refinement=1)
     with pytest.raises(InvalidInput, match="refinement=2 with 10 steps of 1 normals"):
         short(refinement=2)

@@ -1,0 +1,261 @@
+"""simulate_batch(): one run for each of many parameter values or initial laws, side by side in the same kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fpsde.backend import Backend
+from fpsde.ensemble import Ensemble
+from fpsde.errors import InvalidInput, unknown_name
+from fpsde.integrators.execution import Work, finish
+from fpsde.integrators.initial import start_of, starts_by_id
+from fpsde.integrators.loop import LANES
+from fpsde.integrators.memory import MEMORY_SHARE, gib, machine_memory
+from fpsde.integrators.observers import Observer
+from fpsde.integrators.packs import Deal, GatheredPacks, StartOfEach, pack, pack_members
+from fpsde.integrators.paths import Paths
+from fpsde.integrators.plan import Plan
+from fpsde.integrators.preparation import Prepared, first_id, prepared
+from fpsde.integrators.runs import Run, ensemble_of
+from fpsde.integrators.shards import StartState
+from fpsde.noise import Normals
+from fpsde.processes.black_box import BlackBox
+from fpsde.processes.process import Process
+from fpsde.schemes.scheme import Scheme
+from fpsde.schemes.tracked import Tracked
+from fpsde.validation import finite_array, integer
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """The members of a batch: ``batch[m]`` is the :class:`~fpsde.ensemble.Ensemble` of member m, made when asked for.
+
+    It has the bits of the single run
+
+        simulate(process.with_params(**values of m), scheme, ..., seed=seed, first_particle=batch.first_particle(m))
+
+    and can be merged with it, and with others, as any run of disjoint ids (:func:`fpsde.merged`).
+    """
+
+    params: Mapping[str, np.ndarray]  #: by name, (members,) or (members, ...): what varies
+    seed: int
+    finished: tuple[int, ...]  #: the members that are whole; after Ctrl-C not all of them
+    _size: int
+    _ready: Prepared
+    _deal: Deal
+    _start: StartState
+    _gathered: GatheredPacks
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[Ensemble]:
+        return (self[m] for m in range(len(self)))
+
+    def __getitem__(self, member: int) -> Ensemble:
+        m = self._number(member)
+        if m not in self._gathered:
+            raise InvalidInput(
+                f"member {m} was not finished before the batch was interrupted; those in batch.finished were"
+            )
+        ready, n = self._ready, self._deal.count
+        plan, ids = ready.plan.of(m, m + 1), [(self._deal.id_of(m), n)]
+        followed = [one for one in ready.observers if isinstance(one, Paths)]
+        paths = tuple(one.followed(ready.scene, plan, self._start, ids) for one in followed)
+        shard, keeps = self._gathered.shard(m), bool(plan.layout.kept)
+        return ensemble_of(Run(plan, ready.scene, ready.returned, ready.observers, shard, keeps, n, paths))
+
+    def _number(self, member: Any) -> int:
+        m = integer("member", member, least=0)
+        if m >= len(self):
+            raise InvalidInput(f"member {m} of a batch of {len(self)}; they count from 0 to {len(self) - 1}")
+        return m
+
+    def __repr__(self) -> str:
+        made, names = self._ready.plan.provenance, ", ".join(self.params) or "initial laws"
+        of = f"{len(self.finished)} of {len(self)} (interrupted)" if self.interrupted else f"{len(self)}"
+        return (
+            f"<Batch {of} members of {self._deal.count} particles each of {made['process']} by {made['scheme']}, "
+            f"which differ in {names}; seed={self.seed}>"
+        )
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the batch was stopped before all members were finished."""
+        return len(self.finished) < len(self)
+
+    def first_particle(self, member: int) -> int:
+        """Return the id of the first particle of a member; Paths names particles by their ids."""
+        return self._deal.id_of(self._number(member))
+
+
+def simulate_batch(
+    process: Process,
+    scheme: Scheme,
+    *,
+    params: Mapping[str, Any] | None = None,
+    x0: Any = None,
+    starts: Sequence[Any] | None = None,
+    t_end: float | None = None,
+    dt: float | None = None,
+    times: Sequence[float] | np.ndarray | None = None,
+    n_particles: int,
+    seed: int,
+    observers: Sequence[Observer | Tracked] = (),
+    dtype: Any = np.float64,
+    normals: Normals = Normals.FLOAT32,
+    refinement: int = 1,
+    first_particle: int | None = None,
+    keep_positions: bool = True,
+    threads: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = False,
+    backend: Backend = Backend.CPU,
+) -> Batch:
+    """Return one run for each of many parameter values, or initial laws, which share step, times and observers.
+
+    The members go through the kernels side by side, thousands in one launch on a GPU. Each has ``n_particles`` of its
+    own, and whole blocks of 512 ids, so that fewer than 512 cost as much as 512: with
+    ``stride`` = n_particles rounded up to a multiple of 512, member m has the ids from first_particle + m stride on.
+    No two members share noise, and each has the bits of its single run; see :class:`Batch`. Ctrl-C returns the members
+    that are finished.
+
+    Parameters
+    ----------
+    params : arrays by the names of the process's ``params``: (members,) for a number, (members, *shape) for an array.
+        Run-time values: nothing is compiled for them.
+    x0 : where every member starts, as in :func:`~fpsde.integrators.simulation.simulate`; or
+    starts : one such x0 for each member, in its place.
+    executor : runs packs of whole members, in place of ``threads`` of this process.
+
+    All others are those of ``simulate``. Walls, tables and horizon are those of the process, the same for all members.
+
+    Raises
+    ------
+    InvalidInput          if the lengths of ``params`` and ``starts`` differ, a name is no parameter of the process, a
+                          value is not finite, a parameter decides what is not in the kernel (a wall, say), the
+                          process is a black box, or the batch does not fit in memory; and as ``simulate`` does
+    BackendUnavailable    as ``simulate`` does
+    """
+    if isinstance(process, BlackBox):
+        raise InvalidInput(
+            f"{process.name} is a black box, which has no kernel that members could share; call simulate for each"
+        )
+    n = integer("n_particles", n_particles, least=1)
+    ready = prepared(
+        process, scheme, t_end=t_end, dt=dt, times=times, seed=seed, observers=observers, dtype=dtype, normals=normals,
+        refinement=refinement, keep_positions=keep_positions, backend=backend,
+    )  # fmt: skip
+    varied, size = _members(process, params, x0, starts)
+    parameters = _rows(process, varied, size)
+    _refuse_what_is_not_in_the_kernel(process, varied, parameters)
+    plan = replace(ready.plan, constants=replace(ready.plan.constants, parameters=parameters))
+    ready = replace(ready, plan=plan)
+    deal = Deal(first_id(first_particle, n), n)
+    first_id(deal.first, size * deal.share)
+    workers = integer("threads", threads if threads is not None else plan.machine.workers, least=1)
+    together = min(pack_members(plan, deal), -(-size // (workers * plan.machine.shards_each)))
+    _refuse_if_too_large(size, deal, together, plan, workers)
+    start = _start(process, ready, deal, x0, starts)
+    gathered = GatheredPacks(plan, deal)
+    work = Work(partial(pack, deal=deal), plan, start, deal.first, size * deal.share, together * deal.share, None)
+    finish(work, gathered, threads=workers, executor=executor, progress=progress)
+    return Batch(varied, plan.seed, gathered.members, size, ready, deal, start, gathered)
+
+
+def _members(process: Process, params: Any, x0: Any, starts: Any) -> tuple[dict[str, np.ndarray], int]:
+    """Return what varies, by name, and how many members there are."""
+    if (x0 is None) == (starts is None):
+        raise InvalidInput("give x0, where every member starts, or starts, an x0 for each of them: one of the two")
+    if params is not None and not isinstance(params, Mapping):
+        raise InvalidInput(f"params={params!r}; give a dictionary of names and arrays, one value for each member")
+    varied = {name: _values(process, name, value) for name, value in (params or {}).items()}
+    lengths = {f"params[{name!r}]": len(value) for name, value in varied.items()}
+    if starts is not None:
+        if not isinstance(starts, Sequence | np.ndarray) or isinstance(starts, str):
+            raise InvalidInput(f"starts={starts!r}; give a list of initial laws or positions, one for each member")
+        lengths["starts"] = len(starts)
+    if len(set(lengths.values())) > 1:
+        said = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        raise InvalidInput(f"{said}; each must have one value for each member")
+    size = next(iter(lengths.values()), 0)
+    if not size:
+        raise InvalidInput("the batch is empty; give params or starts with one value for each member, one at least")
+    return varied, size
+
+
+def _values(process: Process, name: str, value: Any) -> np.ndarray:
+    """Return the values of a parameter, (members,) or (members, *shape)."""
+    if name not in process.params:
+        raise unknown_name(f"parameter of {process.name}", name, process.params)
+    given, shape = finite_array(f"params[{name!r}]", value), np.shape(process.params[name])
+    if not given.ndim or given.shape[1:] != shape:
+        raise InvalidInput(
+            f"params[{name!r}] has shape {given.shape}; ({', '.join(['members', *map(str, shape)])}) is needed, and "
+            f"what all members share goes into the process: process.with_params({name}=...)"
+        )
+    given.flags.writeable = False
+    return given
+
+
+def _rows(process: Process, varied: Mapping[str, np.ndarray], size: int) -> np.ndarray:
+    """Return the parameters of each member, (members, P), in the order of ``process.parameter_values()``."""
+    own = [varied.get(name, np.broadcast_to(value, (size, *np.shape(value)))) for name, value in process.params.items()]
+    return np.column_stack([np.reshape(value, (size, -1)) for value in own]) if own else np.empty((size, 0))
+
+
+def _refuse_what_is_not_in_the_kernel(
+    process: Process, varied: Mapping[str, np.ndarray], parameters: np.ndarray
+) -> None:
+    """Raise InvalidInput where a member is no process, or not one that differs in numbers of the kernel alone.
+
+    A process that a factory states is stated anew for the members with the least and the greatest value of each
+    parameter: to state all of thousands would take longer than to run them.
+    """
+    if process.factory is None:
+        return
+    flat = [np.reshape(value, (len(value), -1)) for value in varied.values()]
+    for m in sorted({int(end(column)) for value in flat for column in value.T for end in (np.argmin, np.argmax)}):
+        other = process.with_params(
+            **{name: value[m] if value.ndim > 1 else float(value[m]) for name, value in varied.items()}
+        )
+        same = other.statement == process.statement and other.intervals == process.intervals
+        same = same and all(np.array_equal(v, process.tables[name]) for name, v in other.tables.items())
+        if not same or not np.array_equal(other.parameter_values(), parameters[m]):
+            raise InvalidInput(
+                f"{', '.join(varied)} of {process.name} decide more than numbers of the kernel (walls, tables or "
+                f"formulas, at member {m}); call simulate for each"
+            )
+
+
+def _start(process: Process, ready: Prepared, deal: Deal, x0: Any, starts: Sequence[Any] | None) -> StartState:
+    """Return the function that gives the whole state of a range of ids at the start."""
+    of = partial(start_of, process=process, n_particles=deal.count, seed=ready.plan.seed)
+    if starts is None and ready.scheme.start is None and starts_by_id(x0, process.dim):
+        return ready.start(of(x0, first=deal.first))
+    rows = ready.plan.constants.parameters
+    placed = [of(x0 if starts is None else starts[m], first=deal.id_of(m)) for m in range(len(rows))]
+    return StartOfEach(deal, lambda m: ready.with_numbers(rows[m]).start(placed[m]))
+
+
+def _refuse_if_too_large(size: int, deal: Deal, together: int, plan: Plan, workers: int) -> None:
+    """Raise InvalidInput, the size said, where the results of all members, or what makes them, do not fit in memory."""
+    looks, layout = plan.looks, plan.layout
+    kept = size * deal.count * plan.machine.dtype.itemsize * (len(layout.kept) + looks.copy_rows)
+    levels = (deal.share // LANES).bit_length()
+    results = size * (looks.count_bytes + 2 * levels * looks.sum_bytes)
+    at_work = workers * together * (looks.count_bytes + deal.share * plan.machine.dtype.itemsize * layout.rows)
+    have = machine_memory()
+    if kept + results + at_work > MEMORY_SHARE * have:
+        raise InvalidInput(
+            f"{size} members of {deal.count} particles need {gib(kept)} for positions and snapshots and "
+            f"{gib(results + at_work)} for histograms and sums, of {gib(have)} on this machine; pass "
+            "keep_positions=False, or take fewer members, particles, snapshots, times or bins"
+        )
+    plan.machine.refuse_too_many(size * deal.count, plan.of(0, together))

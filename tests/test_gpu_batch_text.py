@@ -1,0 +1,104 @@
+"""Batches on an emulated GPU: members side by side in one launch have the bits of the CPU's, observers and all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from emulated_gpu import NEEDS_COMPILER, EmulatedGpu, compiler_is_missing
+from gpu_runs import CASES, looks, observers_of, times_of
+from whole_runs import BURSTING, bits_of, everything
+
+import fpsde
+from fpsde.errors import InvalidInput
+from fpsde.integrators import Backend, gpu_machine, simulate_batch, steps
+from fpsde.schemes import euler_maruyama
+
+pytestmark = pytest.mark.skipif(compiler_is_missing(), reason=NEEDS_COMPILER)
+
+
+@pytest.fixture
+def on_gpu(tmp_path, monkeypatch):
+    """Return a function that makes runs take other devices than the emulated one."""
+
+    def taken(*devices):
+        monkeypatch.setattr(steps, "gpus", lambda: devices)
+
+    taken(EmulatedGpu(tmp_path))
+    EmulatedGpu.launches.clear()
+    return taken
+
+
+WELL = dict(x0=-0.2, t_end=1.0, dt=0.1, n_particles=300, seed=5, params={"temperature": [0.1, 0.3, 0.2, 0.7]})
+TIMES = 0.1 * np.arange(11)
+
+
+def well(**changes):
+    """Return a short batch of the double well that everything looks at, with changes."""
+    return simulate_batch(fpsde.double_well(), euler_maruyama, **WELL | {"observers": looks(TIMES, 1)[:5]} | changes)
+
+
+def test_members_side_by_side_have_the_bits_of_the_cpu(on_gpu):
+    cpu, gpu = well(), well(backend=Backend.GPU)
+    assert [bits_of(run) for run in gpu] == [bits_of(run) for run in cpu]
+    assert len({run.x.tobytes() for run in gpu}) == 4
+    assert {blocks for _, blocks in EmulatedGpu.launches} == {16}  # of 128 threads: all members in one launch
+
+
+WRONG = {
+    "parameters of the first member": ("parameters[member * PARAMETERS + q]", "parameters[q]"),
+    "counts of the first member": ("counts + (member * count_copies", "counts + (0 * count_copies"),
+    "padding between members": ("i % share < count", "i < count"),
+}
+
+
+@pytest.mark.parametrize(
+    "name", [name if k == 0 else pytest.param(name, marks=pytest.mark.slow) for k, name in enumerate(WRONG)]
+)
+def test_members_that_are_mixed_up_in_the_text_are_seen(name, on_gpu, monkeypatch):
+    right, (before, after) = steps.cuda_program, WRONG[name]
+
+    def wrong(*given, **more):
+        text = right(*given, **more)
+        assert before in text
+        return text.replace(before, after)
+
+    monkeypatch.setattr(steps, "cuda_program", wrong)
+    assert [bits_of(run) for run in well(backend=Backend.GPU)] != [bits_of(run) for run in well()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", [{}, {"dtype": "float32", "refinement": 3}], ids=["as it is", "single precision"])
+def test_no_cut_of_a_batch_into_launches_packs_and_devices_changes_a_bit(changes, on_gpu, tmp_path, monkeypatch):
+    """Every observer, explosions, members of more than a block, and one that goes through by itself in parts."""
+    given = dict(x0=(0.2, 0.3), t_end=2.0, dt=0.25, n_particles=1031, seed=11, observers=everything(1536), **changes)
+    given["params"] = {"force": [1.0, 1.5, 2.0], "s": [0.5, 0.7, 0.6]}
+    cpu = [bits_of(run) for run in simulate_batch(BURSTING, euler_maruyama, **given)]
+    assert sum(run["not_finite"] for run in cpu) > 0
+    monkeypatch.setattr(gpu_machine, "FIRST_LAUNCH", 3)
+    for blocks, devices in ((2**13, 1), (2**13, 2), (4, 1), (2, 2)):
+        monkeypatch.setattr(gpu_machine, "CHUNK_BLOCKS", blocks)
+        on_gpu(*(EmulatedGpu(tmp_path, name=str(k)) for k in range(devices)))
+        gpu = simulate_batch(BURSTING, euler_maruyama, **given, backend=Backend.GPU)
+        assert [bits_of(run) for run in gpu] == cpu, (blocks, devices)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_a_batch_of_every_scheme_and_wall_has_the_bits_of_the_cpu(name, on_gpu):
+    """Two members; where the process has no parameters they differ in where they start."""
+    scheme, process, start, _ = CASES[name]
+    x0 = np.asarray(start, float)[:, None] + np.linspace(0, 0.3, 77)
+    varied = {key: np.stack([value, 1.25 * np.asarray(value)]) for key, value in process.params.items()}
+    given = dict(params=varied, times=times_of(CASES[name]), n_particles=77, seed=21, observers=observers_of(name))
+    given |= {"x0": x0} if varied else {"starts": [x0, x0 + 0.01]}
+    cpu, gpu = (
+        [bits_of(run) for run in simulate_batch(process, scheme, **given, first_particle=1536, backend=backend)]
+        for backend in (Backend.CPU, Backend.GPU)
+    )
+    assert gpu == cpu and cpu[0] != cpu[1]
+
+
+def test_more_members_than_the_device_holds_are_refused_with_the_size(on_gpu, tmp_path):
+    on_gpu(EmulatedGpu(tmp_path, bytes_free=2**20))
+    with pytest.raises(InvalidInput, match="free on emulated; pass keep_positions=False"):
+        well(params={"temperature": np.linspace(0.1, 1.0, 1000)}, backend=Backend.GPU)
