@@ -37,11 +37,13 @@ lint: install ## ruff and mypy
 figures: install ## draw every picture of figures/ again
 	@set -e; for script in $(FIGURES); do echo $$script; MPLBACKEND=Agg $(BIN)/python $$script; done
 
-benchmark: install ## particle-steps per second, beside the peers that are installed (pip install -e '.[peers]')
-	$(BIN)/python benchmarks/particles.py
+benchmark: install ## particle-steps per second, beside the peers that are installed (pip install -e '.[peers]'); JSON in out/
+	@mkdir -p out
+	$(BIN)/python benchmarks/particles.py --json out/benchmark_particles.json
 
-benchmark-fokker-planck: install ## time to an error, beside SciPy and the solvers installed (pip install -e '.[solvers]')
-	$(BIN)/python benchmarks/fokker_planck.py
+benchmark-fokker-planck: install ## time to an error, beside SciPy and the solvers installed (pip install -e '.[solvers]'); JSON in out/
+	@mkdir -p out
+	$(BIN)/python benchmarks/fokker_planck.py --json out/benchmark_fokker_planck.json
 
 planted-bugs: install ## planted defects against the audits: which level finds each; table, JSON and figure in out/
 	$(BIN)/python benchmarks/planted_bugs.py --out out

@@ -20,7 +20,8 @@ from harness import Goal
 from rich.markup import escape
 from solvers import cold_start, driven, growth, kramers, line, packages, passage, plane, race, stationary
 
-from fpsde.errors import InvalidInput, unknown_name
+from fpsde.errors import BackendUnavailable, InvalidInput, unknown_name
+from fpsde.writing import refuse_unwritable
 
 #: What a row gives: its record, and its goals.
 Found = tuple[dict[str, Any], list[Goal]]
@@ -89,7 +90,8 @@ def main() -> None:
     options = parser.parse_args()
     try:
         names = rows_named(options.only)
-    except InvalidInput as error:
+        refuse_unwritable([options.json])
+    except (InvalidInput, BackendUnavailable) as error:
         parser.error(str(error))
     harness.on_one_thread()
     console = harness.console(options.json)

@@ -8,6 +8,8 @@ import json
 import math
 import os
 import platform
+import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -233,15 +235,26 @@ def goal_record(goal: Goal) -> dict[str, Any]:
 
 
 def environment() -> dict[str, Any]:
-    """Return the machine, how busy it is, and the versions that numbers may depend on (None: not installed)."""
+    """Return commit, machine, how busy it is, and versions that numbers may depend on (None: not installed)."""
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "commit": commit(),
         "processor": _processor(),
         "system": f"{platform.system()} {platform.release()}",
         "cores": os.cpu_count(),
         "load_average": load_average(),
         "versions": {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
     }
+
+
+def commit() -> str | None:
+    """Return the commit that is measured, and -dirty where files differ from it; None outside of a checkout."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    ask = [git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    told = subprocess.run(ask, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    return told.stdout.strip() or None
 
 
 def load_average() -> float:

@@ -23,11 +23,13 @@ from harness import Contest, Contestant, Goal, Sense, Timing
 from rich.console import Console
 from rich.markup import escape
 
+from fpsde.errors import BackendUnavailable
 from fpsde.fokker_planck import FokkerPlanck
 from fpsde.grid import Grid
 from fpsde.integrators import Histogram, Moments, simulate
 from fpsde.processes import Process, double_well, ornstein_uhlenbeck
 from fpsde.schemes import euler_maruyama, milstein
+from fpsde.writing import refuse_unwritable
 
 THREADS = 2
 #: A power of two, so that sums of steps are exact in float32 and every library makes the same number of steps.
@@ -226,6 +228,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="runs so short that they show only that everything works")
     parser.add_argument("--json", metavar="FILE", help="write all that was measured to FILE (- for standard output)")
     options = parser.parse_args()
+    try:
+        refuse_unwritable([options.json])
+    except BackendUnavailable as error:
+        parser.error(str(error))
     size = QUICK if options.quick else FULL
     console = harness.console(options.json)
     cores = harness.restrict_to_cores(THREADS)

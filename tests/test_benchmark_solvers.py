@@ -297,6 +297,14 @@ def test_rows_are_chosen_by_name_and_the_nearest_one_is_offered(modules):
         modules.script.rows_named(["line-oo"])
 
 
+def test_a_file_that_cannot_be_written_is_named_before_anything_is_measured(modules, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["fokker_planck.py", "--json", "/nonexistent/record.json"])
+    monkeypatch.setattr(modules.script, "ROWS", {})
+    with pytest.raises(SystemExit, match="2"):
+        modules.script.main()
+    assert "/nonexistent/record.json cannot be written" in capsys.readouterr().err
+
+
 def quick(*rows: str) -> tuple[dict, str]:
     """Return the record and the tables of a small run."""
     only = [option for row in rows for option in ("--only", row)]

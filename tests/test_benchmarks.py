@@ -121,6 +121,20 @@ def test_json_refuses_what_is_not_a_number(tmp_path):
         harness.write_json({"ratio": math.nan}, str(tmp_path / "r.json"))
 
 
+def test_the_record_names_the_commit_that_is_measured(monkeypatch):
+    told = subprocess.run(["git", "rev-parse", "HEAD"], cwd=BENCHMARKS, capture_output=True, text=True, check=False)
+    assert (harness.environment()["commit"] or "").removesuffix("-dirty") == told.stdout.strip()
+    monkeypatch.setattr(harness.shutil, "which", lambda _: None)
+    assert harness.environment()["commit"] is None
+
+
+@pytest.mark.parametrize("name", ["benchmark", "benchmark-fokker-planck"])
+def test_make_writes_what_a_benchmark_measured(name):
+    ask = ["make", "--dry-run", "--no-print-directory", name]
+    told = subprocess.run(ask, cwd=BENCHMARKS.parent, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert "mkdir -p out" in told and " --json out/benchmark_" in told[-1]
+
+
 @pytest.fixture(scope="module")
 def quick() -> tuple[dict, str]:
     """The record and the tables of a small run."""
