@@ -9,9 +9,11 @@ import pytest
 from matplotlib.image import imread
 
 from fpsde.cli import main
+from fpsde.commands.fokker_planck_questions import _axis_through, passage, passage_estimate, solver_of
 from fpsde.commands.plane_figure import plane_figure
 from fpsde.commands.solution_figure import solution_figure
-from fpsde.fokker_planck import Estimate, FokkerPlanck
+from fpsde.errors import NotConverged
+from fpsde.fokker_planck import Estimate, FokkerPlanck, estimate_refined
 from fpsde.grid import Grid
 from fpsde.processes import double_well, rotating_ou
 
@@ -65,23 +67,34 @@ def test_a_folder_gets_the_numbers_and_a_picture(tmp_path, capsys) -> None:
     assert imread(one / "fokker_planck.png").shape[0] < 500  # one panel for one thing
 
 
-def estimate(*value: float) -> Estimate:
-    return Estimate(np.array(value), np.zeros(len(value)), np.ones(len(value)))
+def estimate(*value: float, error: float = 0.0) -> Estimate:
+    return Estimate(np.array(value), np.full(len(value), error), np.ones(len(value)))
 
 
 def test_pictures_give_the_numbers_of_the_table_and_not_those_of_one_grid() -> None:
     """Numbers that no grid gives are asked for, and are there."""
-    asked = {"eigenvalues": estimate(0.709, 8.07), "passage_time": Estimate(np.array(67.8), np.array(0), np.array(2))}
+    asked = {
+        "stationary_moments": estimate(0.1, 0.8765, 0.3, 0.4, 0.9876, error=0.002),
+        "eigenvalues": estimate(0.709, 8.07, error=3e-3),
+        "passage_time": Estimate(np.array(67.8), np.array(0.2), np.array(2)),
+    }
     line = FokkerPlanck(double_well(0.5), Grid.uniform((-2.6, 2.6), cells=60))
     figure = solution_figure(line, asked, modes=2, passage=[-1.0, 0.0])
     labels = [label for panel in figure.axes for label in panel.get_legend_handles_labels()[1]]
-    assert labels == [r"$\lambda_1$ = 0.709", r"$\lambda_2$ = 8.07", "from -1: 67.8", "target 0"]
-    assert figure.axes[1].lines[1].get_ydata() == [line.passage_time(-1.0, 0.0).mean]  # the dot lies on the curve
-    pair = Estimate(np.array([[1.23, 4.56], [1.23, -4.56]]), np.zeros((2, 2)), np.ones((2, 2)))
+    assert labels == [
+        r"$\lambda_1$ = 0.709 $\pm$ 0.003", r"$\lambda_2$ = 8.07 $\pm$ 0.003", r"from -1: 67.8 $\pm$ 0.2", "target 0"
+    ]  # fmt: skip
+    assert figure.axes[0].get_title() == r"stationary law; variance 0.8765 $\pm$ 0.002"
+    assert figure.axes[2].lines[1].get_ydata() == [line.passage_time(-1.0, 0.0).mean]  # the dot lies on the curve
+    pair = Estimate(np.array([[1.23, 4.56], [1.23, -4.56]]), np.full((2, 2), 0.02), np.ones((2, 2)))
     plane = FokkerPlanck(rotating_ou(), Grid.uniform((-6.4, 6.4), (-6.4, 6.4), cells=18))
     maps = plane_figure(plane, ("x", "y"), asked | {"eigenvalues": pair}, modes=2, passage_from=[0.5, 0.0, 2.1])
     titles = [panel.get_title() for panel in maps.axes if panel.get_title()]
-    assert titles == [r"mode: $\lambda_1$ = 1.23 $\pm$ 4.56i", "mean time until x = 2.1; from the dot: 67.8"]
+    assert titles == [
+        r"stationary law; variances 0.3 $\pm$ 0.002, 0.9876 $\pm$ 0.002",
+        r"mode: $\lambda_1$ = (1.23 $\pm$ 0.02) $\pm$ (4.56 $\pm$ 0.02)i",
+        r"mean time until x = 2.1; from the dot: 67.8 $\pm$ 0.2",
+    ]
 
 
 def test_a_driven_ring_has_rates_with_two_parts(capsys) -> None:
@@ -98,7 +111,7 @@ KRAMERS = ["duffing_well", "--dynamics", "underdamped", "--modes", "1", "--cells
 
 def test_two_components_have_moments_rates_and_passages_within_their_bars(capsys) -> None:
     """dX = -X + Y, dY = -X - Y with D = 1: covariance 1, rates 1 +- i."""
-    arguments = ["rotating_ou", "--stationary", "--modes", "2", "--passage", "0.5", "0", "2.1", "--cells", "18"]
+    arguments = ["rotating_ou", "--stationary", "--modes", "2", "--passage", "0.5", "0", "2.1", "--cells", "20"]
     assert run(*arguments, "--json", "-") == 0
     found = json.loads(capsys.readouterr().out)
     bars = found["errors"]
@@ -111,11 +124,32 @@ def test_two_components_have_moments_rates_and_passages_within_their_bars(capsys
     solver = FokkerPlanck(rotating_ou(), Grid.uniform((-6.4, 6.4), (-6.4, 6.4), cells=100))
     exact = solver.passage_time((0.5, 0.0), lambda x, y: 2.1 - x).mean
     assert abs(found["passage_time"] - exact) <= bars["passage_time"] + 1e-3 * exact
-    assert [axis["cells"] for axis in found["provenance"]["grid"]] == [18, 18]
+    assert [axis["cells"] for axis in found["provenance"]["grid"]] == [20, 20]
     assert found["parameters"]["omega"] == 1.0
-    assert run("rotating_ou", "--set", "omega=1.05", *arguments[1:], "--json", "-") == 0
+    assert run("rotating_ou", "--set", "omega=1.05", "--modes", "1", "--cells", "20", "--json", "-") == 0
     other = json.loads(capsys.readouterr().out)
     assert abs(other["eigenvalues"][0][1] - 1) > 10 * other["errors"]["eigenvalues"][0][1]
+
+
+def test_start_and_target_of_a_passage_lie_at_faces_of_cells_no_wider() -> None:
+    wide = np.linspace(-6.4, 6.4, 41)
+    for numbers in ((2.1, 0.5), (2.1, 2.0), (-0.3,)):  # far apart; less than a cell; one alone
+        faces = _axis_through(wide, *numbers)
+        widths, offsets = np.diff(faces), np.abs(np.subtract.outer(numbers, faces)).min(axis=1)
+        assert widths.max() < wide[1] - wide[0] + 1e-12 and np.ptp(widths) < 1e-12
+        assert faces[0] <= wide[0] and wide[-1] <= faces[-1] and faces[-1] - faces[0] < 12.8 + 2 * 0.32
+        assert offsets[0] < 1e-12 and (offsets[-1] < 1e-12) == (numbers != (2.1, 2.0))
+
+
+@pytest.mark.slow
+def test_a_level_between_faces_has_no_bar_and_at_a_face_it_has_one_that_holds() -> None:
+    """The grid of the command without --cells: errors that depend on where a cell is cut do not shrink regularly."""
+    solver, numbers = solver_of(rotating_ou(), None, None), (0.5, 0.0, 2.1)
+    found = passage_estimate(solver, numbers)
+    exact = passage(solver_of(rotating_ou(), None, [300]), numbers).mean
+    assert abs(found.value - exact) <= found.error < 5e-3
+    with pytest.raises(NotConverged, match="the number moved by"):
+        estimate_refined(solver, lambda fp: fp.passage_time((0.5, 0.0), lambda x, y: 2.1 - x).mean)
 
 
 def test_underdamped_dynamics_in_a_well_have_the_rate_of_klein_and_kramers(capsys) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from fpsde.commands.fokker_planck_questions import (
     PLANE_CELLS,
     RING_CELLS,
     Solver,
+    digits,
     passage_estimate,
     rates_estimate,
     solver_of,
@@ -34,7 +36,7 @@ from fpsde.commands.options import (
 )
 from fpsde.commands.plane_figure import plane_figure
 from fpsde.commands.solution_figure import solution_figure
-from fpsde.errors import InvalidInput
+from fpsde.errors import InvalidInput, NotConverged
 from fpsde.fokker_planck import Estimate, PlaneFokkerPlanck
 from fpsde.fokker_planck.results import provenance
 from fpsde.processes.process import Process
@@ -107,13 +109,19 @@ def _solve(options: argparse.Namespace) -> int:
 
 def _asked(solver: Solver, options: argparse.Namespace) -> dict[str, Estimate]:
     """Return what was asked for, each with its error bars from three grids."""
-    found = {}
+    jobs: dict[str, Callable[[], Estimate]] = {}
     if options.stationary:
-        found["stationary_moments"] = stationary_estimate(solver)
+        jobs["stationary_moments"] = partial(stationary_estimate, solver)
     if options.modes is not None:
-        found["eigenvalues"] = rates_estimate(solver, integer("--modes", options.modes, least=1))
+        jobs["eigenvalues"] = partial(rates_estimate, solver, integer("--modes", options.modes, least=1))
     if options.passage:
-        found["passage_time"] = passage_estimate(solver, options.passage)
+        jobs["passage_time"] = partial(passage_estimate, solver, options.passage)
+    found = {}
+    for name, job in jobs.items():
+        try:
+            found[name] = job()
+        except NotConverged as error:
+            raise NotConverged(f"{name.replace('_', ' ')}: {error} (--cells)") from error
     return found
 
 
@@ -159,7 +167,7 @@ def _table(process: Process, asked: dict[str, Estimate], names: Sequence[str]) -
         labels = _labels(name, one, names)
         for label, *numbers in zip(labels, *map(np.ravel, (one.value, one.error, one.order)), strict=True):
             value, error, order = (float(number) for number in numbers)
-            table.add_row(label, _digits(value, error), f"{error:.1e}", f"{order:.2f}")
+            table.add_row(label, digits(value, error), f"{error:.1e}", f"{order:.2f}")
     return table
 
 
@@ -174,11 +182,3 @@ def _labels(name: str, one: Estimate, names: Sequence[str]) -> list[str]:
         return ["mean passage time"]
     parts = ("",) if one.value.ndim == 1 else ("Re ", "Im ")
     return [f"{part}lambda_{k + 1} [1/time]" for k in range(len(one.value)) for part in parts]
-
-
-def _digits(value: float, error: float) -> str:
-    """Return a number with the digits that its error bar leaves, and two more."""
-    if value == 0 or error == 0:
-        return f"{value:.12g}"
-    known = int(np.floor(np.log10(abs(value)))) - int(np.floor(np.log10(error)))
-    return f"{value:.{min(max(known + 2, 2), 13)}g}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -114,24 +116,59 @@ def _rates_in_parts(count: int, solver: Solver) -> np.ndarray:
     return _rates(count, solver).astype(complex).view(float).reshape(-1, 2)
 
 
-def written(rate: np.ndarray, *, pair: bool = False) -> str:
-    """Return a rate of an estimate, one number or two parts, in three digits; of a ``pair`` both that are conjugate."""
-    real, imaginary = (*np.atleast_1d(rate).tolist(), 0.0)[:2]
-    sign = r"$\pm$" if pair else "+" if imaginary > 0 else "-"
-    return f"{real:.3g}" + (f" {sign} {abs(imaginary):.3g}i" if imaginary else "")
+def digits(value: float, error: float, most: int = 13) -> str:
+    """Return a number with the digits that its error bar leaves, two more, and no more than ``most``."""
+    if value == 0 or error == 0:
+        return f"{value:.{min(most, 12)}g}"
+    known = int(np.floor(np.log10(abs(value)))) - int(np.floor(np.log10(error)))
+    return f"{value:.{min(max(known + 2, 2), most)}g}"
+
+
+def with_bar(value: float, error: float) -> str:
+    """Return a number of an estimate and its error bar as a picture shows them; a bar of zero is left out."""
+    bar = f"{error:.1g}" if error < 1 else f"{error:.0f}"
+    return digits(value, error, most=5) + (rf" $\pm$ {bar}" if error else "")
+
+
+def written(rate: np.ndarray, error: np.ndarray, *, pair: bool = False) -> str:
+    """Return a rate of an estimate, one number or two parts, with its error bar; of a ``pair`` both conjugates."""
+    (real, *imaginary), (bar, *bars) = (np.atleast_1d(numbers).tolist() for numbers in (rate, error))
+    if not any(imaginary):
+        return with_bar(real, bar)
+    sign = r"$\pm$" if pair else "+" if imaginary[0] > 0 else "-"
+    return f"({with_bar(real, bar)}) {sign} ({with_bar(abs(imaginary[0]), bars[0])})i"
 
 
 def passage_estimate(solver: Solver, numbers: Sequence[float]) -> Estimate:
     """Return the mean time from a point, the first numbers, until the first component reaches the last one."""
-    return estimate_refined(solver, partial(_mean_passage, numbers))
+    return estimate_refined(_through(solver, numbers), partial(_mean_passage, numbers))
 
 
 def _mean_passage(numbers: Sequence[float], solver: Solver) -> float:
-    return passage(solver, numbers).mean
+    return _passage(solver, numbers).mean
 
 
 def passage(solver: Solver, numbers: Sequence[float]) -> Any:
-    """Return the passage time from a point, the first numbers, until the first component reaches the last one."""
+    """Return the passage time from a point, the first numbers, until the first component reaches the last one.
+
+    Of two components it is that of a grid with start and target at faces, which :func:`_through` says more of.
+    """
+    return _passage(_through(solver, numbers), numbers)
+
+
+def _passage(solver: Solver, numbers: Sequence[float]) -> Any:
+    if isinstance(solver, FokkerPlanck):
+        return solver.passage_time(numbers[0], numbers[1])
+    x, y, target = numbers
+    return solver.passage_time((x, y), lambda x, y: target - x if numbers[0] < target else x - target)
+
+
+def _through(solver: Solver, numbers: Sequence[float]) -> Solver:
+    """Return the solver with start and target of a passage at faces of its cells, where it is one of two components.
+
+    Errors then shrink regularly when cells are cut, as error bars ask; on a line the solver sees to it itself. Axes
+    of a domain that ends, or a ring, stay as they are. Raises InvalidInput for numbers that ask for no passage.
+    """
     dim, (*start, target) = solver.process.dim, numbers
     if len(start) != dim:
         raise InvalidInput(
@@ -139,7 +176,7 @@ def passage(solver: Solver, numbers: Sequence[float]) -> Any:
             "give a number for each, where it starts, and the level that the first is to reach"
         )
     if isinstance(solver, FokkerPlanck):
-        return solver.passage_time(start[0], target)
+        return solver
     if solver.process.intervals[0].periodic:
         raise InvalidInput(
             f"the first component of {solver.process.name} turns on a ring, where a level has no two sides; ask from "
@@ -150,5 +187,20 @@ def passage(solver: Solver, numbers: Sequence[float]) -> Any:
         raise InvalidInput(f"target={target} does not lie on the grid [{low}, {high}]; extend the grid, or move target")
     if start[0] == target:
         raise InvalidInput(f"x0={start[0]} lies in the target, where the time is 0; start outside of it")
-    below = start[0] < target
-    return solver.passage_time((start[0], start[1]), lambda x, y: target - x if below else x - target)
+    ended = [np.isfinite([interval.low, interval.high]).any() for interval in solver.process.intervals]
+    through = _axis_through(solver.grid.axes[0], target, start[0]), _axis_through(solver.grid.axes[1], start[1])
+    axes = zip(solver.grid.axes, through, ended, strict=True)
+    return replace(solver, grid=Grid(tuple(old if kept else new for old, new, kept in axes)))
+
+
+def _axis_through(faces: np.ndarray, at: float, also: float | None = None) -> np.ndarray:
+    """Return faces of equal cells, no wider than those given and out to their ends, with one at ``at``.
+
+    And one at ``also``, unless that is less than a cell away.
+    """
+    low, high = float(faces[0]), float(faces[-1])
+    h = (high - low) / (len(faces) - 1)
+    apart = 0.0 if also is None else abs(also - at)
+    if apart >= h:
+        h = apart / math.ceil(apart / h)
+    return at + h * np.arange(-math.ceil((at - low) / h), math.ceil((high - at) / h) + 1)

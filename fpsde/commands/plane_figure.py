@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from fpsde.commands.fokker_planck_questions import passage, written
+from fpsde.commands.fokker_planck_questions import passage, with_bar, written
 from fpsde.fokker_planck import Estimate, PlaneFokkerPlanck
 from fpsde.fokker_planck.plane.generator import volumes
+from fpsde.grid import Grid
 from fpsde.plotting import VERMILION, style
 
 #: Modes that are shown at most, one in a panel.
@@ -41,17 +42,22 @@ def plane_figure(
         panels = iter(grid)
         if stationary:
             panel = next(panels)
-            _map(panel, solver, solver.stationary().law.average_density, "density [1/area]", "stationary law")
+            law, bars = solver.stationary().law, asked["stationary_moments"]
+            first, second = (with_bar(bars.value[i], bars.error[i]) for i in (2, 4))
+            title = f"stationary law; variances {first}, {second}"
+            _map(panel, law.grid, law.average_density, "density [1/area]", title)
         for k in shown:
             assert found is not None
             mode = found.right[k].real / volumes(solver.grid).reshape(solver.grid.shape)
-            title = rf"mode: $\lambda_{k + 1}$ = {written(asked['eigenvalues'].value[k], pair=True)}"
-            _map(next(panels), solver, mode, "density [1/area]", title, signed=True)
+            rates = asked["eigenvalues"]
+            title = rf"mode: $\lambda_{k + 1}$ = {written(rates.value[k], rates.error[k], pair=True)}"
+            _map(next(panels), solver.grid, mode, "density [1/area]", title, signed=True)
         if passage_from is not None:
             panel, (*start, target) = next(panels), passage_from
-            mean = float(asked["passage_time"].value)
-            title = f"mean time until {names[0]} = {target:g}; from the dot: {mean:.3g}"
-            _map(panel, solver, passage(solver, passage_from).means.values, "time", title)
+            mean = with_bar(float(asked["passage_time"].value), float(asked["passage_time"].error))
+            means = passage(solver, passage_from).means
+            title = f"mean time until {names[0]} = {target:g}; from the dot: {mean}"
+            _map(panel, means.grid, means.values, "time", title)
             panel.axvline(target, color=VERMILION, ls="--", lw=1.2)
             panel.plot(*start, "o", color=VERMILION)
         for panel in grid[:count]:
@@ -63,13 +69,11 @@ def plane_figure(
     return figure
 
 
-def _map(
-    panel: Any, solver: PlaneFokkerPlanck, values: np.ndarray, unit: str, title: str, *, signed: bool = False
-) -> None:
+def _map(panel: Any, grid: Grid, values: np.ndarray, unit: str, title: str, *, signed: bool = False) -> None:
     """Draw ``values`` (n_1, n_2) on the cells, from zero up, or of both signs about zero."""
     top = float(np.abs(values).max())
     low, colours = (-top, "RdBu_r") if signed else (0.0, "cividis")
-    drawn = panel.pcolormesh(*solver.grid.axes, values.T, vmin=low, vmax=top, cmap=colours, rasterized=True)
+    drawn = panel.pcolormesh(*grid.axes, values.T, vmin=low, vmax=top, cmap=colours, rasterized=True)
     panel.figure.colorbar(drawn, ax=panel, label=unit)
-    panel.set_title(title)
+    panel.set_title(title, fontsize=10)
     panel.grid(visible=False)
