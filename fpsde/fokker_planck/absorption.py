@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fpsde.fokker_planck.totals import total
 from fpsde.jit import kernel
 
 
@@ -32,6 +33,26 @@ def solve_backward(left, right, source):
     for i in range(n - 2, -1, -1):
         u[i] = (earned[i] + right[i] * u[i + 1]) * inverse[i]
     return u
+
+
+@kernel()
+def solve_moments(left, right, first, second):
+    """Write the mean of the time until absorption, and of its square, for starts in all cells ``(n,)``.
+
+    -Q^T tau = 1,    -Q^T tau_2 = 2 tau
+    """
+    first[:] = solve_backward(left, right, np.ones(len(left)))
+    second[:] = solve_backward(left, right, 2.0 * first)
+
+
+@kernel()
+def spent_at_ends(left, right, start, low, high):
+    """Return the parts of the time from cell ``start`` on spent in the first ``low`` and the last ``high`` cells."""
+    source = np.zeros(len(left))
+    source[start] = 1.0
+    spent = solve_forward(left, right, source)
+    whole = total(spent)
+    return total(spent[:low]) / whole, total(spent[len(spent) - high :]) / whole
 
 
 @kernel()

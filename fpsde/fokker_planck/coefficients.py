@@ -19,10 +19,18 @@ def half_cell_coefficients(process: Any, grid: Grid, t: float, nodes: np.ndarray
 
     ``nodes`` (n_nodes,) lie in (0, 1), counted from the centre of a cell outward: no end of a cell is ever read.
     """
-    steps, x = nodes[:, None] * (0.5 * grid.widths), np.empty((2, len(nodes), *grid.shape))
-    np.subtract(grid.centres, steps, out=x[0])
-    np.add(grid.centres, steps, out=x[1])
+    x = np.empty((2, len(nodes), *grid.shape))
+    place_in_halves(grid.faces, nodes, x)
     return drift_at(process, x.ravel(), t).reshape(x.shape), diffusivity_at(process, x.ravel(), t).reshape(x.shape)
+
+
+@kernel()
+def place_in_halves(faces, nodes, x):
+    """Write where :func:`half_cell_coefficients` reads, ``(2, n_nodes, n)``."""
+    for k in range(len(nodes)):
+        for i in range(len(faces) - 1):
+            centre, step = 0.5 * (faces[i + 1] + faces[i]), nodes[k] * (0.5 * (faces[i + 1] - faces[i]))
+            x[0, k, i], x[1, k, i] = centre - step, centre + step
 
 
 def drift_at(process: Any, x: np.ndarray, t: float) -> np.ndarray:

@@ -19,17 +19,22 @@ from typing import Any
 import numpy as np
 
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck.coefficients import half_cell_coefficients
+from fpsde.fokker_planck.coefficients import beyond, half_cell_coefficients
 from fpsde.fokker_planck.generator import Generator
 from fpsde.fokker_planck.sides import sides_of
 from fpsde.grid import Grid
+from fpsde.jit import kernel
+from fpsde.numba_text import elementary_function
 from fpsde.validation import finite
 
 #: Gauss rule on (0, 1) for each half cell, and from values at its nodes the integrals from 0 to each node.
 _LEGENDRE, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 NODES, WEIGHTS = 0.5 * (1 + _LEGENDRE), 0.5 * _WEIGHTS
 _POWERS = np.arange(1, len(NODES) + 1)
-TO_NODES = np.linalg.solve((NODES[:, None] ** (_POWERS - 1)).T, (NODES[:, None] ** _POWERS / _POWERS).T).T
+TO_NODES = np.ascontiguousarray(
+    np.linalg.solve((NODES[:, None] ** (_POWERS - 1)).T, (NODES[:, None] ** _POWERS / _POWERS).T).T
+)
+_exp = elementary_function("exp_")
 
 
 def scale_speed(process: Any, grid: Grid, t: float = 0.0) -> Generator:
@@ -49,23 +54,45 @@ def scale_speed(process: Any, grid: Grid, t: float = 0.0) -> Generator:
     if grid.dim != 1:
         raise InvalidInput(f"scale_speed takes a grid of one dimension, not {grid.dim}; in two, give speed_measure")
     sides = sides_of(process.domain, grid)
-    half = 0.5 * grid.widths
     mu, d = half_cell_coefficients(process, grid, finite("t", t), NODES)
-    phi, (to_low, to_high) = outward_integrals(half, mu / d)
-    w = to_high - _next(to_low)  # Phi at centre i + 1 minus Phi at centre i; the last edge is the seam
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        mass = half * np.einsum("k,skn->n", WEIGHTS, np.exp(phi) / d)  # each relative to rho at the centre
-        low, high = half * np.einsum("k,skn->sn", WEIGHTS, np.exp(-phi))
-        below = _next(low)
-        right = 1 / (mass * (high + np.exp(-w) * below))
-        back = 1 / (_next(mass) * (np.exp(w) * high + below))  # the rate back over the edge above each cell
-        left = np.concatenate([back[-1:], back[:-1]])
-        exits = 1 / (mass[[0, -1]] * (low[0], high[-1]))
+    left, right, w = np.empty((3, *grid.shape))
+    low, high = rates_in_natural_scale(grid.faces, mu, d, TO_NODES, WEIGHTS, left, right, w)
     if not sides.periodic:
-        w, left[0], right[-1] = w[:-1], 0.0, 0.0
-    _refuse_underflow(grid, back, right, w)
-    out = tuple(float(rate) if absorbs else 0.0 for rate, absorbs in zip(exits, sides.absorbing, strict=True))
-    return Generator(grid, left, right, (out[0], out[1]), w, sides.periodic, "scale function and speed measure")
+        w = w[:-1]
+    if beyond(left[len(left) - len(w) :], 0.0) or beyond(right[: len(w)], 0.0):
+        raise _underflow(grid, left, right, w)
+    if not sides.periodic:
+        left[0] = right[-1] = 0.0
+    out = low if sides.absorbing[0] else 0.0, high if sides.absorbing[1] else 0.0
+    return Generator(grid, left, right, out, w, sides.periodic, "scale function and speed measure")
+
+
+@kernel()
+def rates_in_natural_scale(faces, mu, d, to_nodes, weights, left, right, w):
+    """Write the rates to the left and to the right and w over the edge above each cell, the last being a seam.
+
+    Returns the rates out through a low and a high wall. ``mu`` and ``d`` (2, n_nodes, n) are those at ``NODES`` of the
+    lower and the upper half of each cell.
+    """
+    n, n_nodes = len(w), len(weights)
+    half, slope = np.empty(n), mu / d
+    for i in range(n):
+        half[i] = 0.5 * (faces[i + 1] - faces[i])
+    phi, ends = np.empty((2, n_nodes, n)), np.empty((2, n))
+    integrate_outward(half, slope, to_nodes, weights, phi, ends)
+    mass, scale = np.zeros(n), np.zeros((2, n))  # each relative to its density at the centre
+    for s in range(2):
+        for k in range(n_nodes):
+            here, noise, weight, in_half = phi[s, k], d[s, k], weights[k], scale[s]
+            for i in range(n):
+                mass[i] += weight * half[i] * (_exp(here[i]) / noise[i])
+                in_half[i] += weight * half[i] * _exp(-here[i])
+    for i in range(n):
+        j = i + 1 if i + 1 < n else 0
+        w[i] = ends[1, i] - ends[0, j]  # Phi at centre j minus Phi at centre i
+        right[i] = 1.0 / (mass[i] * (scale[1, i] + _exp(-w[i]) * scale[0, j]))
+        left[j] = 1.0 / (mass[j] * (_exp(w[i]) * scale[1, i] + scale[0, j]))
+    return 1.0 / (mass[0] * scale[0, 0]), 1.0 / (mass[n - 1] * scale[1, n - 1])
 
 
 def outward_integrals(half: np.ndarray, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -74,21 +101,33 @@ def outward_integrals(half: np.ndarray, slope: np.ndarray) -> tuple[np.ndarray, 
     Those to the two ends are ``(2, n)``. ``slope`` (2, n_nodes, n) is given at ``NODES`` of the lower and upper half,
     whose lengths are ``half`` (n,).
     """
-    rise = half * np.array([-1.0, 1.0])[:, None, None] * slope
-    return TO_NODES @ rise, WEIGHTS @ rise
+    phi, ends = np.empty(slope.shape), np.empty((2, slope.shape[2]))
+    integrate_outward(np.ascontiguousarray(half), np.ascontiguousarray(slope), TO_NODES, WEIGHTS, phi, ends)
+    return phi, ends
 
 
-def _next(values: np.ndarray) -> np.ndarray:
-    """Return what the next cell has; after the last comes the first."""
-    return np.concatenate([values[1:], values[:1]])
+@kernel()
+def integrate_outward(half, slope, to_nodes, weights, phi, ends):
+    """Write what :func:`outward_integrals` returns."""
+    ends[:], phi[:] = 0.0, 0.0
+    for s in range(2):
+        for k in range(len(weights)):
+            rise = slope[s, k]
+            for i in range(len(half)):
+                rise_i = (half[i] if s == 1 else -half[i]) * rise[i]
+                ends[s, i] += weights[k] * rise_i
+            for j in range(len(weights)):
+                to_node, at = to_nodes[j, k], phi[s, j]
+                for i in range(len(half)):
+                    at[i] += to_node * ((half[i] if s == 1 else -half[i]) * rise[i])
 
 
-def _refuse_underflow(grid: Grid, back: np.ndarray, right: np.ndarray, w: np.ndarray) -> None:
-    n = len(w)
-    if not (right[:n].min() > 0 and back[:n].min() > 0):  # false for nan as well
-        i = int(np.argmin((right[:n] > 0) & (back[:n] > 0)))
-        raise InvalidInput(
-            f"the integral of mu/D changes by {w[i]:.3g} between the centres at x={grid.centres[i]:.6g} and "
-            f"{grid.centres[(i + 1) % len(back)]:.6g}; in natural scale about 1 is a good change and 700 the largest: "
-            "use narrower cells or a smaller box"
-        )
+def _underflow(grid: Grid, left: np.ndarray, right: np.ndarray, w: np.ndarray) -> InvalidInput:
+    back = np.roll(left, -1)
+    fine = [np.isfinite(rates) & (rates > 0) for rates in (right[: len(w)], back[: len(w)])]
+    i = int(np.argmin(fine[0] & fine[1]))
+    return InvalidInput(
+        f"the integral of mu/D changes by {w[i]:.3g} between the centres at x={grid.centres[i]:.6g} and "
+        f"{grid.centres[(i + 1) % len(right)]:.6g}; in natural scale about 1 is a good change and 700 the largest: "
+        "use narrower cells or a smaller box"
+    )

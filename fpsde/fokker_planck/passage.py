@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck.absorption import solve_backward, solve_forward
+from fpsde.fokker_planck.absorption import solve_backward, solve_moments, spent_at_ends
 from fpsde.fokker_planck.generator import Assemble, Generator
 from fpsde.fokker_planck.initial import HELD
 from fpsde.fokker_planck.results import Evolution, provenance
@@ -37,18 +37,20 @@ class PieceTimes:
         return self.assemble(self.piece.process, self.piece.grid, 0.0)
 
     @cached_property
+    def moments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The points, and there the means and the second moments."""
+        first, second = np.empty((2, *self.piece.grid.shape))
+        solve_moments(*self.generator.open_rates, first, second)
+        x, means = with_ends(self.piece.grid, self.piece.sides, first, (0.0, 0.0))
+        return x, means, with_ends(self.piece.grid, self.piece.sides, second, (0.0, 0.0))[1]
+
+    @property
     def means(self) -> tuple[np.ndarray, np.ndarray]:
-        return self._earned(np.ones(self.piece.grid.shape))
+        return self.moments[0], self.moments[1]
 
-    @cached_property
+    @property
     def second_moments(self) -> tuple[np.ndarray, np.ndarray]:
-        tau = self.means[1]
-        low, high = self.piece.sides.absorbing
-        return self._earned(2 * tau[int(low) : len(tau) - int(high)])
-
-    def _earned(self, source: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        u = solve_backward(*self.generator.open_rates, source)
-        return with_ends(self.piece.grid, self.piece.sides, u, (0.0, 0.0))
+        return self.moments[0], self.moments[2]
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,11 +193,8 @@ def time_at_cut_ends(generator: Generator, piece: Piece, x0: float) -> float:
     low, high = piece.sides.fringe(n)
     if not (low or high):
         return 0.0
-    start = np.zeros(n)
-    start[min(int(np.searchsorted(piece.grid.faces, x0, side="right")) - 1, n - 1)] = 1.0
-    spent = solve_forward(*generator.open_rates, start)
-    total = spent.sum()
-    edges = float(spent[:low].sum() / total), float(spent[n - high :].sum() / total)
+    start = min(int(np.searchsorted(piece.grid.faces, x0, side="right")) - 1, n - 1)
+    edges = spent_at_ends(*generator.open_rates, start, low, high)
     for end, edge, cells in zip(("low", "high"), edges, (low, high), strict=True):
         if not edge <= HELD:
             raise InvalidInput(

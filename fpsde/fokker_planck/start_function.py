@@ -64,20 +64,27 @@ def with_ends(
     """Return the centres of the cells and the absorbing ends of a grid, and the values there: ``u``, ``at_ends``."""
     (low, high), x = sides.absorbing, grid.centres
     inside = slice(int(low), int(low) + len(x))
-    found = np.empty((2, len(x) + low + high))
-    found[0, inside], found[1, inside] = x, u
+    points, values = np.empty((2, len(x) + low + high))
+    points[inside], values[inside] = x, u
     if low:
-        found[:, 0] = grid.faces[0], at_ends[0]
+        points[0], values[0] = grid.faces[0], at_ends[0]
     if high:
-        found[:, -1] = grid.faces[-1], at_ends[1]
-    return found[0], found[1]
+        points[-1], values[-1] = grid.faces[-1], at_ends[1]
+    return points, values
 
 
 def cubic_at(x: np.ndarray, values: np.ndarray, at: float) -> float:
     """Return the value at one place of the function through the points of one piece."""
-    ends = np.zeros(len(x), dtype=bool)
+    return cubic_of_piece(x, values, at)
+
+
+@kernel()
+def cubic_of_piece(x, values, at):
+    """Return what :func:`cubic_at` returns."""
+    ends, place = np.zeros(len(x), np.bool_), np.empty(1)
     ends[0] = ends[-1] = True
-    return float(monotone_cubic(x, values, ends, np.array([at]))[0])
+    place[0] = at
+    return monotone_cubic(x, values, ends, place)[0]
 
 
 @kernel()

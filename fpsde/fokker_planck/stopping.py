@@ -14,6 +14,7 @@ from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.sides import Sides, sides_of
 from fpsde.grid import Grid
+from fpsde.jit import kernel
 from fpsde.validation import finite, increasing
 
 #: What is shorter than this fraction of the grid has no length.
@@ -69,10 +70,9 @@ class Piece:
 
         The last cell is as wide as its neighbours, and errors shrink regularly when the grid is refined.
         """
-        faces, number = self.faces, np.arange(len(self.faces))
-        first, last = np.interp([self.low, self.high], faces, number).tolist()
-        cells = max(FEWEST, round(last - first))
-        own = np.interp(np.linspace(first, last, cells + 1), number, faces)
+        first, last = number_of(self.faces, self.low), number_of(self.faces, self.high)
+        own = np.empty(max(FEWEST, round(last - first)) + 1)
+        write_between(self.faces, first, last, own)
         own[0], own[-1] = self.low, self.high
         return Grid((own,))
 
@@ -81,12 +81,30 @@ class Piece:
         return sides_of(self.process.domain, self.grid)
 
 
+@kernel()
+def number_of(faces, x):
+    """Return where x lies between ``faces`` (n + 1,) by their numbers: i + 1/2 is in the middle of cell i."""
+    i = min(max(np.searchsorted(faces, x, side="right") - 1, 0), len(faces) - 2)
+    return i + (x - faces[i]) / (faces[i + 1] - faces[i])
+
+
+@kernel()
+def write_between(faces, first, last, places):
+    """Write the places (m,) of equally spaced numbers of faces, from ``first`` to ``last``, as :func:`number_of`."""
+    for k in range(len(places)):
+        number = first + k * ((last - first) / (len(places) - 1))
+        i = min(max(int(number), 0), len(faces) - 2)
+        places[k] = faces[i] + (number - i) * (faces[i + 1] - faces[i])
+
+
 def stop(name: str, where: Any, grid: Grid) -> tuple[float, float]:
     """Return a level or an interval (low, high) as an interval; InvalidInput unless it lies on the grid."""
-    low, high = (where, where) if np.ndim(where) == 0 else tuple(increasing(name, where)[[0, -1]])
-    if np.ndim(where) != 0 and len(where) != 2:
-        raise InvalidInput(f"{name}={where!r} has {len(where)} numbers; give a level, or an interval (low, high)")
-    low, high = finite(name, low), finite(name, high)
+    if isinstance(where, float) or np.ndim(where) == 0:  # the first is seen at once
+        low = high = finite(name, where)
+    else:
+        low, high = increasing(name, where)[[0, -1]].tolist()
+        if len(where) != 2:
+            raise InvalidInput(f"{name}={where!r} has {len(where)} numbers; give a level, or an interval (low, high)")
     first, last = float(grid.faces[0]), float(grid.faces[-1])
     if not first <= low <= high <= last:
         given = f"{low}" if low == high else f"({low}, {high})"
