@@ -159,6 +159,7 @@ def _launcher(name: str) -> str:
     )
 
 
+@cache
 def unit(texts: tuple[str, ...]) -> str:
     """Return several programs as one translation unit: each in a namespace, its kernels under names of their own."""
     return "".join(f"namespace program_{k} {{\n{_numbered(text, k)}}}\n" for k, text in enumerate(texts))

@@ -11,6 +11,8 @@ import pytest
 from gpu_runs import CASES
 
 from fpsde.arrays import FAST, STRICT, binary
+from fpsde.fokker_planck.sweeps import cuda_program as cuda_program_of_lines
+from fpsde.fokker_planck.sweeps_in_pieces import program_in_pieces
 from fpsde.integrators.cuda_text import cuda_program
 from fpsde.integrators.gpu_array_machine import look_program, normals_program
 from fpsde.noise import Normals
@@ -61,6 +63,14 @@ def test_the_kernels_beside_array_code_compile_without_spills(program, tmp_path)
     for architecture, dtype in zip(ARCHITECTURES, ("float64", "float32", "float64"), strict=True):
         said = compiled(program(step, dtype=dtype, normals=Normals.FLOAT32), tmp_path, architecture)
         assert in_local_memory(said) == [0, 0, 0], said
+
+
+@pytest.mark.parametrize("program", [cuda_program_of_lines, program_in_pieces])
+def test_the_kernels_of_fokker_planck_equations_compile_without_spills(program, tmp_path):
+    for architecture in ARCHITECTURES:
+        said = compiled(program(), tmp_path, architecture)
+        frames = re.findall(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+)", said)
+        assert len(frames) == program().count("__global__") and {int(v) for frame in frames for v in frame} == {0}, said
 
 
 def _energy(x, t):

@@ -18,7 +18,8 @@ from fpsde.fokker_planck.generator import EDGE_RULE, EdgePoints, Generator, asse
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.sides import Sides
 from fpsde.fokker_planck.stepper import MAX_HALVINGS
-from fpsde.fokker_planck.sweeps import Sweeps, SweepsOnCpu, SweepsOnGpu, device_of
+from fpsde.fokker_planck.sweeps import Sweeps, SweepsOnCpu, device_of
+from fpsde.fokker_planck.sweeps_in_pieces import sweeps_on_gpu
 from fpsde.fokker_planck.tridiagonal import STAGE
 from fpsde.grid import Grid
 from fpsde.validation import finite_array
@@ -30,7 +31,7 @@ MakeSweeps = Callable[[np.ndarray, np.ndarray], Sweeps]
 def sweeps_on(backend: Backend) -> MakeSweeps:
     """Return what makes lines on the machine that is asked for; raises as :func:`device_of`."""
     device, fast = device_of(backend)
-    return SweepsOnCpu if device is None else lambda rates, exits: SweepsOnGpu(rates, exits, device, fast=fast)
+    return SweepsOnCpu if device is None else lambda rates, exits: sweeps_on_gpu(rates, exits, device, fast=fast)
 
 
 @dataclass(frozen=True, eq=False)

@@ -94,9 +94,10 @@ class LineInTime(OnLine):
         ``params`` has an array ``(m, ...)`` for each name, entry k of each for member k; parameters that are not named
         keep their values. Members are carried side by side, in vector registers of the CPU or in threads of a GPU
         (``backend``; the first one that is visible), by TR-BDF2 in the steps of :meth:`evolve`; a step that is refused
-        is halved for that member alone. ``GPU`` has the bits of the CPU, ``GPU_FAST`` fuses products into sums. ``dt``,
-        ``times`` and ``tolerance`` (of the member that needs the most steps) as of :meth:`evolve`, but that without
-        ``dt`` steps are taken too.
+        is halved for that member alone. ``GPU`` has the numbers of the CPU to round-off (and its bits on lines that are
+        not cut into pieces: of fewer than 64 cells, or 32768 and more), ``GPU_FAST`` fuses products into sums.
+        ``dt``, ``times`` and ``tolerance`` (of the member that needs the most steps) as of :meth:`evolve`, but that
+        without ``dt`` steps are taken too.
 
         Raises
         ------

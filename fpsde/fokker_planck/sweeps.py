@@ -187,27 +187,31 @@ class SweepsOnGpu(Sweeps):
 
     def _factorised(self, a: float) -> Any:
         out = self._empty(self._rows, self.shape[1])
-        self._launch("factorise", self.rates, self.exits, np.float64(a), out)
+        self._launch_lines("factorise", self.rates, self.exits, np.float64(a), out)
         return out
 
     def tr_bdf2(self, a: float, masses: Any) -> tuple[Any, Any]:
         new, lost = self._empty(self.shape[1]), self._empty(2)
-        self._launch(
+        self._launch_lines(
             "step_of_tr_bdf2", self.rates, self.exits, np.float64(a), self.factors(a), masses, new, self._between, lost
         )
         return new, lost
 
     def backward_euler(self, dt: float, masses: Any) -> Any:
         lost = self._empty(2)
-        self._launch("step_of_backward_euler", self.exits, np.float64(dt), self.factors(dt), masses, lost)
+        self._launch_lines("step_of_backward_euler", self.exits, np.float64(dt), self.factors(dt), masses, lost)
         return lost
 
-    def _launch(self, kernel: str, *arguments: Any) -> None:
+    def _launch_lines(self, kernel: str, *arguments: Any) -> None:
+        """Launch a kernel with a thread for each line."""
         sizes = (np.int64(self.shape[1]), np.int64(self._width), np.int64(self._rows))
+        self._launch(cuda_program(), kernel, self._width, *arguments, *sizes)
+
+    def _launch(self, text: str, kernel: str, threads: int, *arguments: Any) -> None:
         with self._device.current():
             self._device.launch(
-                cuda_program(), kernel, options=self._options, blocks=-(-self._width // self.threads),
-                threads=self.threads, arguments=(*arguments, *sizes),
+                text, kernel, options=self._options, blocks=-(-threads // self.threads), threads=self.threads,
+                arguments=arguments,
             )  # fmt: skip
 
 

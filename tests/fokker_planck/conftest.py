@@ -9,11 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from emulated_gpu import EmulatedGpu
 from scipy import special, stats
 
 from fpsde.density import Law, Mixture, Normal
 from fpsde.domain import LINE, Interval, Wall
 from fpsde.fokker_planck import FokkerPlanck
+from fpsde.fokker_planck.sweeps import cuda_program
+from fpsde.fokker_planck.sweeps_in_pieces import program_in_pieces
+from fpsde.fokker_planck.tridiagonal import WEIGHT
 from fpsde.grid import Grid
 
 
@@ -172,3 +176,19 @@ def known() -> SimpleNamespace:
 @pytest.fixture
 def stand_in() -> type[StandIn]:
     return StandIn
+
+
+@pytest.fixture(scope="session")
+def texts() -> SimpleNamespace:
+    """The CUDA text of steps on lines and on lines in pieces, and texts that are slightly wrong."""
+    lines, pieces = cuda_program(), program_in_pieces()
+    wrong_lines = lines.replace(repr(float(WEIGHT)), repr(float(1.001 * WEIGHT)))
+    wrong_pieces = pieces.replace("end[k], end[cut.before(k)], true", "end[k], end[k], true")
+    assert lines != wrong_lines and pieces != wrong_pieces
+    return SimpleNamespace(lines=lines, wrong_lines=wrong_lines, pieces=pieces, wrong_pieces=wrong_pieces)
+
+
+@pytest.fixture(scope="session")
+def emulated(texts: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> EmulatedGpu:
+    """A device that compiles these texts at once, when one of them is first launched."""
+    return EmulatedGpu(tmp_path_factory.mktemp("cuda_text"), together=tuple(vars(texts).values()))

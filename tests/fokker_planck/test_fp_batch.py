@@ -9,7 +9,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from emulated_gpu import NEEDS_COMPILER, EmulatedGpu, compiler_is_missing
+from emulated_gpu import NEEDS_COMPILER, compiler_is_missing
 from scipy import special
 
 from fpsde.backend import Backend
@@ -30,14 +30,9 @@ PARAMS = {"theta": np.array([2.0, 0.7, 6.0]), "mean": np.array([0.5, 0.0, 0.2])}
 RUN = dict(t_end=1.0, times=[0.5], dt=0.25)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("cuda_text")
-
-
 @pytest.fixture
-def on_gpu(folder, monkeypatch):
-    monkeypatch.setattr(sweeps, "gpus", lambda: (EmulatedGpu(folder),))
+def on_gpu(emulated, monkeypatch):
+    monkeypatch.setattr(sweeps, "gpus", lambda: (emulated,))
 
 
 def members(params):
@@ -95,10 +90,10 @@ def dense(rates, exits):
 
 @pytest.mark.parametrize("ring", [False, True])
 @needs_compiler
-def test_a_step_on_a_gpu_has_the_bits_of_the_cpu_and_solves_its_equations(ring, folder):
+def test_a_step_on_a_gpu_has_the_bits_of_the_cpu_and_solves_its_equations(ring, emulated):
     rates, exits, masses = random_lines(11, 7, ring)
     dt, found = 0.3, []
-    for lines in (SweepsOnCpu(rates, exits), SweepsOnGpu(rates, exits, EmulatedGpu(folder), fast=False)):
+    for lines in (SweepsOnCpu(rates, exits), SweepsOnGpu(rates, exits, emulated, fast=False)):
         start = lines.load(masses)
         lost = lines.backward_euler(dt, start)
         new, entered = lines.tr_bdf2(STAGE * dt, start)
@@ -117,15 +112,13 @@ def test_a_step_on_a_gpu_has_the_bits_of_the_cpu_and_solves_its_equations(ring, 
 
 
 @needs_compiler
-def test_members_on_a_gpu_have_the_bits_of_the_cpu(on_gpu, monkeypatch):
+def test_members_on_a_gpu_have_the_bits_of_the_cpu(on_gpu, texts, monkeypatch):
     solver = FokkerPlanck(OU, GRID)
     cpu, gpu = (solver.evolve_batch(3.0, PARAMS, backend=b, **RUN) for b in (Backend.CPU, Backend.GPU))
     for name in ("masses", "absorbed", "mass_error", "minimum", "edge", "n_steps", "n_refused"):
         np.testing.assert_array_equal(getattr(gpu, name), getattr(cpu, name))
     assert gpu.provenance["backend"] == "gpu" and cpu.n_refused.any()
-    wrong = sweeps.cuda_program().replace(repr(float(WEIGHT)), repr(float(1.001 * WEIGHT)))
-    assert wrong != sweeps.cuda_program()
-    monkeypatch.setattr(sweeps, "cuda_program", lambda: wrong)
+    monkeypatch.setattr(sweeps, "cuda_program", lambda: texts.wrong_lines)
     other = solver.evolve_batch(3.0, PARAMS, backend=Backend.GPU, **RUN)
     assert np.abs(other.masses - cpu.masses).max() > 1e-5  # a wrong coefficient of the text is seen
 

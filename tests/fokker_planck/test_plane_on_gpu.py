@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from emulated_gpu import NEEDS_COMPILER, EmulatedGpu, compiler_is_missing
+from emulated_gpu import NEEDS_COMPILER, compiler_is_missing
 
 from fpsde.backend import Backend
 from fpsde.domain import LINE, Interval, Wall
@@ -34,14 +34,9 @@ BOXES = {
 }
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("cuda_text")
-
-
 @pytest.fixture
-def on_gpu(folder, monkeypatch):
-    monkeypatch.setattr(sweeps, "gpus", lambda: (EmulatedGpu(folder),))
+def on_gpu(emulated, monkeypatch):
+    monkeypatch.setattr(sweeps, "gpus", lambda: (emulated,))
 
 
 @pytest.mark.parametrize("box", ["cut", pytest.param("ring and absorbing", marks=pytest.mark.slow)])

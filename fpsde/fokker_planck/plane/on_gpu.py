@@ -13,6 +13,7 @@ from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
 from fpsde.fokker_planck.plane.propagator import SplitPropagator
 from fpsde.fokker_planck.sweeps import SweepsOnGpu
+from fpsde.fokker_planck.sweeps_in_pieces import sweeps_on_gpu
 
 
 class SplitPropagatorOnGpu(SplitPropagator):
@@ -40,7 +41,7 @@ class SplitPropagatorOnGpu(SplitPropagator):
             return self._device.array(values)
 
     def _sweeps_of(self, t: float, axis: int) -> SweepsOnGpu:
-        return SweepsOnGpu(*self._generator(t).lines(axis), self._device, fast=self._fast)
+        return sweeps_on_gpu(*self._generator(t).lines(axis), self._device, fast=self._fast)
 
     def _swept(self, t: float, axis: int, a: float, masses: Any) -> tuple[Any, np.ndarray]:
         lines = self._sweeps(t, axis)
