@@ -7,13 +7,18 @@ import numpy as np
 import pytest
 
 import fpsde
+from fpsde.checks import Verdict
 from fpsde.cli import main
 from fpsde.commands.ddpm_figures import bound
+from fpsde.commands.ddpm_sampled import Descent, descent_figure, verdicts
 from fpsde.ddpm import (
     NetworkShape,
     ReverseVariance,
+    Sampler,
+    exact_box,
     new_network,
     saved_denoiser,
+    starting_points,
     toy_data,
     train,
     variational_bound,
@@ -34,16 +39,36 @@ def trained(tmp_path_factory) -> Path:
 
 def test_a_network_that_is_exact_ends_where_the_exact_denoiser_does(trained, tmp_path, capsys) -> None:
     arguments = ["ddpm", "sample", "gaussian", "--checkpoint", str(trained), "--points", "2000"]
-    assert main([*arguments, "--steps", "13", "--out", str(tmp_path), "--json", "-"]) == 0
+    assert main([*arguments, "--sampler", "karras", "--steps", "13", "--out", str(tmp_path), "--json", "-"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["rms_distance"] < 1e-3  # one step of training at a rate of 3e-5
     assert found["variance"]["network"] == pytest.approx(found["variance"]["exact denoiser"], rel=1e-2)
     assert found["variance"]["data"] == [0.25]
+    assert [found["checks"][name]["verdict"] for name in ("network", "exact denoiser")] == ["pass", "pass"]
     assert np.load(tmp_path / "ddpm-gaussian.npy").shape == (1, 2000)
     assert (tmp_path / "ddpm-gaussian.png").stat().st_size > 10_000
     # of the mixture it knows the wrong things: the same question fails to be near
-    assert main([*arguments[:2], "mixture", *arguments[3:], "--steps", "5", "--json", "-"]) == 0
-    assert json.loads(capsys.readouterr().out)["rms_distance"] > 0.1
+    assert main([*arguments[:2], "mixture", *arguments[3:], "--sampler", "karras", "--steps", "20", "--json", "-"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["rms_distance"] > 0.1
+    assert [found["checks"][name]["verdict"] for name in ("network", "exact denoiser")] == ["fail", "pass"]
+
+
+def test_points_in_the_plane_are_judged_against_a_sample_and_drawn_level_by_level(seed) -> None:
+    data = toy_data("anisotropic")
+    x = data.sample(4000, seed=seed)
+    found = {
+        "network": Descent((0,), (1.3 * x,), x[None, :, :3]),
+        "exact denoiser": Descent((0,), (x,), x[None, :, :3]),
+    }
+    judged = verdicts(data, found, seed)
+    assert [one.verdict for one in judged.values()] == [Verdict.FAIL, Verdict.PASS]
+    start = starting_points(SHORT.subset([20, 500, 1000]), 30, dim=2, seed=1)
+    descent = Descent.of(Sampler(exact_box(data.law, SHORT.subset([20, 500, 1000])), fpsde.ddim()), start, 2)
+    assert descent.steps == (0, 1, 2, 3) and descent.paths.shape == (4, 2, 12)
+    np.testing.assert_array_equal(descent.paths[-1], descent.last[:, :12])
+    figure = descent_figure(data, SHORT.subset([20, 500, 1000]), {"exact denoiser": descent}, title="three steps")
+    assert [panel.get_title() for panel in figure.axes[:4]] == ["t = 1000", "t = 500", "t = 20", "t = 0"]
 
 
 def test_training_says_how_far_the_floor_is_and_goes_on(tmp_path, capsys) -> None:

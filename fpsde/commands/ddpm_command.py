@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from rich.table import Table
 
-from fpsde.arrays import host
 from fpsde.commands.ddpm_figures import add_figures
+from fpsde.commands.ddpm_sampled import Descent, descent_figure, verdicts
 from fpsde.commands.ddpm_verify import add_verify
 from fpsde.commands.options import add_backend, add_json, backend_of, screen
 from fpsde.ddpm import TOY_DATA, Sampler, ToyData, exact_box, saved_denoiser, starting_points, toy_data, train
 from fpsde.ddpm.places import working_on
 from fpsde.errors import unknown_name
 from fpsde.integrators import Backend
-from fpsde.plotting import BLACK, BLUE, ORANGE, style
+from fpsde.plotting import save
 from fpsde.processes import denoising_box, linear_schedule, trailing_timesteps
 from fpsde.processes.noise_schedules import NoiseSchedule
 from fpsde.schemes import Scheme, ancestral, ddim, karras
@@ -30,8 +29,6 @@ from fpsde.writing import made_folder, put_json, refuse_unwritable
 SAMPLERS: dict[str, Callable[[], Scheme]] = {"ddim": ddim, "ancestral": ancestral, "karras": karras}
 #: Whose moments are shown.
 COLUMNS = ("network", "exact denoiser", "data")
-#: Points of the picture.
-SHOWN = 4000
 
 
 def add(commands: Any) -> None:
@@ -110,39 +107,37 @@ def _sample(options: argparse.Namespace) -> int:
         start = bring(starting_points(schedule, options.points, dim=data.dim, seed=options.seed))
         network = denoiser.with_parameters(bring(denoiser.network.parameters))
         # the same steps from the same noise by the exact denoiser: what is left is the network's
-        x, best = (
-            host(_last(Sampler(chain, SAMPLERS[options.sampler]()), start, options.seed))
-            for chain in (denoising_box(network, schedule, dim=data.dim), exact_box(data.law, schedule))
-        )
+        chains = (denoising_box(network, schedule, dim=data.dim), exact_box(data.law, schedule))
+        found = {
+            name: Descent.of(Sampler(chain, SAMPLERS[options.sampler]()), start, options.seed)
+            for name, chain in zip(COLUMNS, chains, strict=False)
+        }
+    x, best = (one.last for one in found.values())
+    title = f"{data.name}: {x.shape[1]} points by {options.sampler} in {options.steps} steps"
     if options.out:
         folder = made_folder(options.out)
         np.save(folder / f"ddpm-{data.name}.npy", x)
-        _figure(data, x, best, options).savefig(folder / f"ddpm-{data.name}.png")
+        save(descent_figure(data, schedule, found, title=title), folder / f"ddpm-{data.name}.png")
     moments = {
         "mean": (x.mean(axis=1), best.mean(axis=1), data.law.mean),
         "variance": (x.var(axis=1), best.var(axis=1), np.diag(data.law.covariance)),
     }
     apart = float(np.sqrt(np.mean(np.sum((x - best) ** 2, axis=0))))
+    judged = verdicts(data, found, options.seed)
     if options.json:
         record = {name: dict(zip(COLUMNS, values, strict=True)) for name, values in moments.items()}
         said = {"data": data.name, "sampler": options.sampler, "steps": options.steps, "rms_distance": apart}
-        put_json({**said, **record}, options.json)
+        checks = {name: result.as_dict() for name, result in judged.items()}
+        put_json({**said, **record, "checks": checks}, options.json)
     if options.json != "-":
-        screen().print(_shown(data, x, moments, options))
+        screen().print(_shown(data, x, moments, title))
         screen().print(f"network and exact denoiser, from the same noise, end {apart:.3g} apart (root mean square)")
+        for name, result in judged.items():
+            screen().print(f"{name}, against the data: {result}", soft_wrap=True, highlight=False)
     return 0
 
 
-def _last(sampler: Sampler, start: Any, seed: int) -> Any:
-    """Return where the points are after all steps."""
-    points = start
-    for points in sampler.trajectory(start, seed=seed):  # noqa: B007 - the last is what is asked for
-        pass
-    return points
-
-
-def _shown(data: ToyData, x: np.ndarray, moments: dict, options: argparse.Namespace) -> Table:
-    title = f"{data.name}: {x.shape[1]} points by {options.sampler} in {options.steps} steps"
+def _shown(data: ToyData, x: np.ndarray, moments: dict, title: str) -> Table:
     shown = Table(title=title, title_justify="left")
     for column in ("component", "", *COLUMNS, "standard error"):
         shown.add_column(column)
@@ -154,32 +149,3 @@ def _shown(data: ToyData, x: np.ndarray, moments: dict, options: argparse.Namesp
             error = (errors[name][i] / x.shape[1]) ** 0.5
             shown.add_row(f"x{i}", name, *(f"{one[i]:+.4f}" for one in values), f"{error:.4f}")
     return shown
-
-
-def _figure(data: ToyData, x: np.ndarray, best: np.ndarray, options: argparse.Namespace) -> Figure:
-    """Return the picture of what the network and the exact denoiser sampled, beside the data."""
-    title = f"{options.sampler}, {options.steps} steps"
-    with style():
-        if data.dim == 1:
-            figure = Figure(figsize=(6.4, 4.0))
-            panel = figure.subplots()
-            both = np.concatenate([x[0], best[0]])
-            faces = np.linspace(both.min(), both.max(), 81).tolist()
-            panel.hist(x[0], bins=faces, density=True, color=BLUE, alpha=0.4, label="network")
-            panel.hist(best[0], bins=faces, density=True, histtype="step", color=ORANGE, label="exact denoiser")
-            panel.plot(faces, data.density(faces), color=BLACK, label=f"exact density of {data.name}")
-            panel.set_title(title)
-            panel.set_xlabel("x")
-            panel.set_ylabel("density")
-            panel.legend()
-            return figure
-        exact = data.sample(x.shape[1], seed=options.seed)
-        figure = Figure(figsize=(10.8, 3.4))
-        panels = figure.subplots(1, 3, sharex=True, sharey=True)
-        for panel, points, name in zip(panels, (x, best, exact), COLUMNS, strict=True):
-            panel.plot(*points[:, :SHOWN], ".", markersize=1.5, color=BLUE, alpha=0.5)
-            panel.set_title(name if points is exact else f"{name}, {title}")
-            panel.set_aspect("equal")
-            panel.set_xlabel("x0")
-        panels[0].set_ylabel("x1")
-    return figure
