@@ -8,7 +8,7 @@ import fpsde
 from fpsde import checks
 from fpsde.domain import Interval
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck.plane.targets import Target, stopped_at
+from fpsde.fokker_planck.plane.targets import Target, first_crossing, stopped_at
 from fpsde.grid import Grid
 from fpsde.processes import double_well, ornstein_uhlenbeck, overdamped
 from fpsde.processes.process import Process
@@ -47,6 +47,22 @@ def test_the_exit_time_of_a_disc_is_met_at_order_two_by_its_level_and_at_order_o
         fpsde.FokkerPlanck(FREE, square(160)).passage_time(start, lambda x, y: outside_of_disc(x, y) < 0).mean - exact
     )
     assert 20 * abs(errors[-1]) < abs(whole) < 0.02  # an edge of whole cells is off by a part of a cell
+
+
+def test_an_edge_is_cut_where_its_level_is_zero_in_few_calls_if_that_is_smooth() -> None:
+    at, calls = np.array([0.0, 1e-3, 0.3, 0.5, 1 / 3, 0.999]), []
+
+    def curved(place):
+        calls.append(place)
+        return np.expm1(2 * (at - place)) * (1 + place)
+
+    assert first_crossing(curved, len(at)) == pytest.approx(at, abs=1e-12)
+    assert len(calls) <= 16
+    steps = first_crossing(lambda place: np.where(place < at, 1.0, -1.0), len(at))
+    assert steps == pytest.approx(at, abs=1e-11)
+    nowhere = first_crossing(lambda place: np.where(place < at, np.nan, -1.0), len(at))  # what is no number is outside
+    assert nowhere == pytest.approx(at, abs=1e-11)
+    assert first_crossing(lambda place: curved(place + 1e-9), len(at)) != pytest.approx(at, abs=1e-10)
 
 
 def test_a_strip_is_the_one_dimensional_problem_at_order_two() -> None:

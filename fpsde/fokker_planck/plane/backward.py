@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -16,9 +15,10 @@ from fpsde.fokker_planck.plane.generator import PlaneGenerator, centres
 from fpsde.fokker_planck.plane.propagator import Factors, factors, implicit_factors
 from fpsde.fokker_planck.sides import Sides
 from fpsde.grid import Grid
+from fpsde.jit import kernel
 from fpsde.optional import optional
 
-sparse, graphs = optional("scipy.sparse"), optional("scipy.sparse.csgraph")
+sparse = optional("scipy.sparse")
 
 
 def plane_solver(q: PlaneGenerator, a: float) -> Callable[[np.ndarray], np.ndarray]:
@@ -65,14 +65,28 @@ def until_stopped(q: PlaneGenerator, stopped: np.ndarray) -> Callable[[np.ndarra
 
 def _reach_an_exit(q: PlaneGenerator) -> np.ndarray:
     """Return from which cells mass can leave ``(n,)``: those found on the ways back from a place outside."""
-    outside = sparse.csr_array(q.exits.sum(axis=0)[None, :])
-    blocks: list[Any] = [[q.matrix, None], [outside, sparse.csr_array((1, 1))]]
-    ways_back = sparse.csr_array(sparse.block_array(blocks))
-    ways_back.eliminate_zeros()
-    found = graphs.breadth_first_order(ways_back, q.size, return_predecessors=False)
-    reached = np.zeros(q.size + 1, dtype=bool)
-    reached[found] = True
-    return reached[:-1]
+    reached = q.exits.sum(axis=0) > 0
+    while spread_back(q.tails, q.heads, q.up, q.down, reached):
+        pass
+    return reached
+
+
+@kernel()
+def spread_back(tails, heads, up, down, reached):
+    """Mark the cells (n,) from which an edge leads to one that is ``reached``; return how many were new.
+
+    Edges are taken there and back in their order, along which marks go on from cell to cell.
+    """
+    new = 0
+    for k in range(2 * len(tails)):
+        i = k if k < len(tails) else 2 * len(tails) - 1 - k
+        if up[i] > 0.0 and reached[heads[i]] and not reached[tails[i]]:
+            reached[tails[i]] = True
+            new += 1
+        if down[i] > 0.0 and reached[tails[i]] and not reached[heads[i]]:
+            reached[heads[i]] = True
+            new += 1
+    return new
 
 
 def transposed(of: Factors, u: np.ndarray) -> np.ndarray:

@@ -70,18 +70,40 @@ class Target:
 
     def parts(self, x: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """Return the parts (n,) of the ``steps`` (2, n) from points ``x`` (2, n) outside up to where phi = 0."""
-        assert self.level is not None
-        low, high = np.zeros(x.shape[1]), np.ones(x.shape[1])
-        ends = [faces[[0, -1]] for faces in self.grid.axes]
-        for _ in range(HALVINGS):
-            part = 0.5 * (low + high)
+        level, ends = self.level, [faces[[0, -1]] for faces in self.grid.axes]
+        assert level is not None
+
+        def phi(part: np.ndarray) -> np.ndarray:
             # an edge across a seam goes on at the other end of the grid
-            at = [
-                first + np.mod(z - first, last - first) for z, (first, last) in zip(x + part * steps, ends, strict=True)
-            ]
-            inside = np.asarray(self.level(*at)) < 0
-            low, high = np.where(inside, low, part), np.where(inside, part, high)
-        return np.maximum(0.5 * (low + high), NEAREST)
+            places = zip(x + part * steps, ends, strict=True)
+            return np.asarray(level(*(first + np.mod(z - first, last - first) for z, (first, last) in places)))
+
+        return np.maximum(first_crossing(phi, x.shape[1]), NEAREST)
+
+
+def first_crossing(phi: Callable[[np.ndarray], np.ndarray], count: int) -> np.ndarray:
+    """Return where functions, one for each place that phi takes, fall below 0 between 0 and 1, ``(count,)``.
+
+    Halving, and in each half the place where an exponential times phi, through its values at both ends and the middle,
+    is linear and crosses zero (Ridders, IEEE Trans. Circuits Syst. 26 (1979) 979): a few calls where phi is smooth, and
+    signs alone where it is not.
+    """
+    low, high = np.zeros(count), np.ones(count)
+    at_low, at_high, found = phi(low), phi(high), high
+    for _ in range(HALVINGS):
+        middle, before = 0.5 * (low + high), found
+        at_middle = phi(middle)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found = middle + (middle - low) * at_middle / np.sqrt(at_middle**2 - at_low * at_high)
+        found = np.where((found >= low) & (found <= high), found, middle)  # no number where phi is none, or flat
+        for place, value in ((middle, at_middle), (found, phi(found))):
+            between, inside = (place > low) & (place < high), value < 0
+            cut, keep = between & inside, between & ~inside
+            high, at_high = np.where(cut, place, high), np.where(cut, value, at_high)
+            low, at_low = np.where(keep, place, low), np.where(keep, value, at_low)
+        if np.all(np.abs(found - before) <= 0.5**HALVINGS):
+            break
+    return found
 
 
 def stopped_at(q: PlaneGenerator, targets: Sequence[Target]) -> PlaneGenerator:
@@ -92,7 +114,7 @@ def stopped_at(q: PlaneGenerator, targets: Sequence[Target]) -> PlaneGenerator:
     if not targets:
         return q
     free = ~np.any([target.cells for target in targets], axis=0)
-    into = np.array([sum(_rates_into(q, edges, target, free) for edges in q.families) for target in targets])
+    into = np.array([_rates_into(q, target, free) for target in targets])
     families = []
     for edges in q.families:
         both = free[edges.tails] & free[edges.heads]
@@ -101,22 +123,19 @@ def stopped_at(q: PlaneGenerator, targets: Sequence[Target]) -> PlaneGenerator:
     return replace(q, families=families, exits=np.concatenate([q.exits * free, into]))
 
 
-def _rates_into(q: PlaneGenerator, edges: Edges, target: Target, free: np.ndarray) -> np.ndarray:
-    """Return the rates ``(n,)`` along ``edges`` from the free cells into a target."""
-    out = np.zeros(q.size)
-    ways = ((edges.tails, edges.heads, edges.up, 1.0), (edges.heads, edges.tails, edges.down, -1.0))
-    for begin, end, rates, sign in ways:
-        used = free[begin] & target.cells[end]
-        rate, w = rates[used], sign * edges.exponents[used]
-        if target.level is not None and len(rate):
-            part = target.parts(centres(q.grid)[:, begin[used]], sign * _steps(q.grid, edges)[:, used])
+def _rates_into(q: PlaneGenerator, target: Target, free: np.ndarray) -> np.ndarray:
+    """Return the rates ``(n,)`` from the free cells into a target."""
+    h, cut = widths(q.grid), []
+    for edges in q.families:
+        ways = ((edges.tails, edges.heads, edges.up, 1.0), (edges.heads, edges.tails, edges.down, -1.0))
+        for begin, end, rates, sign in ways:
+            used = np.flatnonzero(free[begin] & target.cells[end])
+            first, last = begin[used], end[used]
+            steps = sign * np.array(edges.offset)[:, None] * 0.5 * (h[:, first] + h[:, last])
             noisy = (edges.up[used] > 0) & (edges.down[used] > 0)
-            rate = np.where(noisy, rate * bernoulli(-part * w) / (bernoulli(-w) * part), rate)
-        out += np.bincount(begin[used], rate, q.size)
-    return out
-
-
-def _steps(grid: Grid, edges: Edges) -> np.ndarray:
-    """Return the vectors from tail to head of each edge, ``(2, m)``."""
-    h = widths(grid)
-    return np.array(edges.offset)[:, None] * 0.5 * (h[:, edges.tails] + h[:, edges.heads])
+            cut.append((first, steps, rates[used], sign * edges.exponents[used], noisy))
+    first, steps, rate, w, noisy = (np.concatenate(values, axis=-1) for values in zip(*cut, strict=True))
+    if target.level is not None:
+        part = target.parts(centres(q.grid)[:, first], steps)
+        rate = np.where(noisy, rate * bernoulli(-part * w) / (bernoulli(-w) * part), rate)
+    return np.bincount(first, rate, q.size)
