@@ -11,6 +11,7 @@ import pytest
 from gpu_runs import CASES
 
 from fpsde.arrays import FAST, STRICT, binary
+from fpsde.fokker_planck.plane.jumps_on_gpu import product_program
 from fpsde.fokker_planck.sweeps import cuda_program as cuda_program_of_lines
 from fpsde.fokker_planck.sweeps_in_pieces import program_in_pieces
 from fpsde.integrators.cuda_text import cuda_program
@@ -65,7 +66,7 @@ def test_the_kernels_beside_array_code_compile_without_spills(program, tmp_path)
         assert in_local_memory(said) == [0, 0, 0], said
 
 
-@pytest.mark.parametrize("program", [cuda_program_of_lines, program_in_pieces])
+@pytest.mark.parametrize("program", [cuda_program_of_lines, program_in_pieces, product_program])
 def test_the_kernels_of_fokker_planck_equations_compile_without_spills(program, tmp_path):
     for architecture in ARCHITECTURES:
         said = compiled(program(), tmp_path, architecture)

@@ -28,6 +28,8 @@ from fpsde.schemes.kernel import cuda_prelude
 
 #: Threads that are launched as one block: few, so that a few thousand lines are spread over the whole device.
 THREADS = 32
+#: Arrays of all cells that a step needs beside the factors that are kept.
+ARRAYS = 12
 
 _KERNELS = """\
 DEV i64 thread() {{ return i64(blockIdx.x) * blockDim.x + threadIdx.x; }}
@@ -174,8 +176,17 @@ class SweepsOnGpu(Sweeps):
 
     def __init__(self, rates: np.ndarray, exits: np.ndarray, device: Device, *, fast: bool) -> None:
         self._device, self._options = device, FAST if fast else STRICT
+        self._refuse_too_many(*rates.shape)
         super().__init__(rates, exits, len(rates))
         self._between = self._empty(self.shape[1])
+
+    def _refuse_too_many(self, m: int, _: int, n: int) -> None:
+        needed, room = 8 * m * n * (ARRAYS + 5 * KEPT), self._device.memory()
+        if needed > room:
+            raise InvalidInput(
+                f"{m} lines of {n} cells need {needed / 2**30:.3g} GiB, of {room / 2**30:.3g} GiB that are free on "
+                f"{self._device.name}; take fewer members or wider cells"
+            )
 
     def _put(self, values: np.ndarray) -> Any:
         with self._device.current():

@@ -15,6 +15,7 @@ from scipy import special, stats
 from fpsde.density import Law, Mixture, Normal
 from fpsde.domain import LINE, Interval, Wall
 from fpsde.fokker_planck import FokkerPlanck
+from fpsde.fokker_planck.plane.jumps_on_gpu import product_program
 from fpsde.fokker_planck.sweeps import cuda_program
 from fpsde.fokker_planck.sweeps_in_pieces import program_in_pieces
 from fpsde.fokker_planck.tridiagonal import WEIGHT
@@ -180,12 +181,14 @@ def stand_in() -> type[StandIn]:
 
 @pytest.fixture(scope="session")
 def texts() -> SimpleNamespace:
-    """The CUDA text of steps on lines and on lines in pieces, and texts that are slightly wrong."""
+    """The CUDA text of steps on lines, on lines in pieces and of products, and texts that are slightly wrong."""
     lines, pieces = cuda_program(), program_in_pieces()
     wrong_lines = lines.replace(repr(float(WEIGHT)), repr(float(1.001 * WEIGHT)))
     wrong_pieces = pieces.replace("end[k], end[cut.before(k)], true", "end[k], end[k], true")
     assert lines != wrong_lines and pieces != wrong_pieces
-    return SimpleNamespace(lines=lines, wrong_lines=wrong_lines, pieces=pieces, wrong_pieces=wrong_pieces)
+    return SimpleNamespace(
+        lines=lines, wrong_lines=wrong_lines, pieces=pieces, wrong_pieces=wrong_pieces, product=product_program()
+    )
 
 
 @pytest.fixture(scope="session")

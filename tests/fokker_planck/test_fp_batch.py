@@ -157,6 +157,13 @@ def test_what_cannot_be_had_is_said(monkeypatch):
         FokkerPlanck(driven, GRID).evolve_batch(0.0, {"k": [1.0]}, t_end=1.0, dt=0.5)
 
 
+def test_more_lines_than_a_device_holds_are_refused_with_the_size(emulated, monkeypatch):
+    small = dataclasses.replace(emulated, bytes_free=2**15)
+    monkeypatch.setattr(sweeps, "gpus", lambda: (small,))
+    with pytest.raises(InvalidInput, match=r"3 lines of 60 cells need 5\.63e-05 GiB, of 3\.05e-05 GiB that are free"):
+        FokkerPlanck(OU, GRID).evolve_batch(3.0, PARAMS, backend=Backend.GPU, **RUN)
+
+
 def test_a_step_that_cannot_be_taken_names_its_member():
     rates, exits, masses = random_lines(3, 5, False)
     rates[1, :, 1:-1] = np.inf

@@ -8,11 +8,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from emulated_gpu import NEEDS_COMPILER, compiler_is_missing
+from scipy.linalg import expm
 
 from fpsde.backend import Backend
 from fpsde.domain import LINE, Interval, Wall
 from fpsde.errors import BackendUnavailable, InvalidInput
 from fpsde.fokker_planck import FokkerPlanck, Stepping, sweeps
+from fpsde.fokker_planck.plane.initial import plane_start
 from fpsde.grid import Grid
 from fpsde.processes.process import Process
 
@@ -67,6 +69,25 @@ def test_to_a_tolerance_a_gpu_takes_the_steps_of_the_cpu_and_meets_the_exact_law
     np.testing.assert_allclose(
         run.law.masses, solver.evolve((0.5, -0.3), t_end=0.5, tolerance=1e-5).law.masses, rtol=0, atol=1e-14
     )
+
+
+@pytest.mark.parametrize("box", BOXES)
+@pytest.mark.skipif(compiler_is_missing(), reason=NEEDS_COMPILER)
+def test_sums_over_jumps_on_a_gpu_are_those_of_the_cpu_whatever_the_stencil_is(box, on_gpu):
+    """With correlated noise, whose mass moves along diagonals, between walls and without."""
+    domain, *ends = BOXES[box]
+    solver = FokkerPlanck(turning(domain, lambda x: ((1.0, 0.0), (0.4, 0.7))), Grid.uniform(*ends, cells=(9, 8)))
+    given = dict(t_end=0.4, times=[0.1])
+    cpu, gpu = (solver.evolve_by_uniformisation((0.5, -0.3), backend=b, **given) for b in (Backend.CPU, Backend.GPU))
+    for name in ("n_steps", "absorbed", "minimum", "edge"):
+        np.testing.assert_allclose(getattr(gpu, name), getattr(cpu, name), rtol=1e-13, atol=1e-17)
+    for one, other in zip(gpu.laws, cpu.laws, strict=True):
+        np.testing.assert_allclose(one.masses, other.masses, rtol=1e-13, atol=1e-17)
+    exact = (
+        expm(0.4 * solver.generator().matrix.toarray()) @ plane_start((0.5, -0.3), solver.grid, solver._sides).masses
+    )
+    np.testing.assert_allclose(gpu.law.masses.ravel(), exact, rtol=0, atol=1e-12)
+    assert np.abs(cpu.laws[0].masses - cpu.law.masses).max() > 1e-3
 
 
 @pytest.mark.parametrize(

@@ -60,3 +60,13 @@ def test_split_steps_of_a_plane_are_those_of_the_cpu(walls, cells):
     np.testing.assert_allclose(gpu.law.masses, cpu.law.masses, rtol=0, atol=1e-12)
     np.testing.assert_allclose(gpu.absorbed, cpu.absorbed, rtol=0, atol=1e-12)
     assert gpu.n_refused == cpu.n_refused and cpu.law.masses.max() > 1e-4
+
+
+def test_sums_over_jumps_are_those_of_the_cpu():
+    process = Process(
+        drift=lambda x: (-x[0] + 0.3 * x[1], -x[1] - 0.3 * x[0]), sigma=lambda x: ((0.8, 0.0), (0.5, 0.7)), dim=2
+    )
+    solver = fpsde.FokkerPlanck(process, fpsde.Grid.uniform((-5.0, 5.0), (-5.0, 5.0), cells=(90, 80)))
+    cpu, gpu = (solver.evolve_by_uniformisation((0.5, -0.3), t_end=0.5, backend=b) for b in (Backend.CPU, Backend.GPU))
+    np.testing.assert_allclose(gpu.law.masses, cpu.law.masses, rtol=1e-12, atol=1e-16)
+    assert gpu.n_steps == cpu.n_steps > 20

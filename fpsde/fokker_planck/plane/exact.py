@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from fpsde.arrays import Device, host
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.evolution import Trace
 from fpsde.fokker_planck.exact_in_time import JUMPS, NEGLIGIBLE
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
+from fpsde.fokker_planck.plane.jumps_on_gpu import MatrixOnGpu
 from fpsde.optional import optional
 
 sparse = optional("scipy.sparse")
@@ -22,25 +24,39 @@ sparse = optional("scipy.sparse")
 MOST_PRODUCTS = 2e6
 
 
-def trace_by_sums(q: PlaneGenerator, start: Start, times: np.ndarray, fringe: np.ndarray) -> Trace:
-    """Return the masses at ``times[1:]``, counted from ``times[0]``; InvalidInput for more than ``MOST_PRODUCTS``."""
+def trace_by_sums(
+    q: PlaneGenerator,
+    start: Start,
+    times: np.ndarray,
+    fringe: np.ndarray,
+    *,
+    device: Device | None = None,
+    fast: bool = False,
+) -> Trace:
+    """Return the masses at ``times[1:]``, counted from ``times[0]``; InvalidInput for more than ``MOST_PRODUCTS``.
+
+    Sums are taken on the ``device``, if one is given; ``fast`` fuses products into them.
+    """
     rate = q.max_rate
     if not rate * (times[-1] - times[0]) < MOST_PRODUCTS:
         raise InvalidInput(
             f"max|Q_ii|={rate:.3g} makes {rate * (times[-1] - times[0]):.3g} products with Q up to t={times[-1]}, more "
             f"than {MOST_PRODUCTS:.3g}; use evolve, or wider cells"
         )
-    jump = sparse.csr_array(sparse.eye_array(q.size) + q.matrix / rate)
-    leave = q.exits / rate
-    masses, absorbed, products = start.masses, start.absorbed, 0
+    jump: Any = sparse.csr_array(sparse.eye_array(q.size) + q.matrix / rate)
+    leave, masses, absorbed, products = q.exits / rate, start.masses, start.absorbed, 0
+    if device is not None:
+        jump = MatrixOnGpu(jump, device, fast=fast)
+        with device.current():
+            leave, masses, absorbed = (device.array(values) for values in (leave, masses, absorbed))
     rows, walls = [], []
     for dt in np.diff(times):
         pieces = int(np.ceil(rate * dt / JUMPS))
         for _ in range(pieces):
             masses, absorbed, used = _carried(jump, leave, rate * dt / pieces, masses, absorbed)
             products += used
-        rows.append(masses)
-        walls.append(absorbed)
+        rows.append(host(masses))
+        walls.append(host(absorbed))
     found = np.array(rows)
     return Trace(
         masses=found,
@@ -54,11 +70,9 @@ def trace_by_sums(q: PlaneGenerator, start: Start, times: np.ndarray, fringe: np
     )
 
 
-def _carried(
-    jump: Any, leave: np.ndarray, jumps: float, masses: np.ndarray, absorbed: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, int]:
+def _carried(jump: Any, leave: Any, jumps: float, masses: Any, absorbed: Any) -> tuple[Any, Any, int]:
     """Return masses and absorbed mass after a Poisson number of jumps, of this mean, and the number of products."""
-    term, lost, weight, k = masses, np.zeros_like(absorbed), np.exp(-jumps), 0
+    term, lost, weight, k = masses, np.zeros_like(absorbed), float(np.exp(-jumps)), 0
     out, walls = weight * masses, absorbed.copy()
     while k <= jumps or weight > NEGLIGIBLE:
         lost = lost + leave @ term

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from functools import partial
 from typing import Any
 
 from fpsde.backend import Backend
@@ -106,14 +107,18 @@ class PlaneInTime(OnPlane):
         )
 
     def evolve_by_uniformisation(
-        self, x0: Any, *, t_end: float, t_start: float = 0.0, times: Any = None
+        self, x0: Any, *, t_end: float, t_start: float = 0.0, times: Any = None, backend: Backend = Backend.CPU
     ) -> PlaneEvolution:
         """Return what ``evolve`` does without steps of time, as a sum of terms that are not negative: an oracle.
 
         exp(tQ) m = sum_k Poisson(k; L t) (1 + Q/L)^k m with L = max|Q_ii|, in about L t products. Raises InvalidInput
-        where coefficients depend on time, for more than 2e6 products, and as ``evolve``.
+        where coefficients depend on time, for more than 2e6 products, and as ``evolve``. ``backend`` is where the
+        products are computed, those of any stencil: on the first GPU that is visible with the numbers of the CPU to
+        round-off; BackendUnavailable where there is none.
         """
-        return self._at_once(trace_by_sums, "uniformisation", x0, stops(t_start, t_end, times))
+        device, fast = device_of(backend)
+        sums = partial(trace_by_sums, device=device, fast=fast)
+        return self._at_once(sums, "uniformisation", x0, stops(t_start, t_end, times))
 
     def evolve_to_high_order(
         self,
