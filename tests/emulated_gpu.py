@@ -22,7 +22,8 @@ from fpsde.arrays import Device
 
 SHIM = Path(__file__).with_name("shim.h")
 WARNINGS = ("-Wall", "-Werror", "-Wno-unused-function", "-Wno-unused-variable", "-Wno-unknown-pragmas")
-FLAGS = ("-O1", "-std=c++17", *WARNINGS)
+#: Without an effort to be fast: the runs are so short that most of their time goes into compiling.
+FLAGS = ("-O0", "-std=c++17", *WARNINGS)
 NEEDS_COMPILER = "g++ is needed to run the CUDA text without a GPU"
 
 

@@ -31,6 +31,8 @@ from fpsde.integrators import (
 )
 from fpsde.integrators.preparation import all_tracked
 from fpsde.noise import Normals
+from fpsde.processes.process import Process
+from fpsde.schemes import SCHEMES
 
 N, FIRST = 512 + 77, 3 * 512
 WALLS = {
@@ -56,9 +58,31 @@ def walled(scheme, process, wall):
 
 
 for k, (name, (scheme, process, start, dt)) in zip(count(), MODELS.items(), strict=False):
+    if process.tables:  # twelve steps tell as much as three hundred
+        process = dataclasses.replace(process, tables={table: v[:12] for table, v in process.tables.items()})
     plain = all(interval == LINE for interval in process.intervals)
     turn = walled(scheme, process, list(WALLS)[k % len(WALLS)]) or walled(scheme, process, "ring")
     CASES[name] = (scheme, turn if plain and turn is not None else process, start, dt)
+
+
+#: Of the runs in single precision: every scheme on arithmetic alone, whose kernels compile in a third of a second.
+LINE = Process(
+    drift=lambda x: -x, sigma=lambda x: 0.7, energy=lambda x: 0.5 * x * x, params={"temperature": 0.245}, name="line"
+)
+OSCILLATOR = Process(
+    drift=lambda x, p: (x[1], -x[0] - p.friction * x[1]), sigma=lambda x: ((0.0,), (0.7,)), dim=2,
+    params={"friction": 0.5}, name="oscillator",
+)  # fmt: skip
+PLAIN = {}
+#: The walls of those that have a form at them; the others take a ring and a line in turn.
+FORMS = {"euler_maruyama": "reflecting", "milstein": "absorbing", "tamed_euler": "mixed"}
+
+for k, (scheme, process, _, dt) in zip(count(), CASES.values(), strict=False):
+    if scheme.name in SCHEMES and f"plain {scheme.name}" not in PLAIN:
+        own = process.sample is not None or process.rate is not None
+        kind = process if own else OSCILLATOR if process.dim == 4 else LINE
+        turn = walled(scheme, kind, FORMS.get(scheme.name, ("ring", "line")[k % 2]))
+        PLAIN[f"plain {scheme.name}"] = (scheme, turn or kind, [0.1] * kind.dim, dt)
 
 
 def looks(times, d):
@@ -92,9 +116,15 @@ def observers_of(name, *, every=False):
 
     Numba takes a third of a second to compile a path observer into a step.
     """
-    times, d = times_of(CASES[name]), CASES[name][1].dim
+    times, d = times_of(case_of(name)), case_of(name)[1].dim
+    if name in PLAIN:
+        return looks(times, d)
     paths, k = path_observers(times, d), list(CASES).index(name)
     return looks(times, d) + (paths if every else [] if k % 2 else [paths[k // 2 % len(paths)]])
+
+
+def case_of(name):
+    return (CASES | PLAIN)[name]
 
 
 def times_of(case):
@@ -103,9 +133,9 @@ def times_of(case):
 
 
 def run_of(name, backend, *, every=False, **changes):
-    scheme, process, start, _ = CASES[name]
+    scheme, process, start, _ = case_of(name)
     arguments = dict(
-        x0=np.asarray(start, float)[:, None] + np.linspace(0, 0.3, N), times=times_of(CASES[name]), n_particles=N,
+        x0=np.asarray(start, float)[:, None] + np.linspace(0, 0.3, N), times=times_of(case_of(name)), n_particles=N,
         first_particle=FIRST, seed=21, observers=observers_of(name, every=every),
     )  # fmt: skip
     return simulate(process, scheme, backend=backend, **arguments | changes)
@@ -113,8 +143,8 @@ def run_of(name, backend, *, every=False, **changes):
 
 def program_of(name, dtype, *, every=False):
     """Return the CUDA text that the run of a case takes."""
-    scheme, process, *_ = CASES[name]
-    tracked = all_tracked(observers_of(name, every=every), process, scheme, times_of(CASES[name]))
+    scheme, process, *_ = case_of(name)
+    tracked = all_tracked(observers_of(name, every=every), process, scheme, times_of(case_of(name)))
     return steps.step_of(process, scheme, tracked, np.dtype(dtype), Normals.FLOAT32, Backend.GPU).machine.text
 
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from emulated_gpu import NEEDS_COMPILER, DeviceArray, EmulatedGpu, compiler_is_missing
-from gpu_runs import CASES, ONCE, RUNS, WALLS, observers_of, path_observers, program_of, run_of, said
+from gpu_runs import CASES, ONCE, PLAIN, RUNS, WALLS, observers_of, path_observers, program_of, run_of, said
 from whole_runs import BURSTING, bits_of, watched
 from whole_runs import everything as all_observers
 
@@ -70,6 +70,14 @@ def programs(folder):
     return of
 
 
+@pytest.fixture(scope="module")
+def plain_programs(folder):
+    """Return the device that compiles the programs of all plain runs at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(steps, "gpus", lambda: (EmulatedGpu(folder),))
+        return EmulatedGpu(folder, together=tuple(program_of(name, "float32") for name in PLAIN))
+
+
 def test_every_scheme_wall_and_path_observer_is_among_the_runs():
     assert set(ONCE) >= set(SCHEMES)
     for dtype in ("float64", "float32"):
@@ -77,8 +85,18 @@ def test_every_scheme_wall_and_path_observer_is_among_the_runs():
         assert {CASES[name][0].name for name in names} >= set(SCHEMES)
         seen = {type(one) for name in names for one in observers_of(name)}
         assert seen >= {type(one) for one in path_observers(np.arange(4.0), 1)}
-    kinds = {(i.low_wall, i.high_wall) for _, name in RUNS for i in CASES[name][1].intervals}
-    assert kinds >= {(i.low_wall, i.high_wall) for i in WALLS.values()}
+    assert {scheme.name for scheme, *_ in PLAIN.values()} == set(SCHEMES)
+    for processes in ([CASES[name][1] for _, name in RUNS], [process for _, process, *_ in PLAIN.values()]):
+        kinds = {(i.low_wall, i.high_wall) for process in processes for i in process.intervals}
+        assert kinds >= {(i.low_wall, i.high_wall) for i in WALLS.values()}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_plain_run_of_every_scheme_in_single_precision_has_the_bits_of_the_cpu(name, plain_programs, on_gpu):
+    on_gpu(plain_programs)
+    cpu, gpu = (run_of(name, backend, dtype="float32") for backend in (Backend.CPU, Backend.GPU))
+    assert bits_of(gpu) == bits_of(cpu)
+    assert np.unique(cpu.x).size > 10 and cpu.not_finite == 0 and cpu.x.dtype == np.float32
 
 
 #: Single precision is slow: each case is one more program to compile for both machines.
