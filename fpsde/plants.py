@@ -42,7 +42,7 @@ def noise_changed(scheme: Scheme, change: Callable[[Any, Any], Any]) -> Scheme:
         changed = {name: change(value, dt) for name, value in vars(noise).items()}
         return scheme.step(model, x, t, dt, SimpleNamespace(**changed), *aux)
 
-    return replace(scheme, step=step)
+    return replace(scheme, step=step, parts=tuple(noise_changed(part, change) for part in scheme.parts))
 
 
 def _running(wrong: Callable[..., Ensemble]) -> Callable[[Corners], Corners]:

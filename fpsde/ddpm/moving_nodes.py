@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from fpsde.ddpm.samplers import Sampler
+from fpsde.ddpm.moves import Move
 from fpsde.errors import NotConverged
 from fpsde.laws.normal_step import NormalStep
 from fpsde.laws.plane_lines import Line
 from fpsde.laws.plane_operator import Plane, operator
-from fpsde.processes.denoising import prior_of
 
 #: Spacing of the nodes in standard deviations of the noise; each level has about twice as many nodes as the last.
 WIDEST, LEVELS = 0.9, 9
-#: Fewest nodes along an axis on the first level, and most in all, with noise and without, by the number
-#: of components: images of nodes cost little on the line, and may have to be many.
-FEWEST, MOST, MOST_IMAGES = {1: 128, 2: 64}, {1: 2**12 + 1, 2: 2**18}, {1: 2**15 + 1, 2: 2**18}
+#: Fewest nodes along an axis on the first level, and most in all, by the number of components.
+FEWEST, MOST = {1: 128, 2: 64}, {1: 2**12 + 1, 2: 2**18}
 #: Standard deviations of the start that a box holds, by the number of components: a law that is too narrow must reach
 #: the tails of the data. And of the noise beyond where the middles of a step lie.
 START_REACH, REACH = {1: 24.0, 2: 12.0}, 9.0
@@ -49,62 +47,41 @@ class Nodes:
         return factors[0] if len(factors) == 1 else np.multiply.outer(*factors)
 
 
-def moving_densities(sampler: Sampler, noisy: int) -> Iterator[tuple[Nodes, np.ndarray]]:
-    """Yield nodes and the density there, (n_1,) or (n_1, n_2), after the first ``noisy`` steps, finer and finer.
+def moving_densities(
+    dim: int, std: float, moves: Sequence[Move], *, last: float = math.inf
+) -> Iterator[tuple[Nodes, np.ndarray]]:
+    """Yield nodes and the density there, (n_1,) or (n_1, n_2), after all ``moves`` from N(0, std^2 I), ever finer.
 
         p'(y) = h sum_j N(y; A(x_j), C(x_j)) p(x_j),    h the volume between nodes
 
-    The density after a step is as smooth as its noise, so each box has nodes at a part of the noise before and after
-    it: densities are summed by the trapezoid rule, with an error that falls exponentially. A box covers what the one
-    before sends to it. NotConverged where too many nodes are needed.
+    The density after a move is as smooth as its noise, so each box has nodes at a part of the noise before and after
+    it (after the last move, of ``last``): densities are summed by the trapezoid rule, with an error that falls
+    exponentially. A box covers what the one before sends to it. NotConverged where too many nodes are needed.
     """
-    std = prior_of(sampler.chain)
-    step = NormalStep.of(sampler.scheme, sampler.chain) if noisy else None
-    noises = [std, *(_noise(step, sampler.chain.dim, n) for n in range(noisy) if step is not None)]
+    noises = [std, *(move.noise(dim) for move in moves), last]
     for level in range(LEVELS):
-        spacing = WIDEST / 2 ** (level / sampler.chain.dim)
-        nodes = _start(sampler.chain.dim, std, spacing, noises)
+        spacing = WIDEST / 2 ** (level / dim)
+        nodes = _nodes([(-START_REACH[dim] * std, START_REACH[dim] * std)] * dim, spacing, min(noises[:2]))
         p = nodes.normal(std)
-        for n in range(noisy):
-            assert step is not None  # for the type checker
-            to = _reached(step, nodes, p, n, spacing, noises)
-            nodes, p = to, _moved(step, nodes, p, n, to)
+        for n, move in enumerate(moves, start=1):
+            A, C = move.at(nodes.points)
+            reach, seen = REACH * noises[n], A[:, p.ravel() > FAINT * p.max()]
+            ends = [(float(mean.min()) - reach, float(mean.max()) + reach) for mean in seen]
+            to = _nodes(ends, spacing, min(noises[n : n + 2]))
+            nodes, p = to, _moved(A, C, nodes, p, to)
         yield nodes, p
 
 
-def _noise(step: NormalStep, dim: int, n: int) -> float:
-    """Return the standard deviation of the noise of step n, the least of all axes, in the middle."""
-    _, C = step.at(np.zeros((dim, 1)), float(n), 1.0)
-    return math.sqrt(min(float(C[i, i, 0]) for i in range(dim)))
-
-
-def _start(dim: int, std: float, spacing: float, noises: list[float]) -> Nodes:
-    most = MOST if len(noises) > 1 else MOST_IMAGES
-    return _nodes([(-START_REACH[dim] * std, START_REACH[dim] * std)] * dim, spacing, min(noises[:2]), most[dim])
-
-
-def _reached(step: NormalStep, nodes: Nodes, p: np.ndarray, n: int, spacing: float, noises: list[float]) -> Nodes:
-    """Return the nodes of the box that step n reaches."""
-    middles, _ = step.at(nodes.points[:, p.ravel() > FAINT * p.max()], float(n), 1.0)
-    reach = REACH * noises[n + 1]
-    return _nodes(
-        [(float(m.min()) - reach, float(m.max()) + reach) for m in middles],
-        spacing,
-        min(noises[n + 1 : n + 3]),
-        MOST[len(middles)],
-    )
-
-
-def _moved(step: NormalStep, nodes: Nodes, p: np.ndarray, n: int, to: Nodes) -> np.ndarray:
-    """Return the density after step n at the nodes ``to``."""
+def _moved(A: np.ndarray, C: np.ndarray, nodes: Nodes, p: np.ndarray, to: Nodes) -> np.ndarray:
+    """Return the density at the nodes ``to`` after a move to N(A, C) from each node."""
     if p.ndim == 2:
-        return operator(step, Plane(nodes.lines), float(n), 1.0, to=Plane(to.lines)).of(p)  # type: ignore[arg-type]
-    A, C = step.at(nodes.points, float(n), 1.0)
+        move = NormalStep(lambda x, t, dt: (A, C))
+        return operator(move, Plane(nodes.lines), 0.0, 1.0, to=Plane(to.lines)).of(p)  # type: ignore[arg-type]
     return nodes.volume * (to.lines[0].normal(A[0], C[0, 0]) @ p)
 
 
-def _nodes(ends: list[tuple[float, float]], spacing: float, noise: float, most: int) -> Nodes:
-    dim = len(ends)
+def _nodes(ends: list[tuple[float, float]], spacing: float, noise: float) -> Nodes:
+    dim, most = len(ends), MOST[len(ends)]
     fewest = round(FEWEST[dim] * WIDEST / spacing)
     counts = [max(fewest, math.ceil((high - low) / (spacing * noise))) + 1 for low, high in ends]
     if math.prod(counts) > most:

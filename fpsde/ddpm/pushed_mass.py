@@ -12,15 +12,15 @@ at the images of the nodes, so that divergences from known data are sums over th
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from fpsde.ddpm.derivatives import jacobian
-from fpsde.ddpm.moving_nodes import Nodes, moving_densities
-from fpsde.ddpm.sampler_laws import is_silent
+from fpsde.ddpm.adapted_cells import adapted_cells
+from fpsde.ddpm.moves import Flow, Move, images, taken_apart
+from fpsde.ddpm.moving_nodes import START_REACH, moving_densities
 from fpsde.ddpm.samplers import Sampler
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.known_law import KnownLaw
@@ -32,6 +32,8 @@ from fpsde.validation import positive
 
 #: Mass of the data that may lie where p_theta has none, and log q/p where the nodes end, on which mass may be missed.
 NOTHING, STEEP = 1e-9, 50.0
+#: Error of means under p_theta, and most points, by the number of components, where no step has noise.
+MEANS, MOST_IMAGES = 1e-4, {1: 2**17, 2: 2**19}
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,67 +98,90 @@ class JudgedModel:
 
 
 def model_law(chain: Process | BlackBox, scheme: Scheme, data: KnownLaw, *, tolerance: float = 1e-3) -> JudgedModel:
-    """Return the exact law of all steps of a sampler from its prior, on nodes that see ``data``, and how far they are.
+    """Return the exact law of all steps of a sampler from its prior, on points that see ``data``, and how far they are.
 
     ``chain`` is a process from noise to data of one or two components: of an exact denoiser
     (:func:`~fpsde.ddpm.samplers.exact_chain`), or of a trained one
-    (:func:`~fpsde.ddpm.samplers.network_chain`; the denoiser must work in float64). Steps with noise come first and are
-    affine in normals; those without follow. Nodes are doubled until KL(data || p_theta) changes by less than
-    ``tolerance`` nats, and the nodes account for the mass of the data to a fiftieth of it.
+    (:func:`~fpsde.ddpm.samplers.network_chain`; the denoiser must work in float64), or annealed Langevin dynamics
+    (:func:`~fpsde.ddpm.samplers.annealed_chain`). Steps, or the parts that they are made of (a rise of the noise and a
+    flow, a predictor and its corrector), are affine in normals, or have none. Nodes are doubled until
+    KL(data || p_theta) changes by less than ``tolerance`` nats; where no step has noise, cells of the prior are halved
+    where the images of their points need it. The points account for the mass of the data to a fiftieth of
+    ``tolerance``.
 
-    Raises InvalidInput for more components, a silent step before one with noise, and a sampler that folds: one that
-    takes different points to the same; NotConverged where the nodes do not settle, or are too many.
+    Raises InvalidInput for more components, and a sampler that folds: one whose last steps, without noise, take
+    different points to the same; NotConverged where the points do not settle, or are too many.
     """
     tolerance, d = positive("tolerance", tolerance), chain.dim
     if d > 2 or data.dim != d:
         raise InvalidInput(f"{chain.name} has {d} components, the data {data.dim}; one or two are needed, and as many")
-    prior_of(chain)  # refuses what does not go from noise to data
-    sampler = Sampler(chain, scheme)
-    quiet = [is_silent(sampler, i) for i in range(sampler.n_steps)]
-    noisy = quiet.index(True) if any(quiet) else len(quiet)
-    if not all(quiet[noisy:]):
-        raise InvalidInput(f"{scheme.name} has a step without noise, {noisy}, before one with noise; it must come last")
-    before: JudgedModel | None = None
-    change = math.inf
-    for nodes, density in moving_densities(sampler, noisy):
-        law = _pushed(nodes, density, sampler, noisy)
-        found = JudgedModel(law, law.divergence_from(data), law.cross_entropy(data), change)
-        if before is not None:
-            change = abs(found.divergence - before.divergence) if math.isfinite(found.divergence) else math.inf
-            missed = STEEP * abs(law.mass_of(data) - 1)
-            if max(change, missed) <= tolerance:
-                return replace(found, accuracy=max(change, missed))
-        before = found
+    std = prior_of(chain)  # refuses what does not go from noise to data
+    moves, flows = taken_apart(Sampler(chain, scheme))
+    found = _by_nodes(moves, flows, std, data) if moves else _by_cells(flows, std, data, tolerance)
+    for one in found:
+        if one.turned > NOTHING:
+            raise InvalidInput(
+                f"{scheme.name} on {chain.name} turns {one.turned:.2g} of the mass over: its steps without noise "
+                "take different points to the same; take more steps, or a network that has learned more"
+            )
+        law, missed = one.law, STEEP * abs(one.law.mass_of(data) - 1)
+        if max(one.change, missed) <= tolerance and one.means <= MEANS:
+            divergence, cross_entropy = law.divergence_from(data), law.cross_entropy(data)
+            return JudgedModel(law, divergence, cross_entropy, max(one.change, missed))
     raise NotConverged(
-        f"KL(data || p_theta) of {scheme.name} on {chain.name} settled to {change:.2g} nats on {law.points.shape[1]} "
-        f"nodes, which see {law.mass_of(data):.6f} of the data, not to tolerance={tolerance:g}"
+        f"KL(data || p_theta) of {scheme.name} on {chain.name} settled to {one.change:.2g} nats on "
+        f"{law.points.shape[1]} points, which see {law.mass_of(data):.6f} of the data, not to tolerance={tolerance:g}"
     )
 
 
-def _pushed(nodes: Nodes, density: np.ndarray, sampler: Sampler, first: int) -> ModelLaw:
-    """Return the law after the steps from ``first`` on, which have no noise, of a density at nodes."""
-    with np.errstate(divide="ignore"):  # a density of 0 has the logarithm -inf
-        logs = np.log(density.ravel())
-    x, log_stretch, volume = nodes.points, np.zeros(len(logs)), nodes.volume
-    silent = np.zeros((sampler.normals, 1))
-    levels = np.append(sampler.chain.tables["level"], sampler.chain.tables["next_level"][-1])
-    folded = np.zeros(len(log_stretch), dtype=bool)
-    for i, (level, after) in enumerate(pairwise(levels)):
-        if i < first:
-            continue
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """A law on some points; how much the points may be wrong by, and which mass lies where a map turns over."""
 
-        def moved(points: np.ndarray, i: int = i) -> np.ndarray:
-            return sampler.step(points, i, np.broadcast_to(silent, (sampler.normals, points.shape[1])))
+    law: ModelLaw
+    change: float  #: of KL(data || law), in nats
+    means: float  #: of means under the law
+    turned: float
 
-        J = jacobian(moved, x, scale=min(level, after) if after > 0 else level)
-        determinant = J[0, 0] if len(J) == 1 else J[0, 0] * J[1, 1] - J[0, 1] * J[1, 0]
-        folded |= ~(determinant > 0)
-        log_stretch += np.log(np.where(determinant > 0, determinant, 1.0))
-        x = moved(x)
-    lost = volume * float(np.sum(density.ravel()[folded]))
-    if lost > NOTHING:
-        raise InvalidInput(
-            f"{sampler.scheme.name} on {sampler.chain.name} turns {lost:.2g} of the mass over: its steps without noise "
-            "take different points to the same; take more steps, or a network that has learned more"
-        )
-    return ModelLaw(x, logs - log_stretch, np.where(folded, 0.0, volume * np.exp(log_stretch)))
+
+def _by_nodes(moves: list[Move], flows: list[Flow], std: float, data: KnownLaw) -> Iterator[_Found]:
+    """Yield the law after moves with noise and the maps that follow, on ever more nodes."""
+    before = math.inf
+    for nodes, density in moving_densities(data.dim, std, moves):
+        x, stretch, folded = images(flows, nodes.points)
+        with np.errstate(divide="ignore"):  # a density of 0 has the logarithm -inf
+            logs = np.log(density.ravel())
+        law = ModelLaw(x, logs - stretch, np.where(folded, 0.0, nodes.volume * np.exp(stretch)))
+        divergence = law.divergence_from(data)
+        change = abs(divergence - before) if math.isfinite(divergence) else math.inf
+        yield _Found(law, change, 0.0, nodes.volume * float(np.sum(density.ravel()[folded])))
+        before = divergence
+
+
+def _by_cells(flows: list[Flow], std: float, data: KnownLaw, tolerance: float) -> Iterator[_Found]:
+    """Yield the law of what maps make of N(0, std^2 I), on ever more points of cells of it."""
+    d, middle, scales = data.dim, data.mean[:, None], np.sqrt(np.diag(data.covariance))[:, None]
+
+    def prior(x: np.ndarray) -> np.ndarray:
+        return -0.5 * np.sum((x / std) ** 2, axis=0) - d * math.log(math.sqrt(2 * math.pi) * std)
+
+    def pushed(x: np.ndarray) -> np.ndarray:
+        y, stretch, folded = images(flows, x)
+        return np.concatenate([y, stretch[None], folded[None]])
+
+    def integrands(x: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        y, stretch, logs = rows[:d], rows[d], prior(x)
+        log_q = data.log_density(y, 1.0, 0.0) + stretch
+        q, p, waves = np.exp(log_q), np.exp(logs), (y - middle) / scales
+        apart = np.where(q > 0, log_q - logs, 0.0)
+        return np.concatenate([[q, q * apart, p], p * np.cos(waves), p * np.sin(waves)])
+
+    goals = np.array([tolerance, tolerance, *[MEANS] * (1 + 2 * d)])
+    for cells in adapted_cells(pushed, integrands, dim=d, reach=START_REACH[d] * std, goals=goals, most=MOST_IMAGES[d]):
+        x, rows, errors = cells.points, cells.values, cells.errors.sum(axis=1)
+        folded, logs = rows[d + 1] > 0, prior(x)
+        order = np.argsort(rows[0]) if d == 1 else slice(None)
+        volumes = np.where(folded, 0.0, cells.weights * np.exp(rows[d]))
+        law = ModelLaw(rows[:d, order], (logs - rows[d])[order], volumes[order])
+        turned = float(np.sum((cells.weights * np.exp(logs))[folded]))
+        yield _Found(law, float(max(errors[:2])), float(max(errors[2:])), turned)

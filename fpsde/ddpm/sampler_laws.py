@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fpsde.ddpm.samplers import Sampler
+from fpsde.ddpm.samplers import Sampler, is_silent
 from fpsde.density import Law, Normal
 from fpsde.errors import InvalidInput
 from fpsde.laws.affine_chain import AffineChain
@@ -150,13 +150,6 @@ def _is_affine(chain: Process, scheme: Scheme) -> bool:
     except InvalidInput:
         return False
     return True
-
-
-def is_silent(sampler: Sampler, i: int) -> bool:
-    """Return whether step ``i`` reads no noise."""
-    x, z = np.zeros((sampler.chain.dim, 2)), np.ones((sampler.normals, 2)) * np.array([0.0, 1.0])
-    after = sampler.step(x, i, z)
-    return bool(np.all(after[:, 0] == after[:, 1]))
 
 
 def _image(law: Law, sampler: Sampler) -> IncreasingImage:

@@ -149,6 +149,13 @@ class Sampler:
         return points
 
 
+def is_silent(sampler: Sampler, i: int) -> bool:
+    """Return whether step ``i`` of a sampler reads no noise."""
+    x, z = np.zeros((sampler.chain.dim, 2)), np.ones((sampler.normals, 2)) * np.array([0.0, 1.0])
+    after = sampler.step(x, i, z)
+    return bool(np.all(after[:, 0] == after[:, 1]))
+
+
 def starting_points(schedule: NoiseSchedule, n: int, *, dim: int, seed: int, first: int = 0) -> np.ndarray:
     """Return n points (dim, n) of the law that sampling starts with, N(0, 1) or N(0, level_T^2), drawn by counter."""
     count, d = integer("n", n, least=1), integer("dim", dim, least=1)

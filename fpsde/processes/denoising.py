@@ -106,7 +106,12 @@ def prior_std(schedule: NoiseSchedule) -> float:
 
 
 def prior_of(chain: Process | BlackBox) -> float:
-    """Return the standard deviation that sampling starts with, of a process from noise to data."""
+    """Return the standard deviation that sampling starts with, of a process from noise to data.
+
+    Annealed Langevin dynamics, which adds its noise to data that keep their size, starts at its first noise level.
+    """
+    if "noise_level" in chain.tables:
+        return float(chain.tables["noise_level"][0])
     if not {"signal", "level"} <= set(chain.tables):
         raise InvalidInput(f"{chain.name} is no process from noise to data; give one such as fpsde.denoising_chain")
     return _prior_std(float(chain.tables["signal"][0]), float(chain.tables["level"][0]))

@@ -7,7 +7,7 @@ every schedule and every parametrisation: x0 = D(x/a, s/a), eps = (x - a x0)/s.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 from types import SimpleNamespace
@@ -27,12 +27,19 @@ _CONDITIONS = "a process from noise to data (it states its denoiser), in steps o
 
 
 def _sampler(
-    name: str, equation: str, step: Callable, *, source: str, evaluations: int = 1, inputs: tuple = (_Z,)
+    name: str,
+    equation: str,
+    step: Callable,
+    *,
+    source: str,
+    evaluations: int = 1,
+    inputs: tuple = (_Z,),
+    parts: tuple[Scheme, ...] = (),
 ) -> Scheme:
     """Return the scheme of a sampler. It claims no order: its levels are those of a table."""
     return Scheme(
         name=name, equation=equation, step=step, inputs=inputs, convention="Itô", strong=None, weak=None,
-        wall_order=None, conditions=_CONDITIONS, evaluations=evaluations, source=source,
+        wall_order=None, conditions=_CONDITIONS, evaluations=evaluations, source=source, parts=parts,
     )  # fmt: skip
 
 
@@ -107,25 +114,50 @@ def karras(churn: float = 0.0, *, low: float = 0.0, high: float = inf, noise_sca
     gamma, low, high_end = finite("churn", churn), finite("low", low), float(high)
     if gamma < 0 or not low <= high_end:
         raise InvalidInput(f"churn={churn}, low={low}, high={high}: churn is not negative, and low is below high")
-    return _sampler(
-        f"karras({gamma:g})" if gamma else "karras",
-        "y_0 = y + noise_scale sqrt(r^2 - sigma^2) z;  y' = y_0 + (sigma' - r)(d + d')/2,  y = x/a, sigma = s/a",
-        partial(_karras, gamma, low, high_end, positive("noise_scale", noise_scale)),
-        source="Karras et al. (2022), algorithm 2",
-        evaluations=2,
-    )
+    rise = _Rise(gamma, low, high_end, positive("noise_scale", noise_scale))
+    name, source = f"karras({gamma:g})" if gamma else "karras", "Karras et al. (2022), algorithm 2"
+    step: Callable = partial(_flow, rise)
+    parts: tuple[Scheme, ...] = ()
+    if gamma:
+        rising = _sampler(f"rise of {name}", _RISE, partial(_raised, rise), source=source, evaluations=0)
+        flow = _sampler(f"flow of {name}", _FLOW, step, source=source, evaluations=2, inputs=())
+        step, parts = partial(_in_turn, (rising, flow)), (rising, flow)
+    return _sampler(name, f"{_RISE};  {_FLOW}", step, source=source, evaluations=2, parts=parts)
 
 
-def _karras(
-    churn: float, low: float, high: float, noise_scale: float, model: Any, x: Any, t: Any, dt: Any, noise: Any
-) -> Any:
-    p = model.p
+_RISE = "y_0 = y + noise_scale sqrt(r^2 - sigma^2) z"
+_FLOW = "y' = y_0 + (sigma' - r)(d + d')/2,  y = x/a, sigma = s/a"
+
+
+@dataclass(frozen=True)
+class _Rise:
+    """By what part ``churn`` the noise is raised before a step, and where."""
+
+    churn: float
+    low: float
+    high: float
+    noise_scale: float
+
+    def at(self, sigma: Any) -> Any:
+        """Return gamma where the noise is ``sigma``."""
+        bounded = self.churn and (self.low > 0 or self.high < inf)
+        return np.where((sigma >= self.low) & (sigma <= self.high), self.churn, 0.0) if bounded else self.churn
+
+
+def _raised(rise: _Rise, model: Any, x: Any, t: Any, dt: Any, noise: Any) -> Any:
+    """Return x with more noise, still in units of the level that the step starts at."""
     _refuse_without_denoiser(model)
+    gamma = rise.at(model.p.level / model.p.signal)
+    return x + rise.noise_scale * model.p.level * np.sqrt(gamma * (2 + gamma)) * noise.z
+
+
+def _flow(rise: _Rise, model: Any, x: Any, t: Any, dt: Any, noise: Any) -> Any:
+    """Return Heun's step for the flow, from the raised noise."""
+    _refuse_without_denoiser(model)
+    p = model.p
     sigma, after = p.level / p.signal, p.next_level / p.next_signal
-    bounded = churn and (low > 0 or high < inf)
-    gamma: Any = np.where((sigma >= low) & (sigma <= high), churn, 0.0) if bounded else churn
-    raised = sigma * (1 + gamma)
-    y = model.staged(x / p.signal + noise_scale * sigma * np.sqrt(gamma * (2 + gamma)) * noise.z)
+    raised = sigma * (1 + rise.at(sigma))
+    y = model.staged(x / p.signal)
     d = (y - model.denoised(y, raised)) / raised
     euler = model.staged(y + (after - raised) * d)
     # a level of 0 is not divided by: the slope there is not read
@@ -154,8 +186,9 @@ def _correction(size: float, model: Any, x: Any, t: Any, dt: Any, noise: Any) ->
     _refuse_without_denoiser(model)
     p = model.p
     x0 = model.denoised(x / p.next_signal, p.next_level / p.next_signal)
-    drift = np.where(p.next_level > 0, size, 0.0) * (p.next_signal * x0 - x)  # s'^2 score = a' x0 - x
-    return x + drift + np.sqrt(2 * size) * p.next_level * noise.z
+    moved = x + size * (p.next_signal * x0 - x)  # s'^2 score = a' x0 - x
+    # a level of 0 leaves nothing to correct, and a network has no value there
+    return np.where(p.next_level > 0, moved, x) + np.sqrt(2 * size) * p.next_level * noise.z
 
 
 def predictor_corrector(predictor: Scheme | None = None, *, size: float) -> Scheme:
@@ -170,16 +203,23 @@ def predictor_corrector(predictor: Scheme | None = None, *, size: float) -> Sche
     return _sampler(
         f"predictor_corrector({first.name})",
         f"{first.equation};  then {second.equation}",
-        partial(_in_turn, first.step, second.step),
+        partial(_corrected, first.step, second.step),
         source="Song et al. (2021), algorithms 2 to 5",
         evaluations=first.evaluations + second.evaluations,
         inputs=(*first.inputs, replace(_Z, name="corrector")),
+        parts=(*(first.parts or (first,)), second),
     )
 
 
-def _in_turn(first: Callable, second: Callable, model: Any, x: Any, t: Any, dt: Any, noise: Any) -> Any:
+def _corrected(first: Callable, second: Callable, model: Any, x: Any, t: Any, dt: Any, noise: Any) -> Any:
     moved = model.staged(first(model, x, t, dt, noise))
     return second(model, moved, t, dt, SimpleNamespace(z=noise.corrector))
+
+
+def _in_turn(parts: tuple[Scheme, ...], model: Any, x: Any, t: Any, dt: Any, noise: Any) -> Any:
+    for part in parts:
+        x = part.step(model, x, t, dt, noise)
+    return x
 
 
 def is_sampler(scheme: Any) -> bool:

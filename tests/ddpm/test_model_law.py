@@ -1,5 +1,6 @@
 """The exact law p_theta of samplers: closed forms of normal data, other code on the line, particles in the plane."""
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,13 @@ import pytest
 import fpsde
 from fpsde import checks
 from fpsde.checks import distances
+from fpsde.checks.design import Design
+from fpsde.checks.zero_means import zero_means
 from fpsde.ddpm import (
     GaussianMixture,
     ModelLaw,
     Sampler,
+    annealed_chain,
     exact_chain,
     model_law,
     network_chain,
@@ -21,6 +25,7 @@ from fpsde.ddpm import (
     toy_data,
     train,
 )
+from fpsde.density import Normal
 from fpsde.errors import InvalidInput
 from fpsde.joint_law import JointNormal
 from fpsde.laws import joint_scheme_law
@@ -72,6 +77,92 @@ def test_on_normal_data_the_divergence_is_that_of_two_normal_laws(scheme: Any) -
         assert judged.cross_entropy == pytest.approx(exact + 0.5 * np.log(2 * np.pi * np.e * 0.25), rel=1e-6)
         found.append(exact)
     assert abs(found[1] / found[0] - 1) > 1e-3
+
+
+#: Samplers whose steps are made of parts: noise before a flow, of some steps alone, and one step after another.
+IN_PARTS = [
+    fpsde.karras(0.2),
+    fpsde.karras(0.3, low=0.5, high=20.0, noise_scale=1.01),
+    fpsde.predictor_corrector(size=0.1),
+    fpsde.predictor_corrector(fpsde.karras(0.1), size=0.1),
+]
+
+
+@pytest.mark.parametrize("scheme", IN_PARTS, ids=lambda s: s.name)
+def test_a_sampler_of_several_parts_has_the_law_of_the_recursion(scheme: Any) -> None:
+    """On normal data, to round-off of sums; with another churn or corrector it is another law."""
+    chain = exact_chain(GAUSSIAN, trailing(6))
+    judged = model_law(chain, scheme, GAUSSIAN, tolerance=1e-5)
+    for other, agrees in ((scheme, True), (fpsde.karras(0.21), False), (fpsde.predictor_corrector(size=0.11), False)):
+        end = sampler_law(chain, other)
+        exact = normal_divergence(JointNormal([1.0], [[0.25]]), JointNormal([end.mean], [[end.variance]]))
+        assert (abs(judged.divergence - exact) < 1e-9) == agrees
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.5], ids=["langevin", "sgld"])
+def test_annealed_dynamics_have_the_law_of_their_recursion(spread: float) -> None:
+    """diffusion.md, 6.14: A = 1 - e/(2 (s^2 + sigma^2)), V' = A^2 V + e; noise of the gradient adds its own."""
+    levels = np.geomspace(3.0, 0.1, 6)
+    chain = annealed_chain(GAUSSIAN, levels, step=0.02, steps_per_level=3)
+    scheme = fpsde.sgld(lambda x: spread) if spread else fpsde.euler_maruyama
+    mean, variance = 0.0, 9.0
+    for sigma in np.repeat(levels, 3):
+        e = 0.02 * (sigma / 0.1) ** 2
+        kept = 1 - e / (2 * (0.25 + sigma**2))
+        mean, variance = kept * mean + 1 - kept, kept**2 * variance + e + spread**2
+    judged = model_law(chain, scheme, GAUSSIAN, tolerance=1e-5)
+    for factor, agrees in ((1.0, True), (1.001, False)):
+        end = JointNormal([mean], [[factor * variance]])
+        exact = normal_divergence(JointNormal([1.0], [[0.25]]), end)
+        assert (abs(judged.divergence - exact) < 1e-9) == agrees
+
+
+def particles_agree(x: np.ndarray, judged: Any) -> bool:
+    """Whether means of waves over particles (d, n) are those of a law at nodes, at the level 1e-8."""
+    waves = {}
+    for k, i, wave in product((1, 2, 3), range(len(x)), (np.cos, np.sin)):
+        mean = judged.law.expectation(lambda at, k=k, i=i, wave=wave: wave(k * at[i]))
+        waves[f"{wave.__name__} {k} {i}"] = wave(k * x[i]) - mean
+    return zero_means("waves", waves, Design.of(alpha=1e-8, power=0.9, tolerance=1e-4)).verdict is PASS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mixture"])
+@pytest.mark.parametrize("scheme", IN_PARTS, ids=lambda s: s.name)
+def test_particles_have_the_law_of_a_sampler_of_several_parts(name: str, scheme: Any, seed: int) -> None:
+    """Drawn closer together by 5 % they have not."""
+    law, schedule, n = toy_data(name).law, trailing(8), 200_000
+    chain = exact_chain(law, schedule)
+    *_, x = Sampler(chain, scheme).trajectory(starting_points(schedule, n, dim=law.dim, seed=seed), seed=seed)
+    judged, middle = model_law(chain, scheme, law, tolerance=5e-3), x.mean(axis=1, keepdims=True)
+    assert particles_agree(x, judged)
+    assert not particles_agree(middle + 0.95 * (x - middle), judged)
+
+
+@pytest.mark.slow
+def test_annealed_particles_in_the_plane_have_the_law_of_the_nodes(seed: int) -> None:
+    """With noise of the gradient; a law with less of it is another one."""
+    law, n = toy_data("anisotropic").law, 100_000
+    chain = annealed_chain(law, np.geomspace(2.0, 0.2, 5), step=0.02, steps_per_level=4)
+    start = [Normal(0.0, 2.0)] * 2
+    run = fpsde.simulate(
+        chain, fpsde.sgld(lambda x: (0.3, 0.3)), x0=start, t_end=20.0, dt=1.0, n_particles=n, seed=seed
+    )
+    for spread, agrees in ((0.3, True), (0.15, False)):
+        judged = model_law(chain, fpsde.sgld(lambda x, s=spread: (s, s)), law)
+        assert particles_agree(run.x, judged) == agrees
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mixture", "anisotropic"])
+def test_halved_cells_and_nodes_of_the_prior_see_one_law(name: str) -> None:
+    """Heun's flow; noise too small to matter before the first step makes it a chain of moves at nodes."""
+    law, schedule = toy_data(name).law, trailing(12)
+    chain = exact_chain(law, schedule)
+    by_cells = model_law(chain, fpsde.karras(), law)
+    by_nodes = model_law(chain, fpsde.karras(1e-4, low=100.0), law, tolerance=2e-3)
+    assert by_cells.divergence == pytest.approx(by_nodes.divergence, abs=2e-3)
+    assert abs(model_law(chain, fpsde.ddim(), law).divergence - by_cells.divergence) > 0.02
 
 
 @pytest.mark.parametrize(
@@ -136,9 +227,6 @@ def test_samplers_without_such_a_law() -> None:
         model_law(denoising_box(lambda y, level: -y, schedule, dim=1), fpsde.ddim(), GAUSSIAN)
     with pytest.raises(InvalidInput, match="no process from noise to data"):
         model_law(fpsde.ornstein_uhlenbeck(), fpsde.euler_maruyama, GAUSSIAN)
-    late = fpsde.karras(0.1, high=3.0)
-    with pytest.raises(InvalidInput, match="must come last"):
-        model_law(exact_chain(GAUSSIAN, trailing(10)), late, GAUSSIAN)
     with pytest.raises(InvalidInput, match="reads a drift in time"):
         sampler_law(box_of(GAUSSIAN, schedule), fpsde.euler_maruyama, corrector=fpsde.langevin_corrector(0.1))
 
