@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from fpsde.fokker_planck.lanes import LANES, at, put
-from fpsde.jit import kernel
+from fpsde.jit import inlined, kernel
 
 #: Cells from which on a line is cut into pieces: below it, the ring of their ends costs more than they save.
 CUT = 16 * LANES
@@ -81,7 +81,7 @@ def solve(factors, b):
     length = n // LANES
     n_ends, after = n - LANES * (length - 1), LANES * length
     inner, lanes = rows_of_pieces(factors), pieces(b)
-    on, collected = forth(inner, lanes, True)
+    on, collected = forth(inner, lanes, lanes, True)
     row, ends = np.empty((2, LANES)), np.empty(n_ends)
     put(row, 0, on)
     put(row, 1, collected)
@@ -154,11 +154,17 @@ def solve_lanes(factors, b):
 @kernel()
 def solve_whole(factors, b, closed):
     """Replace ``b`` by the solution on whole lines, ``closed`` to rings or not; ``factors`` are the five rows."""
-    last = len(b) - 1
-    on, collected = forth(factors, b, closed)
-    end = ((at(b, last) + on) + collected) * at(factors[1], last)
-    put(b, last, end)
+    end = solved_last(factors, b, b, closed)
+    put(b, len(b) - 1, end)
     back(factors, b, end, end, closed)
+
+
+@inlined
+def solved_last(factors, b, out, closed):
+    """Eliminate all cells but the last, from ``b`` to ``out``; return the solution of the last cell."""
+    last = len(b) - 1
+    on, collected = forth(factors, b, out, closed)
+    return ((at(b, last) + on) + collected) * at(factors[1], last)
 
 
 @kernel()
@@ -193,15 +199,18 @@ def eliminate(left, right, a, kept, from_before, sums, closed, factors):
     return kept, returned, from_before, to_before
 
 
-@kernel()
-def forth(factors, b, closed):
-    """Eliminate all cells but the last in ``b``; return what goes on to the last cell, and to the cell before."""
+@inlined
+def forth(factors, b, out, closed):
+    """Eliminate all cells but the last, from ``b`` to ``out``, which may be one.
+
+    Returns what goes on to the last cell, and to the cell before the first.
+    """
     pass_right, to_row = factors[0], factors[3]
     on = 0.0 * at(b, 0)
     collected = on
     for i in range(len(b) - 1):
         y = at(b, i) + on
-        put(b, i, y)
+        put(out, i, y)
         on = at(pass_right, i) * y
         if closed:
             collected = collected + at(to_row, i) * y
@@ -211,11 +220,17 @@ def forth(factors, b, closed):
 @kernel()
 def back(factors, b, end, before, closed):
     """Write the solution to all cells but the last, from that of the last cell, ``end``, and of the cell before."""
-    inverse, pass_left, from_row = factors[1], factors[2], factors[4]
     u = end
     for i in range(len(b) - 2, -1, -1):
-        y = at(inverse, i) * at(b, i)
-        if closed:
-            y = y + at(from_row, i) * before
-        u = y + at(pass_left, i) * u
+        u = solved(factors, b, i, u, before, closed)
         put(b, i, u)
+
+
+@inlined
+def solved(factors, b, i, after, before, closed):
+    """Return the solution of cell ``i`` from that of the next cell, ``after``, and of the cell before the first."""
+    inverse, pass_left, from_row = factors[1], factors[2], factors[4]
+    y = at(inverse, i) * at(b, i)
+    if closed:
+        y = y + at(from_row, i) * before
+    return y + at(pass_left, i) * after

@@ -15,7 +15,7 @@ For real numbers the same text serves one system and eight (``+ - * /``, lanes w
 ``cells`` (n,) holds a number for each cell; ``(n, LANES)``, contiguous, a row of lanes; the transpose of a contiguous
 ``(LANES, n)`` gathers a row from the eight. A number stands for an array that has it in every cell.
 
-Eight neighbours of a contiguous array (n,) of float64, from place i on, are lanes too:
+Eight neighbours in a contiguous array of float64, from place i of its memory on, are lanes too:
 
     x = eight(flat, i)      put_eight(flat, i, x)
 

@@ -107,7 +107,8 @@ extern "C" __global__ void __launch_bounds__({threads}) forth_in_pieces(
     const Cut cut(n, m, pieces);
     const i64 k = thread() / m, j = thread() % m;
     if (k >= pieces) return;
-    const auto found = forth(cut.rows(factors, k, j), cut.piece(b, k, j), true);
+    const auto piece = cut.piece(b, k, j);
+    const auto found = forth(cut.rows(factors, k, j), piece, piece, true);
     for (int q = 0; q < 2; ++q) row[(q * pieces + k) * m + j] = found[q];
 }}
 
@@ -134,8 +135,8 @@ extern "C" __global__ void __launch_bounds__({threads}) back_in_pieces(
     back(cut.rows(factors, k, j), cut.piece(b, k, j), end[k], end[cut.before(k)], true);
 }}
 
-// The last lines of tr_bdf2_still, a thread for each cell: mass that crosses the faces of a cell, where v + u are
-// carried, v = weight * between, u = moved.
+// What tr_bdf2_still does after its solves, a thread for each cell: mass that crosses the faces of a cell, where v + u
+// are carried, v = weight * between, u = moved.
 extern "C" __global__ void __launch_bounds__({threads}) carry(
     double* rates, double* exits, double a, double weight, double* masses, double* between, double* moved,
     double* new_masses, double* lost, i64 n, i64 m)

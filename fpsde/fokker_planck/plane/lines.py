@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from fpsde.fokker_planck.elimination import factorise_lanes
-from fpsde.fokker_planck.lanes import LANES
+from fpsde.fokker_planck.lanes import LANES, at, eight, put, put_eight
 from fpsde.fokker_planck.tridiagonal import backward_euler, tr_bdf2_still
 from fpsde.jit import kernel
 
@@ -79,7 +79,10 @@ def take(plane, axis, k, lines):
     held = min(lanes, plane.shape[1 - axis] - first)
     if held < lanes:
         lines[:] = 0.0
-    if axis == 0:
+    if axis == 0 and held == lanes:
+        for i in range(n):
+            put(lines, i, eight(plane, i * plane.shape[1] + first))
+    elif axis == 0:
         for i in range(n):
             for l in range(held):  # noqa: E741
                 lines[i, l] = plane[i, first + l]
@@ -95,7 +98,10 @@ def give(lines, axis, k, plane):
     n, lanes = lines.shape
     first = k * lanes
     held = min(lanes, plane.shape[1 - axis] - first)
-    if axis == 0:
+    if axis == 0 and held == lanes:
+        for i in range(n):
+            put_eight(plane, i * plane.shape[1] + first, at(lines, i))
+    elif axis == 0:
         for i in range(n):
             for l in range(held):  # noqa: E741
                 plane[i, first + l] = lines[i, l]
