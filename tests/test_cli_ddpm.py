@@ -37,16 +37,14 @@ def trained(tmp_path_factory) -> Path:
     return file
 
 
-def test_a_network_that_is_exact_ends_where_the_exact_denoiser_does(trained, tmp_path, capsys) -> None:
+def test_a_network_that_is_exact_ends_where_the_exact_denoiser_does(trained, capsys) -> None:
     arguments = ["ddpm", "sample", "gaussian", "--checkpoint", str(trained), "--points", "2000"]
-    assert main([*arguments, "--sampler", "karras", "--steps", "13", "--out", str(tmp_path), "--json", "-"]) == 0
+    assert main([*arguments, "--sampler", "karras", "--steps", "13", "--json", "-"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["rms_distance"] < 1e-3  # one step of training at a rate of 3e-5
     assert found["variance"]["network"] == pytest.approx(found["variance"]["exact denoiser"], rel=1e-2)
     assert found["variance"]["data"] == [0.25]
     assert [found["checks"][name]["verdict"] for name in ("network", "exact denoiser")] == ["pass", "pass"]
-    assert np.load(tmp_path / "ddpm-gaussian.npy").shape == (1, 2000)
-    assert (tmp_path / "ddpm-gaussian.png").stat().st_size > 10_000
     # of the mixture it knows the wrong things: the same question fails to be near
     assert main([*arguments[:2], "mixture", *arguments[3:], "--sampler", "karras", "--steps", "20", "--json", "-"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -100,6 +98,10 @@ def test_all_pictures_are_drawn(trained, tmp_path, capsys) -> None:
     assert main(arguments) == 0
     names = ("forward", "samplers", "score-errors", "bound", "p-theta")
     assert all((tmp_path / f"ddpm-{name}.png").stat().st_size > 10_000 for name in names)
+    assert main(["ddpm", "sample", *arguments[2:], "--points", "200"]) == 0
+    assert "network, against the data: density: smooth test: " in capsys.readouterr().out
+    assert np.load(tmp_path / "ddpm-gaussian.npy").shape == (1, 200)
+    assert (tmp_path / "ddpm-gaussian.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(

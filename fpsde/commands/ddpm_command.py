@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +84,14 @@ def _train(options: argparse.Namespace) -> int:
     excess = float(found.looks.excesses[-1])
     if options.json:
         record = {name: getattr(found.looks, name) for name in ("steps", "losses", "excesses")}
-        put_json({"data": data.name, "floor": found.floor, "reached": found.reached, **record}, options.json)
+        said = {"data": data.name, "floor": found.floor, "reached": found.reached, "prior_gap": asdict(found.gap)}
+        put_json(said | record, options.json)
     if options.json != "-":
         verdict = "reached" if found.reached else f"not reached (asked for: {options.stop:.1%} above it)"
         screen().print(
             f"{data.name}: loss {found.floor * (1 + excess):.5f} after {found.looks.taken} steps, {excess:.2%} above "
-            f"the exact floor {found.floor:.5f}: {verdict}. Kept in {file}.",
+            f"the exact floor {found.floor:.5f}: {verdict}. At T the signal-to-noise ratio is {found.gap.snr:.2g}, and "
+            f"x_T {found.gap.kullback_leibler:.2g} nats from the prior. Kept in {file}.",
             soft_wrap=True,
             highlight=False,
         )

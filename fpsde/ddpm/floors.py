@@ -12,6 +12,7 @@ from fpsde.density import panel_rule
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.gaussian_mixture import GaussianMixture
 from fpsde.known_law import KnownLaw
+from fpsde.processes.denoising import prior_std
 from fpsde.processes.noise_schedules import NoiseSchedule
 from fpsde.validation import positive
 
@@ -99,39 +100,41 @@ def loss_floor(law: KnownLaw, schedule: NoiseSchedule) -> float:
 
 @dataclass(frozen=True)
 class PriorGap:
-    """How far the law of x_T is from the prior N(0, I): its signal-to-noise ratio, and KL(q(x_T) || prior) in nats."""
+    """How far the law of x_T is from the prior: its signal-to-noise ratio, and KL(q(x_T) || prior) in nats."""
 
     snr: float
     kullback_leibler: float
 
 
 def prior_gap(law: KnownLaw, schedule: NoiseSchedule) -> PriorGap:
-    """Return how far x_T is from N(0, I), for a schedule that preserves the variance.
+    """Return how far x_T is from where sampling starts, N(0, prior^2 I): prior 1, or level_T where variance explodes.
 
-    KL = (E|x_T|^2 + d log 2 pi)/2 - entropy of x_T; in closed form for one normal law, else by quadrature.
-    Raises InvalidInput where the variance is not preserved or no signal is left; errors of :func:`denoising_error`.
+    KL = (E|x_T|^2/prior^2 + d log(2 pi prior^2))/2 - entropy of x_T; in closed form for one normal law, else by
+    quadrature. Raises InvalidInput where no signal is left; errors of :func:`denoising_error`.
     """
-    if schedule.scales[-1] != 1 or schedule.signals[-1] == 0:
-        raise InvalidInput("the prior is N(0, I), and is met in the limit, where the variance is preserved alone")
-    a, s = float(schedule.signals[-1]), float(schedule.levels[-1])
+    if schedule.signals[-1] == 0:
+        raise InvalidInput("no signal is left at the last timestep, and x_T is the prior itself")
+    a, s, prior = float(schedule.signals[-1]), float(schedule.levels[-1]), prior_std(schedule)
     snr, d = math.exp(float(schedule.log_snr[-1])), law.dim
-    size = a**2 * float(law.mean @ law.mean) + float(np.trace(a**2 * law.covariance + s**2 * np.eye(d)))
+    mean2 = a**2 * float(law.mean @ law.mean) / prior**2
     if _is_normal(law):
-        spreads = a**2 * (law.spreads[0] - 1)  # type: ignore[attr-defined]  # of x_T, less 1
-        mean2 = a**2 * float(law.mean @ law.mean)
+        spreads = (a**2 * law.spreads[0] + s**2 - prior**2) / prior**2  # type: ignore[attr-defined]  # of x_T, less 1
         return PriorGap(snr, 0.5 * (mean2 + float(np.sum(spreads - np.log1p(spreads)))))
+    size = mean2 + float(np.trace(a**2 * law.covariance + s**2 * np.eye(d))) / prior**2
     minus_entropy = mean_of(law, s / a, lambda y: law.log_density(y, 1.0, s / a)) - d * math.log(a)
-    return PriorGap(snr, minus_entropy + 0.5 * (size + d * math.log(2 * math.pi)))
+    return PriorGap(snr, minus_entropy + 0.5 * (size + d * math.log(2 * math.pi * prior**2)))
 
 
-def refuse_short_schedule(law: KnownLaw, schedule: NoiseSchedule, *, most: float = 1e-3) -> None:
-    """Raise InvalidInput, with the numbers, if KL(q(x_T) || N(0, I)) is above ``most`` nats: T is too small."""
+def refuse_short_schedule(law: KnownLaw, schedule: NoiseSchedule, *, most: float = 1e-2) -> PriorGap:
+    """Return the gap, or raise InvalidInput with its numbers if it is above ``most`` nats: T is too small."""
     gap = prior_gap(law, schedule)
     if gap.kullback_leibler > most:
         raise InvalidInput(
             f"T={schedule.n_steps} is too small for this schedule: at T the signal-to-noise ratio is {gap.snr:.3g} and "
-            f"x_T is {gap.kullback_leibler:.3g} nats from N(0, I), more than {most:g}; take more steps or larger betas"
+            f"x_T is {gap.kullback_leibler:.3g} nats from N(0, {prior_std(schedule):.3g}^2 I), where sampling starts, "
+            f"more than {most:g}; take more steps or more noise"
         )
+    return gap
 
 
 def mean_of(law: KnownLaw, sigma: float, f: Callable[[np.ndarray], np.ndarray]) -> float:

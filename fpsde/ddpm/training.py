@@ -14,6 +14,7 @@ from fpsde.backend import Backend
 from fpsde.ddpm.adam import AdamState
 from fpsde.ddpm.batches import Batches
 from fpsde.ddpm.denoiser import Denoiser, scaling_of
+from fpsde.ddpm.floors import PriorGap, refuse_short_schedule
 from fpsde.ddpm.losses import Weights, simple_weights, weighted_floor, weights_of
 from fpsde.ddpm.network import Network, NetworkShape, new_network
 from fpsde.ddpm.places import working_on
@@ -33,12 +34,14 @@ DRAWN = 50
 class Training:
     """A trained ``denoiser`` and how it came about.
 
-    ``looks`` are what was seen on the way; ``floor`` is the exact least loss. ``reached`` says whether the loss came
+    ``looks`` are what was seen on the way; ``floor`` is the exact least loss, ``gap`` how far x_T is from the prior.
+    ``reached`` says whether the loss came
     as near to it as was asked for: loss = floor (1 + looks.excesses[-1]).
     """
 
     denoiser: Denoiser
     floor: float
+    gap: PriorGap
     looks: Looks
     reached: bool
     provenance: dict[str, Any]
@@ -75,8 +78,9 @@ def train(
     from it, also with more ``steps`` or another ``stop``, and ends in the bits that it would have had (on the same
     machine, with as many threads of BLAS).
 
-    Raises InvalidInput for a schedule that leaves no signal at T, a network of another number of components, numbers
-    out of range, and the checkpoint of another training; UnstableStep where the loss is no longer finite;
+    Raises InvalidInput for a schedule that leaves no signal at T, or so much that x_T is 0.01 nats from the prior where
+    sampling starts (:func:`~fpsde.ddpm.floors.refuse_short_schedule`), a network of another number of components,
+    numbers out of range, and the checkpoint of another training; UnstableStep where the loss is no longer finite;
     BackendUnavailable where there is no GPU or the checkpoint cannot be written; errors of
     :func:`~fpsde.ddpm.losses.weighted_floor`.
     """
@@ -87,6 +91,7 @@ def train(
         raise InvalidInput("the schedule leaves no signal at its last timestep; take a subset without it")
     if start.shape.dim != law.dim:
         raise InvalidInput(f"the network has dim={start.shape.dim}, the law {law.dim}; they must be the same")
+    gap = refuse_short_schedule(law, schedule)
     batches = Batches(
         law, schedule, scaling_of(law), weights_of(weights, schedule), integer("batch", batch, least=1), seed64(seed)
     )
@@ -114,6 +119,7 @@ def train(
     return Training(
         denoiser=Denoiser(averaged, batches.scaling),
         floor=floor,
+        gap=gap,
         looks=looks,
         reached=_near(looks, near),
         provenance=provenance | environment(),

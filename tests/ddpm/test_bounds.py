@@ -20,6 +20,7 @@ from fpsde.ddpm import (
 )
 from fpsde.density import Normal
 from fpsde.errors import InvalidInput
+from fpsde.processes.denoising import prior_std
 
 G, MIXTURE = toy_data("gaussian").law, toy_data("mixture").law
 LINEAR = fpsde.linear_schedule()
@@ -159,7 +160,13 @@ def test_how_far_the_end_is_from_the_prior() -> None:
     assert prior_gap(product, schedule).kullback_leibler == pytest.approx(
         2 * prior_gap(one, schedule).kullback_leibler, abs=1e-6
     )
-    refuse_short_schedule(MIXTURE, LINEAR)
+    for other in (fpsde.schedule_of_sigmas([1.0, 4.0]), fpsde.sub_variance_preserving_schedule([0.2, 0.4])):
+        for law in (G, MIXTURE):
+            end = law.line_law(other.signals[-1], other.levels[-1])
+            exact, off = (distances.kullback_leibler(end, Normal(0.0, f * prior_std(other))) for f in (1.0, 1.01))
+            assert prior_gap(law, other).kullback_leibler == pytest.approx(exact, rel=1e-7)
+            assert prior_gap(law, other).kullback_leibler != pytest.approx(off, rel=1e-4)
+    assert refuse_short_schedule(MIXTURE, LINEAR) == prior_gap(MIXTURE, LINEAR)
     with pytest.raises(
         InvalidInput, match=r"T=50 is too small for this schedule: at T the signal-to-noise ratio is 1.52"
     ):
@@ -176,7 +183,7 @@ def test_how_far_the_end_is_from_the_prior() -> None:
             r"variance has 8 entries, the lea",
         ),
         (lambda: variational_bound(G, fpsde.linear_schedule(9), errors=np.zeros(9)), r"9 positive ones are needed"),
-        (lambda: prior_gap(G, fpsde.karras_schedule()), r"where the variance is preserved alone"),
+        (lambda: prior_gap(G, fpsde.reciprocal_schedule(9)), r"no signal is left at the last timestep"),
         (
             lambda: noise_floors(round_mixture([0.5, 0.5], np.eye(3)[:2], [1, 1]), np.ones(2)),
             r"the law has 3 components",

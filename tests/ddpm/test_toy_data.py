@@ -164,6 +164,7 @@ def test_the_target_of_the_exact_numbers() -> None:
         (lambda: GaussianMixture(np.ones(1), np.zeros((1, 2)), -np.ones((1, 2, 2))), r"positive eigenvalues"),
         (lambda: GaussianMixture(np.ones(1), np.zeros((1, 2)), np.ones((1, 2, 1))), r"\(K, d, d\) are needed"),
         (lambda: Boxes(np.ones(1), np.ones((1, 1)), np.zeros((1, 1))), r"a box is empty"),
+        (lambda: round_mixture([1.0], [[np.nan]], [1.0]), r"means has 1 of 1 values that are NaN"),
         (lambda: Laplace(0.0, -1.0), r"width=-1.0 must be positive"),
     ],
 )

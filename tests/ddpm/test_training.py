@@ -211,6 +211,8 @@ def test_a_full_disk_is_an_error_and_the_last_checkpoint_stays(tmp_path, monkeyp
         ({"checkpoint": 3}, "path of a file"),
         ({"law": toy_data("moons").law}, "dim=1, the law 2"),
         ({"schedule": fpsde.reciprocal_schedule(10)}, "no signal"),
+        ({"schedule": fpsde.linear_schedule(50)}, "T=50 is too small .* at T the signal-to-noise ratio is 1.5"),
+        ({"schedule": fpsde.schedule_of_sigmas([0.1, 2.0])}, r"nats from N\(0, 2\^2 I\), where sampling starts"),
         ({"weights": lambda s: -simple_weights(s)}, "none negative"),
         ({"weights": lambda s: np.ones(3)}, "10 are needed"),
         ({"weights": lambda s: np.full(10, np.nan)}, "NaN"),
