@@ -70,10 +70,10 @@ def test_members_that_are_mixed_up_in_the_text_are_seen(name, on_gpu, monkeypatc
 @pytest.mark.parametrize("changes", [{}, {"dtype": "float32", "refinement": 3}], ids=["as it is", "single precision"])
 def test_no_cut_of_a_batch_into_launches_packs_and_devices_changes_a_bit(changes, on_gpu, tmp_path, monkeypatch):
     """Every observer, explosions, members of more than a block, and one that goes through by itself in parts."""
-    given = dict(x0=(0.2, 0.3), t_end=2.0, dt=0.25, n_particles=1031, seed=11, observers=everything(1536), **changes)
+    given = dict(x0=(0.2, 0.3), t_end=4.0, dt=0.25, n_particles=1031, seed=11, observers=everything(1536), **changes)
     given["params"] = {"force": [1.0, 1.5, 2.0], "s": [0.5, 0.7, 0.6]}
     cpu = [bits_of(run) for run in simulate_batch(BURSTING, euler_maruyama, **given)]
-    assert sum(run["not_finite"] for run in cpu) > 0
+    assert all(run["not_finite"] > 0 for run in cpu)
     monkeypatch.setattr(gpu_machine, "FIRST_LAUNCH", 3)
     for blocks, devices in ((2**13, 1), (2**13, 2), (4, 1), (2, 2)):
         monkeypatch.setattr(gpu_machine, "CHUNK_BLOCKS", blocks)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fpsde.backend import Backend
-from fpsde.errors import InvalidInput, UnstableStep, unknown_name
+from fpsde.errors import InvalidInput, UnstableStep
 from fpsde.fokker_planck.coefficient_kernel import coefficient_kernel
 from fpsde.fokker_planck.driven import printed
 from fpsde.fokker_planck.evolution import MOST_STEPS, run_as_asked
@@ -22,7 +21,7 @@ from fpsde.fokker_planck.sweeps import Sweeps, SweepsOnCpu, device_of
 from fpsde.fokker_planck.sweeps_in_pieces import sweeps_on_gpu
 from fpsde.fokker_planck.tridiagonal import STAGE
 from fpsde.grid import Grid
-from fpsde.validation import finite_array
+from fpsde.processes.parameter_sets import ParameterSets
 
 #: Makes lines side by side of their rates ``(m, 2, n)`` and exits ``(m, 2)``.
 MakeSweeps = Callable[[np.ndarray, np.ndarray], Sweeps]
@@ -34,87 +33,13 @@ def sweeps_on(backend: Backend) -> MakeSweeps:
     return SweepsOnCpu if device is None else lambda rates, exits: sweeps_on_gpu(rates, exits, device, fast=fast)
 
 
-@dataclass(frozen=True, eq=False)
-class Parameters:
-    """Values of parameters: ``values`` has an array ``(m, ...)`` for each name, all of one length m."""
-
-    process: Any
-    values: Mapping[str, np.ndarray]
-
-    @classmethod
-    def of(cls, process: Any, params: Mapping[str, Any]) -> Parameters:
-        """Return them checked; InvalidInput for none, unknown names, numbers that are not finite, other lengths."""
-        known = getattr(process, "params", {})
-        if not isinstance(params, Mapping) or not params:
-            raise InvalidInput(f"params={params!r}; give a mapping of names to arrays, such as {{'theta': [1.0, 2.0]}}")
-        values = {}
-        for name, given in params.items():
-            if name not in known:
-                raise unknown_name(f"parameter of {process.name}", name, known)
-            values[name] = finite_array(f"params[{name!r}]", given)
-            shape = np.shape(known[name])
-            if values[name].ndim == 0 or values[name].shape[1:] != shape:
-                raise InvalidInput(
-                    f"params[{name!r}] has shape {values[name].shape}; (m, {', '.join(map(str, shape))}) is needed: "
-                    f"a value of {name} for each of m members"
-                )
-        lengths = {name: len(v) for name, v in values.items()}
-        if len(set(lengths.values())) > 1:
-            raise InvalidInput(f"params have the lengths {lengths}; give each the same number of values")
-        return cls(process, values)
-
-    def __len__(self) -> int:
-        return len(next(iter(self.values.values())))
-
-    def member(self, k: int) -> Any:
-        """Return the process with the values of member ``k``."""
-        return self.process.with_params(**{name: v[k] for name, v in self.values.items()})
-
-    def said(self, k: int) -> str:
-        """Return the values of member ``k`` for a message."""
-        return f"member {k} ({', '.join(f'{name}={v[k]}' for name, v in self.values.items())})"
-
-    @contextmanager
-    def named(self, k: int) -> Iterator[None]:
-        """Have errors of bad input say that they are of member ``k``."""
-        try:
-            yield
-        except InvalidInput as error:
-            raise InvalidInput(f"{self.said(k)}: {error}") from None
-
-    def vectors(self) -> np.ndarray:
-        """Return all parameters of each member in the order of the statement, ``(m, k)``."""
-        rows = [
-            np.reshape(self.values.get(name, np.broadcast_to(v, (len(self), *np.shape(v)))), (len(self), -1))
-            for name, v in self.process.params.items()
-        ]
-        return np.concatenate(rows, axis=1)
-
-    def share_a_statement(self) -> bool:
-        """Return whether the members differ in numbers alone, as far as those with the extreme values tell.
-
-        They are made by the factory of the process, which refuses values that it does not allow.
-        """
-        places = {
-            int(find(v.reshape(len(self), -1)[:, 0])) for v in self.values.values() for find in (np.argmin, np.argmax)
-        }
-        vectors = self.vectors()
-        return all(
-            member.statement == self.process.statement
-            and member.domain == self.process.domain
-            and np.array_equal(member.parameter_values(), vectors[k])
-            for k in sorted(places)
-            for member in [self.member(k)]
-        )
-
-
-def generators_of(parameters: Parameters, grid: Grid, sides: Sides, build: Any, t: float) -> list[Generator]:
+def generators_of(parameters: ParameterSets, grid: Grid, sides: Sides, build: Any, t: float) -> list[Generator]:
     """Return the generator of each member: by one compiled function of all where ``build`` is :func:`assemble`.
 
     Raises InvalidInput as ``build`` does, and says of which member.
     """
     process = parameters.process
-    together = build is assemble and printed(process) and parameters.share_a_statement()
+    together = build is assemble and printed(process) and parameters.differ_in_numbers_alone()
     made = _together(parameters, grid, sides, t) if together else _one_by_one(parameters, grid, build, t)
     out: list[Generator] = []
     for k in range(len(parameters)):
@@ -123,7 +48,7 @@ def generators_of(parameters: Parameters, grid: Grid, sides: Sides, build: Any, 
     return out
 
 
-def _one_by_one(parameters: Parameters, grid: Grid, build: Any, t: float) -> Iterator[Generator]:
+def _one_by_one(parameters: ParameterSets, grid: Grid, build: Any, t: float) -> Iterator[Generator]:
     for k in range(len(parameters)):
         member = parameters.member(k)
         if member.domain != parameters.process.domain:
@@ -131,7 +56,7 @@ def _one_by_one(parameters: Parameters, grid: Grid, build: Any, t: float) -> Ite
         yield build(member, grid, t)
 
 
-def _together(parameters: Parameters, grid: Grid, sides: Sides, t: float) -> Iterator[Generator]:
+def _together(parameters: ParameterSets, grid: Grid, sides: Sides, t: float) -> Iterator[Generator]:
     """Yield the generators that :func:`assemble` makes, to round-off, without a process for each."""
     edges = EdgePoints.of(grid, sides, EDGE_RULE)
     kernel = coefficient_kernel(parameters.process, edges.points[None])

@@ -9,7 +9,7 @@ import numpy as np
 
 from fpsde.backend import Backend
 from fpsde.density import Law
-from fpsde.fokker_planck.batch import Parameters, batch_as_asked, generators_of, sweeps_on
+from fpsde.fokker_planck.batch import batch_as_asked, generators_of, sweeps_on
 from fpsde.fokker_planck.batch_results import BatchEvolution
 from fpsde.fokker_planck.driven import DrivenPropagator, printed
 from fpsde.fokker_planck.evolution import TOLERANCE, stops, trace_as_asked
@@ -23,6 +23,7 @@ from fpsde.fokker_planck.line import OnLine
 from fpsde.fokker_planck.propagator import Propagator
 from fpsde.fokker_planck.rational import trace_by_rational_approximation, trace_if_sound
 from fpsde.fokker_planck.results import Evolution, cells_per_length, peclet_number, provenance
+from fpsde.processes.parameter_sets import ParameterSets
 from fpsde.validation import positive
 
 #: What provenance calls the method that takes no steps.
@@ -108,7 +109,7 @@ class LineInTime(OnLine):
         BackendUnavailable
             where CuPy, the driver or the GPU is missing
         """
-        parameters = Parameters.of(self.process, params)
+        parameters = ParameterSets.of(self.process, params)
         self._refuse_time_dependence("is not carried in batches; use evolve for each member")
         when, make = stops(t_start, t_end, times), sweeps_on(backend)
         start = self._start(x0)

@@ -12,7 +12,7 @@ import numpy as np
 
 from fpsde.backend import Backend
 from fpsde.ensemble import Ensemble
-from fpsde.errors import InvalidInput, unknown_name
+from fpsde.errors import InvalidInput
 from fpsde.integrators.execution import Work, finish
 from fpsde.integrators.initial import start_of, starts_by_id
 from fpsde.integrators.loop import LANES
@@ -26,10 +26,11 @@ from fpsde.integrators.runs import Run, ensemble_of
 from fpsde.integrators.shards import StartState
 from fpsde.noise import Normals
 from fpsde.processes.black_box import BlackBox
+from fpsde.processes.parameter_sets import ParameterSets
 from fpsde.processes.process import Process
 from fpsde.schemes.scheme import Scheme
 from fpsde.schemes.tracked import Tracked
-from fpsde.validation import finite_array, integer
+from fpsde.validation import integer
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,9 +153,14 @@ def simulate_batch(
         process, scheme, t_end=t_end, dt=dt, times=times, seed=seed, observers=observers, dtype=dtype, normals=normals,
         refinement=refinement, keep_positions=keep_positions, backend=backend,
     )  # fmt: skip
-    varied, size = _members(process, params, x0, starts)
-    parameters = _rows(process, varied, size)
-    _refuse_what_is_not_in_the_kernel(process, varied, parameters)
+    varied = None if params is None else ParameterSets.of(process, params)
+    size = _members(varied, x0, starts)
+    if varied is not None and not varied.differ_in_numbers_alone():
+        raise InvalidInput(
+            f"{', '.join(varied.values)} of {process.name} decide more than numbers of its kernel (formulas, walls or "
+            "tables, which all members share); call simulate for each"
+        )
+    parameters = np.tile(process.parameter_values(), (size, 1)) if varied is None else varied.vectors()
     plan = replace(ready.plan, constants=replace(ready.plan.constants, parameters=parameters))
     ready = replace(ready, plan=plan)
     deal = Deal(first_id(first_particle, n), n)
@@ -166,72 +172,24 @@ def simulate_batch(
     gathered = GatheredPacks(plan, deal)
     work = Work(partial(pack, deal=deal), plan, start, deal.first, size * deal.share, together * deal.share, None)
     finish(work, gathered, threads=workers, executor=executor, progress=progress)
-    return Batch(varied, plan.seed, gathered.members, size, ready, deal, start, gathered)
+    return Batch(
+        {} if varied is None else varied.values, plan.seed, gathered.members, size, ready, deal, start, gathered
+    )
 
 
-def _members(process: Process, params: Any, x0: Any, starts: Any) -> tuple[dict[str, np.ndarray], int]:
-    """Return what varies, by name, and how many members there are."""
+def _members(varied: ParameterSets | None, x0: Any, starts: Any) -> int:
+    """Return how many members there are; InvalidInput where that, or where they start, is not clear."""
     if (x0 is None) == (starts is None):
         raise InvalidInput("give x0, where every member starts, or starts, an x0 for each of them: one of the two")
-    if params is not None and not isinstance(params, Mapping):
-        raise InvalidInput(f"params={params!r}; give a dictionary of names and arrays, one value for each member")
-    varied = {name: _values(process, name, value) for name, value in (params or {}).items()}
-    lengths = {f"params[{name!r}]": len(value) for name, value in varied.items()}
-    if starts is not None:
-        if not isinstance(starts, Sequence | np.ndarray) or isinstance(starts, str):
-            raise InvalidInput(f"starts={starts!r}; give a list of initial laws or positions, one for each member")
-        lengths["starts"] = len(starts)
-    if len(set(lengths.values())) > 1:
-        said = ", ".join(f"{name} has {length}" for name, length in lengths.items())
-        raise InvalidInput(f"{said}; each must have one value for each member")
-    size = next(iter(lengths.values()), 0)
-    if not size:
-        raise InvalidInput("the batch is empty; give params or starts with one value for each member, one at least")
-    return varied, size
-
-
-def _values(process: Process, name: str, value: Any) -> np.ndarray:
-    """Return the values of a parameter, (members,) or (members, *shape)."""
-    if name not in process.params:
-        raise unknown_name(f"parameter of {process.name}", name, process.params)
-    given, shape = finite_array(f"params[{name!r}]", value), np.shape(process.params[name])
-    if not given.ndim or given.shape[1:] != shape:
-        raise InvalidInput(
-            f"params[{name!r}] has shape {given.shape}; ({', '.join(['members', *map(str, shape)])}) is needed, and "
-            f"what all members share goes into the process: process.with_params({name}=...)"
-        )
-    given.flags.writeable = False
-    return given
-
-
-def _rows(process: Process, varied: Mapping[str, np.ndarray], size: int) -> np.ndarray:
-    """Return the parameters of each member, (members, P), in the order of ``process.parameter_values()``."""
-    own = [varied.get(name, np.broadcast_to(value, (size, *np.shape(value)))) for name, value in process.params.items()]
-    return np.column_stack([np.reshape(value, (size, -1)) for value in own]) if own else np.empty((size, 0))
-
-
-def _refuse_what_is_not_in_the_kernel(
-    process: Process, varied: Mapping[str, np.ndarray], parameters: np.ndarray
-) -> None:
-    """Raise InvalidInput where a member is no process, or not one that differs in numbers of the kernel alone.
-
-    A process that a factory states is stated anew for the members with the least and the greatest value of each
-    parameter: to state all of thousands would take longer than to run them.
-    """
-    if process.factory is None:
-        return
-    flat = [np.reshape(value, (len(value), -1)) for value in varied.values()]
-    for m in sorted({int(end(column)) for value in flat for column in value.T for end in (np.argmin, np.argmax)}):
-        other = process.with_params(
-            **{name: value[m] if value.ndim > 1 else float(value[m]) for name, value in varied.items()}
-        )
-        same = other.statement == process.statement and other.intervals == process.intervals
-        same = same and all(np.array_equal(v, process.tables[name]) for name, v in other.tables.items())
-        if not same or not np.array_equal(other.parameter_values(), parameters[m]):
-            raise InvalidInput(
-                f"{', '.join(varied)} of {process.name} decide more than numbers of the kernel (walls, tables or "
-                f"formulas, at member {m}); call simulate for each"
-            )
+    if starts is None:
+        if varied is None:
+            raise InvalidInput("nothing varies in this batch; give params, starts, or both, or call simulate")
+        return len(varied)
+    if not isinstance(starts, Sequence | np.ndarray) or isinstance(starts, str) or not len(starts):
+        raise InvalidInput(f"starts={starts!r}; give a list of initial laws or positions, one for each member")
+    if varied is not None and len(varied) != len(starts):
+        raise InvalidInput(f"params have {len(varied)} values and starts {len(starts)}; one for each member is needed")
+    return len(starts)
 
 
 def _start(process: Process, ready: Prepared, deal: Deal, x0: Any, starts: Sequence[Any] | None) -> StartState:

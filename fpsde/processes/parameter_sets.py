@@ -1,0 +1,97 @@
+"""Many values of the parameters of one process, which differ in numbers and in nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fpsde.errors import InvalidInput, unknown_name
+from fpsde.processes.process import Process
+from fpsde.validation import finite_array
+
+
+@dataclass(frozen=True, eq=False)
+class ParameterSets:
+    """Values of parameters: ``values`` has an array ``(m, ...)`` for each name, all of one length m."""
+
+    process: Any
+    values: Mapping[str, np.ndarray]
+
+    @classmethod
+    def of(cls, process: Any, params: Mapping[str, Any]) -> ParameterSets:
+        """Return them checked; InvalidInput for none, unknown names, numbers that are not finite, other lengths."""
+        known = getattr(process, "params", {})
+        if not isinstance(params, Mapping) or not params:
+            raise InvalidInput(f"params={params!r}; give a mapping of names to arrays, such as {{'theta': [1.0, 2.0]}}")
+        values = {}
+        for name, given in params.items():
+            if name not in known:
+                raise unknown_name(f"parameter of {process.name}", name, known)
+            values[name] = finite_array(f"params[{name!r}]", given)
+            shape = np.shape(known[name])
+            if values[name].ndim == 0 or values[name].shape[1:] != shape:
+                raise InvalidInput(
+                    f"params[{name!r}] has shape {values[name].shape}; ({', '.join(['members', *map(str, shape)])}) is "
+                    f"needed, a value of {name} for each member; what all share is process.with_params({name}=...)"
+                )
+            values[name].flags.writeable = False
+        lengths = {name: len(v) for name, v in values.items()}
+        if len(set(lengths.values())) > 1:
+            raise InvalidInput(f"params have the lengths {lengths}; give each the same number of values")
+        return cls(process, values)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.values.values())))
+
+    def member(self, k: int) -> Process:
+        """Return the process with the values of member ``k``."""
+        return self.process.with_params(**{name: v[k] for name, v in self.values.items()})
+
+    def said(self, k: int) -> str:
+        """Return the values of member ``k`` for a message."""
+        return f"member {k} ({', '.join(f'{name}={v[k]}' for name, v in self.values.items())})"
+
+    @contextmanager
+    def named(self, k: int) -> Iterator[None]:
+        """Have errors of bad input say that they are of member ``k``."""
+        try:
+            yield
+        except InvalidInput as error:
+            raise InvalidInput(f"{self.said(k)}: {error}") from None
+
+    def vectors(self) -> np.ndarray:
+        """Return all parameters of each member in the order of the statement, ``(m, k)``."""
+        rows = [
+            np.reshape(self.values.get(name, np.broadcast_to(v, (len(self), *np.shape(v)))), (len(self), -1))
+            for name, v in self.process.params.items()
+        ]
+        return np.concatenate(rows, axis=1)
+
+    def differ_in_numbers_alone(self) -> bool:
+        """Return whether the members have the formulas, walls and tables of the process, as far as can be told soon.
+
+        Without a factory they have. A factory is asked for the members with the least and the greatest value of each
+        number, and refuses values that it does not allow: to state thousands of processes takes longer than to run
+        them.
+        """
+        if self.process.factory is None:
+            return True
+        columns = [column for v in self.values.values() for column in v.reshape(len(self), -1).T]
+        vectors = self.vectors()
+        return all(
+            np.array_equal(member.parameter_values(), vectors[k]) and self._has_its_form(member)
+            for k in sorted({int(end(column)) for column in columns for end in (np.argmin, np.argmax)})
+            for member in [self.member(k)]
+        )
+
+    def _has_its_form(self, member: Process) -> bool:
+        own = self.process
+        return (
+            member.statement == own.statement
+            and member.intervals == own.intervals
+            and all(np.array_equal(table, own.tables[name]) for name, table in member.tables.items())
+        )
