@@ -25,8 +25,8 @@ _INSTALL = "pip install 'fpsde[cuda13]' (or 'fpsde[cuda12]' for a driver of CUDA
 _INSTEAD = "the CPU is not taken in its place: leave the backend out to run there"
 #: What strict and fast text is compiled with. Strict: each operation is rounded by itself, as on the CPU.
 STRICT, FAST = ("-std=c++17", "--fmad=false"), ("-std=c++17", "--fmad=true")
-#: CUDA's number for a machine whose driver finds no device.
-NO_DEVICE = 100
+#: CUDA's numbers for a machine whose driver finds no device, and for a process that was forked off one that uses CUDA.
+NO_DEVICE, FORKED = 100, 3
 #: DLPack's kinds of devices (its header, ``DLDeviceType``) whose memory NumPy reads, and the one that CuPy reads.
 _DLPACK_HOST, _DLPACK_CUDA = (1, 3), 2
 
@@ -95,9 +95,14 @@ def bare(value: Any) -> Any:
 def brought(name: str, values: Any) -> Any:
     """Return an array of a device, or of another library, as a NumPy array; what NumPy can read is returned itself.
 
-    CUDA arrays (``__cuda_array_interface__``, or DLPack) come through CuPy, arrays of the host through DLPack. Raises
-    InvalidInput for an array on any other device, BackendUnavailable where CuPy is needed and missing.
+    CUDA arrays (``__cuda_array_interface__``, or DLPack) come through CuPy, each from where it lies, arrays of
+    the host through DLPack; of a list or tuple each entry does. Raises InvalidInput for an array on any other kind of
+    device, BackendUnavailable where CuPy is needed and missing.
     """
+    if isinstance(values, (list, tuple)):
+        entries = [brought(name, one) for one in values]
+        same = all(one is given for one, given in zip(entries, values, strict=True))
+        return values if same else type(values)(entries)
     if hasattr(values, "__cuda_array_interface__"):
         return host(values) if hasattr(values, "get") else host(_cupy().asarray(values))
     if hasattr(values, "__array__") or not hasattr(values, "__dlpack_device__"):
@@ -243,6 +248,11 @@ class _explained(AbstractContextManager):  # noqa: N801 - it reads as a verb whe
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         runtime = _cupy().cuda
+        if isinstance(error, runtime.runtime.CUDARuntimeError) and error.status == FORKED:
+            raise BackendUnavailable(
+                f"the GPU {self.name} cannot be used in a process that was forked off one that uses CUDA ({error}); "
+                'give ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"))'
+            ) from error
         if isinstance(error, (runtime.runtime.CUDARuntimeError, runtime.driver.CUDADriverError)):
             raise BackendUnavailable(
                 f"the GPU {self.name} was lost in mid-run ({error}); a checkpoint keeps the shards that are finished: "

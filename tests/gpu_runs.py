@@ -32,7 +32,7 @@ from fpsde.integrators import (
 from fpsde.integrators.preparation import all_tracked
 from fpsde.noise import Normals
 from fpsde.processes.process import Process
-from fpsde.schemes import SCHEMES
+from fpsde.schemes import SCHEMES, euler_maruyama
 
 N, FIRST = 512 + 77, 3 * 512
 WALLS = {
@@ -139,6 +139,13 @@ def run_of(name, backend, *, every=False, **changes):
         first_particle=FIRST, seed=21, observers=observers_of(name, every=every),
     )  # fmt: skip
     return simulate(process, scheme, backend=backend, **arguments | changes)
+
+
+def run_of_subnormals(backend):
+    """Return a run in float32 whose numbers are all below the least normal one."""
+    still = Process(drift=lambda x: -x, sigma=lambda x, p: p.s, params={"s": 1e-41}, name="still")
+    given = dict(x0=1e-39, t_end=1.0, dt=0.125, n_particles=1000, seed=5, dtype=np.float32, backend=backend)
+    return simulate(still, euler_maruyama, **given)
 
 
 def program_of(name, dtype, *, every=False):

@@ -254,6 +254,7 @@ def test_a_device_that_is_lost_is_an_error_that_says_where_the_finished_shards_a
             fpsde.InvalidInput,
             r"card has no memory left .*\(4 GB\); pass a smaller shard_size",
         ),
+        (CUDARuntimeError(3), BackendUnavailable, r'forked off one that uses CUDA .*get_context\("spawn"\)'),
         (ValueError("of a network"), ValueError, "of a network"),
     ],
 )
@@ -301,6 +302,16 @@ def test_arrays_of_devices_and_of_other_libraries_are_brought_to_the_host(cupy):
             fpsde.brownian(0.0, 1e-12), fpsde.euler_maruyama, x0=given, t_end=1.0, dt=1.0, n_particles=2, seed=1
         )
         np.testing.assert_allclose(run.x, x, atol=1e-10)
+
+
+def test_each_component_may_lie_on_a_device_of_its_own(cupy):
+    x = np.array([0.5, -0.25])
+    cupy(names=("one", "other"))
+    on_device = SimpleNamespace(__cuda_array_interface__={}, get=lambda: x)
+    for given in ((on_device, ByDlpack(x)), [on_device, x]):
+        found = arrays.brought("x0", given)
+        assert type(found) is type(given)
+        np.testing.assert_array_equal(found, [x, x])
 
 
 def test_what_numpy_reads_is_left_as_it_is():

@@ -7,13 +7,27 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache
-from itertools import pairwise
+from itertools import count, pairwise
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
 from emulated_gpu import NEEDS_COMPILER, DeviceArray, EmulatedGpu, compiler_is_missing
-from gpu_runs import CASES, ONCE, PLAIN, RUNS, WALLS, observers_of, path_observers, program_of, run_of, said
+from gpu_runs import (
+    CASES,
+    ONCE,
+    PLAIN,
+    RUNS,
+    WALLS,
+    observers_of,
+    path_observers,
+    program_of,
+    run_of,
+    run_of_subnormals,
+    said,
+)
 from whole_runs import BURSTING, bits_of, watched
 from whole_runs import everything as all_observers
 
@@ -119,6 +133,13 @@ def test_a_run_of_every_case_with_every_observer_has_the_bits_of_the_cpu(dtype, 
     cpu, gpu = (run_of(name, backend, dtype=dtype, every=True) for backend in (Backend.CPU, Backend.GPU))
     assert bits_of(gpu) == bits_of(cpu)
     assert np.unique(cpu.x).size > 10 and cpu.not_finite == 0
+
+
+def test_subnormal_numbers_are_those_of_the_cpu(on_gpu):
+    """Nothing flushes them to zero, on either side."""
+    cpu, gpu = (run_of_subnormals(backend) for backend in (Backend.CPU, Backend.GPU))
+    assert bits_of(gpu) == bits_of(cpu)
+    assert 0 < np.abs(cpu.x).max() < np.finfo(np.float32).tiny and np.unique(cpu.x).size > 100
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -333,12 +354,38 @@ def test_an_unknown_backend_offers_the_nearest(capsys):
     assert "unknown backend 'gpus': did you mean 'gpu'" in capsys.readouterr().err
 
 
-def test_fused_products_are_seen_and_stay_close(on_gpu):
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-10), ("float32", 1e-2)])
+def test_fused_products_are_seen_and_stay_close(dtype, tolerance, on_gpu):
     well = fpsde.double_well()
-    given = dict(x0=0.3, t_end=3.0, dt=0.01, n_particles=2048, seed=3)
+    given = dict(x0=0.3, t_end=3.0, dt=0.01, n_particles=2048, seed=3, dtype=dtype)
     exact, fused = (simulate(well, euler_maruyama, backend=b, **given).x for b in (Backend.GPU, Backend.GPU_FAST))
     assert not np.array_equal(exact, fused)
-    np.testing.assert_allclose(fused, exact, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(fused, exact, rtol=0, atol=tolerance)
+
+
+def test_chunks_are_dealt_out_among_the_devices_of_threads_and_of_processes(on_gpu, folder, monkeypatch):
+    on_gpu(*(EmulatedGpu(folder, name=name) for name in ("one", "other")))
+    machine = watched(observers=(), backend=Backend.GPU).shards.plan.machine
+
+    def first_of(process):
+        monkeypatch.setattr(gpu_machine, "_TURNS", count())  # as in a process that has just begun
+        monkeypatch.setattr(gpu_machine.os, "getpid", lambda: process)
+        out = []
+        for k in range(4):
+            with machine.at(512 * k) as here:
+                out.append(here.devices[0].name)
+        return out
+
+    assert sorted([first_of(100)[0], first_of(101)[0]]) == ["one", "other"]
+    assert sorted(first_of(100)) == ["one", "one", "other", "other"]
+
+
+@pytest.mark.slow
+def test_shards_on_a_device_come_back_from_other_processes(on_gpu):
+    given = dict(observers=[fpsde.Moments()], backend=Backend.GPU)
+    whole = watched(**given)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        assert bits_of(watched(executor=pool, shard_size=1024, **given)) == bits_of(whole)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -112,7 +113,8 @@ class OnGpu(Machine):
 
     @contextmanager
     def at(self, first: int) -> Iterator[OnGpu]:
-        device = self.devices[next(_TURNS) % len(self.devices)]
+        # processes of a pool have numbers in a row: they begin at different devices
+        device = self.devices[(next(_TURNS) + os.getpid()) % len(self.devices)]
         with device.current():
             yield replace(self, devices=(device,))
 
