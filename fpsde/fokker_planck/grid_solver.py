@@ -202,7 +202,7 @@ class GridSolver(ABC, Generic[Q]):
             "n_refused": found.n_refused,
             "peclet": peclet,
             "cells_per_length": cells,
-            "provenance": provenance(self.process, self.grid, method),
+            "provenance": provenance(self.process, self.grid, f"{q.flux}, {method}"),
         }
 
     def _at_rest(self, q: Any, masses: np.ndarray, method: str) -> dict[str, Any]:
@@ -220,7 +220,7 @@ class GridSolver(ABC, Generic[Q]):
             "provenance": provenance(self.process, self.grid, f"{q.flux}, {method}"),
         }
 
-    def _decay(self, q: Q, found: Spectrum, method: str) -> dict[str, Any]:
+    def _decay(self, q: Q, found: Spectrum) -> dict[str, Any]:
         """Return what ``Decay`` says of modes; InvalidInput where the first law that they tell of meets a cut end."""
         shape = self.grid.shape
         sizes = np.abs(found.right) / np.abs(found.right).sum(axis=1, keepdims=True)
@@ -235,5 +235,5 @@ class GridSolver(ABC, Generic[Q]):
             "residual": np.array([residual(q, r, rate) for r, rate in pairs]),
             "edge": np.array([max(self._at_ends(size)) for size in sizes]),
             "peclet": np.array([self._resolution(q, size)[0] for size in sizes]),
-            "provenance": provenance(self.process, self.grid, method),
+            "provenance": provenance(self.process, self.grid, f"{q.flux}, {found.method}"),
         }

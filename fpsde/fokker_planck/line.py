@@ -69,7 +69,7 @@ class OnLine(GridSolver[Generator]):
     def _evolution(
         self, found: Trace, start: Start, when: np.ndarray, method: str, q: Generator | Differences
     ) -> Evolution:
-        how = self._in_time(found, start, when, q, f"{q.flux}, {method}")
+        how = self._in_time(found, start, when, q, method)
         laws = [self._law(m, a) for m, a in zip(found.masses, found.absorbed, strict=True)]
         low, high = (mass * counts for mass, counts in zip(found.absorbed[-1].tolist(), self._absorbing, strict=True))
         return Evolution(law=laws[-1], laws=tuple(laws), absorbed=(low, high), **how)

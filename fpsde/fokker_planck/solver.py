@@ -84,7 +84,7 @@ class FokkerPlanck(LineInTime, LinePassages):
         self._refuse_time_dependence("has no modes")
         q = self.generator()
         found = spectrum(q, count)
-        return Modes(**self._decay(q, found, f"{q.flux}, {found.method}"), turn=self._turn)
+        return Modes(**self._decay(q, found), turn=self._turn)
 
     def passage_law(
         self, x0: float, target: Any = None, *, times: Any, t_start: float = 0.0, tolerance: float | None = None

@@ -149,7 +149,7 @@ def test_a_manufactured_law_is_met_at_order_two_in_cells_and_steps_together():
         grid = Grid.uniform((-8, 8), (-8, 8), cells=cells)
         start, steps = masses_at(grid, 0.2), cells // 4
         found = FokkerPlanck(breathing(), grid).evolve(start, t_start=0.2, t_end=0.8, dt=0.6 / steps)
-        assert found.provenance["method"] == Stepping.SPLIT.value
+        assert found.provenance["method"].endswith(Stepping.SPLIT.value)
         assert found.mass_error <= 1e-13 * np.sqrt(found.n_steps) and found.minimum >= 0
         errors.append(float(np.abs(found.law.masses - masses_at(grid, 0.8)).sum()))
         wrong.append(float(np.abs(found.law.masses - masses_at(grid, 0.8 - 1.2 / cells)).sum()))
@@ -170,7 +170,7 @@ def test_underdamped_motion_that_is_driven_is_split_by_default_and_its_means_con
     for cells in (24, 48):
         solver = FokkerPlanck(process, Grid.uniform((-7, 7), (-9, 9), cells=cells))
         found = solver.evolve(start, t_end=0.8, dt=0.05)
-        assert found.provenance["method"] == Stepping.SPLIT.value and found.minimum >= 0
+        assert found.provenance["method"].endswith(Stepping.SPLIT.value) and found.minimum >= 0
         assert found.mass_error <= 1e-13 * np.sqrt(found.n_steps)
         errors.append(np.abs(found.law.mean - swung(0.8)))
         if cells == 24:

@@ -113,7 +113,7 @@ def test_the_error_is_of_order_two_in_dt_against_uniformisation(stepping, start)
     for dt in dts:
         found = solver.evolve(start, t_end=0.5, dt=dt, stepping=stepping)
         errors.append(float(np.abs(found.law.masses - exact.law.masses).sum()))
-        assert found.provenance["method"] == stepping.value
+        assert found.provenance["method"] == f"Scharfetter-Gummel, {stepping.value}"
     assert passes(checks.order(dts, errors, expected=2)), errors
 
 

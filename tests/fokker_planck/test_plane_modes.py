@@ -104,7 +104,8 @@ def test_two_wells_that_do_not_know_of_one_another_have_the_sums_of_their_rates_
         np.testing.assert_allclose(found.eigenvalues[:3], [a, a, 2 * a], rtol=1e-7 if temperature < 0.1 else 1e-10)
         np.testing.assert_allclose(found.eigenvalues[3:], [b, b, a + b], rtol=1e-10)
         assert (
-            found.provenance["method"] == "Lanczos iteration in the stationary law" and found.residual[3:].max() < cut
+            found.provenance["method"] == "Scharfetter-Gummel, Lanczos iteration in the stationary law"
+            and found.residual[3:].max() < cut
         )
         left, right = (v.reshape(6, -1) for v in (found.left, found.right))
         np.testing.assert_allclose(left @ right.T, np.eye(6), atol=1e-9)

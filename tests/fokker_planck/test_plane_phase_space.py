@@ -73,7 +73,7 @@ def test_the_oscillator_is_met_faster_than_by_any_power_of_the_cell_width():
     found = evolved(OSCILLATOR, (64, 64), tolerance=1e-8)
     assert distance(found.law, oscillator_masses(found.law.grid)) < 1e-8 and found.time_error <= 1e-8
     assert found.mass_error < 1e-12 and found.law.masses.min() > -1e-7 * found.law.masses.max()
-    assert found.provenance["method"] == SPLITTING
+    assert found.provenance["method"] == f"trigonometric polynomials, {SPLITTING}"
 
 
 def by_steps(process, grid):

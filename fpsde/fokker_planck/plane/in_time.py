@@ -165,7 +165,7 @@ class PlaneInTime(OnPlane):
         stencils = SIXTH if order is None else stencils_of(order)
         operator = plane_differences(read, stencils)
         found = trace_at_high_order(operator, start, when, tolerance)
-        return self._evolution(found, start, when, f"{operator.flux}, {CHEBYSHEV}", operator)
+        return self._evolution(found, start, when, CHEBYSHEV, operator)
 
     @property
     def _watched(self) -> tuple[int, ...]:

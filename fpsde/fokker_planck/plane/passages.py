@@ -49,7 +49,7 @@ class PlanePassages(OnPlane):
             x0=(x, y),
             means=means,
             second_moments=seconds,
-            provenance=provenance(self.process, self.grid, "backward equation"),
+            provenance=provenance(self.process, self.grid, f"{q.flux}, backward equation"),
         )
 
     def committor(self, a: Region, b: Region) -> PlaneFunction:

@@ -35,6 +35,11 @@ class PhaseSpace:
     noise: float
 
     @property
+    def flux(self) -> str:
+        """How positions and velocities are represented, for provenance."""
+        return "trigonometric polynomials"
+
+    @property
     def families(self) -> tuple[()]:
         """No edges: nothing here is upwinded, so there is no Peclet number."""
         return ()

@@ -28,7 +28,7 @@ from fpsde.fokker_planck.plane.waves import averages_of, values_of
 from fpsde.validation import positive
 
 #: What provenance calls it.
-SPLITTING = "splitting of transport and velocities on trigonometric polynomials, extrapolated to order 6 in dt"
+SPLITTING = "splitting of transport and velocities, extrapolated to order 6 in dt"
 #: The steps of the first three runs, in units of the least number for the intervals.
 RUNS = (2, 3, 4)
 #: Steps to the last time in the first run, the bounds of the factor from run to run, and the most steps of one.

@@ -119,7 +119,7 @@ class PlaneFokkerPlanck(PlaneInTime, PlanePassages):
         self._refuse_time_dependence("has no modes")
         q = self.generator()
         found = plane_spectrum(q, count)
-        return PlaneModes(**self._decay(q, found, found.method), turns=self._turns)
+        return PlaneModes(**self._decay(q, found), turns=self._turns)
 
     def passage_law(
         self, x0: Any, target: Region, *, times: Any, t_start: float = 0.0, tolerance: float | None = None
@@ -161,7 +161,7 @@ class PlaneFokkerPlanck(PlaneInTime, PlanePassages):
             arrived=np.roll(found.absorbed, 1, axis=1),
             mass_error=float(np.abs(totals - start.total).max()),
             time_error=found.time_error,
-            provenance=provenance(self.process, self.grid, Stepping.WHOLE.value),
+            provenance=provenance(self.process, self.grid, f"{generators(begin).flux}, {Stepping.WHOLE.value}"),
         )
 
     def thermodynamics(self, law: JointCellLaw, *, t: float = 0.0) -> PlaneThermodynamics:
