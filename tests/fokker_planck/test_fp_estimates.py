@@ -59,6 +59,15 @@ def test_what_does_not_depend_on_the_grid_has_an_error_of_round_off(well):
     assert found.value.shape == (1, 2) and np.all(found.error <= 2e-12) and np.all(found.order == 2)
 
 
+def test_a_last_difference_that_is_small_by_accident_makes_no_small_bar(well):
+    """The first is then taken, a quarter of it, as at order 2; and a regular pair is extrapolated."""
+    solver = FokkerPlanck(well, Grid.uniform((-2.4, 2.4), cells=100))
+    lucky, regular = ({100: 1.0, 200: 1.04, 400: 1.04 + last} for last in (4e-4, 0.01))
+    found = estimate_refined(solver, lambda fp: [numbers[fp.grid.shape[0]] for numbers in (lucky, regular)])
+    np.testing.assert_allclose(found.value, [1.0404, 1.05 + 0.01 / 3], rtol=1e-12)
+    np.testing.assert_allclose(found.error, [3 * 0.01 / 3, 0.0], atol=1e-11)
+
+
 def test_a_mean_that_is_zero_needs_a_scale(well):
     solver = FokkerPlanck(well, Grid.uniform((-2.4, 2.4), cells=100))
     found = estimate_refined(solver, lambda fp: fp.stationary().law.mean, scale=1.0)

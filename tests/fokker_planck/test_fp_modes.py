@@ -199,6 +199,14 @@ def test_rings_have_the_rates_of_a_fourier_basis(stand_in, tilt):
         assert len(odd.eigenvalues) == 2  # with the other half of the pair
 
 
+def test_a_start_between_the_last_centre_of_a_ring_and_the_first_is_on_the_ring(stand_in):
+    free = replace(ring(stand_in, 0.0), drift=lambda x, t: 0.0)
+    modes = FokkerPlanck(free, Grid.uniform((0, 2 * np.pi), cells=40)).modes(2)
+    for start in (0.0, 0.03, 2 * np.pi - 0.03):  # a quarter of a cell would be 0.04
+        found = modes.relaxation(np.sin, start, times=[0.0, 1.0])
+        np.testing.assert_allclose(found, np.sin(start) * np.exp([0.0, -0.4]), atol=2e-4)
+
+
 @pytest.mark.parametrize("tilt", [None, 0.5])
 def test_all_modes_together_are_the_evolution(stand_in, tilt):
     if tilt is None:

@@ -216,6 +216,24 @@ def test_the_law_of_a_passage_is_that_of_reflection_and_images(stand_in):
     np.testing.assert_allclose(later.survival, found.survival, atol=1e-12)
 
 
+def test_noise_that_swells_and_ebbs_changes_the_clock_of_a_passage(stand_in):
+    """With D(t) = (1 + sin(5 t)/2)/2 the law at t is that of D = 1/2 after s = integral of 1 + sin(5 t)/2."""
+    x0, begin, times = 1.0, 0.3, np.array([0.2, 0.5, 1.0])
+
+    def pace(t):
+        return 1 + 0.5 * np.sin(5 * t)
+
+    clock = times - 0.1 * (np.cos(5 * (begin + times)) - np.cos(5 * begin))
+    swelling = replace(stand_in(lambda x, t: 0.0, lambda x, t: 0.5 * pace(t)), time_dependent=True)
+    solver = FokkerPlanck(swelling, Grid.uniform((-8, 8), cells=240))
+    found, early = (solver.passage_law(x0, 0.0, times=times, t_start=t, tolerance=1e-4) for t in (begin, 0.0))
+    survival = special.erf(x0 / np.sqrt(2 * clock))
+    np.testing.assert_allclose(found.survival, survival, atol=1e-3)
+    density = x0 / np.sqrt(2 * np.pi * clock**3) * np.exp(-(x0**2) / (2 * clock))
+    np.testing.assert_allclose(found.density, density * pace(begin + times), rtol=5e-3)
+    assert np.abs(early.survival - survival).max() > 0.02
+
+
 def test_the_law_of_a_passage_has_the_mean_of_the_backward_equation(stand_in):
     solver = FokkerPlanck(gradient(stand_in, WELL[1], 1.0), Grid.uniform((-3.2, 3.2), cells=160))
     times = np.linspace(0, 60, 1201)[1:]

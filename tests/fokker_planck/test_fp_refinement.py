@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from fpsde.errors import NotConverged
 from fpsde.fokker_planck import FokkerPlanck, assemble, evolve_refined
+from fpsde.fokker_planck.refinement import _bounded
 from fpsde.grid import Grid
 
 
@@ -28,6 +30,13 @@ def test_the_bounds_hold_and_are_not_wasteful(case):
     assert extrapolated < error / 5
     x = np.linspace(*case.box, 3001)
     assert np.abs(found.law.cdf(x) - case.cdf(x)).max() <= found.tau + found.between
+
+
+def test_a_bound_counts_the_mass_beyond_the_grid_and_a_difference_that_is_small_by_accident():
+    finest, shape = SimpleNamespace(outside=-3e-4, edge=(1e-4, 2e-4)), np.array([0.0, 1.0, 0.5])
+    regular, lucky = ([shape, (1 - d) * shape, (1 - d - last) * shape] for d, last in ((0.04, 0.01), (0.04, 0.0004)))
+    assert _bounded(finest, regular, 2.0)["tau"] == pytest.approx(1.25 * 0.01 / 3 + 6e-4)
+    assert _bounded(finest, lucky, 2.0)["tau"] == pytest.approx(3 * 0.01 / 3 + 6e-4)  # a quarter of the first
 
 
 def test_doubled_diffusivity_leaves_the_bound(known):

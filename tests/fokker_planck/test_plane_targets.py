@@ -1,12 +1,15 @@
 """Sets that stop a process of two components: exit times, laws of passage, committors, of whole cells and of levels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy import special
 from scipy.integrate import quad
 
 import fpsde
 from fpsde import checks
-from fpsde.domain import Interval
+from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.plane.targets import Target, first_crossing, stopped_at
 from fpsde.grid import Grid
@@ -97,6 +100,16 @@ def test_a_passage_law_has_the_mean_of_the_passage_time_and_loses_nothing() -> N
     assert abs(other - mean) > 0.02 * mean
 
 
+def test_mass_that_the_grid_does_not_hold_has_neither_arrived_nor_survived() -> None:
+    """Of a normal law 5.7e-7 lies beyond walls at five standard deviations."""
+    walled = replace(FREE, domain=Interval.between(-1, 1, Wall.REFLECTING))
+    solver = fpsde.FokkerPlanck(walled, square(24))
+    law = solver.passage_law((fpsde.Normal(0.0, 0.2), 0.1), outside_of_disc, times=[0.1, 0.2], tolerance=1e-3)
+    lost = 1 - law.survival - law.arrived.sum(axis=1)
+    np.testing.assert_allclose(lost, special.erfc(5 / np.sqrt(2)), rtol=1e-6)
+    assert law.mass_error < 1e-13
+
+
 def tail(law, times):
     """The rest of the integral of a survival that decays exponentially at the end."""
     rate = -np.log(law.survival[-1] / law.survival[-11]) / (times[-1] - times[-11])
@@ -160,10 +173,25 @@ def test_time_dependent_passage_is_sent_to_its_law() -> None:
     moving = Process(drift=lambda x, t: (np.sin(t), 0.0), sigma=lambda x: (1.0, 1.0), dim=2, name="moving")
     with pytest.raises(InvalidInput, match="use passage_law"):
         fpsde.FokkerPlanck(moving, square(20)).passage_time((0.0, 0.0), outside_of_disc)
-    law = fpsde.FokkerPlanck(moving, square(12)).passage_law(
-        (0.0, 0.0), outside_of_disc, times=[0.2, 0.4], tolerance=1e-2
+
+
+@pytest.mark.slow
+def test_noise_that_swells_and_ebbs_changes_the_clock_of_a_passage() -> None:
+    """With D(t) = (1 + sin(5 t)/2)/2 the law at t is that of D = 1/2 after s = integral of 1 + sin(5 t)/2."""
+    begin, times = 0.3, np.array([0.1, 0.3])
+    swelling = replace(FREE, sigma=lambda x, t: (np.sqrt(1 + 0.5 * np.sin(5 * t)),) * 2, name="swelling")
+    found = fpsde.FokkerPlanck(swelling, square(8)).passage_law(
+        (0.2, 0.1), outside_of_disc, times=times, t_start=begin, tolerance=4e-3
     )
-    assert 0 < law.survival[1] < law.survival[0] < 1
+
+    def steady(start):
+        clock = times - 0.1 * (np.cos(5 * (start + times)) - np.cos(5 * start))
+        return fpsde.FokkerPlanck(FREE, square(8)).passage_law((0.2, 0.1), outside_of_disc, times=clock, tolerance=1e-4)
+
+    np.testing.assert_allclose(found.survival, steady(begin).survival, atol=2e-3)
+    pace = 1 + 0.5 * np.sin(5 * (begin + times))
+    np.testing.assert_allclose(found.density, steady(begin).density * pace, rtol=0.01)
+    assert np.abs(found.survival - steady(0.0).survival).max() > 0.02
 
 
 def test_a_level_that_belongs_to_one_dimension_gives_the_law_of_one_dimension() -> None:
