@@ -65,6 +65,10 @@ class KnownLaw(ABC):
         """Return E[x0 | signal x0 + level z = x], (d, n), by Tweedie's formula (x + level^2 score)/signal."""
         return (x + level**2 * self.score(x, signal, level)) / signal
 
+    def denoiser(self, x: Any, level: Any) -> Any:
+        """Return E[x0 | x0 + level z = x], (d, n): the exact denoiser, asked as a trained one is."""
+        return self.denoised(x, 1.0, level)
+
     def line_law(self, signal: float, level: float) -> Law:
         """Return the law of signal x0 + level z where d = 1. InvalidInput elsewhere."""
         raise InvalidInput(f"{type(self).__name__} has {self.dim} components; one law on the line is of one component")

@@ -243,7 +243,7 @@ SHARP = 1e-4
 
 def _before(law: KnownLaw, x: np.ndarray, signal: float, level: float) -> np.ndarray:
     """Return f^-1(x): where the flow of x = signal x0 + level z came from, (d, n)."""
-    return flow_by_rk45(lambda y, s: law.denoised(y, 1.0, s), x / signal, sigma=level / signal, to=SHARP)
+    return flow_by_rk45(law.denoiser, x / signal, sigma=level / signal, to=SHARP)
 
 
 def _carried_density(law: KnownLaw, signal: float, level: float) -> Callable[[np.ndarray], np.ndarray]:

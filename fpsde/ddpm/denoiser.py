@@ -48,7 +48,7 @@ def scaling_of(law: KnownLaw) -> Scaling:
 
 @dataclass(frozen=True, eq=False)
 class Denoiser:
-    """D(x, level) = E[x0 | x0 + level z = x] by a network; ``law.denoised(x, 1, level)`` is the exact one.
+    """D(x, level) = E[x0 | x0 + level z = x] by a network; ``law.denoiser`` is the exact one.
 
     ``fpsde.denoising_box(denoiser, schedule, dim=d)`` is the process that samplers take steps of.
     """

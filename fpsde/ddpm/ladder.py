@@ -226,7 +226,7 @@ def _of_sampler(
     scheme, steps = wrong.stated(SAMPLERS[sampler]()), _steps(law)
 
     def denoiser(y: np.ndarray, level: float) -> np.ndarray:
-        return y + wrong.predicted * (law.denoised(y, 1.0, level) - y)
+        return y + wrong.predicted * (law.denoiser(y, level) - y)
 
     boxes = [denoising_box(denoiser, schedule(k), dim=law.dim) for k in (steps // 2, steps, 2 * steps)]
     pairs = zip(boxes, ACCURACIES, strict=True)

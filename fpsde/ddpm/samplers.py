@@ -47,7 +47,7 @@ def exact_box(law: KnownLaw, schedule: NoiseSchedule, *, last: int = 0) -> Black
 
     Errors of :func:`~fpsde.processes.denoising.denoising_box`.
     """
-    return denoising_box(lambda x, level: law.denoised(x, 1.0, level), schedule, last=last, dim=law.dim)
+    return denoising_box(law.denoiser, schedule, last=last, dim=law.dim)
 
 
 def network_chain(denoiser: Denoiser, schedule: NoiseSchedule, *, last: int = 0) -> BlackBox:
@@ -76,8 +76,8 @@ def annealed_chain(
 def _traceable(law: GaussianMixture) -> Callable:
     """Return the denoiser as a model function: of the component itself where there is one."""
     if law.dim == 1:
-        return lambda x, level, p: law.denoised((x,), 1.0, level)[0]
-    return lambda x, level, p: law.denoised(x, 1.0, level)
+        return lambda x, level, p: law.denoiser((x,), level)[0]
+    return lambda x, level, p: law.denoiser(x, level)
 
 
 @dataclass(frozen=True, eq=False)

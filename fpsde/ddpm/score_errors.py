@@ -93,7 +93,7 @@ def curl(denoiser: Denoises, x: Any, sigma: float) -> Any:
 
 
 def _square(denoiser: Denoises, law: KnownLaw, sigma: float) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda x: np.sum((np.asarray(denoiser(x, sigma)) - law.denoised(x, 1.0, sigma)) ** 2, axis=0)
+    return lambda x: np.sum((np.asarray(denoiser(x, sigma)) - law.denoiser(x, sigma)) ** 2, axis=0)
 
 
 def _levels(sigmas: Any) -> list[float]:

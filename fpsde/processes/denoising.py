@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from fpsde.processes.black_box import BlackBox
 from fpsde.processes.noise_schedules import NoiseSchedule
 from fpsde.processes.process import Process, Setting
 from fpsde.signal_and_noise import NoiseStep, Prediction, prediction_of
-from fpsde.symbolic import Parameters
 from fpsde.validation import integer
 
 #: Rounding of signal^2 + level^2 = 1.
@@ -77,27 +77,38 @@ def denoising_box(
 ) -> BlackBox:
     """Return :func:`denoising_chain` of a denoiser on arrays, a trained network for instance, as a black box.
 
-    ``denoiser`` is D(x, level) -> (d, n) of x (d, n) and a number, where x lies. Errors as there, and of a BlackBox.
+    ``denoiser`` is D(x, level) -> (d, n) of x (d, n) and a number, where x lies; if it pickles, the box does. Errors as
+    there, and of a BlackBox.
     """
-    steps = _steps(schedule, last)
-
-    def at(t: float) -> Any:
-        n = min(int(np.floor(t + 1e-9)), len(steps.level) - 1)
-        return Parameters(**{field: values[n] for field, values in steps._asdict().items()})
-
-    def drift(x: np.ndarray, t: float) -> np.ndarray:
-        p = at(t)
-        return _drift(x, denoiser(x / p.signal, p.level / p.signal), p)
-
+    down = _Down(denoiser, _steps(schedule, last))
     return BlackBox(
-        drift,
-        lambda x, t: np.sqrt(at(t).fresh),
+        down.drift,
+        down.sigma,
         dim,
         noise=NoiseType.ADDITIVE,
         name=name,
-        tables=steps._asdict(),
+        tables=down.steps._asdict(),
         denoiser=denoiser,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Down:
+    """The coefficients of a way down the levels, as functions that pickle."""
+
+    denoiser: Callable
+    steps: NoiseStep
+
+    def drift(self, x: Any, t: float) -> Any:
+        p = self._at(t)
+        return _drift(x, self.denoiser(x / p.signal, p.level / p.signal), p)
+
+    def sigma(self, x: Any, t: float) -> Any:
+        return np.sqrt(self._at(t).fresh)
+
+    def _at(self, t: float) -> NoiseStep:
+        n = min(int(np.floor(t + 1e-9)), len(self.steps.level) - 1)
+        return NoiseStep(*(values[n] for values in self.steps))
 
 
 def prior_std(schedule: NoiseSchedule) -> float:

@@ -93,7 +93,7 @@ def test_an_energy_is_trained_kept_and_sampled_by_langevin_steps(tmp_path) -> No
     assert np.isfinite(energy_of(again, x, 0.5)).all()
     with pytest.raises(InvalidInput, match=r"energy \(True there, False here\)"):
         train(law, schedule, network=plain, **given)
-    exact = _langevin_distance(law, schedule, lambda x, level: law.denoised(x, 1.0, level))
+    exact = _langevin_distance(law, schedule, law.denoiser)
     assert _langevin_distance(law, schedule, again) - exact < 0.1
     assert _langevin_distance(law, schedule, Denoiser(start, again.scaling)) - exact > 0.2  # untrained
 

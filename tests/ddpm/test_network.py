@@ -1,6 +1,7 @@
 """The network's gradients against differences, PyTorch and closed forms, and the denoiser that it makes."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -141,6 +142,15 @@ def test_a_denoiser_takes_a_level_for_each_point_and_drives_samplers(seed) -> No
 def test_shapes_that_are_none(given) -> None:
     with pytest.raises(InvalidInput, match=next(iter(given))):
         NetworkShape(**{"dim": 1, **given})
+
+
+def test_a_network_goes_to_other_processes_as_a_box(seed) -> None:
+    denoiser = Denoiser(_network(seed), scaling_of(toy_data("moons").law))
+    box = fpsde.denoising_box(denoiser, fpsde.linear_schedule(20), dim=2)
+    there = pickle.loads(pickle.dumps(box))
+    x = np.array([[0.1, -0.5, 2.0], [0.3, 0.2, -1.0]])
+    np.testing.assert_array_equal(there.drift_at(x, 3.0), box.drift_at(x, 3.0))
+    assert not np.array_equal(there.drift_at(x, 3.0), box.drift_at(x, 4.0))
 
 
 def test_parameters_that_do_not_fit() -> None:

@@ -108,6 +108,7 @@ def test_laws_of_toy_data_compute_there(name):
         if bar < 1:
             same(data.score(DeviceArray(points), bar), data.score(points, bar))
             same(data.denoised(DeviceArray(points), bar), data.denoised(points, bar))
+    same(data.law.denoiser(DeviceArray(points), 0.5), data.law.denoiser(points, 0.5))
 
 
 @pytest.mark.parametrize("kind", [Network, EnergyNetwork])

@@ -187,7 +187,7 @@ def test_particles_of_a_sampler_have_its_law_and_are_those_of_simulate(seed) -> 
     assert checks.density(0.98 * out[0] - 0.02, law, alpha=1e-8).verdict is FAIL
     *_, moved = sampler.trajectory(x[:, 600:700], seed=seed, first=600)
     np.testing.assert_array_equal(moved, out[:, 600:700])
-    box = fpsde.denoising_box(lambda y, level: MIXTURE.denoised(y, 1.0, level), schedule, dim=1)
+    box = fpsde.denoising_box(MIXTURE.denoiser, schedule, dim=1)
     run = fpsde.simulate(
         box, sampler.scheme, x0=x[0, :512], t_end=10.0, dt=1.0, n_particles=512, seed=seed,
         normals=fpsde.Normals.FLOAT64,
