@@ -25,7 +25,7 @@ from fpsde.errors import BackendUnavailable
 from fpsde.fokker_planck import FokkerPlanck
 from fpsde.fokker_planck.batch import BatchStepper, sweeps_on
 from fpsde.fokker_planck.initial import Start
-from fpsde.fokker_planck.plane.on_gpu import SplitPropagatorOnGpu
+from fpsde.fokker_planck.plane.on_gpu import SplitPropagatorOnGpu, lines_on_gpu
 from fpsde.fokker_planck.plane.propagator import SplitPropagator
 from fpsde.fokker_planck.sweeps import device_of
 from fpsde.grid import Grid
@@ -77,7 +77,9 @@ def of_lines(size: Size, cells: int) -> list[Contestant]:
     work = float(size.lines * cells * size.steps)
 
     def stepping(backend: Backend) -> Callable[[], Any]:
-        stepper = BatchStepper(sweeps_on(backend), rates, exits, masses, np.zeros(size.lines), (0, 0), str)
+        stepper = BatchStepper(
+            sweeps_on(device_of(backend)[0], fast=False), rates, exits, masses, np.zeros(size.lines), (0, 0), str
+        )
         return lambda: stepper.advance(DT, size.steps)
 
     def whole(backend: Backend) -> Any:
@@ -101,8 +103,9 @@ def of_planes(size: Size, side: int) -> list[Contestant]:
     start = Start(np.multiply.outer(one, one).ravel(), np.zeros(4), 0.0)
     fringe, (device, fast) = np.zeros((4, side * side)), device_of(Backend.GPU)
     assert device is not None
+    lines = lines_on_gpu(q, device, fast=fast)
     steppers = {
-        "steps": SplitPropagatorOnGpu(lambda t: q, start, fringe=fringe, device=device, fast=fast),
+        "steps": SplitPropagatorOnGpu(lambda t: q, start, fringe=fringe, device=device, lines=lines),
         "steps on the CPU": SplitPropagator(lambda t: q, start, constant=True, fringe=fringe),
     }
 

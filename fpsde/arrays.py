@@ -140,11 +140,20 @@ class Device(ABC):
 
     @abstractmethod
     def launch(
-        self, text: str, kernel: str, *, options: Sequence[str], blocks: int, threads: int, arguments: Sequence[Any]
+        self,
+        text: str,
+        kernel: str,
+        *,
+        options: Sequence[str],
+        blocks: int,
+        threads: int,
+        arguments: Sequence[Any],
+        wait: bool = True,
     ) -> None:
-        """Launch a kernel of a text and wait for it; it is compiled, or read from a cache, where that is still to do.
+        """Launch a kernel of a text; it is compiled, or read from a cache, where that is still to do.
 
-        ``arguments`` are arrays on this device and NumPy scalars of the kernel's own types.
+        ``arguments`` are arrays on this device and NumPy scalars of the kernel's own types. Where it does not ``wait``
+        for the kernel, whatever reads an array on the host does.
         """
 
     @abstractmethod
@@ -228,12 +237,21 @@ class CudaDevice(Device):
         return _cupy().full(shape, value, dtype=dtype)
 
     def launch(
-        self, text: str, kernel: str, *, options: Sequence[str], blocks: int, threads: int, arguments: Sequence[Any]
+        self,
+        text: str,
+        kernel: str,
+        *,
+        options: Sequence[str],
+        blocks: int,
+        threads: int,
+        arguments: Sequence[Any],
+        wait: bool = True,
     ) -> None:
         cupy = _cupy()
         with _explained(self.name):
             _kernel(self.number, text, kernel, tuple(options))((blocks,), (threads,), tuple(arguments))
-            cupy.cuda.get_current_stream().synchronize()
+            if wait:
+                cupy.cuda.get_current_stream().synchronize()
 
     def memory(self) -> int:
         with self.current():

@@ -194,7 +194,9 @@ class EmulatedGpu(Device):
     def full(self, shape: tuple[int, ...], value: Any, dtype: Any) -> Any:
         return DeviceArray(np.full(shape, value, dtype))
 
-    def launch(self, text: str, kernel: str, *, options: Any, blocks: int, threads: int, arguments: Any) -> None:
+    def launch(
+        self, text: str, kernel: str, *, options: Any, blocks: int, threads: int, arguments: Any, wait: bool = True
+    ) -> None:
         assert f"{kernel}(" in text
         texts = self.together if text in self.together else (text,)
         fused = ("-O2", "-mfma", "-ffp-contract=fast") if "--fmad=true" in options else ("-ffp-contract=off",)

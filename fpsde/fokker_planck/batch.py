@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fpsde.backend import Backend
+from fpsde.arrays import Device
 from fpsde.errors import InvalidInput, UnstableStep
 from fpsde.fokker_planck.coefficient_kernel import coefficient_kernel
 from fpsde.fokker_planck.driven import printed
@@ -17,7 +17,7 @@ from fpsde.fokker_planck.generator import EDGE_RULE, EdgePoints, Generator, asse
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.sides import Sides
 from fpsde.fokker_planck.stepper import MAX_HALVINGS
-from fpsde.fokker_planck.sweeps import Sweeps, SweepsOnCpu, device_of
+from fpsde.fokker_planck.sweeps import Sweeps, SweepsOnCpu
 from fpsde.fokker_planck.sweeps_in_pieces import sweeps_on_gpu
 from fpsde.fokker_planck.tridiagonal import STAGE
 from fpsde.grid import Grid
@@ -27,9 +27,8 @@ from fpsde.processes.parameter_sets import ParameterSets
 MakeSweeps = Callable[[np.ndarray, np.ndarray], Sweeps]
 
 
-def sweeps_on(backend: Backend) -> MakeSweeps:
-    """Return what makes lines on the machine that is asked for; raises as :func:`device_of`."""
-    device, fast = device_of(backend)
+def sweeps_on(device: Device | None, *, fast: bool) -> MakeSweeps:
+    """Return what makes lines on a device, or on the CPU."""
     return SweepsOnCpu if device is None else lambda rates, exits: sweeps_on_gpu(rates, exits, device, fast=fast)
 
 

@@ -23,6 +23,7 @@ from fpsde.fokker_planck.line import OnLine
 from fpsde.fokker_planck.propagator import Propagator
 from fpsde.fokker_planck.rational import trace_by_rational_approximation, trace_if_sound
 from fpsde.fokker_planck.results import Evolution, cells_per_length, peclet_number, provenance
+from fpsde.fokker_planck.sweeps import device_of, on
 from fpsde.processes.parameter_sets import ParameterSets
 from fpsde.validation import positive
 
@@ -111,12 +112,14 @@ class LineInTime(OnLine):
         """
         parameters = ParameterSets.of(self.process, params)
         self._refuse_time_dependence("is not carried in batches; use evolve for each member")
-        when, make = stops(t_start, t_end, times), sweeps_on(backend)
+        when, (device, fast) = stops(t_start, t_end, times), device_of(backend)
         start = self._start(x0)
         members = generators_of(parameters, self.grid, self._sides, self.assemble, when[0])
-        found, moved = batch_as_asked(
-            members, start, when, dt=dt, tolerance=tolerance, fringe=self._fringe, make=make, named=parameters.said
-        )
+        make = sweeps_on(device, fast=fast)
+        with on(device):
+            found, moved = batch_as_asked(
+                members, start, when, dt=dt, tolerance=tolerance, fringe=self._fringe, make=make, named=parameters.said
+            )
         for k in np.argmax(found.extremes[:, 1:], axis=0).tolist():  # the members with the most at either end
             with parameters.named(k):
                 self._refuse_at_ends(tuple(found.extremes[k, 1:].tolist()))

@@ -9,6 +9,7 @@ one bundle of all lines on a GPU, whose threads then read memory side by side.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache, lru_cache
 from typing import Any, ClassVar
 
@@ -91,6 +92,11 @@ def device_of(backend: Backend) -> tuple[Device | None, bool]:
     return (None, False) if backend is Backend.CPU else (gpus()[0], backend is Backend.GPU_FAST)
 
 
+def on(device: Device | None) -> AbstractContextManager[Any]:
+    """Return, for a ``with``, what makes a device the current one, and says in words what it means where it fails."""
+    return nullcontext() if device is None else device.current()
+
+
 class Sweeps(ABC):
     """Lines side by side: ``rates`` (m, 2, n) to the left and to the right, ``exits`` (m, 2) into the walls.
 
@@ -115,10 +121,6 @@ class Sweeps(ABC):
         """Return what :meth:`load` loads, on the host."""
         here = np.moveaxis(host(values), -1, 1)
         return here.reshape(-1, *here.shape[2:])[: self._count]
-
-    def entered(self, lost: Any) -> np.ndarray:
-        """Return what entered the walls on all lines together, ``(2,)``, on the host."""
-        return host(lost.sum(axis=-1))[0] if self._absorb else np.zeros(2)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -213,6 +215,10 @@ class SweepsOnGpu(Sweeps):
         self._launch_lines("step_of_backward_euler", self.exits, np.float64(dt), self.factors(dt), masses, lost)
         return lost
 
+    def entered(self, lost: Any) -> np.ndarray:
+        """Return what entered the walls on all lines together, ``(2,)``, on the host."""
+        return host(lost.sum(axis=-1))[0] if self._absorb else np.zeros(2)
+
     def _launch_lines(self, kernel: str, *arguments: Any) -> None:
         """Launch a kernel with a thread for each line."""
         sizes = (np.int64(self.shape[1]), np.int64(self._width), np.int64(self._rows))
@@ -222,7 +228,7 @@ class SweepsOnGpu(Sweeps):
         with self._device.current():
             self._device.launch(
                 text, kernel, options=self._options, blocks=-(-threads // self.threads), threads=self.threads,
-                arguments=arguments,
+                arguments=arguments, wait=False,
             )  # fmt: skip
 
 

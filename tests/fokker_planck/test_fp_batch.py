@@ -218,6 +218,15 @@ def test_a_ring_turns_each_member_by_its_own_drift():
 
 
 @pytest.mark.slow
+@needs_compiler
+def test_fused_products_on_a_gpu_stay_close_to_separate_ones(on_gpu):
+    solver = FokkerPlanck(OU, GRID)
+    exact, fused = (solver.evolve_batch(3.0, PARAMS, backend=b, **RUN) for b in (Backend.GPU, Backend.GPU_FAST))
+    assert not np.array_equal(fused.masses, exact.masses)
+    np.testing.assert_allclose(fused.masses, exact.masses, rtol=0, atol=1e-13)
+
+
+@pytest.mark.slow
 def test_other_generators_and_processes_are_built_one_by_one():
     def doubled(process, grid, t):
         q = assemble(process, grid, t)

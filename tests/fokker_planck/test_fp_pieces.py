@@ -11,7 +11,7 @@ from emulated_gpu import NEEDS_COMPILER, compiler_is_missing
 
 from fpsde.fokker_planck import Generator, sweeps_in_pieces
 from fpsde.fokker_planck.sweeps import SweepsOnCpu, SweepsOnGpu
-from fpsde.fokker_planck.sweeps_in_pieces import CUT, ENOUGH_LINES, SweepsInPieces, best_pieces, sweeps_on_gpu
+from fpsde.fokker_planck.sweeps_in_pieces import CUT, SweepsInPieces, best_pieces, sweeps_on_gpu
 from fpsde.fokker_planck.tridiagonal import STAGE
 from fpsde.grid import Grid
 
@@ -64,12 +64,13 @@ def test_a_wrong_end_of_a_piece_is_seen(emulated, texts, monkeypatch):
     assert np.abs(found[0] - steps_of(SweepsOnCpu(*given[:2]), given[2], 0.3)[0]).max() > 1e-3
 
 
-def test_few_long_lines_are_cut_and_others_are_not(emulated):
+def test_few_long_lines_are_cut_and_others_are_not(emulated, monkeypatch):
+    monkeypatch.setattr(sweeps_in_pieces, "ENOUGH_LINES", 4)
     few, short = (np.ones((3, 2, n)) for n in (CUT, CUT - 1))
     assert type(sweeps_on_gpu(few, np.zeros((3, 2)), emulated, fast=False)) is SweepsInPieces
     assert type(sweeps_on_gpu(short, np.zeros((3, 2)), emulated, fast=False)) is SweepsOnGpu
-    many = np.ones((ENOUGH_LINES, 2, CUT))
-    assert type(sweeps_on_gpu(many, np.zeros((ENOUGH_LINES, 2)), emulated, fast=False)) is SweepsOnGpu
+    many = np.ones((4, 2, CUT))
+    assert type(sweeps_on_gpu(many, np.zeros((4, 2)), emulated, fast=False)) is SweepsOnGpu
 
 
 def test_pieces_are_cut_where_the_fewest_cells_follow_one_another():

@@ -19,13 +19,13 @@ from fpsde.fokker_planck.plane.coefficients import Coefficients
 from fpsde.fokker_planck.plane.driven import DrivenLines, DrivenSplitPropagator
 from fpsde.fokker_planck.plane.exact import trace_by_sums
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
-from fpsde.fokker_planck.plane.on_gpu import SplitPropagatorOnGpu
+from fpsde.fokker_planck.plane.on_gpu import SplitPropagatorOnGpu, lines_on_gpu
 from fpsde.fokker_planck.plane.phase_space import phase_space
 from fpsde.fokker_planck.plane.phase_space_evolution import SPLITTING, trace_of_phase_space
 from fpsde.fokker_planck.plane.propagator import SplitPropagator, WholePropagator
 from fpsde.fokker_planck.plane.results import PlaneEvolution
 from fpsde.fokker_planck.plane.stream import stream_of
-from fpsde.fokker_planck.sweeps import device_of
+from fpsde.fokker_planck.sweeps import device_of, on
 
 
 class Stepping(enum.Enum):
@@ -87,21 +87,25 @@ class PlaneInTime(OnPlane):
         lines = None if stepping is Stepping.WHOLE else self._driven_lines()
         split = lines is not None or self._split(generators(when[0]), stepping)
         constant, fringe = not self.process.time_dependent, self._fringe
-        if device is not None and not split:
-            raise InvalidInput(
-                f"the steps of {self.process.name} would not be split, and on a GPU split steps alone are taken; leave "
-                "the backend out to run on the CPU"
-            )
+        there = None
+        if device is not None:
+            if not split:
+                raise InvalidInput(
+                    f"the steps of {self.process.name} would not be split, and on a GPU split steps alone are taken; "
+                    "leave the backend out to run on the CPU"
+                )
+            there = device, lines_on_gpu(generators(when[0]), device, fast=fast)
 
         def propagator() -> SplitPropagator | WholePropagator:
-            if device is not None:
-                return SplitPropagatorOnGpu(generators, start, fringe=fringe, device=device, fast=fast)
+            if there is not None:
+                return SplitPropagatorOnGpu(generators, start, fringe=fringe, device=there[0], lines=there[1])
             if lines is not None:
                 return DrivenSplitPropagator(generators, start, fringe=fringe, lines=lines, watched=self._watched)
             kind = SplitPropagator if split else WholePropagator
             return kind(generators, start, constant=constant, fringe=fringe)
 
-        found = trace_as_asked(propagator, when, dt=dt, tolerance=tolerance, progress=progress)
+        with on(device):
+            found = trace_as_asked(propagator, when, dt=dt, tolerance=tolerance, progress=progress)
         return self._evolution(
             found, start, when, (Stepping.SPLIT if split else Stepping.WHOLE).value, generators(when[-1])
         )
@@ -118,7 +122,8 @@ class PlaneInTime(OnPlane):
         """
         device, fast = device_of(backend)
         sums = partial(trace_by_sums, device=device, fast=fast)
-        return self._at_once(sums, "uniformisation", x0, stops(t_start, t_end, times))
+        with on(device):
+            return self._at_once(sums, "uniformisation", x0, stops(t_start, t_end, times))
 
     def evolve_to_high_order(
         self,

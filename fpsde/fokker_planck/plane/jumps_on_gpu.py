@@ -55,6 +55,6 @@ class MatrixOnGpu:
             y = self._device.full((n,), 0.0, np.float64)
             self._device.launch(
                 product_program(), "product", options=self._options, blocks=-(-n // THREADS), threads=THREADS,
-                arguments=(self._values, self._columns, x, y, np.int64(n), np.int64(entries)),
+                arguments=(self._values, self._columns, x, y, np.int64(n), np.int64(entries)), wait=False,
             )  # fmt: skip
         return y

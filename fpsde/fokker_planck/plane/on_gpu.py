@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,12 @@ from fpsde.fokker_planck.plane.generator import PlaneGenerator
 from fpsde.fokker_planck.plane.propagator import SplitPropagator
 from fpsde.fokker_planck.sweeps import SweepsOnGpu
 from fpsde.fokker_planck.sweeps_in_pieces import sweeps_on_gpu
+
+
+def lines_on_gpu(q: PlaneGenerator, device: Device, *, fast: bool) -> tuple[SweepsOnGpu, SweepsOnGpu]:
+    """Return the lines of both axes of a generator whose edges lie along them."""
+    first, second = (sweeps_on_gpu(*q.lines(axis), device, fast=fast) for axis in (0, 1))
+    return first, second
 
 
 class SplitPropagatorOnGpu(SplitPropagator):
@@ -29,27 +34,23 @@ class SplitPropagatorOnGpu(SplitPropagator):
         *,
         fringe: np.ndarray,
         device: Device,
-        fast: bool,
+        lines: tuple[SweepsOnGpu, SweepsOnGpu],
     ):
         super().__init__(generator, start, constant=True, fringe=fringe)
-        self._device, self._fast = device, fast
-        self._sweeps = lru_cache(maxsize=2)(self._sweeps_of)
+        self._device, self._along = device, lines
         self._fringe, self.masses = self._there(fringe), self._there(self.masses)
 
     def _there(self, values: Any) -> Any:
         with self._device.current():
             return self._device.array(values)
 
-    def _sweeps_of(self, t: float, axis: int) -> SweepsOnGpu:
-        return sweeps_on_gpu(*self._generator(t).lines(axis), self._device, fast=self._fast)
-
     def _swept(self, t: float, axis: int, a: float, masses: Any) -> tuple[Any, np.ndarray]:
-        lines = self._sweeps(t, axis)
+        lines = self._along[axis]
         moved, lost = lines.tr_bdf2(a, self._turned(axis, masses)[None])
         return self._turned(axis, moved[0]), lines.entered(lost)
 
     def _damped(self, t: float, axis: int, dt: float, masses: Any) -> tuple[Any, np.ndarray]:
-        lines, along = self._sweeps(t, axis), self._turned(axis, masses)[None]
+        lines, along = self._along[axis], self._turned(axis, masses)[None]
         lost = lines.backward_euler(dt, along)
         return self._turned(axis, along[0]), lines.entered(lost)
 
