@@ -67,6 +67,7 @@ def of_children() -> float:
 def python(code: str, **variables: str) -> str:
     """Run a program in a fresh process and return what it prints; RuntimeError where it fails."""
     command, environment = [sys.executable, "-c", code], {**os.environ, **variables}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed has its bytecode: this package gets it as well
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"a fresh process failed:\n{done.stderr}")
