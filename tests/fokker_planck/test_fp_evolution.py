@@ -63,6 +63,15 @@ def test_mass_is_exact_and_no_cell_is_negative_whatever_the_process(
     assert found.absorbed == (0.0, 0.0) or Wall.ABSORBING in (domain.low_wall, domain.high_wall)
 
 
+def test_mass_of_the_start_beyond_the_grid_is_told(stand_in):
+    """Of a normal law 5.7e-7 lies beyond walls at five standard deviations."""
+    walls = Interval.between(-1, 1, Wall.REFLECTING)
+    solver = FokkerPlanck(stand_in(lambda x, t: -x, lambda x, t: 0.5, walls), Grid.uniform((-1, 1), cells=50))
+    found = solver.evolve(Normal(0.0, 0.2), t_end=0.3)
+    assert found.outside == pytest.approx(5.733e-7, rel=1e-4) and found.mass_error < 1e-12
+    assert found.law.mass == pytest.approx(1 - found.outside, abs=1e-12)
+
+
 def test_mass_stays_exact_over_very_many_steps(ou):
     for dt in (1e-4, 1e-2, 1.0):
         found = FokkerPlanck(ou, Grid.uniform((-8, 8), cells=200)).evolve(0.5, t_end=20_000 * dt, dt=dt)
