@@ -32,6 +32,7 @@ from fpsde.processes.schedule_formulas import (
     karras_schedule,
     linear_schedule,
     quadratic_schedule,
+    reciprocal_schedule,
     scaled_linear_schedule,
     sigmoid_schedule,
     sub_variance_preserving_schedule,
@@ -53,6 +54,7 @@ SCHEDULES: dict[str, Callable[[int], NoiseSchedule]] = {
     "quadratic": lambda n: _kept(quadratic_schedule(LONG), n),
     "cosine": lambda n: _kept(cosine_schedule(LONG), n),
     "sigmoid": lambda n: _kept(sigmoid_schedule(LONG), n),
+    "reciprocal": lambda n: _kept(reciprocal_schedule(LONG).subset(range(1, LONG)), n),  # at T no signal is left
     "vp": lambda n: variance_preserving_schedule(np.linspace(0, 1, n + 1)[1:]),
     "sub_vp": lambda n: sub_variance_preserving_schedule(np.linspace(0, 1, n + 1)[1:]),
     "ve": lambda n: variance_exploding_schedule(n, sigma_min=0.05),
