@@ -26,7 +26,7 @@ from rich.markup import escape
 from fpsde.errors import BackendUnavailable
 from fpsde.fokker_planck import FokkerPlanck
 from fpsde.grid import Grid
-from fpsde.integrators import Histogram, Moments, simulate
+from fpsde.integrators import Histogram, Moments, simulate, simulate_batch
 from fpsde.processes import Process, double_well, ornstein_uhlenbeck
 from fpsde.schemes import euler_maruyama, milstein
 from fpsde.writing import refuse_unwritable
@@ -35,6 +35,8 @@ THREADS = 2
 #: A power of two, so that sums of steps are exact in float32 and every library makes the same number of steps.
 DT = 1 / 128
 X0 = 0.3
+#: Particles and steps of each member of a batch.
+MEMBER_PARTICLES, MEMBER_STEPS = 256, 100
 #: Share of its threads that a run gets at least where the machine is free for it.
 BUSY = 0.9
 #: Steps between two looks of the observers.
@@ -50,7 +52,7 @@ TRANSCENDENTAL = {
 RATE_GOAL = 1.0e9
 #: Times the rate of a peer, by the first word of its arrangements.
 PEER_GOALS = {"NumPy": 8.0, "PyTorch": 4.0, "torchsde": 30.0, "diffrax": 30.0}
-DRIFT_GOAL, OBSERVER_GOAL = 0.4, 0.2
+DRIFT_GOAL, OBSERVER_GOAL, BATCH_GOAL = 0.4, 0.2, 50.0
 IMPORT_GOAL, NEW_GOAL, KNOWN_GOAL = 0.3, 4.0, 2.0
 FOKKER_PLANCK_GOAL = 50.0
 
@@ -65,10 +67,12 @@ class Size:
     scale: float  #: of the peers' batches
     processes: int  #: fresh processes of each kind
     schemes: int | None  #: how many are compiled anew; None: all
+    members: int  #: of a batch
+    single: int  #: runs of a loop that does the same one by one
 
 
-FULL = Size(particles=2**19, steps=1000, rounds=7, scale=1.0, processes=5, schemes=None)
-QUICK = Size(particles=2**13, steps=100, rounds=2, scale=1 / 32, processes=1, schemes=2)
+FULL = Size(particles=2**19, steps=1000, rounds=7, scale=1.0, processes=5, schemes=None, members=4096, single=64)
+QUICK = Size(particles=2**13, steps=100, rounds=2, scale=1 / 32, processes=1, schemes=2, members=64, single=4)
 
 
 def ours(name: str, process: Process, size: Size, scheme: Any = euler_maruyama, **options: Any) -> Contestant:
@@ -135,6 +139,37 @@ def models(size: Size) -> list[tuple[peers.Model, Process]]:
             well,
         ),
     ]  # fmt: skip
+
+
+def batches(size: Size) -> Contest:
+    """Return the contest of a batch and a part of a loop of single calls, every result read."""
+    well, observers = double_well(), [Moments(), Histogram(-2.0, 2.0, 64)]
+    given = {"x0": X0, "t_end": MEMBER_STEPS * DT, "dt": DT, "n_particles": MEMBER_PARTICLES, "seed": 1}
+    given |= {"observers": observers, "threads": THREADS}
+
+    def side_by_side() -> np.ndarray:
+        values = {"temperature": np.linspace(0.1, 1.0, size.members)}
+        runs = simulate_batch(well, euler_maruyama, params=values, **given)
+        return np.array([run.moments[0].mean[0] for run in runs])
+
+    def one_by_one() -> np.ndarray:
+        own = [well.with_params(temperature=value) for value in np.linspace(0.1, 1.0, size.single)]
+        return np.array([simulate(process, euler_maruyama, **given).moments[0].mean[0] for process in own])
+
+    each = float(MEMBER_PARTICLES * MEMBER_STEPS)
+    entries = [
+        Contestant(f"a batch of {size.members} × {MEMBER_PARTICLES} particles", side_by_side, work=size.members * each),
+        Contestant(f"a loop of {size.single} single calls", one_by_one, work=size.single * each),
+    ]
+    for contestant in entries:
+        contestant.run()
+    return Contest("parameter batches", harness.measure(entries, rounds=size.rounds))
+
+
+def batch_goal(contest: Contest) -> Goal:
+    """Return the goal on batches."""
+    batch, loop = contest.timings
+    return _ratio_goal("particle-steps a second of a batch / of a loop of single calls", batch, loop, BATCH_GOAL, "×")
 
 
 def fokker_planck() -> Contest:
@@ -211,6 +246,9 @@ def run(size: Size, console: Console) -> tuple[list[Contest], list[Goal]]:
         console.print(harness.rates_table(contests[-1], unit=1e6, heading="10⁶ steps/s"))
     contests.append(among_ourselves(size))
     goals += drift_goals(contests[-1])
+    console.print(harness.rates_table(contests[-1], unit=1e6, heading="10⁶ steps/s"))
+    contests.append(batches(size))
+    goals.append(batch_goal(contests[-1]))
     console.print(harness.rates_table(contests[-1], unit=1e6, heading="10⁶ steps/s"))
     schemes = scheme_rates.contest(
         particles=size.particles, steps=size.steps, rounds=size.rounds, threads=THREADS, dt=DT

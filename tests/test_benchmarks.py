@@ -154,6 +154,7 @@ CLAIMS = {
     "rate with −sin x": 1,
     "rate with −x exp(−x²)": 1,
     "extra time for moments and histogram": 1,
+    "particle-steps a second of a batch / ": 1,
     "double well, underdamped, baoab / ": 1,
     "−tanh x, σ = 1 + sin(x)/2, milstein / ": 1,
     "double well, mala / ": 1,

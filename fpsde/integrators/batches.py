@@ -70,7 +70,9 @@ class Batch:
         followed = [one for one in ready.observers if isinstance(one, Paths)]
         paths = tuple(one.followed(ready.scene, plan, self._start, ids) for one in followed)
         shard, keeps = self._gathered.shard(m), bool(plan.layout.kept)
-        return ensemble_of(Run(plan, ready.scene, ready.returned, ready.observers, shard, keeps, n, paths))
+        return ensemble_of(
+            Run(plan, ready.scene, ready.returned, ready.observers, ready.looked, shard, keeps, n, paths)
+        )
 
     def _number(self, member: Any) -> int:
         m = integer("member", member, least=0)

@@ -43,6 +43,7 @@ class Prepared:
     plan: Plan
     scene: Scene
     returned: dict[str, tuple[int, ...]]  #: rows of the state that a run returns by name
+    looked: tuple[int, ...]  #: how many looks each of the observers takes
 
     def with_numbers(self, numbers: np.ndarray) -> Prepared:
         """Return the run of a compiled process with other parameters, in so far as they decide where it starts."""
@@ -87,11 +88,12 @@ def prepared(
     names = names_of(step, scheme, tracked)
     returned = {name: rows for name, rows in names.items() if name not in scheme.internal}
     scene = Scene(grid, process.dim, step.observed, names, kind)
+    groups = [one.looks(scene) if isinstance(one, Observer) else () for one in observers]
     plan = Plan(
         machine=step.machine,
         layout=layout_of(step, returned, keep=keep_positions),
         constants=constants,
-        looks=joined([one.looks(scene) for one in observers if isinstance(one, Observer)]),
+        looks=joined(groups),
         weights=weights,
         seed=seed,
         provenance={
@@ -101,7 +103,7 @@ def prepared(
             **environment(),
         },
     )
-    return Prepared(scheme, step, tracked, tuple(observers), plan, scene, returned)
+    return Prepared(scheme, step, tracked, tuple(observers), plan, scene, returned, tuple(map(len, groups)))
 
 
 def first_id(given: Any, n: int) -> int:

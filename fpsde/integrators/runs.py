@@ -27,6 +27,7 @@ class Run:
     scene: Scene
     names: dict[str, tuple[int, ...]]
     observers: tuple[Any, ...]
+    looked: tuple[int, ...]  #: how many looks each of them takes
     whole: Shard
     positions: bool
     requested: int
@@ -98,13 +99,12 @@ def _results(run: Run, values: dict[str, np.ndarray]) -> tuple[Any, ...]:
         for look, rows in zip(plan.looks.all, plan.looks.rows(total, host(run.whole.copies)), strict=True)
     ]
     out: list[Any] = []
-    for one in run.observers:
+    for one, size in zip(run.observers, run.looked, strict=True):
         if isinstance(one, Tracked):
             out.append(values[one.name][0] if run.positions else None)
         elif isinstance(one, Paths):
             out.append(run.paths[len([p for p in run.observers[: len(out)] if isinstance(p, Paths)])])
         else:
-            size = len(one.looks(run.scene))
             out.append(one.read(run.scene, takes[:size]))
             takes = takes[size:]
     return tuple(out)

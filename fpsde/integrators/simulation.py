@@ -122,7 +122,9 @@ def simulate(
     finish(work, gathered, threads=workers, executor=executor, progress=progress)
     whole = gathered.shard
     finished = tuple(joined_paths(one, [its], whole.ranges) for one, its in zip(followed, paths, strict=True))
-    return ensemble_of(Run(plan, scene, ready.returned, ready.observers, whole, keep_positions, n, finished))
+    return ensemble_of(
+        Run(plan, scene, ready.returned, ready.observers, ready.looked, whole, keep_positions, n, finished)
+    )
 
 
 def _shard_size(given: int | None, n: int, workers: int, plan: Plan, *, alone: bool) -> int:
