@@ -13,6 +13,7 @@ import pytest
 
 import fpsde
 from fpsde import arrays
+from fpsde.cli import main
 from fpsde.errors import BackendUnavailable
 
 
@@ -115,6 +116,14 @@ def test_a_missing_cupy_is_named_with_what_to_install(monkeypatch):
     monkeypatch.setattr(arrays.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(BackendUnavailable, match=r"CuPy, which is not installed: pip install 'fpsde\[cuda13\]'"):
         run_on_gpu()
+
+
+@pytest.mark.parametrize("command", ["verify", "simulate"])
+def test_a_command_says_what_is_missing_and_exits_with_two(command, cupy, capsys):
+    cupy(status=35)
+    assert main([command, "ornstein_uhlenbeck", "--backend", "gpu", "--t-end", "1", "--dt", "0.1"]) == 2
+    shown = capsys.readouterr()
+    assert "the NVIDIA driver is missing or too old" in shown.err and shown.out == ""
 
 
 def test_a_cupy_that_cannot_be_loaded_is_told_from_a_missing_one(monkeypatch):
