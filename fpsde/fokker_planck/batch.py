@@ -13,15 +13,20 @@ from fpsde.errors import InvalidInput, UnstableStep
 from fpsde.fokker_planck.coefficient_kernel import coefficient_kernel
 from fpsde.fokker_planck.driven import printed
 from fpsde.fokker_planck.evolution import MOST_STEPS, run_as_asked
+from fpsde.fokker_planck.exact_in_time import NEGLIGIBLE
 from fpsde.fokker_planck.generator import EDGE_RULE, EdgePoints, Generator, assemble, scharfetter_gummel
 from fpsde.fokker_planck.initial import Start
+from fpsde.fokker_planck.plane.exact import carried_by_sums
 from fpsde.fokker_planck.sides import Sides
 from fpsde.fokker_planck.stepper import MAX_HALVINGS
 from fpsde.fokker_planck.sweeps import Sweeps, SweepsOnCpu
 from fpsde.fokker_planck.sweeps_in_pieces import sweeps_on_gpu
 from fpsde.fokker_planck.tridiagonal import STAGE
 from fpsde.grid import Grid
+from fpsde.optional import optional
 from fpsde.processes.parameter_sets import ParameterSets
+
+sparse = optional("scipy.sparse")
 
 #: Makes lines side by side of their rates ``(m, 2, n)`` and exits ``(m, 2)``.
 MakeSweeps = Callable[[np.ndarray, np.ndarray], Sweeps]
@@ -84,7 +89,7 @@ class BatchTrace:
     masses: np.ndarray
     absorbed: np.ndarray
     extremes: np.ndarray
-    dt: float
+    dt: float | None
     n_steps: np.ndarray
     n_refused: np.ndarray
 
@@ -221,3 +226,48 @@ def trace_of_batch(stepper: BatchStepper, start: Start, times: np.ndarray, steps
         n_steps=stepper.n_steps,
         n_refused=stepper.n_refused,
     )
+
+
+def batch_by_sums(
+    members: Sequence[Generator],
+    start: Start,
+    times: np.ndarray,
+    *,
+    fringe: tuple[int, int],
+    device: Device | None,
+    fast: bool,
+) -> tuple[BatchTrace, float]:
+    """Return the trace by uniformisation with one rate for all members, and what is left off of the sums.
+
+    The members are the blocks of one matrix. The extremes are those at the times asked for.
+    """
+    m, n = len(members), len(start.masses)
+    rates, exits = np.array([(q.left, q.right) for q in members]), np.array([q.exits for q in members])
+    cells = np.arange(m * n).reshape(m, n)
+    out = -np.array([q.diag for q in members])
+    entries = [
+        (cells, cells, -out),
+        (np.roll(cells, 1, 1), cells, rates[:, 0]),
+        (np.roll(cells, -1, 1), cells, rates[:, 1]),
+    ]
+    to, of, values = (np.concatenate([one[k].ravel() for one in entries]) for k in range(3))
+    matrix = sparse.csr_array((values, (to, of)), shape=(m * n, m * n))
+    matrix.eliminate_zeros()
+    ends = np.arange(2 * m), cells[:, [0, -1]].ravel()
+    leave = sparse.csr_array((exits.ravel(), ends), shape=(2 * m, m * n))
+    found, walls, products = carried_by_sums(
+        matrix, leave, float(out.max()), np.tile(start.masses, m), np.tile(start.absorbed, m), times,
+        device=device, fast=fast,
+    )  # fmt: skip
+    masses, (low, high) = found.reshape(-1, m, n), fringe
+    least = np.minimum(masses.min(axis=(0, 2)), start.masses.min())
+    at_ends = [part.sum(axis=2).max(axis=0) for part in (masses[:, :, :low], masses[:, :, n - high :])]
+    trace = BatchTrace(
+        masses=masses,
+        absorbed=walls.reshape(-1, m, 2),
+        extremes=np.stack([least, *at_ends], axis=1),
+        dt=None,
+        n_steps=np.full(m, products),
+        n_refused=np.zeros(m, dtype=np.int64),
+    )
+    return trace, NEGLIGIBLE * products

@@ -29,7 +29,8 @@ class BatchEvolution:
     edge
         largest mass that lay in the outermost cells at the low and high end where they cut the domain, ``(m, 2)``
     time_error
-        largest mass of a member that the last halving of dt moved; None where dt was given
+        largest mass of a member that the last halving of dt moved, or that uniformisation leaves off; None where dt was
+        given
     outside
         mass of the initial law that the grid does not hold
     peclet, cells_per_length
@@ -46,7 +47,7 @@ class BatchEvolution:
     time_error: float | None
     outside: float
     edge: np.ndarray
-    dt: float
+    dt: float | None
     n_steps: np.ndarray
     n_refused: np.ndarray
     peclet: np.ndarray

@@ -9,12 +9,12 @@ import numpy as np
 
 from fpsde.backend import Backend
 from fpsde.density import Law
-from fpsde.fokker_planck.batch import batch_as_asked, generators_of, sweeps_on
+from fpsde.fokker_planck.batch import BatchTrace, batch_as_asked, batch_by_sums, generators_of, sweeps_on
 from fpsde.fokker_planck.batch_results import BatchEvolution
 from fpsde.fokker_planck.driven import DrivenPropagator, printed
 from fpsde.fokker_planck.evolution import TOLERANCE, stops, trace_as_asked
 from fpsde.fokker_planck.exact_in_time import trace_by_modes, trace_by_uniformisation
-from fpsde.fokker_planck.generator import assemble
+from fpsde.fokker_planck.generator import Generator, assemble
 from fpsde.fokker_planck.high_order.differences import differences
 from fpsde.fokker_planck.high_order.evolution import CHEBYSHEV, trace_at_high_order
 from fpsde.fokker_planck.high_order.stencils import stencils_of
@@ -110,21 +110,63 @@ class LineInTime(OnLine):
         BackendUnavailable
             where CuPy, the driver or the GPU is missing
         """
-        parameters = ParameterSets.of(self.process, params)
-        self._refuse_time_dependence("is not carried in batches; use evolve for each member")
         when, (device, fast) = stops(t_start, t_end, times), device_of(backend)
-        start = self._start(x0)
-        members = generators_of(parameters, self.grid, self._sides, self.assemble, when[0])
+        parameters, members, start = self._members(params, x0, when)
         make = sweeps_on(device, fast=fast)
         with on(device):
             found, moved = batch_as_asked(
                 members, start, when, dt=dt, tolerance=tolerance, fringe=self._fringe, make=make, named=parameters.said
             )
+        return self._batch(parameters, members, start, when, found, moved, "TR-BDF2", backend)
+
+    def evolve_batch_by_uniformisation(
+        self,
+        x0: float | Law,
+        params: Mapping[str, Any],
+        *,
+        t_end: float,
+        t_start: float = 0.0,
+        times: Any = None,
+        backend: Backend = Backend.CPU,
+    ) -> BatchEvolution:
+        """Return what :meth:`evolve_batch` returns, exact in time, as a sum of non-negative terms: an oracle.
+
+        As :meth:`evolve_by_uniformisation`, with the fastest cell of all members in every sum; ``edge`` and ``minimum``
+        are read at the times asked for. Raises InvalidInput for more than 2e6 products, and as :meth:`evolve_batch`.
+        """
+        when, (device, fast) = stops(t_start, t_end, times), device_of(backend)
+        parameters, members, start = self._members(params, x0, when)
+        with on(device):
+            found, left = batch_by_sums(members, start, when, fringe=self._fringe, device=device, fast=fast)
+        return self._batch(parameters, members, start, when, found, left, "uniformisation", backend)
+
+    def _members(
+        self, params: Mapping[str, Any], x0: float | Law, when: np.ndarray
+    ) -> tuple[ParameterSets, list[Generator], Start]:
+        """Return the parameters checked, the generator of each member, and the start of all."""
+        parameters = ParameterSets.of(self.process, params)
+        self._refuse_time_dependence("is not carried in batches; use evolve for each member")
+        start = self._start(x0)
+        return parameters, generators_of(parameters, self.grid, self._sides, self.assemble, when[0]), start
+
+    def _batch(
+        self,
+        parameters: ParameterSets,
+        members: list[Generator],
+        start: Start,
+        when: np.ndarray,
+        found: BatchTrace,
+        time_error: float | None,
+        method: str,
+        backend: Backend,
+    ) -> BatchEvolution:
+        """Return the record of a batch; InvalidInput, with the member, where mass reached a cut end."""
         for k in np.argmax(found.extremes[:, 1:], axis=0).tolist():  # the members with the most at either end
             with parameters.named(k):
                 self._refuse_at_ends(tuple(found.extremes[k, 1:].tolist()))
         absorbed = found.absorbed * self._absorbing
         totals = found.masses.sum(axis=2) + absorbed.sum(axis=2)
+        last = list(zip(members, found.masses[-1], strict=True))
         return BatchEvolution(
             grid=self.grid,
             params=parameters.values,
@@ -133,17 +175,19 @@ class LineInTime(OnLine):
             absorbed=absorbed,
             mass_error=np.abs(totals - start.total).max(axis=0),
             minimum=found.extremes[:, 0],
-            time_error=moved,
+            time_error=time_error,
             outside=start.outside,
             edge=found.extremes[:, 1:],
             dt=found.dt,
             n_steps=found.n_steps,
             n_refused=found.n_refused,
-            peclet=np.array([peclet_number(q, m) for q, m in zip(members, found.masses[-1], strict=True)]),
-            cells_per_length=np.array([cells_per_length(q, m) for q, m in zip(members, found.masses[-1], strict=True)]),
+            peclet=np.array([peclet_number(q, masses) for q, masses in last]),
+            cells_per_length=np.array([cells_per_length(q, masses) for q, masses in last]),
             sides=self._sides,
             provenance={
-                **provenance(self.process, self.grid, f"{members[0].flux}, TR-BDF2, {len(members)} lines side by side"),
+                **provenance(
+                    self.process, self.grid, f"{members[0].flux}, {method}, {len(members)} lines side by side"
+                ),
                 "backend": backend.value,
             },
         )

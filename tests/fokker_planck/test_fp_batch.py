@@ -123,6 +123,22 @@ def test_members_on_a_gpu_have_the_bits_of_the_cpu(on_gpu, texts, monkeypatch):
     assert np.abs(other.masses - cpu.masses).max() > 1e-5  # a wrong coefficient of the text is seen
 
 
+@needs_compiler
+def test_sums_over_jumps_of_all_members_are_those_of_each_on_both_machines(on_gpu):
+    given = dict(t_end=0.5, times=[0.25])
+    solver = FokkerPlanck(OU, GRID)
+    cpu, gpu = (
+        solver.evolve_batch_by_uniformisation(3.0, PARAMS, backend=b, **given) for b in (Backend.CPU, Backend.GPU)
+    )
+    np.testing.assert_allclose(gpu.masses, cpu.masses, rtol=1e-13, atol=1e-300)
+    for k, values in enumerate(members(PARAMS)):
+        alone = FokkerPlanck(OU.with_params(**values), GRID).evolve_by_uniformisation(3.0, **given)
+        np.testing.assert_allclose(cpu.masses[:, k], [law.masses for law in alone.laws], rtol=0, atol=1e-14)
+        np.testing.assert_allclose(cpu.edge[k], alone.edge, atol=1e-14)
+    assert cpu.dt is None and cpu.mass_error.max() < 1e-13 and (cpu.n_steps == cpu.n_steps[0]).all()
+    assert np.abs(cpu.masses[:, 0] - cpu.masses[:, 2]).max() > 1e-3  # another member is seen
+
+
 @pytest.mark.parametrize(
     "params, message",
     [
@@ -196,6 +212,11 @@ def test_members_between_walls_are_those_alone_and_have_the_bits_of_the_cpu(wall
     for name in ("masses", "absorbed", "n_refused"):
         np.testing.assert_array_equal(getattr(gpu, name), getattr(cpu, name))
     assert (cpu.absorbed[..., 1].min() > 0) == ("absorbing" in wall)
+    for backend in (Backend.CPU, Backend.GPU):
+        exact = solver.evolve_batch_by_uniformisation(0.35, params, t_end=0.2, backend=backend)
+        np.testing.assert_allclose(exact.masses, cpu.masses, rtol=0, atol=1e-4)
+        np.testing.assert_allclose(exact.absorbed, cpu.absorbed, rtol=0, atol=1e-4)
+        assert exact.mass_error.max() < 1e-12 and exact.minimum.min() >= 0
     for k in (0, 17, 39):
         member = process.with_params(v=params["v"][k], a=params["a"][k])
         alone = FokkerPlanck(member, solver.grid).evolve(0.35, t_end=0.2, dt=cpu.dt)

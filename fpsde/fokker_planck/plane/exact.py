@@ -37,18 +37,49 @@ def trace_by_sums(
 
     Sums are taken on the ``device``, if one is given; ``fast`` fuses products into them.
     """
-    rate = q.max_rate
+    found, walls, products = carried_by_sums(
+        q.matrix, q.exits, q.max_rate, start.masses, start.absorbed, times, device=device, fast=fast
+    )
+    return Trace(
+        masses=found,
+        absorbed=walls,
+        minimum=float(min(start.masses.min(), found.min())),
+        edge=tuple((fringe @ found.T).max(axis=1).tolist()),
+        dt=None,
+        n_steps=products,
+        n_refused=0,
+        time_error=NEGLIGIBLE * products,
+    )
+
+
+def carried_by_sums(
+    matrix: Any,
+    exits: Any,
+    rate: float,
+    masses: Any,
+    absorbed: Any,
+    times: np.ndarray,
+    *,
+    device: Device | None,
+    fast: bool,
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return masses ``(n_times, n)`` and absorbed mass ``(n_times, k)`` at ``times[1:]``, and the number of products.
+
+    ``matrix`` (n, n) is Q, sparse; ``exits`` (k, n), dense or sparse, are the rates into each of k walls, and ``rate``
+    is at least the largest total rate out of a cell. Raises InvalidInput for more than ``MOST_PRODUCTS``.
+    """
     if not rate * (times[-1] - times[0]) < MOST_PRODUCTS:
         raise InvalidInput(
             f"max|Q_ii|={rate:.3g} makes {rate * (times[-1] - times[0]):.3g} products with Q up to t={times[-1]}, more "
             f"than {MOST_PRODUCTS:.3g}; use evolve, or wider cells"
         )
-    jump: Any = sparse.csr_array(sparse.eye_array(q.size) + q.matrix / rate)
-    leave, masses, absorbed, products = q.exits / rate, start.masses, start.absorbed, 0
+    jump: Any = sparse.csr_array(sparse.eye_array(len(masses)) + matrix / rate)
+    leave, products = exits / rate, 0
     if device is not None:
         jump = MatrixOnGpu(jump, device, fast=fast)
         with device.current():
-            leave, masses, absorbed = (device.array(values) for values in (leave, masses, absorbed))
+            masses, absorbed = device.array(masses), device.array(absorbed)
+            leave = MatrixOnGpu(leave, device, fast=fast) if sparse.issparse(leave) else device.array(leave)
     rows, walls = [], []
     for dt in np.diff(times):
         pieces = int(np.ceil(rate * dt / JUMPS))
@@ -57,17 +88,7 @@ def trace_by_sums(
             products += used
         rows.append(host(masses))
         walls.append(host(absorbed))
-    found = np.array(rows)
-    return Trace(
-        masses=found,
-        absorbed=np.array(walls),
-        minimum=float(min(start.masses.min(), found.min())),
-        edge=tuple((fringe @ found.T).max(axis=1).tolist()),
-        dt=None,
-        n_steps=products,
-        n_refused=0,
-        time_error=NEGLIGIBLE * products,
-    )
+    return np.array(rows), np.array(walls), products
 
 
 def _carried(jump: Any, leave: Any, jumps: float, masses: Any, absorbed: Any) -> tuple[Any, Any, int]:

@@ -37,12 +37,12 @@ def product_program() -> str:
 
 
 class MatrixOnGpu:
-    """A square matrix on a device, of a SciPy array in compressed rows; ``matrix @ x`` takes arrays (n,) of it."""
+    """A matrix on a device, of a SciPy array in compressed rows; ``matrix @ x`` takes and gives arrays from there."""
 
     def __init__(self, rows: Any, device: Device, *, fast: bool) -> None:
         counts, n = np.diff(rows.indptr), rows.shape[0]
         places = np.arange(rows.nnz) - np.repeat(rows.indptr[:-1], counts)
-        values, columns = np.zeros((counts.max(), n)), np.zeros((counts.max(), n), dtype=np.int32)
+        values, columns = np.zeros((max(1, counts.max()), n)), np.zeros((max(1, counts.max()), n), dtype=np.int32)
         at = places, np.repeat(np.arange(n), counts)
         values[at], columns[at] = rows.data, rows.indices
         self._device, self._options = device, FAST if fast else STRICT
