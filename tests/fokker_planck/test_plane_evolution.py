@@ -293,6 +293,13 @@ def test_mass_is_exact_and_no_cell_is_negative_for_two_hundred_processes(**drawn
     holds_mass_and_sign(**drawn)
 
 
+def test_steps_are_split_by_default_where_both_axes_have_noise_of_their_own():
+    correlated, silent = linear_system(A, np.linalg.cholesky(2 * D)), CATALOGUE["underdamped_oscillator"]()
+    for process, stepping in ((rotating_ou(), "SPLIT"), (correlated, "WHOLE"), (silent, "WHOLE")):
+        found = FokkerPlanck(process, Grid.uniform((-8, 8), (-8, 8), cells=9)).evolve((0.0, 0.0), t_end=1e-3, dt=1e-3)
+        assert found.provenance["method"].endswith(Stepping[stepping].value)
+
+
 def test_split_steps_keep_an_equilibrium_at_any_dt_and_shift_one_with_a_current():
     grid, moved = Grid.uniform((-5.5, 5.5), (-5.5, 5.5), cells=40), {}
     for omega in (0.0, 1.0):
