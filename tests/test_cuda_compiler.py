@@ -109,3 +109,19 @@ def test_the_compiler_of_runs_takes_every_kernel(name, dtype, nvrtc):
     assert ".ftz." not in rounded and "mul.rn.f32" in rounded
     fused = re.findall(r"fma\.rn\.f\d\d", rounded)
     assert fused and len(fused) < len(re.findall(r"fma\.rn\.f\d\d", binary(nvrtc, text, FAST, 9999).decode()))
+
+
+@pytest.mark.parametrize("program", [cuda_program_of_lines, program_in_pieces, product_program])
+def test_the_compiler_of_runs_takes_the_kernels_of_fokker_planck_equations(program, nvrtc):
+    assert binary(nvrtc, program(), STRICT, 90).startswith(b"\x7fELF")
+    assert ".ftz." not in binary(nvrtc, program(), STRICT, 9999).decode()
+
+
+@pytest.mark.parametrize("program", [look_program, normals_program])
+def test_the_compiler_of_runs_takes_the_kernels_beside_array_code(program, nvrtc):
+    step = ArrayStep(
+        mala, BlackBox(drift=lambda x, t: -x, sigma=1.0, dim=2, energy=_energy, params={"temperature": 0.5})
+    )
+    for dtype in ("float64", "float32"):
+        text = program(step, dtype=dtype, normals=Normals.FLOAT32)
+        assert binary(nvrtc, text, STRICT, 90).startswith(b"\x7fELF")
