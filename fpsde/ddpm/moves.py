@@ -15,6 +15,9 @@ from fpsde.ddpm.derivatives import jacobian
 from fpsde.ddpm.samplers import Sampler, is_silent
 from fpsde.laws.normal_step import NormalStep
 
+#: Points that are moved at once: a network holds a few hundred numbers for each.
+PIECE = 2**15
+
 
 @dataclass(frozen=True, eq=False)
 class Flow:
@@ -45,6 +48,11 @@ class Move:
 
     def at(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return A (d, n) and C (d, d, n) from points (d, n)."""
+        found = [self._piece(x[:, k : k + PIECE]) for k in range(0, x.shape[1], PIECE)]
+        A, C = (np.concatenate(parts, axis=-1) for parts in zip(*found, strict=True))
+        return A, C
+
+    def _piece(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         for flow in self.before:
             x = flow(x)
         return self.step.at(x, float(self.i), 1.0)

@@ -12,17 +12,24 @@ from fpsde.ddpm.moves import Move
 from fpsde.errors import NotConverged
 from fpsde.laws.normal_step import NormalStep
 from fpsde.laws.plane_lines import Line
-from fpsde.laws.plane_operator import Plane, operator
+from fpsde.laws.plane_operator import STRETCH, Plane, operator, reached
 
-#: Spacing of the nodes in standard deviations of the noise; each level has about twice as many nodes as the last.
-WIDEST, LEVELS = 0.9, 9
+#: Spacing of the nodes in standard deviations of the noise, by the number of components (the trapezoid rule errs by
+#: 1e-10 of a normal law at 0.9, by 1e-4 at 1.4); each level has about twice as many nodes as the last.
+WIDEST, LEVELS = {1: 0.9, 2: 1.4}, 9
+#: Pilots along an axis that look for the slope of a move, by the number of components; and the least slope.
+PILOTS, TINY = {1: 201, 2: 33}, 1e-6
+#: Part of the last noise that the last nodes are apart as if it were all.
+END = 0.6
 #: Fewest nodes along an axis on the first level, and most in all, by the number of components.
-FEWEST, MOST = {1: 128, 2: 64}, {1: 2**12 + 1, 2: 2**18}
+FEWEST, MOST = {1: 128, 2: 48}, {1: 2**15, 2: 2**20}
 #: Standard deviations of the start that a box holds, by the number of components: a law that is too narrow must reach
 #: the tails of the data. And of the noise beyond where the middles of a step lie.
 START_REACH, REACH = {1: 24.0, 2: 12.0}, 9.0
 #: Part of the largest density below which a node does not widen the next box.
 FAINT = 1e-30
+#: Densities below which a product with kernels is out of a double's range, and a hundred times as slow.
+UNDERFLOW = 1e-150
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,28 +55,46 @@ class Nodes:
 
 
 def moving_densities(
-    dim: int, std: float, moves: Sequence[Move], *, last: float = math.inf
+    dim: int, std: float, moves: Sequence[Move], *, last: float | None = None
 ) -> Iterator[tuple[Nodes, np.ndarray]]:
     """Yield nodes and the density there, (n_1,) or (n_1, n_2), after all ``moves`` from N(0, std^2 I), ever finer.
 
         p'(y) = h sum_j N(y; A(x_j), C(x_j)) p(x_j),    h the volume between nodes
 
-    The density after a move is as smooth as its noise, so each box has nodes at a part of the noise before and after
-    it (after the last move, of ``last``): densities are summed by the trapezoid rule, with an error that falls
-    exponentially. A box covers what the one before sends to it. NotConverged where too many nodes are needed.
+    The density after a move is as smooth as its noise, and what it is summed with as the noise of the next move, seen
+    from where that starts: nodes are a part of both apart, after the last move of ``last`` (a part of its noise, if
+    left out: what is read from the nodes may be sharper than they). The sums are the trapezoid rule, with an error that
+    falls exponentially. A box covers what the one before sends to it.
+    NotConverged where too many nodes are needed.
     """
-    noises = [std, *(move.noise(dim) for move in moves), last]
+    noises = [std, *(move.noise(dim) for move in moves)]
+    end = END * noises[-1] if last is None else last
     for level in range(LEVELS):
-        spacing = WIDEST / 2 ** (level / dim)
-        nodes = _nodes([(-START_REACH[dim] * std, START_REACH[dim] * std)] * dim, spacing, min(noises[:2]))
+        spacing = WIDEST[dim] / 2 ** (level / dim)
+        ends = [(-START_REACH[dim] * std, START_REACH[dim] * std)] * dim
+        nodes = _nodes(ends, spacing, min(std, _seen(moves[0], noises[1], ends)))
         p = nodes.normal(std)
         for n, move in enumerate(moves, start=1):
             A, C = move.at(nodes.points)
             reach, seen = REACH * noises[n], A[:, p.ravel() > FAINT * p.max()]
             ends = [(float(mean.min()) - reach, float(mean.max()) + reach) for mean in seen]
-            to = _nodes(ends, spacing, min(noises[n : n + 2]))
+            after = end if n == len(moves) else _seen(moves[n], noises[n + 1], ends)
+            to = _nodes(ends, spacing, min(noises[n], after))
             nodes, p = to, _moved(A, C, nodes, p, to)
+            p[p < UNDERFLOW] = 0.0
         yield nodes, p
+
+
+def _seen(move: Move, noise: float, ends: list[tuple[float, float]]) -> float:
+    """Return how wide the noise of a move is as a function of where it starts: the noise over the slope of A.
+
+    The slope is the largest between pilots in the box. Where it is larger between them, finer levels find out.
+    """
+    axes = [np.linspace(*end, PILOTS[len(ends)]) for end in ends]
+    pilots = np.stack(np.meshgrid(*axes, indexing="ij"))
+    means = move.at(pilots.reshape(len(ends), -1))[0].reshape(pilots.shape)
+    slopes = [np.abs(np.diff(means, axis=i + 1)).max() / (axis[1] - axis[0]) for i, axis in enumerate(axes)]
+    return noise / max(*slopes, TINY)
 
 
 def _moved(A: np.ndarray, C: np.ndarray, nodes: Nodes, p: np.ndarray, to: Nodes) -> np.ndarray:
@@ -77,12 +102,17 @@ def _moved(A: np.ndarray, C: np.ndarray, nodes: Nodes, p: np.ndarray, to: Nodes)
     if p.ndim == 2:
         move = NormalStep(lambda x, t, dt: (A, C))
         return operator(move, Plane(nodes.lines), 0.0, 1.0, to=Plane(to.lines)).of(p)  # type: ignore[arg-type]
-    return nodes.volume * (to.lines[0].normal(A[0], C[0, 0]) @ p)
+    out = np.zeros(len(to.lines[0]))
+    for start in range(0, len(p), STRETCH):
+        at = slice(start, start + STRETCH)
+        rows, G = reached(to.lines[0], A[0, at], C[0, 0, at])
+        out[rows] += nodes.volume * (G @ p[at])
+    return out
 
 
 def _nodes(ends: list[tuple[float, float]], spacing: float, noise: float) -> Nodes:
     dim, most = len(ends), MOST[len(ends)]
-    fewest = round(FEWEST[dim] * WIDEST / spacing)
+    fewest = round(FEWEST[dim] * WIDEST[dim] / spacing)
     counts = [max(fewest, math.ceil((high - low) / (spacing * noise))) + 1 for low, high in ends]
     if math.prod(counts) > most:
         raise NotConverged(

@@ -18,8 +18,9 @@ from scipy.special import ndtr, sici
 
 #: Standard deviations beyond which a normal law is nothing: 1e-18 of its density.
 REACH = 9.0
-#: Squares of deviations beyond which exp is 0 to a double's range: numbers that small cost a hundred times as much.
-FAR = 600.0
+#: Squares of deviations beyond which a normal density is 0: products of two of them with a density that is small itself
+#: would leave a double's range, and such numbers cost a hundred times as much.
+FAR = 200.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,15 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
 from fpsde.errors import InvalidInput
 from fpsde.laws.normal_step import AFFINE, NormalStep
-from fpsde.laws.plane_lines import REACH, Line, joint_densities
+from fpsde.laws.plane_lines import FAR, Line, joint_densities
 
 #: Entries of a kernel that is no product of two, 0.5 GiB.
 MOST_ENTRIES = 2**26
+#: Nodes of a line that are moved at once.
+STRETCH = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,24 +119,31 @@ def _along_both(A: np.ndarray, C: np.ndarray, plane: Plane, to: Plane) -> Callab
 def _by_products(A: np.ndarray, C: np.ndarray, plane: Plane, to: Plane) -> Callable[[np.ndarray], np.ndarray]:
     """Return what a step with independent noise along the axes makes of a density: its kernel is a product of two.
 
-    From each line of nodes along the second axis it reaches a strip of the first one alone.
+    A stretch of a line of nodes along the second axis reaches a rectangle alone.
     """
     first, second = to.lines
     a, b, c, d = (values.reshape(plane.shape) for values in (A[0], A[1], C[0, 0], C[1, 1]))
-    strips = []
-    for mean, variance, other, spread in zip(a, c, b, d, strict=True):
-        far = REACH * np.sqrt(variance)
-        strip = first.within(float(np.min(mean - far)), float(np.max(mean + far)))
-        G1 = replace(first, nodes=first.nodes[strip]).normal(mean, variance)
-        strips.append((strip, plane.volume * G1, second.normal(other, spread).T))
+    pieces = []
+    for j, start in product(range(plane.shape[0]), range(0, plane.shape[1], STRETCH)):
+        at = (j, slice(start, start + STRETCH))
+        rows, G1 = reached(first, a[at], c[at])
+        columns, G2 = reached(second, b[at], d[at])
+        pieces.append((at, rows, columns, plane.volume * G1, np.ascontiguousarray(G2.T)))
 
     def of(p: np.ndarray) -> np.ndarray:
         out = np.zeros(to.shape)
-        for density, (rows, G1, G2) in zip(p, strips, strict=True):
-            out[rows] += (G1 * density) @ G2
+        for at, rows, columns, G1, G2 in pieces:
+            out[rows, columns] += (G1 * p[at]) @ G2
         return out
 
     return of
+
+
+def reached(line: Line, mean: np.ndarray, variance: np.ndarray) -> tuple[slice, np.ndarray]:
+    """Return the nodes that normal laws reach, and their densities there."""
+    far = np.sqrt(FAR * variance)
+    nodes = line.within(float(np.min(mean - far)), float(np.max(mean + far)))
+    return nodes, replace(line, nodes=line.nodes[nodes]).normal(mean, variance)
 
 
 def _along(i: int, A: np.ndarray, C: np.ndarray, plane: Plane) -> Callable[[np.ndarray], np.ndarray]:
