@@ -1,6 +1,7 @@
 """The ladder of samplers: all rungs hold, and each planted defect fails on its own rung."""
 
 import json
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -10,6 +11,7 @@ from fpsde.checks import Verdict
 from fpsde.cli import main
 from fpsde.ddpm.ladder import DATA, PLANE, SCHEDULES, Defects, verify_samplers
 from fpsde.errors import InvalidInput
+from fpsde.plants import noise_changed
 
 SMALL: dict[str, Any] = {"schedules": ("linear",), "n_particles": 30_000}
 
@@ -53,6 +55,23 @@ def test_what_cannot_be_asked(capsys: Any) -> None:
         assert says in capsys.readouterr().err
     with pytest.raises(InvalidInput, match="n_particles"):
         verify_samplers(("gaussian",), n_particles=1)
+
+
+def test_noise_of_each_part_of_a_step_is_judged() -> None:
+    """Churn and corrector: all rungs hold, and particles with 5 % more noise fail on theirs."""
+    for sampler, (kind, factor) in product(("karras(0.2)", "predictor_corrector"), (("", 1), ("particles", 1.05))):
+        louder = partial(noise_changed, change=lambda value, dt, factor=factor: factor * value)
+        wrong = Defects(**{kind: louder}) if kind else None
+        found = verify_samplers(("gaussian",), samplers=(sampler,), defects=wrong, **SMALL)
+        assert [rung.edge for rung in found.rungs if rung.result.verdict is Verdict.FAIL] == ([1] if kind else [])
+
+
+@pytest.mark.slow
+def test_a_corrector_with_too_much_noise_fails_against_the_data() -> None:
+    """The law is that of the parts as they are stated: a defect of the scheme is one of each part."""
+    wrong = Defects(stated=partial(noise_changed, change=lambda value, dt: 1.5 * value))
+    found = verify_samplers(("gaussian",), samplers=("predictor_corrector",), defects=wrong, **SMALL)
+    assert [rung.edge for rung in found.rungs if rung.result.verdict is Verdict.FAIL] == [2]
 
 
 @pytest.mark.slow
