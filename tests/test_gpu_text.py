@@ -142,7 +142,7 @@ def test_subnormal_numbers_are_those_of_the_cpu(on_gpu):
     assert 0 < np.abs(cpu.x).max() < np.finfo(np.float32).tiny and np.unique(cpu.x).size > 100
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 def test_explosions_and_their_steps_are_those_of_the_cpu(dtype, on_gpu):
     cpu, gpu = (watched(process=BURSTING, dtype=dtype, backend=backend) for backend in (Backend.CPU, Backend.GPU))
     assert cpu.not_finite > 0
@@ -204,16 +204,19 @@ def test_long_runs_are_cut_into_launches_that_are_short(on_gpu, monkeypatch):
     assert (512, 64) in lengths and [k for n, k in lengths if n == 1024][:4] == [1, 4, 16, 64]
 
 
-@pytest.mark.parametrize("process", [BURSTING, "box"], ids=["kernel", "array code"])
-def test_ctrl_c_is_heard_between_two_launches(process, on_gpu, monkeypatch):
+@pytest.mark.parametrize(
+    ("code", "backend", "launches"),
+    [("kernel", Backend.GPU, 2), ("arrays", Backend.GPU, 4), ("arrays", Backend.CPU, 0)],
+)
+def test_ctrl_c_is_heard_between_two_launches_and_two_steps_of_array_code(code, backend, launches, on_gpu, monkeypatch):
     monkeypatch.setattr(gpu_machine, "LONGEST_LAUNCH", 0.0)  # a step to a launch
-    process = box_of(-0.2) if process == "box" else process
-    plan = watched(process=process, observers=(), backend=Backend.GPU).shards.plan
+    process = BURSTING if code == "kernel" else box_of(-0.2)
+    plan = watched(process=process, observers=(), backend=backend, n_particles=512).shards.plan
     EmulatedGpu.launches.clear()
     answers = iter([False, False, True])
     with pytest.raises(Stopped):
         shard(plan, lambda first, count: np.zeros((2, 1)), first=0, count=512, stop=lambda: next(answers))
-    assert len(EmulatedGpu.launches) == (4 if isinstance(process, fpsde.BlackBox) else 2)
+    assert len(EmulatedGpu.launches) == launches
 
 
 def test_a_step_of_very_many_finer_ones_is_cut_by_particles(on_gpu):
