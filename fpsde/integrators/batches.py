@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,13 @@ import numpy as np
 from fpsde.backend import Backend
 from fpsde.ensemble import Ensemble
 from fpsde.errors import InvalidInput
+from fpsde.integrators.checkpoint import opened
 from fpsde.integrators.execution import Work, finish
 from fpsde.integrators.initial import start_of, starts_by_id
 from fpsde.integrators.loop import LANES
 from fpsde.integrators.memory import MEMORY_SHARE, gib, machine_memory
 from fpsde.integrators.observers import Observer
-from fpsde.integrators.packs import Deal, GatheredPacks, StartOfEach, pack, pack_members
+from fpsde.integrators.packs import PACKS, Deal, GatheredPacks, StartOfEach, pack, pack_members
 from fpsde.integrators.paths import Paths
 from fpsde.integrators.plan import Plan
 from fpsde.integrators.preparation import Prepared, first_id, prepared
@@ -118,6 +120,7 @@ def simulate_batch(
     keep_positions: bool = True,
     threads: int | None = None,
     executor: Executor | None = None,
+    checkpoint: Path | str | None = None,
     progress: bool = False,
     backend: Backend = Backend.CPU,
 ) -> Batch:
@@ -136,6 +139,7 @@ def simulate_batch(
     x0 : where every member starts, as in :func:`~fpsde.integrators.simulation.simulate`; or
     starts : one such x0 for each member, in its place.
     executor : runs packs of whole members, in place of ``threads`` of this process.
+    checkpoint : a folder that keeps finished packs; the same call goes on from it.
 
     All others are those of ``simulate``. Walls, tables and horizon are those of the process, the same for all members.
 
@@ -172,7 +176,14 @@ def simulate_batch(
     _refuse_if_too_large(size, deal, together, plan, workers)
     start = _start(process, ready, deal, x0, starts)
     gathered = GatheredPacks(plan, deal)
-    work = Work(partial(pack, deal=deal), plan, start, deal.first, size * deal.share, together * deal.share, None)
+    ids, size_of_pack = size * deal.share, together * deal.share
+    saved = None
+    if checkpoint is not None:
+        saved = opened(
+            checkpoint, plan, start, first=deal.first, n=ids, shard_size=size_of_pack, form=PACKS, each=n
+        )  # fmt: skip
+        size_of_pack = saved.shard_size
+    work = Work(partial(pack, deal=deal), plan, start, deal.first, ids, size_of_pack, saved)
     finish(work, gathered, threads=workers, executor=executor, progress=progress)
     return Batch(
         {} if varied is None else varied.values, plan.seed, gathered.members, size, ready, deal, start, gathered

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from fpsde.arrays import host
+from fpsde.integrators.checkpoint import Form, ranges_of, tally_arrays, tally_of
 from fpsde.integrators.loop import LANES
 from fpsde.integrators.machine import padded
 from fpsde.integrators.plan import Plan
@@ -45,7 +47,7 @@ class Deal:
 class Pack:
     """What some members give: rows kept (rows, members, n), copies (slots, members, n), and the tally of each."""
 
-    members: range
+    ranges: tuple[tuple[int, int], ...]  #: (first id, how many ids, those between members included), one pair
     kept: Any  #: on the host or on a device
     copies: Any
     tallies: tuple[Tally, ...]
@@ -66,9 +68,28 @@ def pack(plan: Plan, start: StartState, *, first: int, count: int, deal: Deal, s
     own = plan.of(members.start, members.stop)
     if len(members) == 1:
         one = shard(own, start, first=first, count=deal.count, stop=stop)
-        return Pack(members, one.kept[:, None], one.copies[:, None], (one.tally,))
+        return Pack(((first, count),), one.kept[:, None], one.copies[:, None], (one.tally,))
     kept, copies, tallies = side_by_side(own, start, first, deal.count, stop)
-    return Pack(members, kept, copies, tuple(tallies))
+    return Pack(((first, count),), kept, copies, tuple(tallies))
+
+
+def _arrays_of(part: Pack) -> dict[str, np.ndarray]:
+    own = {f"{k} {name}": a for k, one in enumerate(part.tallies) for name, a in tally_arrays(one).items()}
+    return {"ranges": np.array(part.ranges), "kept": host(part.kept), "copies": host(part.copies), **own}
+
+
+def _pack_of(arrays: dict[str, np.ndarray]) -> Pack:
+    tallies: dict[int, dict[str, np.ndarray]] = {}
+    for name in arrays:
+        if " " in name:
+            k, own = name.split(" ")
+            tallies.setdefault(int(k), {})[own] = arrays[name]
+    made = tuple(tally_of(tallies[k]) for k in sorted(tallies))
+    return Pack(ranges_of(arrays), arrays["kept"], arrays["copies"], made)
+
+
+#: Of the packs of a batch.
+PACKS = Form(_arrays_of, _pack_of)
 
 
 @dataclass(eq=False)
@@ -85,7 +106,7 @@ class GatheredPacks:
         machine = self.plan.machine
         here = replace(part, kept=machine.gathered(part.kept), copies=machine.gathered(part.copies))
         with self._lock:
-            self._of.update(dict.fromkeys(part.members, here))
+            self._of.update(dict.fromkeys(self.deal.members(*part.ranges[0]), here))
 
     @property
     def done(self) -> int:
@@ -103,7 +124,7 @@ class GatheredPacks:
     def shard(self, member: int) -> Shard:
         """Return a finished member as the shard of a single run."""
         part = self._of[member]
-        k = part.members.index(member)
+        k = self.deal.members(*part.ranges[0]).index(member)
         ids = ((self.deal.id_of(member), self.deal.count),)
         return Shard(ids, part.kept[:, k], part.copies[:, k], part.tallies[k])
 

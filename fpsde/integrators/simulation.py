@@ -12,7 +12,7 @@ import numpy as np
 from fpsde.backend import Backend
 from fpsde.ensemble import Ensemble
 from fpsde.errors import InvalidInput
-from fpsde.integrators.checkpoint import opened
+from fpsde.integrators.checkpoint import SHARDS, opened
 from fpsde.integrators.execution import Work, finish
 from fpsde.integrators.initial import start_of
 from fpsde.integrators.loop import LANES
@@ -108,7 +108,9 @@ def simulate(
     step.machine.refuse_too_many(n, plan)
     start = ready.start(start_of(x0, process, n_particles=n, seed=plan.seed, first=first))
     size = _shard_size(shard_size, n, workers, plan, alone=checkpoint is None and executor is None)
-    saved = None if checkpoint is None else opened(checkpoint, plan, start, first=first, n=n, shard_size=size)
+    saved = None
+    if checkpoint is not None:
+        saved = opened(checkpoint, plan, start, first=first, n=n, shard_size=size, form=SHARDS)
     if saved is not None and shard_size is None:
         size = saved.shard_size
     if saved is not None and size != saved.shard_size:

@@ -192,6 +192,24 @@ def test_ctrl_c_returns_the_members_that_are_finished(monkeypatch):
                 part[m]
 
 
+def test_a_batch_goes_on_from_its_checkpoint_to_the_same_bits(tmp_path, monkeypatch):
+    """Packs of two members, one of which is lost; read back, on another number of threads."""
+    monkeypatch.setattr(packs, "CHUNK_BLOCKS", 2)
+    whole = batch(threads=1)
+    assert all(same(a, b) for a, b in zip(batch(checkpoint=tmp_path, threads=1), whole, strict=True))
+    files = sorted(tmp_path.glob("shard-*.json"))
+    assert len(files) == 3
+    files[1].unlink()
+    real, computed = packs.side_by_side, []
+    monkeypatch.setattr(packs, "side_by_side", lambda *a: (computed.append(a[2]), real(*a))[1])
+    assert all(same(a, b) for a, b in zip(batch(checkpoint=tmp_path, threads=2), whole, strict=True))
+    assert computed == [1024]
+    with pytest.raises(InvalidInput, match=r"differs in particles_each \(300 there, 301 here\)"):
+        batch(checkpoint=tmp_path, n_particles=301)
+    with pytest.raises(InvalidInput, match="differs in parameters"):
+        batch(checkpoint=tmp_path, params={"temperature": TEMPERATURES[::-1]})
+
+
 # --- what is refused
 
 
