@@ -24,6 +24,7 @@ from fpsde.schemes.tracing import traced_step
 
 pytestmark = pytest.mark.slow
 needs_nvcc = pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is needed to compile CUDA text for a device")
+OF_FOKKER_PLANCK = (cuda_program_of_lines, program_in_pieces, product_program)
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90")
 
 
@@ -66,7 +67,7 @@ def test_the_kernels_beside_array_code_compile_without_spills(program, tmp_path)
         assert in_local_memory(said) == [0, 0, 0], said
 
 
-@pytest.mark.parametrize("program", [cuda_program_of_lines, program_in_pieces, product_program])
+@pytest.mark.parametrize("program", OF_FOKKER_PLANCK)
 def test_the_kernels_of_fokker_planck_equations_compile_without_spills(program, tmp_path):
     for architecture in ARCHITECTURES:
         said = compiled(program(), tmp_path, architecture)
@@ -111,10 +112,12 @@ def test_the_compiler_of_runs_takes_every_kernel(name, dtype, nvrtc):
     assert fused and len(fused) < len(re.findall(r"fma\.rn\.f\d\d", binary(nvrtc, text, FAST, 9999).decode()))
 
 
-@pytest.mark.parametrize("program", [cuda_program_of_lines, program_in_pieces, product_program])
+@pytest.mark.parametrize("program", OF_FOKKER_PLANCK)
 def test_the_compiler_of_runs_takes_the_kernels_of_fokker_planck_equations(program, nvrtc):
     assert binary(nvrtc, program(), STRICT, 90).startswith(b"\x7fELF")
-    assert ".ftz." not in binary(nvrtc, program(), STRICT, 9999).decode()
+    rounded = binary(nvrtc, program(), STRICT, 9999).decode()
+    assert ".ftz." not in rounded and "fma.rn" not in rounded
+    assert "fma.rn" in binary(nvrtc, program(), FAST, 9999).decode()
 
 
 @pytest.mark.parametrize("program", [look_program, normals_program])

@@ -70,3 +70,12 @@ def test_sums_over_jumps_are_those_of_the_cpu():
     cpu, gpu = (solver.evolve_by_uniformisation((0.5, -0.3), t_end=0.5, backend=b) for b in (Backend.CPU, Backend.GPU))
     np.testing.assert_allclose(gpu.law.masses, cpu.law.masses, rtol=1e-12, atol=1e-16)
     assert gpu.n_steps == cpu.n_steps > 20
+
+
+def test_sums_over_jumps_of_batches_are_those_of_the_cpu():
+    solver = fpsde.FokkerPlanck(fpsde.ornstein_uhlenbeck(), fpsde.Grid.uniform((-5, 5), cells=100))
+    params = {"theta": np.linspace(0.8, 3.0, 500)}
+    cpu, gpu = (
+        solver.evolve_batch_by_uniformisation(0.4, params, t_end=0.5, backend=b) for b in (Backend.CPU, Backend.GPU)
+    )
+    np.testing.assert_allclose(gpu.masses, cpu.masses, rtol=1e-12, atol=1e-300)
