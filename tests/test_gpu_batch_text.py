@@ -89,8 +89,8 @@ def test_a_batch_of_every_scheme_and_wall_has_the_bits_of_the_cpu(name, on_gpu):
     scheme, process, start, _ = CASES[name]
     x0 = np.asarray(start, float)[:, None] + np.linspace(0, 0.3, 77)
     varied = {key: np.stack([value, 1.25 * np.asarray(value)]) for key, value in process.params.items()}
-    given = dict(params=varied, times=times_of(CASES[name]), n_particles=77, seed=21, observers=observers_of(name))
-    given |= {"x0": x0} if varied else {"starts": [x0, x0 + 0.01]}
+    given = dict(times=times_of(CASES[name]), n_particles=77, seed=21, observers=observers_of(name))
+    given |= {"x0": x0, "params": varied} if varied else {"starts": [x0, x0 + 0.01]}
     cpu, gpu = (
         [bits_of(run) for run in simulate_batch(process, scheme, **given, first_particle=1536, backend=backend)]
         for backend in (Backend.CPU, Backend.GPU)
