@@ -219,16 +219,14 @@ def test_ctrl_c_is_heard_between_two_launches_and_two_steps_of_array_code(code, 
     assert len(EmulatedGpu.launches) == launches
 
 
-def test_a_step_of_very_many_finer_ones_is_cut_by_particles(on_gpu):
+def test_a_step_of_very_many_finer_ones_is_cut_by_particles(on_gpu, monkeypatch):
     def blocks(refinement):
         plan = watched(observers=(), refinement=refinement, n_particles=1, backend=Backend.GPU, t_end=0.25).shards.plan
         return plan.machine.chunk_blocks(plan, 64)
 
-    few, many = blocks(1), blocks(2**15)
-    assert (
-        few == gpu_machine.CHUNK_BLOCKS and many * 512 * 2**15 * 2 <= gpu_machine.STEP_NORMALS < 2 * few * 512 * 2**15
-    )
-    assert many > 1
+    assert blocks(1) == blocks(16) == gpu_machine.CHUNK_BLOCKS
+    monkeypatch.setattr(gpu_machine, "STEP_NORMALS", 2**16)  # 64 blocks of 512 particles with two normals each
+    assert (blocks(1), blocks(16), blocks(17), blocks(256)) == (64, 4, 2, 1)
 
 
 def test_particles_that_start_at_one_point_cross_to_the_device_as_one(on_gpu, monkeypatch):
