@@ -6,7 +6,7 @@ apart; a map without noise F before a move N(A(x), C(x)) makes it N(A(F(x)), C(F
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,14 +48,16 @@ class Move:
 
     def at(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return A (d, n) and C (d, d, n) from points (d, n)."""
-        found = [self._piece(x[:, k : k + PIECE]) for k in range(0, x.shape[1], PIECE)]
-        A, C = (np.concatenate(parts, axis=-1) for parts in zip(*found, strict=True))
-        return A, C
+        d = len(x)
+        found = in_pieces(self._stacked, x)
+        return found[:d], found[d:].reshape(d, d, -1)
 
-    def _piece(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _stacked(self, x: np.ndarray) -> np.ndarray:
+        """Return the rows of A and C, (d + d^2, n)."""
         for flow in self.before:
             x = flow(x)
-        return self.step.at(x, float(self.i), 1.0)
+        A, C = self.step.at(x, float(self.i), 1.0)
+        return np.concatenate([A, C.reshape(-1, x.shape[1])])
 
     def noise(self, dim: int) -> float:
         """Return the standard deviation of the noise, the least of all axes, in the middle."""
@@ -82,6 +84,11 @@ def taken_apart(sampler: Sampler) -> tuple[list[Move], list[Flow]]:
             moves.append(Move(tuple(waiting), known[part], i))
             waiting = []
     return moves, waiting
+
+
+def in_pieces(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+    """Return f at points (d, n), (k, n), from some of the points at a time."""
+    return np.concatenate([f(x[:, k : k + PIECE]) for k in range(0, x.shape[1], PIECE)], axis=1)
 
 
 def images(flows: Sequence[Flow], x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

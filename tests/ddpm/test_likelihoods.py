@@ -14,6 +14,7 @@ from fpsde.ddpm import (
     chain_log_density,
     denoising_errors,
     divergence,
+    exact_chain,
     flow_log_likelihood,
     model_law,
     network_chain,
@@ -24,6 +25,8 @@ from fpsde.ddpm import (
 )
 from fpsde.ddpm.score_errors import excess_errors
 from fpsde.errors import InvalidInput
+from fpsde.joint_law import JointNormal
+from fpsde.laws import joint_scheme_law
 
 LINEAR = fpsde.linear_schedule()
 GAUSSIAN, MIXTURE = toy_data("gaussian").law, toy_data("mixture").law
@@ -116,6 +119,26 @@ def test_the_chain_of_normal_data_is_normal() -> None:
         np.testing.assert_allclose(chain_log_density(exact(GAUSSIAN), x, SHORT, variance=kind), expected, atol=1e-8)
 
 
+def test_the_chain_of_normal_data_is_normal_in_the_plane() -> None:
+    """Axes that are turned, against the recursion of the steps before the last one; other variances are seen."""
+    schedule, x = LINEAR.subset(fpsde.trailing_timesteps(1000, 4)), np.array([[0.4, 1.0, 1.9], [-0.9, -0.5, 0.6]])
+    mean, S = TILTED.means[0], TILTED.covariances[0]
+    start = JointNormal([0.0, 0.0], np.eye(2))
+    before = joint_scheme_law(
+        exact_chain(TILTED, schedule, last=1), fpsde.ancestral(1.0), x0=start, t_end=3.0, dt=1.0
+    ).law  # fmt: skip
+    pull = S @ np.linalg.inv(S + schedule.sigmas[1] ** 2 * np.eye(2))  # D = mean + pull (x/signal - mean)
+    middle = mean + pull @ (before.mean / schedule.signals[1] - mean)
+    for kind, agrees in ((ReverseVariance.LARGE, True), (ReverseVariance.SMALL, False)):
+        s2 = fpsde.ddpm.bounds.fixed_variances(schedule, ReverseVariance.LARGE)[0]
+        covariance = pull @ before.covariance @ pull.T / schedule.signals[1] ** 2 + s2 * np.eye(2)
+        apart = x - middle[:, None]
+        exact_log = -0.5 * np.sum(apart * np.linalg.solve(covariance, apart), axis=0)
+        exact_log -= 0.5 * np.linalg.slogdet(covariance)[1] + np.log(2 * np.pi)
+        found = chain_log_density(exact(TILTED), x, schedule, variance=kind)
+        assert np.allclose(found, exact_log, atol=1e-6) == agrees
+
+
 @pytest.mark.slow
 def test_four_likelihoods_of_the_mixture_agree(seed: int) -> None:
     """Of the exact denoiser and a trained one, over the data: bound >= weighted >= chain, and the flow is near both."""
@@ -147,7 +170,7 @@ def test_likelihoods_that_are_refused() -> None:
         weighted_bound(exact(GAUSSIAN), x, fpsde.karras_schedule(9), paths=2, seed=1)
     with pytest.raises(InvalidInput, match="SMALL"):
         weighted_bound(exact(GAUSSIAN), x, SHORT, paths=2, seed=1, variance=ReverseVariance.OPTIMAL)
-    with pytest.raises(InvalidInput, match=r"\(1, n\), and three steps"):
-        chain_log_density(exact(GAUSSIAN), np.zeros((2, 2)), SHORT)
+    with pytest.raises(InvalidInput, match=r"\(2, n\), and three steps"):
+        chain_log_density(exact(GAUSSIAN), np.zeros((3, 2)), SHORT)
     with pytest.raises(InvalidInput, match="count"):
         Probes(0, 1)
