@@ -29,13 +29,12 @@ _F8 = types.float64
 _LINES = types.Tuple(
     (_F8[:, :, ::1], _F8[:, :, ::1], _F8[::1], _F8[::1], _F8[:, ::1], types.boolean, types.boolean[::1], types.boolean)
 )
-_PROCESS = COEFFICIENTS, COEFFICIENTS, _LINES, _LINES, _F8[::1]  # on the lines of both axes
 _SIGNATURE = types.Tuple((types.int64, _F8))(
-    *_PROCESS,
+    COEFFICIENTS, COEFFICIENTS, _LINES, _LINES, _F8[::1],  # the process on the lines of both axes
     _F8, _F8, types.int64, types.int64,  # the times
     _F8[:, ::1], _F8[::1], _F8, types.int64[::1], _F8[::1],  # the masses
 )  # fmt: skip
-_EULER = types.int64(*_PROCESS, _F8, _F8, _F8[:, ::1], _F8[:, ::1])
+_RATES = types.int64(COEFFICIENTS, _LINES, _F8, _F8[::1], _F8[:, :, :, ::1], _F8[:, :, ::1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,8 +90,10 @@ class DrivenSplitPropagator(SplitPropagator):
 
     def _march(self, t: float, dt: float, done: int, n_steps: int) -> tuple[int, int, float]:
         tried = min(n_steps - done, max(1, CHUNK // len(self.masses)))
+        first, second = self._driven
         taken, least = _driver()(
-            *self._process, t, dt, done, tried,
+            first.kernel.function, second.kernel.function, first.arguments, second.arguments, first.kernel.parameters,
+            t, dt, done, tried,
             self._plane, self.absorbed, self._floor, self._watched, self.extremes,
         )  # fmt: skip
         self.n_steps += taken
@@ -103,17 +104,17 @@ class DrivenSplitPropagator(SplitPropagator):
         return taken, tried, least
 
     def _backward_euler(self, t: float, dt: float) -> None:
-        masses, lost = self._plane.copy(), np.zeros((2, 2))
-        if _euler()(*self._process, t, dt, masses, lost) > 0 or not np.isfinite(masses[0, 0]):
+        masses, lost, bad = self._plane.copy(), np.zeros((2, 2)), 0
+        for axis, lines in enumerate(self._driven):
+            rates, exits, factors = room(lines.arguments, lines.n_cells)
+            given = lines.kernel.function, lines.arguments, t, lines.kernel.parameters
+            bad += _rates()(*given, rates, exits)
+            factorise_lines(rates, exits, dt, factors)
+            lost[axis] = backward_euler_lines(exits, dt, factors, axis, masses)
+        if bad > 0 or not np.isfinite(masses[0, 0]):
             super()._backward_euler(t, dt)  # as in a march
         else:
             self._accept(masses.ravel(), lost.ravel())
-
-    @property
-    def _process(self) -> tuple[Any, ...]:
-        first, second = self._driven
-        kernels = first.kernel.function, second.kernel.function
-        return *kernels, first.arguments, second.arguments, first.kernel.parameters
 
     @property
     def _plane(self) -> np.ndarray:
@@ -127,26 +128,9 @@ def _driver() -> Callable[..., tuple[int, float]]:
 
 
 @cache
-def _euler() -> Callable[..., int]:
-    return kernel(_EULER)(backward_euler_split)
-
-
-def backward_euler_split(
-    coefficients: Any, coefficients_across: Any, lines: Any, lines_across: Any, parameters: Any,
-    t: Any, dt: Any, masses: Any, entered: Any,
-) -> Any:  # fmt: skip
-    """Take a step of backward Euler along each axis in place, with what is valid at ``t``; return how many D are not.
-
-    ``entered`` (2, 2) is what enters the walls; other arguments are those of :func:`march_split`.
-    """
-    rooms = room(lines, len(masses)), room(lines_across, masses.shape[1])
-    bad = rates_of_lines(coefficients, lines, t, parameters, rooms[0][0], rooms[0][1])
-    bad += rates_of_lines(coefficients_across, lines_across, t, parameters, rooms[1][0], rooms[1][1])
-    for axis in range(2):
-        rates, exits, factors = rooms[axis]
-        factorise_lines(rates, exits, dt, factors)
-        entered[axis] = backward_euler_lines(exits, dt, factors, axis, masses)
-    return bad
+def _rates() -> Callable[..., int]:
+    """Return :func:`rates_of_lines` for the coefficients of any process: by itself it is compiled for each."""
+    return kernel(_RATES)(rates_of_lines.py_func)
 
 
 def march_split(
