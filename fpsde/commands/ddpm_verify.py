@@ -40,7 +40,7 @@ def add_verify(jobs: Any) -> None:
         verify.add_argument(
             f"--{name}", action="append", metavar=name.upper(), help=f"one of {', '.join(known)}; may be repeated"
         )
-    verify.add_argument("--all", action="store_true", help="every schedule in the plane, too: a law with little noise takes minutes")
+    verify.add_argument("--all", action="store_true", help="every schedule in the plane, too (long)")
     verify.add_argument("--particles", type=float, default=1e5, help="particles of each (default: %(default)g)")
     verify.add_argument("--seed", type=int, default=0, help="seed (default: %(default)s)")
     verify.add_argument(
