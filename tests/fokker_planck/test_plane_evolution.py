@@ -18,7 +18,7 @@ from fpsde.density import Normal
 from fpsde.domain import LINE, Interval, Wall
 from fpsde.errors import InvalidInput, UnstableStep
 from fpsde.fokker_planck import FokkerPlanck, PlaneFokkerPlanck, Stepping, assemble_plane
-from fpsde.fokker_planck.plane import assembly
+from fpsde.fokker_planck.plane import assembly, propagator
 from fpsde.fokker_planck.plane.initial import plane_start
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw
@@ -472,3 +472,27 @@ def test_a_law_of_two_components_has_marginals_and_moments():
         JointCellLaw(grid, law.masses[:, :2])
     with pytest.raises(InvalidInput, match=r"axis=2; a law of two components has axes 0 and 1"):
         law.marginal(2)
+
+
+def test_lines_in_threads_give_the_same_bits(monkeypatch):
+    process = Process(
+        drift=lambda x: (0.3 * x[1] - x[0], -0.3 * x[0] - x[1]), sigma=lambda x: ((1.0, 0.0), (0.0, 0.7)), dim=2,
+        domain=(LINE, Interval(-1, 1, Wall.ABSORBING, Wall.REFLECTING)),
+    )  # fmt: skip
+    solver = FokkerPlanck(process, Grid.uniform((-5, 5), (-1, 1), cells=(37, 61)))
+    run = {"t_end": 0.3, "dt": 0.05, "stepping": Stepping.SPLIT}
+    parts, step = [], propagator.tr_bdf2_bundles
+    monkeypatch.setattr(propagator, "tr_bdf2_bundles", lambda *it: parts.append(it[-3:-1]) or step(*it))
+    start = (Normal(0.2, 0.5), Normal(-0.3, 0.14))
+    alone = solver.evolve(start, **run, threads=2)
+    assert set(parts) == {(0, 5), (0, 8)}  # bundles of eight lines: so few are not worth the threads
+    monkeypatch.setattr(propagator, "THREADED", 0)
+    for threads, cuts in ((1, {(0, 5), (0, 8)}), (3, {(0, 1), (1, 3), (3, 5), (0, 2), (2, 5), (5, 8)})):
+        parts.clear()
+        found = solver.evolve(start, **run, threads=threads)
+        assert set(parts) == cuts
+        np.testing.assert_array_equal(found.law.masses, alone.law.masses)
+        np.testing.assert_array_equal(found.absorbed, alone.absorbed)
+        assert found.absorbed.max() > 0.01
+    with pytest.raises(InvalidInput, match="threads=0"):
+        solver.evolve(start, **run, threads=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import os
 from functools import partial
 from typing import Any
 
@@ -26,6 +27,7 @@ from fpsde.fokker_planck.plane.propagator import SplitPropagator, WholePropagato
 from fpsde.fokker_planck.plane.results import PlaneEvolution
 from fpsde.fokker_planck.plane.stream import stream_of
 from fpsde.fokker_planck.sweeps import device_of, on
+from fpsde.validation import integer
 
 
 class Stepping(enum.Enum):
@@ -50,6 +52,7 @@ class PlaneInTime(OnPlane):
         tolerance: float | None = None,
         stepping: Stepping | None = None,
         progress: bool = False,
+        threads: int | None = None,
         backend: Backend = Backend.CPU,
     ) -> PlaneEvolution:
         """Return the law at ``t_end``, and at ``times`` before it, from ``x0`` at ``t_start``.
@@ -61,7 +64,9 @@ class PlaneInTime(OnPlane):
         split where there is noise along both axes that is not correlated, and along one axis alone where coefficients
         depend on time (all of Q would have to be factored anew for each step), unless ``stepping`` says otherwise.
 
-        ``progress`` shows a bar on a long way in steps, as that of ``simulate``. ``backend`` is where steps are taken:
+        ``progress`` shows a bar on a long way in steps, as that of ``simulate``. ``threads`` of this process, one for
+        each core unless it says otherwise, take the lines of split steps with constant coefficients on planes of many
+        cells; the law has the same bits for any number of them. ``backend`` is where steps are taken:
         on the first GPU that is visible split steps with constant coefficients are, which are those of the CPU to
         round-off (``GPU_FAST`` fuses products into sums).
 
@@ -81,6 +86,7 @@ class PlaneInTime(OnPlane):
         when = stops(t_start, t_end, times)
         start = self._start(x0)
         device, fast = device_of(backend)
+        workers = integer("threads", threads if threads is not None else os.cpu_count() or 1, least=1)
         if device is not None:
             self._refuse_time_dependence("is not carried on a GPU; leave the backend out to run on the CPU")
         generators = self._generators(when[0])
@@ -101,8 +107,9 @@ class PlaneInTime(OnPlane):
                 return SplitPropagatorOnGpu(generators, start, fringe=fringe, device=there[0], lines=there[1])
             if lines is not None:
                 return DrivenSplitPropagator(generators, start, fringe=fringe, lines=lines, watched=self._watched)
-            kind = SplitPropagator if split else WholePropagator
-            return kind(generators, start, constant=constant, fringe=fringe)
+            if split:
+                return SplitPropagator(generators, start, constant=constant, fringe=fringe, threads=workers)
+            return WholePropagator(generators, start, constant=constant, fringe=fringe)
 
         with on(device):
             found = trace_as_asked(propagator, when, dt=dt, tolerance=tolerance, progress=progress)

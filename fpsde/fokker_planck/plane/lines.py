@@ -44,16 +44,27 @@ def tr_bdf2_lines(rates, exits, a, factors, axis, masses, new):
 
     Q stays the same during the step. ``masses`` and ``new`` are planes, and may be one.
     """
-    count, _, n, lanes = rates.shape
-    lost, lines, moved = np.zeros(2), np.empty((n, lanes)), np.empty((n, lanes))
-    between, entered = np.empty((n, lanes)), np.empty((2, lanes))
-    for k in range(count):
-        take(masses, axis, k, lines)
-        tr_bdf2_still(rates[k], exits[k], a, factors[k], lines, moved, between, entered)
-        give(moved, axis, k, new)
-        lost[0] += entered[0].sum()
-        lost[1] += entered[1].sum()
+    lost, entered = np.zeros(2), np.empty((len(rates), 2))
+    tr_bdf2_bundles(rates, exits, a, factors, axis, masses, new, 0, len(rates), entered)
+    for each in entered:
+        lost += each
     return lost
+
+
+@kernel()
+def tr_bdf2_bundles(rates, exits, a, factors, axis, masses, new, first, end, entered):
+    """Do what :func:`tr_bdf2_lines` does for the bundles from ``first`` to before ``end``.
+
+    What enters the walls from each of them goes to its row of ``entered`` (n_bundles, 2).
+    """
+    n, lanes = rates.shape[2:]
+    lines, moved = np.empty((n, lanes)), np.empty((n, lanes))
+    between, lost = np.empty((n, lanes)), np.empty((2, lanes))
+    for k in range(first, end):
+        take(masses, axis, k, lines)
+        tr_bdf2_still(rates[k], exits[k], a, factors[k], lines, moved, between, lost)
+        give(moved, axis, k, new)
+        entered[k, 0], entered[k, 1] = lost[0].sum(), lost[1].sum()
 
 
 @kernel()
