@@ -47,4 +47,4 @@ def unknown_name(kind: str, given: object, known: Iterable[str]) -> InvalidInput
     names = sorted(known)
     near = difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return InvalidInput(f"unknown {kind} {given!r}: {hint}known are {', '.join(names)}")
+    return InvalidInput(f"unknown {kind} {given!r}: {hint}known are {', '.join(names) or 'none'}")

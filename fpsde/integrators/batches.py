@@ -43,7 +43,8 @@ class Batch:
 
         simulate(process.with_params(**values of m), scheme, ..., seed=seed, first_particle=batch.first_particle(m))
 
-    and can be merged with it, and with others, as any run of disjoint ids (:func:`fpsde.merged`).
+    and is merged as that run is (:func:`fpsde.merged`): with runs of the same values and other ids; not with the single
+    run itself, which has its ids, nor with members of other values.
     """
 
     params: Mapping[str, np.ndarray]  #: by name, (members,) or (members, ...): what varies
@@ -147,7 +148,10 @@ def simulate_batch(
     ------
     InvalidInput          if the lengths of ``params`` and ``starts`` differ, a name is no parameter of the process, a
                           value is not finite, a parameter decides what is not in the kernel (a wall, say), the
-                          process is a black box, or the batch does not fit in memory; and as ``simulate`` does
+                          process is a black box, or the batch does not fit in memory; and as ``simulate`` does.
+                          Up to 256 members, the factory of the process is asked for each; of more, for those with
+                          the least and the greatest value of each parameter, so that a combination of values that
+                          ``with_params`` refuses may run
     BackendUnavailable    as ``simulate`` does
     """
     if isinstance(process, BlackBox):
@@ -198,7 +202,8 @@ def _members(varied: ParameterSets | None, x0: Any, starts: Any) -> int:
         if varied is None:
             raise InvalidInput("nothing varies in this batch; give params, starts, or both, or call simulate")
         return len(varied)
-    if not isinstance(starts, Sequence | np.ndarray) or isinstance(starts, str) or not len(starts):
+    listed = starts.ndim > 0 if isinstance(starts, np.ndarray) else isinstance(starts, Sequence)
+    if not listed or isinstance(starts, str) or not len(starts):
         raise InvalidInput(f"starts={starts!r}; give a list of initial laws or positions, one for each member")
     if varied is not None and len(varied) != len(starts):
         raise InvalidInput(f"params have {len(varied)} values and starts {len(starts)}; one for each member is needed")
@@ -211,7 +216,14 @@ def _start(process: Process, ready: Prepared, deal: Deal, x0: Any, starts: Seque
     if starts is None and ready.scheme.start is None and starts_by_id(x0, process.dim):
         return ready.start(of(x0, first=deal.first))
     rows = ready.plan.constants.parameters
-    placed = [of(x0 if starts is None else starts[m], first=deal.id_of(m)) for m in range(len(rows))]
+    placed = []
+    for m in range(len(rows)):
+        try:
+            placed.append(of(x0 if starts is None else starts[m], first=deal.id_of(m)))
+        except InvalidInput as error:
+            if starts is None:
+                raise
+            raise InvalidInput(f"member {m} (starts[{m}]): {error}") from None
     return StartOfEach(deal, lambda m: ready.with_numbers(rows[m]).start(placed[m]))
 
 

@@ -13,6 +13,9 @@ from fpsde.errors import InvalidInput, unknown_name
 from fpsde.processes.process import Process
 from fpsde.validation import finite_array
 
+#: A factory is asked for every member of so many: with quadratures in it, it takes some milliseconds for each.
+ASKED = 256
+
 
 @dataclass(frozen=True, eq=False)
 class ParameterSets:
@@ -27,6 +30,11 @@ class ParameterSets:
         known = getattr(process, "params", {})
         if not isinstance(params, Mapping) or not params:
             raise InvalidInput(f"params={params!r}; give a mapping of names to arrays, such as {{'theta': [1.0, 2.0]}}")
+        if not known:
+            raise InvalidInput(
+                f"params name {', '.join(map(str, params))}, but {process.name} has no params that could vary; state "
+                "its numbers as Process(..., params={'name': value}) and read p.name in drift and sigma"
+            )
         values = {}
         for name, given in params.items():
             if name not in known:
@@ -74,19 +82,24 @@ class ParameterSets:
     def differ_in_numbers_alone(self) -> bool:
         """Return whether the members have the formulas, walls and tables of the process, as far as can be told soon.
 
-        Without a factory they have. A factory is asked for the members with the least and the greatest value of each
-        number, and refuses values that it does not allow: to state thousands of processes takes longer than to run
-        them.
+        Without a factory they have. A factory is asked for every member of at most ``ASKED``, and refuses values that
+        it does not allow: InvalidInput, with the member. To state thousands of processes takes longer than to run them:
+        of more members it is asked for those with the least and the greatest value of each number, so a combination
+        that it does not allow may be missed between them.
         """
         if self.process.factory is None:
             return True
         columns = [column for v in self.values.values() for column in v.reshape(len(self), -1).T]
         vectors = self.vectors()
-        return all(
-            np.array_equal(member.parameter_values(), vectors[k]) and self._has_its_form(member)
-            for k in sorted({int(end(column)) for column in columns for end in (np.argmin, np.argmax)})
-            for member in [self.member(k)]
-        )
+        asked = list(range(len(self)))
+        if len(self) > ASKED:
+            asked = sorted({int(end(column)) for column in columns for end in (np.argmin, np.argmax)})
+        for k in asked:
+            with self.named(k):
+                member = self.member(k)
+            if not (np.array_equal(member.parameter_values(), vectors[k]) and self._has_its_form(member)):
+                return False
+        return True
 
     def _has_its_form(self, member: Process) -> bool:
         own = self.process

@@ -230,12 +230,14 @@ def moving_wall(length=1.0):
         ({"params": {"temperature": [[0.1, 0.2]]}}, r"shape \(1, 2\); \(members\)"),
         ({"params": {"temperature": []}}, "is empty"),
         ({"params": {"temperature": [0.1, np.nan]}}, "NaN or infinite"),
-        ({"params": {"temperature": [0.1, -0.2, 0.3]}}, "temperature=-0.2"),
+        ({"params": {"temperature": [0.1, -0.2, 0.3]}}, r"member 1 \(temperature=-0.2\): temperature=-0.2 must"),
         ({"params": {}}, "a mapping of names to arrays"),
         ({"params": [0.1]}, "a mapping of names to arrays"),
         ({"x0": None, "starts": [0.1, 0.2]}, "params have 5 values and starts 2"),
         ({"x0": None, "starts": 0.1}, "a list of initial laws or positions"),
-        ({"x0": None, "starts": [0.1, 0.2, np.nan, 0.3, 0.4]}, "NaN"),
+        ({"x0": None, "starts": np.array(3.0)}, r"starts=array\(3\.\); give a list of initial laws or positions"),
+        ({"x0": None, "starts": [0.1, 0.2, np.nan, 0.3, 0.4]}, r"member 2 \(starts\[2\]\): x0 has 1 of 1 .* NaN"),
+        ({"x0": np.nan}, "^x0 has 1 of 1 values .* NaN"),
         ({"x0": None}, "give x0, where every member starts, or starts"),
         ({"starts": [0.1] * 5}, "one of the two"),
         ({"n_particles": 0}, "n_particles=0 must be at least 1"),
@@ -249,6 +251,16 @@ def moving_wall(length=1.0):
 def test_what_a_batch_does_not_take_is_refused(changes, words):
     with pytest.raises(InvalidInput, match=words):
         batch(**changes)
+
+
+def test_members_merge_with_other_ids_of_their_own_values_alone():
+    given = {"n_particles": 512, "observers": []}
+    found = batch(params={"temperature": [0.3, 0.3, 0.4]}, **given)
+    assert fpsde.merged([found[0], found[1]]).n_particles == 1024
+    with pytest.raises(InvalidInput, match="the runs differ in parameters"):
+        fpsde.merged([found[0], found[2]])
+    with pytest.raises(InvalidInput, match="particle 0 is in two of the runs"):
+        fpsde.merged([found[0], single(found, 0, **given)])
 
 
 def test_a_member_that_is_not_there_is_refused():
