@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from fpsde.fokker_planck.evolution import MOST_STEPS, run_as_asked
 from fpsde.fokker_planck.exact_in_time import NEGLIGIBLE
 from fpsde.fokker_planck.generator import EDGE_RULE, EdgePoints, Generator, assemble, scharfetter_gummel
 from fpsde.fokker_planck.initial import Start
-from fpsde.fokker_planck.plane.exact import carried_by_sums
+from fpsde.fokker_planck.plane.exact import carried_by_sums, refuse_too_many_products
 from fpsde.fokker_planck.sides import Sides
 from fpsde.fokker_planck.stepper import MAX_HALVINGS
 from fpsde.fokker_planck.sweeps import Sweeps, SweepsOnCpu
@@ -236,15 +237,20 @@ def batch_by_sums(
     fringe: tuple[int, int],
     device: Device | None,
     fast: bool,
+    named: Callable[[int], AbstractContextManager[None]],
 ) -> tuple[BatchTrace, float]:
     """Return the trace by uniformisation with one rate for all members, and what is left off of the sums.
 
-    The members are the blocks of one matrix. The extremes are those at the times asked for.
+    The members are the blocks of one matrix. The extremes are those at the times asked for. InvalidInput for too many
+    products, with the member that has the fastest cell.
     """
     m, n = len(members), len(start.masses)
     rates, exits = np.array([(q.left, q.right) for q in members]), np.array([q.exits for q in members])
     cells = np.arange(m * n).reshape(m, n)
     out = -np.array([q.diag for q in members])
+    fastest = int(out.max(axis=1).argmax())
+    with named(fastest):
+        refuse_too_many_products(float(out[fastest].max()), times, instead="evolve_batch")
     entries = [
         (cells, cells, -out),
         (np.roll(cells, 1, 1), cells, rates[:, 0]),

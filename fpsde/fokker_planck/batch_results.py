@@ -55,6 +55,12 @@ class BatchEvolution:
     sides: Sides
     provenance: dict[str, Any]
 
+    def __repr__(self) -> str:
+        return (
+            f"<BatchEvolution of {len(self)} members of {self.provenance['process']} on {self.grid.shape[0]} cells, "
+            f"which differ in {', '.join(self.params)}; at {len(self.times)} time(s) up to {self.times[-1]:g}>"
+        )
+
     def __len__(self) -> int:
         return self.masses.shape[1]
 

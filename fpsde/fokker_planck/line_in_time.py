@@ -99,7 +99,9 @@ class LineInTime(OnLine):
         is halved for that member alone. ``GPU`` has the numbers of the CPU to round-off (and its bits on lines that are
         not cut into pieces: of fewer than 64 cells, or 32768 and more), ``GPU_FAST`` fuses products into sums.
         ``dt``, ``times`` and ``tolerance`` (of the member that needs the most steps) as of :meth:`evolve`, but that
-        without ``dt`` steps are taken too.
+        without ``dt`` steps are taken too. Up to 256 members, the factory of the process is asked for each; of more,
+        for those with the least and the greatest value of each parameter, so that a combination of values that
+        ``with_params`` refuses may run.
 
         Raises
         ------
@@ -137,7 +139,9 @@ class LineInTime(OnLine):
         when, (device, fast) = stops(t_start, t_end, times), device_of(backend)
         parameters, members, start = self._members(params, x0, when)
         with on(device):
-            found, left = batch_by_sums(members, start, when, fringe=self._fringe, device=device, fast=fast)
+            found, left = batch_by_sums(
+                members, start, when, fringe=self._fringe, device=device, fast=fast, named=parameters.named
+            )
         return self._batch(parameters, members, start, when, found, left, "uniformisation", backend)
 
     def _members(

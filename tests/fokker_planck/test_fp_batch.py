@@ -150,8 +150,8 @@ def test_sums_over_jumps_of_all_members_are_those_of_each_on_both_machines(on_gp
         ({"theta": []}, "is empty"),
         ({"theta": [1.0, np.nan]}, "1 of 2 values that are NaN"),
         ({"theta": [1.0, 2.0], "mean": [0.0]}, "lengths {'theta': 2, 'mean': 1}"),
-        ({"theta": [1.0, -2.0]}, "theta"),
-        ({"sigma": [1.0, 0.0]}, "sigma"),
+        ({"theta": [1.0, -2.0]}, r"member 1 \(theta=-2.0\): theta"),
+        ({"sigma": [1.0, 0.0]}, r"member 1 \(sigma=0.0\): sigma"),
         ({"mean": [0.0, 5.5]}, r"member 1 \(mean=5.5\): the grid \[-5.0, 5.0\] does not hold"),
     ],
 )
@@ -171,6 +171,25 @@ def test_what_cannot_be_had_is_said(monkeypatch):
     driven = Process(drift=lambda x, t, p: -p.k * x + np.sin(t), sigma=lambda x: 1.0, params={"k": 1.0})
     with pytest.raises(InvalidInput, match="depends on time and is not carried in batches"):
         FokkerPlanck(driven, GRID).evolve_batch(0.0, {"k": [1.0]}, t_end=1.0, dt=0.5)
+
+
+def test_too_many_products_name_the_fastest_member_and_what_to_call():
+    with pytest.raises(InvalidInput, match=r"member 1 \(sigma=2000.0\): max\|Q_ii\|=.*; use evolve_batch, or wider"):
+        FokkerPlanck(OU, GRID).evolve_batch_by_uniformisation(0.0, {"sigma": [1.0, 2e3, 2.0]}, t_end=1.0)
+
+
+def test_planes_carry_no_batches():
+    still = Process(drift=lambda x: (-x[0], -x[1]), sigma=lambda x: (1.0, 1.0), dim=2)
+    plane = FokkerPlanck(still, Grid.uniform((-1, 1), (-1, 1), cells=(4, 4)))
+    for call in (plane.evolve_batch, plane.evolve_batch_by_uniformisation):
+        with pytest.raises(InvalidInput, match=r"two components, .* call evolve for FokkerPlanck"):
+            call((0.0, 0.0), {"sigma": [1.0]}, t_end=1.0)
+
+
+def test_a_batch_says_what_it_is_in_a_line():
+    found = FokkerPlanck(OU, GRID).evolve_batch(3.0, PARAMS, **RUN)
+    said = "3 members of ornstein_uhlenbeck on 60 cells, which differ in theta, mean; at 2 time(s) up to 1"
+    assert repr(found) == f"<BatchEvolution of {said}>"
 
 
 def test_more_lines_than_a_device_holds_are_refused_with_the_size(emulated, monkeypatch):

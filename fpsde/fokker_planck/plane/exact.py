@@ -37,6 +37,7 @@ def trace_by_sums(
 
     Sums are taken on the ``device``, if one is given; ``fast`` fuses products into them.
     """
+    refuse_too_many_products(q.max_rate, times, instead="evolve")
     found, walls, products = carried_by_sums(
         q.matrix, q.exits, q.max_rate, start.masses, start.absorbed, times, device=device, fast=fast
     )
@@ -50,6 +51,16 @@ def trace_by_sums(
         n_refused=0,
         time_error=NEGLIGIBLE * products,
     )
+
+
+def refuse_too_many_products(rate: float, times: np.ndarray, *, instead: str) -> None:
+    """Raise InvalidInput for more than ``MOST_PRODUCTS``, which says what to use ``instead``."""
+    products = rate * (times[-1] - times[0])
+    if not products < MOST_PRODUCTS:
+        raise InvalidInput(
+            f"max|Q_ii|={rate:.3g} makes {products:.3g} products with Q up to t={times[-1]}, more than "
+            f"{MOST_PRODUCTS:.3g}; use {instead}, or wider cells"
+        )
 
 
 def carried_by_sums(
@@ -66,13 +77,8 @@ def carried_by_sums(
     """Return masses ``(n_times, n)`` and absorbed mass ``(n_times, k)`` at ``times[1:]``, and the number of products.
 
     ``matrix`` (n, n) is Q, sparse; ``exits`` (k, n), dense or sparse, are the rates into each of k walls, and ``rate``
-    is at least the largest total rate out of a cell. Raises InvalidInput for more than ``MOST_PRODUCTS``.
+    is at least the largest total rate out of a cell.
     """
-    if not rate * (times[-1] - times[0]) < MOST_PRODUCTS:
-        raise InvalidInput(
-            f"max|Q_ii|={rate:.3g} makes {rate * (times[-1] - times[0]):.3g} products with Q up to t={times[-1]}, more "
-            f"than {MOST_PRODUCTS:.3g}; use evolve, or wider cells"
-        )
     jump: Any = sparse.csr_array(sparse.eye_array(len(masses)) + matrix / rate)
     leave, products = exits / rate, 0
     if device is not None:

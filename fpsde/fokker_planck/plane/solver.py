@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from fpsde.density import Law
+from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.evolution import stops, trace_as_asked
 from fpsde.fokker_planck.high_order.differences import plane_differences
 from fpsde.fokker_planck.high_order.null_vector import null_vector
@@ -96,6 +97,17 @@ class PlaneFokkerPlanck(PlaneInTime, PlanePassages):
             current=found.current,
             **self._at_rest(operator, found.masses, f"{found.corrections} corrections"),
         )
+
+    def evolve_batch(self, *_: Any, **__: Any) -> NoReturn:
+        """Raise InvalidInput: members go side by side on lines alone."""
+        raise InvalidInput(
+            f"{self.process.name} has two components, and batches are carried on the grids of one; call evolve for "
+            "FokkerPlanck(process.with_params(...), grid) of each member"
+        )
+
+    def evolve_batch_by_uniformisation(self, *_: Any, **__: Any) -> NoReturn:
+        """Raise InvalidInput, as :meth:`evolve_batch`."""
+        self.evolve_batch()
 
     def modes(self, count: int) -> PlaneModes:
         """Return the ``count`` slowest modes: rates of decay, left and right eigenfunctions.
