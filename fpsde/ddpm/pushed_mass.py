@@ -96,6 +96,12 @@ class JudgedModel:
     cross_entropy: float
     accuracy: float
 
+    def __repr__(self) -> str:
+        return (
+            f"<JudgedModel: KL(data || p_theta)={self.divergence:.6g} nats, settled to {self.accuracy:.2g}; "
+            f"cross_entropy={self.cross_entropy:.6g}>"
+        )
+
 
 def model_law(chain: Process | BlackBox, scheme: Scheme, data: KnownLaw, *, tolerance: float = 1e-3) -> JudgedModel:
     """Return the exact law of all steps of a sampler from its prior, on points that see ``data``, and how far they are.

@@ -25,6 +25,7 @@ from fpsde.ddpm import (
     toy_data,
     train,
 )
+from fpsde.ddpm.pushed_mass import JudgedModel
 from fpsde.density import Normal
 from fpsde.errors import InvalidInput
 from fpsde.joint_law import JointNormal
@@ -275,3 +276,9 @@ def test_a_network_in_the_plane_has_a_law_that_is_settled_after_fifty_steps(seed
     middle = x.mean(axis=1, keepdims=True)
     assert particles_agree(x, judged)
     assert not particles_agree(middle + 0.95 * (x - middle), judged)
+
+
+def test_a_verdict_is_shown_without_its_points():
+    law: Any = np.zeros(1000)
+    shown = "<JudgedModel: KL(data || p_theta)=0.25 nats, settled to 0.0001; cross_entropy=1.5>"
+    assert repr(JudgedModel(law, 0.25, 1.5, 1e-4)) == shown
