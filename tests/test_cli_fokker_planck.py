@@ -9,13 +9,13 @@ import pytest
 from matplotlib.image import imread
 
 from fpsde.cli import main
-from fpsde.commands.fokker_planck_questions import _axis_through, passage, passage_estimate, solver_of
+from fpsde.commands.fokker_planck_questions import _axis_through, passage, passage_estimate, solver_of, with_bar
 from fpsde.commands.plane_figure import plane_figure
 from fpsde.commands.solution_figure import solution_figure
 from fpsde.errors import NotConverged
 from fpsde.fokker_planck import Estimate, FokkerPlanck, estimate_refined
 from fpsde.grid import Grid
-from fpsde.processes import double_well, rotating_ou
+from fpsde.processes import double_well, rotating_ou, underdamped_washboard
 
 
 def run(*arguments):
@@ -95,6 +95,28 @@ def test_pictures_give_the_numbers_of_the_table_and_not_those_of_one_grid() -> N
         r"mode: $\lambda_1$ = (1.23 $\pm$ 0.02) $\pm$ (4.56 $\pm$ 0.02)i",
         r"mean time until x = 2.1; from the dot: 67.8 $\pm$ 0.2",
     ]
+    drawn = maps.axes[2].collections[0]  # a time may jump at its target: that map ends there, and others do not
+    assert drawn.get_coordinates()[..., 0].max() == pytest.approx(2.1) and drawn.get_array().min() > 0
+    assert maps.axes[0].collections[0].get_coordinates()[..., 0].max() == 6.4 < maps.axes[2].get_xlim()[1]
+
+
+def test_bars_in_pictures_have_the_two_digits_of_the_table() -> None:
+    bars = [with_bar(98.318, error).split()[-1] for error in (0.0025, 2.5e-7, 1.25, 11.4)]
+    assert bars == ["0.0025", "2.5e-07", "1.2", "11"]
+
+
+def test_no_equation_above_maps_is_broken_or_wider_than_the_picture() -> None:
+    """The longest line of the catalogue, above one map."""
+    process = underdamped_washboard()
+    plane = FokkerPlanck(process, Grid.uniform((0.0, 2 * np.pi), (-6, 6), cells=20))
+    moments = {"stationary_moments": estimate(0.1, 0.9, 0.3, 0.4, 0.5, error=0.002)}
+    figure = plane_figure(plane, ("x", "v"), moments, modes=None, passage_from=None)
+    title = figure.get_suptitle().splitlines()
+    assert title == ["underdamped_washboard:", *process.equation.split(",  ")] and len(title) == 3
+    (heading,) = figure.texts
+    assert 0.9 < heading.get_window_extent().width / figure.bbox.width < 1
+    heading.set_fontsize(10)
+    assert heading.get_window_extent().width > figure.bbox.width  # it would not have had room
 
 
 def test_a_driven_ring_has_rates_with_two_parts(capsys) -> None:

@@ -125,8 +125,11 @@ def digits(value: float, error: float, most: int = 13) -> str:
 
 
 def with_bar(value: float, error: float) -> str:
-    """Return a number of an estimate and its error bar as a picture shows them; a bar of zero is left out."""
-    bar = f"{error:.1g}" if error < 1 else f"{error:.0f}"
+    """Return a number of an estimate and its error bar as a picture shows them; a bar of zero is left out.
+
+    The bar has two digits, as in the table: of one digit alone, 0.0025 would become 0.002, which is too short.
+    """
+    bar = f"{error:.2g}" if error < 10 else f"{error:.0f}"
     return digits(value, error, most=5) + (rf" $\pm$ {bar}" if error else "")
 
 
