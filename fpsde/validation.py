@@ -18,6 +18,12 @@ WHOLE_STEPS = 1e-9
 MOST_STEPS = 2**27
 
 
+def as_given(value: Any) -> str:
+    """Return what was given, as messages show it: the ``repr``, in which NumPy's numbers are plain ones."""
+    with np.printoptions(legacy="1.25"):  # since 2.0 they are np.float64(0.5) in tuples and lists
+        return repr(value)
+
+
 def finite(name: str, value: Any) -> float:
     """Return ``value`` as a finite float."""
     try:
@@ -25,7 +31,7 @@ def finite(name: str, value: Any) -> float:
             raise TypeError
         number = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise InvalidInput(f"{name}={value!r} is not a number; give one real number") from None
+        raise InvalidInput(f"{name}={as_given(value)} is not a number; give one real number") from None
     if not math.isfinite(number):
         raise InvalidInput(f"{name}={number} is not finite; give a finite number")
     return number
@@ -46,7 +52,7 @@ def integer(name: str, value: Any, *, least: int) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise InvalidInput(f"{name}={value!r} is not a whole number") from None
+        raise InvalidInput(f"{name}={as_given(value)} is not a whole number") from None
     if number < least:
         raise InvalidInput(f"{name}={number} must be at least {least}")
     return number

@@ -26,6 +26,13 @@ def test_finite_refuses_what_is_not_a_real_number(value):
         validation.finite("dt", value)
 
 
+def test_messages_show_numbers_of_numpy_as_plain_ones():
+    assert validation.as_given((np.float64(0.5), [np.int64(2)], "3")) == "(0.5, [2], '3')"
+    with refused(r"^n=2\.5 is not a whole number"):
+        validation.integer("n", np.float64(2.5), least=1)
+    assert "np.float64" in repr((np.float64(0.5),))  # outside of messages nothing is changed
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_finite_refuses_nan_and_inf(value):
     with refused(f"dt={value} is not finite; give a finite number"):

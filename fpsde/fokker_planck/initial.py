@@ -84,7 +84,10 @@ def add_point(masses: np.ndarray, absorbed: np.ndarray, grid: Grid, sides: Sides
     """
     faces, h, last = grid.faces, grid.widths, len(grid.widths) - 1
     if not faces[0] <= at <= faces[-1]:
-        raise InvalidInput(f"the initial point {at} lies outside of the grid [{faces[0]}, {faces[-1]}]")
+        raise InvalidInput(
+            f"the initial point {at} lies outside of the grid [{faces[0]}, {faces[-1]}]; extend the grid, or start "
+            "inside of it"
+        )
     cell = min(int(np.searchsorted(faces, at, side="right")) - 1, last)
     below, above = _neighbour_width(h, cell - 1, sides), _neighbour_width(h, cell + 1, sides)
     to_below = mass * (faces[cell + 1] - at) ** 2 / ((below + h[cell]) * h[cell])

@@ -115,8 +115,12 @@ def averaging_weights(x0: Any, grid: Grid, turn: float | None) -> np.ndarray:
     InvalidInput for a point off the grid.
     """
     law, faces = x0 if isinstance(x0, Law) else Point(finite("x0", x0)), grid.faces
-    if law.atoms and not all(faces[0] <= at <= faces[-1] for at, _ in law.atoms):
-        raise InvalidInput(f"the start {law.atoms} lies outside of the grid [{faces[0]}, {faces[-1]}]")
+    for at, mass in law.atoms:
+        if not faces[0] <= at <= faces[-1]:
+            raise InvalidInput(
+                f"the start has the mass {mass:.3g} at x={at:g}, outside of the grid [{faces[0]:g}, {faces[-1]:g}]; "
+                "extend the grid, or start inside of it"
+            )
     weights = law.cell_masses(faces)
     for at, mass in law.atoms:
         weights = weights - mass * ((faces[:-1] < at) & (at <= faces[1:]))

@@ -15,7 +15,7 @@ from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.sides import Sides, sides_of
 from fpsde.grid import Grid
 from fpsde.jit import kernel
-from fpsde.validation import finite, increasing
+from fpsde.validation import as_given, finite, increasing
 
 #: What is shorter than this fraction of the grid has no length.
 NOTHING = 1e-12
@@ -104,7 +104,9 @@ def stop(name: str, where: Any, grid: Grid) -> tuple[float, float]:
     else:
         low, high = increasing(name, where)[[0, -1]].tolist()
         if len(where) != 2:
-            raise InvalidInput(f"{name}={where!r} has {len(where)} numbers; give a level, or an interval (low, high)")
+            raise InvalidInput(
+                f"{name}={as_given(where)} has {len(where)} numbers; give a level, or an interval (low, high)"
+            )
     first, last = float(grid.faces[0]), float(grid.faces[-1])
     if not first <= low <= high <= last:
         given = f"{low}" if low == high else f"({low}, {high})"

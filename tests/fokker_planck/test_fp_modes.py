@@ -249,8 +249,11 @@ def test_modes_that_cannot_be_had_are_refused(stand_in):
         FokkerPlanck(ou, Grid.uniform((-3, 3), cells=50)).modes(1)
     with pytest.raises(InvalidInput, match="at most 2000 cells; the grid has 2001"):
         FokkerPlanck(ring(stand_in, 0.5), Grid.uniform((0, 2 * np.pi), cells=2001)).modes(1)
-    with pytest.raises(InvalidInput, match=r"the start \(\(9\.0, 1\.0\),\) lies outside of the grid"):
-        solver.modes(1).relaxation(np.cos, 9.0, times=1.0)
+    there = r"the start has the mass {} at x=9, outside of the grid \[-8, 8\]; extend the grid, or start inside of it"
+    mixture = Mixture([0.75, 0.25], [Normal(0, 1), Point(np.float64(9.0))])
+    for start, mass in ((9.0, "1"), (mixture, "0.25")):
+        with pytest.raises(InvalidInput, match=there.format(mass)):
+            solver.modes(1).relaxation(np.cos, start, times=1.0)
     absorbing = replace(ou, domain=Interval.between(-1, 1, Wall.ABSORBING))
     modes = FokkerPlanck(absorbing, Grid.uniform((-1, 1), cells=50)).modes(1)
     with pytest.raises(InvalidInput, match="no stationary law to correlate in"):

@@ -397,6 +397,7 @@ def test_bad_arguments_are_refused_with_their_numbers():
     flat = np.full((20, 24), 1 / 480)
     for x0, message in (
         (1.0, r"x0=1\.0 is no start of two components"),
+        ((np.float64(1.0),), r"x0=\(1\.0,\) is no start of two components"),
         ((1.0, 2.0, 3.0), r"is no start of two components; give a pair of points or laws, or an array of masses \(20"),
         (Normal(0, 1), r"is no start of two components"),
         (([1.0, 2.0], 0.0), r"x0=\[1\.0, 2\.0\] is not a number"),

@@ -12,7 +12,7 @@ from fpsde.fokker_planck.initial import HELD, Start, starting_masses
 from fpsde.fokker_planck.sides import Sides
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw
-from fpsde.validation import finite_array
+from fpsde.validation import as_given, finite_array
 
 
 def plane_start(initial: Any, grid: Grid, sides: tuple[Sides, Sides]) -> Start:
@@ -32,8 +32,8 @@ def plane_start(initial: Any, grid: Grid, sides: tuple[Sides, Sides]) -> Start:
         return _given(finite_array("x0", initial), grid)
     if isinstance(initial, str) or not isinstance(initial, (Sequence, np.ndarray)) or len(initial) != 2:
         raise InvalidInput(
-            f"x0={initial!r} is no start of two components; give a pair of points or laws, or an array of masses "
-            f"{grid.shape}"
+            f"x0={as_given(initial)} is no start of two components; give a pair of points or laws, or an array of "
+            f"masses {grid.shape}"
         )
     parts = [starting_masses(part, line, side) for part, line, side in zip(initial, grid.lines, sides, strict=True)]
     first, second = parts

@@ -13,7 +13,7 @@ from fpsde.fokker_planck.plane.cells import OnPlane
 from fpsde.fokker_planck.plane.results import PlaneFunction, PlanePassageTime, PlaneSplitting
 from fpsde.fokker_planck.plane.targets import Region, Target, stopped_at
 from fpsde.fokker_planck.results import provenance
-from fpsde.validation import finite_array
+from fpsde.validation import as_given, finite_array
 
 
 class PlanePassages(OnPlane):
@@ -111,7 +111,7 @@ class PlanePassages(OnPlane):
     def _point(self, x0: Any) -> tuple[float, float]:
         start = finite_array("x0", x0, ndim=1)
         if len(start) != 2:
-            raise InvalidInput(f"x0={x0!r}; give a pair of numbers")
+            raise InvalidInput(f"x0={as_given(x0)}; give a pair of numbers")
         for axis, (at, faces) in enumerate(zip(start, self.grid.axes, strict=True)):
             if not faces[0] <= at <= faces[-1]:
                 raise InvalidInput(

@@ -33,7 +33,7 @@ from fpsde.fokker_planck.spectrum import Spectrum
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw
 from fpsde.optional import optional
-from fpsde.validation import finite_array, integer
+from fpsde.validation import as_given, finite_array, integer
 
 sparse, krylov = optional("scipy.sparse"), optional("scipy.sparse.linalg")
 
@@ -69,7 +69,9 @@ class PlaneModes(Decay):
                 raise InvalidInput(f"x0 has shape {masses.shape}, the grid {self.grid.shape}; give masses of its cells")
             return masses
         if not hasattr(x0, "__len__") or len(x0) != 2:
-            raise InvalidInput(f"x0={x0!r} is no start of two components; give a pair of points or laws, or masses")
+            raise InvalidInput(
+                f"x0={as_given(x0)} is no start of two components; give a pair of points or laws, or masses"
+            )
         axes = zip(x0, self.grid.axes, self.turns, strict=True)
         return np.multiply.outer(*(averaging_weights(part, Grid((faces,)), turn) for part, faces, turn in axes))
 
