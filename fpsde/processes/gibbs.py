@@ -13,6 +13,7 @@ import numpy as np
 from fpsde.density import TAIL, Law, PanelLaw, panel_rule
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput, NotConverged
+from fpsde.known_law import total
 
 Function = Callable[[np.ndarray], np.ndarray]
 
@@ -30,6 +31,10 @@ MOST_SAMPLES = 2**17
 #: Points looked at in each octave of the distance from the centre, on an unbounded side: 2^-30 to 2^64.
 OCTAVE = 16
 _DISTANCES = 2.0 ** np.arange(-30, 64, 1 / OCTAVE)
+#: How much E may change on one panel of a ring, and on all of them.
+CLIMBED, MOST_CLIMBED = 8.0, 16_000.0
+#: Gauss-Legendre nodes and weights on (0, 1).
+_UNIT = panel_rule(np.array([0.0, 1.0]))
 
 
 def gibbs_law(energy: Function, domain: Interval) -> Law | None:
@@ -37,9 +42,10 @@ def gibbs_law(energy: Function, domain: Interval) -> Law | None:
 
     exp(-E)/Z; on a ring, where E may change by a constant in each turn (a tilt), instead
     p(x) ~ exp(-E(x)) int_x^{x + length} exp(E(y)) dy (Stratonovich 1958; Risken, The Fokker-Planck Equation, 11.3).
-    There is none beside an absorbing wall, and none that float64 can hold where more than 1e-18 of the mass lies
-    beyond 2^63. ``energy`` maps arrays to arrays. Raises InvalidInput where E is NaN, and for a finite end without a
-    wall that can be reached; NotConverged where panels do not resolve the density.
+    There is none beside an absorbing wall, none that float64 can hold where more than 1e-18 of the mass lies beyond
+    2^63, and none is computed on a ring around which E rises and falls by more than ``MOST_CLIMBED`` in all.
+    ``energy`` maps arrays to arrays. Raises InvalidInput where E is NaN, and for a finite end without a wall
+    that can be reached; NotConverged where panels do not resolve the density.
     """
     _refuse_open_ends(energy, domain)
     if Wall.ABSORBING in (domain.low_wall, domain.high_wall):
@@ -169,13 +175,42 @@ def ring_velocity(energy: Function, domain: Interval, law: Law, *, diffusivity: 
     return domain.length * diffusivity * -math.expm1(gain) * float(law.pdf(x)) / integral
 
 
-def _ring_law(energy: Function, domain: Interval) -> Law:
-    faces = np.linspace(domain.low, domain.high, 65)
-    e = energy(faces)
-    top, bottom, gain = float(e.max()), float(e.min()), float(e[-1] - e[0])
-    rising = _exponential(lambda x: energy(x) - top)
-    before = _resolved(rising, faces)
-    after = _resolved(lambda y: rising(-y), -faces[::-1])  # from the right, so that small remainders keep their digits
-    this_turn, next_turn = math.exp(-max(gain, 0.0)), math.exp(min(gain, 0.0))
-    falling = _exponential(lambda x: bottom - energy(x))
-    return _resolved(lambda x: falling(x) * (this_turn * after.cdf(-x) + next_turn * before.cdf(x)), faces)
+def _ring_law(energy: Function, domain: Interval) -> Law | None:
+    """Return p(x) ~ int_x^{x + length} exp(E(y) - E(x)) dy, summed in logarithms: E may span thousands of kT."""
+    faces = _ring_faces(energy, domain)
+    if faces is None:
+        return None
+    y, w = panel_rule(faces)
+    gain = float(np.diff(energy(faces[[0, -1]]))[0])
+    parts = total((energy(y) + np.log(w)).reshape(len(faces) - 1, -1).T)  # the log of int exp(E) over each panel
+    before = np.concatenate([[-np.inf], np.logaddexp.accumulate(parts)])  # from the low end to each face
+    after = np.concatenate([np.logaddexp.accumulate(parts[::-1])[::-1], [-np.inf]])
+
+    def inside(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """The log of int_a^b exp(E), a and b in one panel."""
+        with np.errstate(divide="ignore"):  # where a = b
+            logs = [np.log(w * (b - a)) + energy(a + s * (b - a)) for s, w in zip(*_UNIT, strict=True)]
+        return total(np.stack(logs))
+
+    def log_density(x: np.ndarray) -> np.ndarray:
+        k = np.clip(np.searchsorted(faces, x, side="right") - 1, 0, len(faces) - 2)
+        this_turn = [inside(x, faces[k + 1]), after[k + 1]]
+        next_turn = [gain + before[k], gain + inside(faces[k], x)]
+        return total(np.stack(this_turn + next_turn)) - energy(x)
+
+    largest = float(log_density(faces).max())
+    return _resolved(_exponential(lambda x: log_density(x) - largest), faces)
+
+
+def _ring_faces(energy: Function, domain: Interval) -> np.ndarray | None:
+    """Return faces of panels on which E changes by a few kT at most and exp(E) is resolved; None if too many."""
+    x = np.linspace(domain.low, domain.high, 8193)
+    e = energy(x)
+    _exponential(lambda y: energy(y) - e.max())(x)  # refuses what is not a number
+    climbed = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(e)))])
+    if climbed[-1] > MOST_CLIMBED:
+        return None
+    counted = climbed / CLIMBED + 64 * np.linspace(0, 1, len(x))
+    faces = np.interp(np.linspace(0, counted[-1], math.ceil(counted[-1]) + 1), counted, x)
+    at_faces = energy(faces)
+    return _resolved(_exponential(lambda y: energy(y) - np.interp(y, faces, at_faces)), faces).faces

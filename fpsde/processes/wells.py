@@ -73,7 +73,8 @@ def washboard(amplitude: float = 1.0, tilt: float = 0.5, temperature: float = 0.
     """Return the overdamped process on the ring (0, 2 pi) in U = -amplitude cos x - tilt x, driven round by the tilt.
 
     dX = (tilt - amplitude sin X) dt + sqrt(2 temperature) dW. Its stationary law carries a current (Stratonovich's
-    double integral). Raises InvalidInput unless temperature > 0.
+    double integral); it is not computed, ``exact.stationary`` is None, where U rises and falls by more than 16 000
+    temperatures in a turn. Raises InvalidInput unless temperature > 0.
     """
     return overdamped(
         _washboard,

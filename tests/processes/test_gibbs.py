@@ -7,7 +7,7 @@ from scipy.integrate import quad
 
 from fpsde.domain import LINE, Interval, Wall
 from fpsde.errors import InvalidInput, NotConverged
-from fpsde.processes import double_well, duffing_well, tilted_well
+from fpsde.processes import double_well, duffing_well, tilted_well, washboard
 from fpsde.processes.gibbs import gibbs_law
 
 POSITIVE = Interval(0.0, np.inf)
@@ -137,3 +137,33 @@ def test_energies_that_cannot_be_held_are_refused() -> None:
 def test_wells_without_end_leave_no_law() -> None:
     """-cos x on the line has no normalisable law, and is not looked at for ever."""
     assert gibbs_law(lambda x: -np.cos(x), LINE) is None
+
+
+def stratonovich(temperature: float, tilt: float) -> tuple[np.ndarray, np.ndarray]:
+    """The density of the washboard behind a barrier by the trapezoid rule, its exponents shifted by the largest."""
+    x, s = np.arange(800) * (2 * np.pi / 800), np.linspace(0, 2 * np.pi, 3001)[:, None]
+    exponent = (np.cos(x) - np.cos(x + s) - tilt * s) / temperature
+    p = np.exp(exponent - exponent.max()).sum(axis=0)
+    return x, p / (p.sum() * x[1])
+
+
+@pytest.mark.parametrize("temperature", [0.002, 0.001])
+def test_a_cold_ring_keeps_its_law_though_its_exponentials_would_overflow(temperature) -> None:
+    x, p = stratonovich(temperature, 0.5)
+    process = washboard(temperature=temperature)
+    law = process.exact.stationary()
+    assert np.ptp(np.cos(x) + 0.5 * x) / temperature > 745  # exp(-U/kT) underflows between bottom and top
+    np.testing.assert_allclose(law.pdf(x), p, atol=1e-9 * p.max())
+    assert law.mean == pytest.approx(np.sum(x * p) * x[1], rel=1e-10)
+    # beside the normal law of the well, N(arcsin(tilt), kT/cos), it is O(kT) off; another temperature is seen
+    assert law.variance == pytest.approx(temperature / np.cos(np.arcsin(0.5)), rel=3 * temperature)
+    other = stratonovich(1.001 * temperature, 0.5)[1]
+    assert np.abs(law.pdf(x) - other).max() > 1e-4 * p.max()
+    # Kramers: 2 pi times the rate over the barrier, whose exponent is (sqrt(3) - pi/3)/kT
+    rate = np.cos(np.arcsin(0.5)) / (2 * np.pi) * np.exp(-(np.sqrt(3) - np.pi / 3) / temperature)
+    assert process.exact.velocity() == pytest.approx(2 * np.pi * rate, rel=3 * temperature)
+
+
+def test_no_law_is_computed_on_a_ring_of_too_many_kt() -> None:
+    assert washboard(tilt=100.0, temperature=0.1).exact.stationary().mass == pytest.approx(1.0, abs=1e-13)
+    assert washboard(tilt=100.0, temperature=0.001).exact.stationary is None
