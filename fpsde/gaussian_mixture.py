@@ -150,8 +150,17 @@ class GaussianMixture(KnownLaw):
         return Mixture(self.weights.tolist(), parts)
 
     def pdf(self, x: Any) -> np.ndarray:
-        """Return the density at ``x`` (d, n), (n,), in 1/volume."""
-        return np.exp(self.log_density(np.asarray(x, dtype=float), 1.0, 0.0))
+        """Return the density at ``x`` (d, n), (n,), in 1/volume; one component may be given as x (n,).
+
+        Raises InvalidInput for another shape.
+        """
+        x = np.asarray(x, dtype=float)
+        if x.ndim == 1 and self.dim == 1:
+            x = x[None]
+        if x.ndim != 2 or len(x) != self.dim:
+            line = ", or (n,)" if self.dim == 1 else ""
+            raise InvalidInput(f"x has shape {x.shape}; ({self.dim}, n) is needed{line}: give an array of n points")
+        return np.exp(self.log_density(x, 1.0, 0.0))
 
     def line_law(self, signal: float, level: float) -> Law:
         return self.noised(signal, level).component(0) if self.dim == 1 else super().line_law(signal, level)

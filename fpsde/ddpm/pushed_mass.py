@@ -115,9 +115,15 @@ def model_law(chain: Process | BlackBox, scheme: Scheme, data: KnownLaw, *, tole
     where the images of their points need it. The points account for the mass of the data to a fiftieth of
     ``tolerance``.
 
-    Raises InvalidInput for more components, and a sampler that folds: one whose last steps, without noise, take
-    different points to the same; NotConverged where the points do not settle, or are too many.
+    Raises InvalidInput for more components, for data that are no :class:`~fpsde.known_law.KnownLaw`, and a sampler that
+    folds: one whose last steps, without noise, take different points to the same; NotConverged where the points do not
+    settle, or are too many.
     """
+    if not isinstance(data, KnownLaw):
+        raise InvalidInput(
+            f"data={data!r} is no law that is known under noise; give a GaussianMixture, for one normal law "
+            "fpsde.ddpm.round_mixture([1], [[mean]], [std]), or fpsde.ddpm.toy_data(name).law"
+        )
     tolerance, d = positive("tolerance", tolerance), chain.dim
     if d > 2 or data.dim != d:
         raise InvalidInput(f"{chain.name} has {d} components, the data {data.dim}; one or two are needed, and as many")

@@ -282,3 +282,21 @@ def test_a_verdict_is_shown_without_its_points():
     law: Any = np.zeros(1000)
     shown = "<JudgedModel: KL(data || p_theta)=0.25 nats, settled to 0.0001; cross_entropy=1.5>"
     assert repr(JudgedModel(law, 0.25, 1.5, 1e-4)) == shown
+
+
+def test_a_law_that_is_not_known_under_noise_is_refused() -> None:
+    with pytest.raises(
+        InvalidInput, match=r"Normal\(centre=0.5, std=0.5\) is no law that is known under noise.*round_mixture"
+    ):
+        model_law(exact_chain(GAUSSIAN, trailing(4)), fpsde.ddim(), Normal(0.5, 0.5))  # type: ignore[arg-type]
+
+
+def test_the_density_of_a_mixture_takes_points_on_the_line_and_refuses_other_shapes() -> None:
+    x = np.array([-1.0, 0.5])
+    expected = MIXTURE.line_law(1.0, 0.0).pdf(x)
+    np.testing.assert_allclose(MIXTURE.pdf(x), expected, rtol=1e-13)
+    np.testing.assert_allclose(MIXTURE.pdf(x[None]), expected, rtol=1e-13)
+    with pytest.raises(InvalidInput, match=r"x has shape \(2, 2\); \(1, n\) is needed, or \(n,\)"):
+        MIXTURE.pdf(np.zeros((2, 2)))
+    with pytest.raises(InvalidInput, match=r"x has shape \(2,\); \(2, n\) is needed: give"):
+        TILTED.pdf(x)
