@@ -67,6 +67,14 @@ def test_points_in_the_plane_are_judged_against_a_sample_and_drawn_level_by_leve
     np.testing.assert_array_equal(descent.paths[-1], descent.last[:, :12])
     figure = descent_figure(data, SHORT.subset([20, 500, 1000]), {"exact denoiser": descent}, title="three steps")
     assert [panel.get_title() for panel in figure.axes[:4]] == ["t = 1000", "t = 500", "t = 20", "t = 0"]
+    figure.draw_without_rendering()
+    boxes = [panel.get_position() for panel in figure.axes]
+    np.testing.assert_allclose([box.y0 for box in boxes[:4]], boxes[0].y0, atol=1e-3)  # panels stand in line
+    np.testing.assert_allclose([box.height for box in boxes], boxes[0].height, atol=1e-3)
+    (said,) = figure.legends[0].get_texts()
+    assert said.get_text() == "whole paths of 12 points, from t = 1000 to 0"
+    (low, high), last = figure.axes[3].get_xlim(), descent.paths[:, 0]
+    assert low < last.min() and last.max() < high
 
 
 def test_training_says_how_far_the_floor_is_and_goes_on(tmp_path, capsys) -> None:
@@ -111,6 +119,8 @@ def test_all_pictures_are_drawn(trained, tmp_path, capsys) -> None:
         (["sample", "gaussian", "--sampler", "ddmi"], "did you mean 'ddim'"),
         (["sample", "gaussian", "--checkpoint", "missing.npz"], "missing.npz cannot be read"),
         (["train", "gaussian", "--steps", "0"], "steps=0"),
+        (["sample", "gaussian", "--steps", "0"], "--steps 0 levels of 1000; give --steps 1 to 1000"),
+        (["sample", "gaussian", "--steps", "1001"], "give --steps 1 to 1000"),
     ],
 )
 def test_what_cannot_be_done(arguments, says, capsys, tmp_path, monkeypatch) -> None:

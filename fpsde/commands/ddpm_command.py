@@ -18,7 +18,7 @@ from fpsde.commands.ddpm_verify import add_verify
 from fpsde.commands.options import add_backend, add_json, backend_of, screen
 from fpsde.ddpm import TOY_DATA, Sampler, ToyData, exact_box, saved_denoiser, starting_points, toy_data, train
 from fpsde.ddpm.places import working_on
-from fpsde.errors import unknown_name
+from fpsde.errors import InvalidInput, unknown_name
 from fpsde.integrators import Backend
 from fpsde.plotting import save
 from fpsde.processes import denoising_box, linear_schedule, trailing_timesteps
@@ -104,6 +104,8 @@ def _sample(options: argparse.Namespace) -> int:
         raise unknown_name("sampler", options.sampler, SAMPLERS)
     refuse_unwritable([options.json])
     whole = _schedule()
+    if not 1 <= options.steps <= whole.n_steps:
+        raise InvalidInput(f"--steps {options.steps} levels of {whole.n_steps}; give --steps 1 to {whole.n_steps}")
     schedule = whole.subset(trailing_timesteps(whole.n_steps, options.steps))
     denoiser = saved_denoiser(file, schedule)
     with working_on(backend_of(options.backend)) as bring:

@@ -95,21 +95,34 @@ def _on_the_line(data: ToyData, schedule: NoiseSchedule, found: dict[str, Descen
 def _in_the_plane(data: ToyData, schedule: NoiseSchedule, found: dict[str, Descent]) -> Figure:
     network = next(iter(found.values()))
     rng, x0 = np.random.default_rng(0), data.sample(POINTS, seed=0)
-    figure = Figure(figsize=(2.2 * len(network.steps), 7.0))
+    figure = Figure(figsize=(2.4 * len(network.steps), 2.4 * (1 + len(found)) + 0.7))
     panels = figure.subplots(1 + len(found), len(network.steps), sharex="col", sharey="col", squeeze=False)
     for k, i in enumerate(network.steps):
         t = schedule.n_steps - i
         noisy = schedule.signals[t] * x0 + schedule.levels[t] * rng.standard_normal(x0.shape)
-        for row, points in enumerate((noisy, *(one.points[k] for one in found.values()))):
-            panels[row, k].plot(*points[:, :POINTS], ".", markersize=1.5, color=BLUE, alpha=0.5)
-            panels[row, k].set_aspect("equal")
+        clouds = [noisy, *(one.points[k][:, :POINTS] for one in found.values())]
+        for panel, points in zip(panels[:, k], clouds, strict=True):
+            panel.plot(*points, ".", markersize=1.5, color=BLUE, alpha=0.5)
+        if k == len(network.steps) - 1:  # their paths are drawn there
+            clouds += [np.concatenate(one.paths, axis=1) for one in found.values()]
+        _square(panels[:, k], np.concatenate(clouds, axis=1))
         panels[0, k].set_title(_level(schedule, i))
         panels[-1, k].set_xlabel("x0 [unit of x]")
     for row, one in enumerate(found.values(), start=1):
-        panels[row, -1].plot(one.paths[:, 0], one.paths[:, 1], "-", color=VERMILION, lw=0.7)
+        lines = panels[row, -1].plot(one.paths[:, 0], one.paths[:, 1], "-", color=VERMILION, lw=0.7)
     for row, name in enumerate(("data with noise", *found)):
         panels[row, 0].set_ylabel(f"{name}\nx1 [unit of x]")
+    label = f"whole paths of {len(lines)} points, from t = {schedule.timesteps[-1]} to 0"
+    figure.legend(lines[:1], [label], loc="outside lower center")
     return figure
+
+
+def _square(panels: Any, points: np.ndarray) -> None:
+    """Make panels square, with one unit of length and all of ``points`` (2, n) inside: then all have one size."""
+    low, high = points.min(axis=1), points.max(axis=1)
+    middle, half = 0.5 * (low + high), 0.53 * float((high - low).max())
+    for panel in panels:
+        panel.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half), box_aspect=1)
 
 
 def _bar(schedule: NoiseSchedule, i: int) -> float:
