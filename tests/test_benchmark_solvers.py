@@ -126,6 +126,7 @@ def test_methods_in_the_plane_reach_their_errors_and_a_wrong_sign_of_the_correla
     assert plane.error(plane.sinc_collocation(32, 1)()) > 0.1
 
 
+@pytest.mark.slow
 def test_methods_for_klein_and_kramers_agree_with_the_reference_and_gibbs_law_does_not(modules):
     kramers = modules.kramers
     p = replace(kramers.DOUBLE_WELL, t_end=2.0)  # sooner, and cheaper to know
@@ -188,7 +189,7 @@ def time_by_steps(rows):
     return found.y[1, 1] - found.y[1, 0]
 
 
-@pytest.mark.parametrize("axes", [1, 2])
+@pytest.mark.parametrize("axes", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_moving_trap_has_its_closed_form_at_order_two_in_both_codes(modules, axes):
     rows, (cells, steps) = modules.driven, ((400, 30), (60, 10))[axes - 1]
     t = np.linspace(0, rows.T_END, 20001)  # m' = c - m by its integral

@@ -21,7 +21,11 @@ def well(stand_in):
     return stand_in(lambda x, t: -4 * x * (x**2 - 1), lambda x, t: 0.25, name="double well")
 
 
-@pytest.mark.parametrize("generator", [assemble, scale_speed], ids=["Scharfetter-Gummel", "natural scale"])
+@pytest.mark.parametrize(
+    "generator",
+    [assemble, pytest.param(scale_speed, marks=pytest.mark.slow)],
+    ids=["Scharfetter-Gummel", "natural scale"],
+)
 def test_error_bars_hold_the_exact_numbers_and_are_not_wasteful(well, generator):
     solver = FokkerPlanck(well, Grid.uniform((-2.4, 2.4), cells=200), assemble=generator)
     rates = estimate_refined(solver, lambda fp: fp.modes(3).eigenvalues)

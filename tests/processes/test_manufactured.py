@@ -173,6 +173,7 @@ def test_the_reverse_of_a_process_runs_back_through_its_laws() -> None:
     )
 
 
+@pytest.mark.slow
 def test_any_noise_runs_through_the_same_laws() -> None:
     """Also two components with correlated noise, backwards: the plane solver comes back to the start."""
     for level in (0.5, 1.3):
