@@ -74,6 +74,14 @@ def probability(name: str, value: Any) -> float:
     return number
 
 
+def share(name: str, value: Any) -> float:
+    """Return ``value`` as a float from 0 to 1, both of which it may be."""
+    number = finite(name, value)
+    if not 0 <= number <= 1:
+        raise InvalidInput(f"{name}={number} must lie in [0, 1]")
+    return number
+
+
 def finite_array(name: str, values: Any, *, ndim: int | None = None) -> np.ndarray:
     """Return ``values`` as a float64 array without NaN or Inf, refusing complex numbers, text and empty arrays.
 

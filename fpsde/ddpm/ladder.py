@@ -29,7 +29,7 @@ from fpsde.errors import InvalidInput, NotConverged, UnstableStep, unknown_name
 from fpsde.gaussian_mixture import GaussianMixture
 from fpsde.known_law import KnownLaw
 from fpsde.processes.denoising import denoising_box
-from fpsde.processes.noise_schedules import NoiseSchedule, trailing_timesteps
+from fpsde.processes.noise_schedules import NoiseSchedule
 from fpsde.processes.schedule_formulas import (
     cosine_schedule,
     karras_schedule,
@@ -42,9 +42,12 @@ from fpsde.processes.schedule_formulas import (
     variance_exploding_schedule,
     variance_preserving_schedule,
 )
+from fpsde.processes.timesteps import trailing_timesteps
 from fpsde.progress import progress_bar
 from fpsde.provenance import environment
-from fpsde.schemes.denoising import ancestral, ddim, karras, predictor_corrector
+from fpsde.schemes.correctors import predictor_corrector
+from fpsde.schemes.denoising import ancestral, ddim
+from fpsde.schemes.heun_flow import karras
 from fpsde.schemes.scheme import Scheme
 from fpsde.validation import integer, seed64
 

@@ -14,7 +14,7 @@ from scipy import special
 from fpsde.arrays import module_of
 from fpsde.errors import InvalidInput
 from fpsde.noise import Purpose, uniforms
-from fpsde.processes.noise_schedules import geometric_levels
+from fpsde.processes.schedule_formulas import geometric_levels
 from fpsde.validation import integer, seed64
 
 #: The slowest and the fastest of the waves in log sigma; from sigma = 0.01 to 100 log sigma grows by 9.2.

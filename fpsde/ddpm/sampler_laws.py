@@ -18,7 +18,7 @@ from fpsde.laws.scheme_laws import scheme_law
 from fpsde.processes.black_box import BlackBox
 from fpsde.processes.denoising import prior_of
 from fpsde.processes.process import Process
-from fpsde.schemes.denoising import is_sampler
+from fpsde.schemes.from_noise import is_sampler
 from fpsde.schemes.scheme import Scheme
 
 #: Levels at which a silent step is looked at: it must increase from one to the next.

@@ -31,15 +31,7 @@ from fpsde.processes.multiplicative import (
     pearson,
 )
 from fpsde.processes.multiplicative_systems import commuting_linear, kubo_oscillator, linear_noise, noncommuting_linear
-from fpsde.processes.noise_schedules import (
-    NoiseSchedule,
-    leading_timesteps,
-    linspace_timesteps,
-    quadratic_timesteps,
-    schedule_of_betas,
-    schedule_of_sigmas,
-    trailing_timesteps,
-)
+from fpsde.processes.noise_schedules import NoiseSchedule, schedule_of_betas, schedule_of_sigmas
 from fpsde.processes.noising import ddpm_chain, variance_preserving
 from fpsde.processes.noising_sdes import sub_variance_preserving, variance_exploding
 from fpsde.processes.nonlinear import benes
@@ -66,6 +58,7 @@ from fpsde.processes.schedule_formulas import (
     variance_exploding_schedule,
     variance_preserving_schedule,
 )
+from fpsde.processes.timesteps import leading_timesteps, linspace_timesteps, quadratic_timesteps, trailing_timesteps
 from fpsde.processes.wells import (
     double_well,
     duffing,

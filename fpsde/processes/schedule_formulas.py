@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from types import SimpleNamespace
 
@@ -12,7 +13,6 @@ from fpsde.optional import optional
 from fpsde.processes.beta_schedules import BetaSchedule, linear_beta
 from fpsde.processes.noise_schedules import (
     NoiseSchedule,
-    geometric_levels,
     preserving_schedule,
     schedule_of_betas,
     schedule_of_sigmas,
@@ -49,7 +49,7 @@ def quadratic_schedule(n_steps: int = 1000, *, beta_first: float = 1e-4, beta_la
     """Return :func:`scaled_linear_schedule`, beta_t quadratic in t, with the ends of :func:`linear_schedule`.
 
     It is "quad" in the code of Ho, Jain & Abbeel (2020) and of Song, Meng & Ermon (2021). What the paper of the latter
-    calls quadratic is a choice of timesteps: :func:`~fpsde.processes.noise_schedules.quadratic_timesteps`.
+    calls quadratic is a choice of timesteps: :func:`~fpsde.processes.timesteps.quadratic_timesteps`.
     Raises InvalidInput unless 0 < beta_first < beta_last < 1.
     """
     return scaled_linear_schedule(n_steps, beta_first=beta_first, beta_last=beta_last)
@@ -139,6 +139,13 @@ def karras_schedule(
     low, high = _sigmas(sigma_min, sigma_max)
     rho = positive("rho", rho)
     return schedule_of_sigmas(np.linspace(low ** (1 / rho), high ** (1 / rho), _steps(n_steps)) ** rho)
+
+
+def geometric_levels(low: float, high: float, n: int) -> np.ndarray:
+    """Return n numbers from ``low`` to ``high`` in equal ratios, with these ends to the last bit."""
+    levels = np.exp(np.linspace(math.log(low), math.log(high), n))
+    levels[0], levels[-1] = low, high
+    return levels
 
 
 def _spent(times: Sequence[float] | np.ndarray, beta: BetaSchedule | None) -> np.ndarray:

@@ -3,10 +3,12 @@
 from fpsde.errors import InvalidInput, unknown_name
 from fpsde.schemes.additive_noise import sra1, sra3
 from fpsde.schemes.averaged_noise import leimkuhler_matthews
-from fpsde.schemes.denoising import ancestral, ddim, karras, langevin_corrector, predictor_corrector
+from fpsde.schemes.correctors import langevin_corrector, predictor_corrector
+from fpsde.schemes.denoising import ancestral, ddim
 from fpsde.schemes.derivative_free import milstein_derivative_free
 from fpsde.schemes.diagonal_noise import sriw1
 from fpsde.schemes.euler import euler_maruyama
+from fpsde.schemes.heun_flow import karras
 from fpsde.schemes.implicit import drift_implicit, implicit_euler, split_step_backward_euler, trapezoidal
 from fpsde.schemes.metropolis import mala
 from fpsde.schemes.noising import ddpm_step
