@@ -41,21 +41,13 @@ class AdamState:
         return AdamState(parameters.copy(), zeros(parameters), zeros(parameters), parameters.copy())
 
     def step(self, gradient: Any, k: int, *, rate: float) -> None:
-        """Take step ``k`` with this ``gradient``, which is overwritten."""
-        xp = module_of(gradient)
+        """Take step ``k`` with this ``gradient``."""
         parameters, mean, square, averaged = self.parameters, self.mean, self.square, self.averaged
         mean *= BETA1
         mean += (1 - BETA1) * gradient
         square *= BETA2
-        gradient *= gradient
-        gradient *= 1 - BETA2
-        square += gradient
-        xp.multiply(square, 1 / (1 - BETA2**k), out=gradient)
-        xp.sqrt(gradient, out=gradient)
-        gradient += EPSILON
-        xp.divide(mean, gradient, out=gradient)
-        gradient *= rate * min(1.0, k / WARMING, math.sqrt(FALLING / k)) / (1 - BETA1**k)
-        parameters -= gradient
-        xp.subtract(parameters, averaged, out=gradient)
-        gradient *= (POWER + 1) / (k + POWER + 1)
-        averaged += gradient
+        square += gradient * gradient * (1 - BETA2)
+        length = rate * min(1.0, k / WARMING, math.sqrt(FALLING / k)) / (1 - BETA1**k)
+        size = module_of(square).sqrt(square * (1 / (1 - BETA2**k))) + EPSILON
+        parameters -= mean / size * length
+        averaged += (parameters - averaged) * ((POWER + 1) / (k + POWER + 1))

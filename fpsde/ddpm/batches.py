@@ -1,4 +1,4 @@
-"""What a network is trained on, and measured by: functions of the seed and of the numbers of the batches alone."""
+"""The loss of a network, and the batches that it is taken of: functions of the seed and of their numbers alone."""
 
 from __future__ import annotations
 
@@ -15,9 +15,6 @@ from fpsde.known_law import KnownLaw
 from fpsde.noise import Purpose, uniforms
 from fpsde.processes.noise_schedules import NoiseSchedule
 from fpsde.signal_and_noise import Prediction, prediction_of
-
-#: The points that a network is measured at: so many levels, so many points of each, with ids from the first one on.
-LEVELS, EACH, FIRST_MEASURED = 64, 64, 2**63
 
 
 class Batch(NamedTuple):
@@ -55,42 +52,29 @@ class Batches:
     def drawn(self, first: int, count: int, network: Network) -> list[Batch]:
         """Return the batches of ``count`` steps from step ``first`` on, where a network's parameters lie."""
         ids = np.arange(first * self.size, (first + count) * self.size, dtype=np.uint64)
-        u, x0, z = self._draw(ids)
-        t = self._strata(u.reshape(count, self.size)).reshape(-1)
-        made = self._batch(t, x0, z, None, network)
+        u, x0, z = self.draws(ids)
+        t = self.strata(u.reshape(count, self.size)).reshape(-1)
+        made = self.batch(t, x0, z, data=x0, network=network)
         return [Batch(*(part[..., k * self.size : (k + 1) * self.size].copy() for part in made)) for k in range(count)]
 
-    def measured(self, network: Network) -> Batch:
-        """Return points with the *exact* velocity: their loss is how far a network is above the exact floor.
-
-        E|z - eps|^2 = min E|z - eps|^2 + E|eps* - eps|^2: the noise of z is left out.
-        """
-        u, x0, z = self._draw(np.arange(LEVELS * EACH, dtype=np.uint64) + np.uint64(FIRST_MEASURED))
-        t = np.repeat(self._strata(u[:LEVELS]), EACH)
-        x = x0 + self.schedule.sigmas[t] * z
-        parts = [slice(k, k + EACH) for k in range(0, len(t), EACH)]
-        exact = [self.law.denoised(x[:, at], 1.0, float(self.schedule.sigmas[t[at][0]])) for at in parts]
-        return self._batch(t, x0, z, np.concatenate(exact, axis=1), network)
-
-    def _draw(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def draws(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return a uniform number (n,), the data (d, n) and normals (d, n) of some ids."""
         m, d = self.law.uniforms, self.law.dim
         u = uniforms(self.seed, Purpose.TRAINING, particles=ids, count=m + d + 1)
         return u[m + d], self.law.draw(u[:m]), special.ndtri(u[m : m + d])
 
-    def _strata(self, u: np.ndarray) -> np.ndarray:
+    def strata(self, u: np.ndarray) -> np.ndarray:
         """Return t, one in each of the strata that the last axis of ``u`` runs through."""
         n = u.shape[-1]
         return 1 + np.minimum(self.schedule.n_steps * (np.arange(n) + u) / n, self.schedule.n_steps - 1).astype(int)
 
-    def _batch(self, t: np.ndarray, x0: np.ndarray, z: np.ndarray, exact: np.ndarray | None, network: Network) -> Batch:
-        """Return a batch whose velocity is that of the data, or of the ``exact`` E[x0 | x]; made in float64."""
+    def batch(self, t: np.ndarray, x0: np.ndarray, z: np.ndarray, *, data: np.ndarray, network: Network) -> Batch:
+        """Return a batch at levels t (n,), whose velocity is that of ``data``: x0, or E[x0 | x]; made in float64."""
         xp, dtype = module_of(network.parameters), network.parameters.dtype
         scaling, sigmas = self.scaling, self.schedule.sigmas[t]
         a, s = scaling.signal_and_level(sigmas)
         mean = scaling.mean[:, None]
         seen = a * (x0 - mean) / scaling.std + s * z
-        data = x0 if exact is None else exact
         velocity = prediction_of(Prediction.VELOCITY, (data - mean) / scaling.std, seen, signal=a, level=s)
         # at fixed x an error of the velocity is one of eps times 1/a
         weights = self.weights[t - 1] * a**2 / self.law.dim

@@ -19,7 +19,7 @@ from fpsde.arrays import placed
 from fpsde.errors import InvalidInput
 from fpsde.known_law import picked, refuse_weights
 from fpsde.noise import Purpose, uniforms
-from fpsde.processes.noise_schedules import refuse_no_betas
+from fpsde.processes.beta_schedules import refuse_no_betas
 from fpsde.validation import finite_array, integer, seed64
 
 #: Bits beyond which the 2^n words are not enumerated.

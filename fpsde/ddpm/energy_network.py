@@ -8,7 +8,7 @@ from typing import Any
 
 from fpsde.arrays import module_of
 from fpsde.ddpm.denoiser import Denoiser
-from fpsde.ddpm.network import Network, sigmoid
+from fpsde.ddpm.network import Network, affine, silu
 from fpsde.errors import InvalidInput
 
 
@@ -38,11 +38,11 @@ class EnergyNetwork(Network):
         """
         xp, d = module_of(features), self.shape.dim
         (*hidden, (last, _)), inputs, seen = self._layers(self.parameters), [features], []
-        for w, b in hidden:
-            a = w @ inputs[-1] + b[:, None]
-            s = sigmoid(a)
+        for layer in hidden:
+            a = affine(layer, inputs[-1])
+            h, s = silu(a)
             seen.append((s * (1 + a * (1 - s)), s * (1 - s) * (2 + a * (1 - 2 * s))))  # silu', silu''
-            inputs.append(a * s)
+            inputs.append(h)
         top = xp.repeat(last.sum(axis=0)[:, None], features.shape[1], axis=1)
         g = top
         for (w, _), (rate, _) in zip(reversed(hidden), reversed(seen), strict=True):

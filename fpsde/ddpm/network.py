@@ -78,13 +78,11 @@ class Network:
 
     def __call__(self, features: Any) -> Any:
         """Return the value (d, n) at features (inputs, n)."""
-        *hidden, (weights, bias) = self._layers(self.parameters)
+        *hidden, last = self._layers(self.parameters)
         h = features
-        for w, b in hidden:
-            a = w @ h
-            a += b[:, None]
-            h = a * sigmoid(a)
-        return weights @ h + bias[:, None]
+        for layer in hidden:
+            h, _ = silu(affine(layer, h))
+        return affine(last, h)
 
     def with_gradient(self, features: Any) -> tuple[Any, Callable[[Any, Any], Any]]:
         """Return the value (d, n), and pull(slopes, out): from slopes (d, n) of a loss in it to those in all else.
@@ -92,32 +90,25 @@ class Network:
         ``pull`` writes the gradient in the parameters to ``out`` (size,), and returns that in the features.
         """
         layers = self._layers(self.parameters)
-        inputs, rates = [features], []  # of each layer: what it reads, and the derivative of its silu
-        for w, b in layers[:-1]:
-            a = w @ inputs[-1]
-            a += b[:, None]
-            s = sigmoid(a)
-            h = a * s
-            a -= h  # silu' = s + a s (1 - s) = s (1 + a - a s)
-            a += 1
-            a *= s
-            rates.append(a)
+        inputs, rates = [features], []  # what each layer reads, and silu' = s + a s (1 - s) = s (1 + a - a s)
+        for layer in layers[:-1]:
+            a = affine(layer, inputs[-1])
+            h, s = silu(a)
             inputs.append(h)
-        w, b = layers[-1]
+            rates.append((a - h + 1) * s)
 
         def pull(slopes: Any, out: Any) -> Any:
-            g = slopes
-            for (w, _), (to_w, to_b), h, rate in zip(
-                reversed(layers), reversed(self._layers(out)), reversed(inputs), [*reversed(rates), None], strict=True
-            ):
-                to_w[...] = g @ h.T
+            to, g = self._layers(out), slopes
+            for k in reversed(range(len(layers))):
+                (w, _), (to_w, to_b) = layers[k], to[k]
+                to_w[...] = g @ inputs[k].T
                 to_b[...] = g.sum(axis=1)
                 g = w.T @ g
-                if rate is not None:
-                    g *= rate
+                if k > 0:
+                    g *= rates[k - 1]
             return g
 
-        return w @ inputs[-1] + b[:, None], pull
+        return affine(layers[-1], inputs[-1]), pull
 
     def _layers(self, flat: Any) -> list[tuple[Any, Any]]:
         """Return views (W, b) of each layer in an array of all parameters."""
@@ -143,9 +134,17 @@ def new_network(shape: NetworkShape, *, seed: int, dtype: Any = np.float32) -> N
     return Network(shape, parameters.astype(dtype))
 
 
-def sigmoid(a: Any) -> Any:
-    """Return 1/(1 + exp(-a)), by tanh: it does not overflow."""
+def affine(layer: tuple[Any, Any], h: Any) -> Any:
+    """Return W h + b of a layer (W, b), (units, n)."""
+    w, b = layer
+    a = w @ h
+    a += b[:, None]
+    return a
+
+
+def silu(a: Any) -> tuple[Any, Any]:
+    """Return a s, and s = 1/(1 + exp(-a)): by tanh, which does not overflow."""
     s = module_of(a).tanh(0.5 * a)
     s += 1
     s *= 0.5
-    return s
+    return a * s, s

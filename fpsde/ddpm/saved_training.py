@@ -18,36 +18,13 @@ from fpsde.ddpm.adam import AdamState
 from fpsde.ddpm.batches import Batches
 from fpsde.ddpm.denoiser import Denoiser, Scaling
 from fpsde.ddpm.energy_network import EnergyNetwork
+from fpsde.ddpm.looks import Looks
 from fpsde.ddpm.network import Network, NetworkShape
 from fpsde.errors import BackendUnavailable, InvalidInput
 from fpsde.processes.noise_schedules import NoiseSchedule
 from fpsde.writing import put_whole, refuse_unwritable
 
 ARRAYS = ("parameters", "mean", "square", "averaged")
-
-
-@dataclass(frozen=True, eq=False)
-class Looks:
-    """What was seen on the way: after ``steps`` (k,), the mean loss of the batches since the look before, and how far
-    the averaged parameters were above the floor, (loss - floor)/floor, measured against the exact denoiser."""
-
-    steps: np.ndarray
-    losses: np.ndarray
-    excesses: np.ndarray
-
-    @staticmethod
-    def none() -> Looks:
-        """Return that nothing was seen yet."""
-        return Looks(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0))
-
-    @property
-    def taken(self) -> int:
-        """The number of steps that were taken."""
-        return int(self.steps[-1]) if len(self.steps) else 0
-
-    def and_then(self, step: int, loss: float, excess: float) -> Looks:
-        """Return these looks and one more."""
-        return Looks(np.append(self.steps, step), np.append(self.losses, loss), np.append(self.excesses, excess))
 
 
 @dataclass(frozen=True, eq=False)

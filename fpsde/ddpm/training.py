@@ -9,25 +9,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fpsde.arrays import module_of, on_device
+from fpsde.arrays import on_device
 from fpsde.backend import Backend
 from fpsde.ddpm.adam import AdamState
 from fpsde.ddpm.batches import Batches
 from fpsde.ddpm.denoiser import Denoiser, scaling_of
 from fpsde.ddpm.floors import PriorGap, refuse_short_schedule
+from fpsde.ddpm.learning import learn
+from fpsde.ddpm.looks import Looks, measured
 from fpsde.ddpm.losses import Weights, simple_weights, weighted_floor, weights_of
 from fpsde.ddpm.network import Network, NetworkShape, new_network
 from fpsde.ddpm.places import working_on
-from fpsde.ddpm.saved_training import Looks, SavedTraining
+from fpsde.ddpm.saved_training import SavedTraining
 from fpsde.errors import InvalidInput, UnstableStep
 from fpsde.known_law import KnownLaw
 from fpsde.processes.noise_schedules import NoiseSchedule
 from fpsde.progress import progress_bar
 from fpsde.provenance import environment
 from fpsde.validation import integer, positive, seed64
-
-#: Steps whose batches are drawn at once.
-DRAWN = 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,15 +99,18 @@ def train(
         saved = SavedTraining.of(checkpoint, start, batches, rate=largest, look=every)
         state, looks = saved.loaded(start) if saved is not None else (AdamState.begun(start.parameters), Looks.none())
         floor = weighted_floor(law, schedule, weights=weights)
-        judged = batches.measured(start)
+        judged = measured(batches, start)
         averaged = replace(start, parameters=state.averaged)
-        loop = _Loop(batches, replace(start, parameters=state.parameters), state)
         with progress_bar("training", total=last, finished=looks.taken, shown=progress) as show:
             while looks.taken < last and not _near(looks, near):
                 begin = looks.taken
                 end = min(begin - begin % every + every, last)
                 with _kept(saved, begin):
-                    loss = loop.advance(begin, end, rate=largest)
+                    loss = learn(start, state, batches, begin=begin, end=end, rate=largest)
+                if not math.isfinite(loss):
+                    raise UnstableStep(
+                        f"the loss is {loss} between steps {begin} and {end}; take a rate below {rate:g}"
+                    )
                 excess = float(judged.loss_and_slopes(averaged(judged.features))[0]) / floor
                 looks = looks.and_then(end, loss, excess)
                 if saved is not None:
@@ -128,31 +130,6 @@ def train(
 
 def _near(looks: Looks, stop: float | None) -> bool:
     return stop is not None and len(looks.excesses) > 0 and bool(looks.excesses[-1] <= stop)
-
-
-@dataclass(frozen=True, eq=False)
-class _Loop:
-    """Steps of Adam on a network whose parameters are those of ``state``."""
-
-    batches: Batches
-    network: Network
-    state: AdamState
-
-    def advance(self, begin: int, end: int, *, rate: float) -> float:
-        """Take steps begin + 1, ..., end, and return the mean loss of their batches."""
-        gradient, total = module_of(self.state.mean).empty_like(self.state.mean), 0.0
-        for first in range(begin, end, DRAWN):
-            drawn = self.batches.drawn(first, min(DRAWN, end - first), self.network)
-            for k, batch in enumerate(drawn, start=first + 1):
-                value, pull = self.network.with_gradient(batch.features)
-                loss, slopes = batch.loss_and_slopes(value)
-                pull(slopes, gradient)
-                self.state.step(gradient, k, rate=rate)
-                total = total + loss
-        mean = float(total) / (end - begin)
-        if not math.isfinite(mean):
-            raise UnstableStep(f"the loss is {mean} between steps {begin} and {end}; take a rate below {rate:g}")
-        return mean
 
 
 @contextmanager

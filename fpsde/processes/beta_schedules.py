@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from fpsde.errors import InvalidInput
-from fpsde.validation import finite, positive
+from fpsde.validation import finite, finite_array, positive
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,3 +54,18 @@ def linear_beta(beta_min: float = 0.1, beta_max: float = 20.0, *, t_end: float =
         t_end=t_end,
         remade=lambda **params: linear_beta(**params, t_end=t_end),
     )
+
+
+def refuse_no_betas(betas: Any, *, last_may_be_1: bool = False) -> np.ndarray:
+    """Return ``betas`` as an array (T,); InvalidInput unless they lie strictly between 0 and 1."""
+    betas = finite_array("betas", betas, ndim=1)
+    wrong = (betas <= 0) | (betas >= 1)
+    if last_may_be_1:
+        wrong[-1] = not 0 < betas[-1] <= 1
+    outside = np.flatnonzero(wrong)
+    if len(outside):
+        n = outside[0]
+        raise InvalidInput(
+            f"betas[{n}]={betas[n]}, and {len(outside) - 1} more of {len(betas)}, do not lie strictly between 0 and 1"
+        )
+    return betas

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fpsde.errors import InvalidInput
+from fpsde.processes.beta_schedules import refuse_no_betas
 from fpsde.signal_and_noise import NoiseStep
 from fpsde.validation import finite_array
 
@@ -133,18 +134,3 @@ def schedule_of_sigmas(sigmas: Sequence[float] | np.ndarray) -> NoiseSchedule:
         raise InvalidInput(f"sigmas from {sigmas[0]} to {sigmas[-1]} must be positive and increase")
     squares = np.concatenate([[0.0], sigmas**2])
     return NoiseSchedule(-np.log1p(squares), np.sqrt(1 + squares), np.arange(len(squares)))
-
-
-def refuse_no_betas(betas: Any, *, last_may_be_1: bool = False) -> np.ndarray:
-    """Return ``betas`` as an array (T,); InvalidInput unless they lie strictly between 0 and 1."""
-    betas = finite_array("betas", betas, ndim=1)
-    wrong = (betas <= 0) | (betas >= 1)
-    if last_may_be_1:
-        wrong[-1] = not 0 < betas[-1] <= 1
-    outside = np.flatnonzero(wrong)
-    if len(outside):
-        n = outside[0]
-        raise InvalidInput(
-            f"betas[{n}]={betas[n]}, and {len(outside) - 1} more of {len(betas)}, do not lie strictly between 0 and 1"
-        )
-    return betas

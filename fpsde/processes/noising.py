@@ -12,8 +12,7 @@ import numpy as np
 
 from fpsde.density import Law, Mixture, Normal, Uniform
 from fpsde.errors import InvalidInput
-from fpsde.processes.beta_schedules import BetaSchedule, linear_beta
-from fpsde.processes.noise_schedules import refuse_no_betas
+from fpsde.processes.beta_schedules import BetaSchedule, linear_beta, refuse_no_betas
 from fpsde.processes.process import Exact, Process
 from fpsde.processes.transitions import gaussian, setting_of
 

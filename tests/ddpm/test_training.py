@@ -24,6 +24,7 @@ from fpsde.ddpm import (
     weighted_floor,
 )
 from fpsde.ddpm.batches import Batches
+from fpsde.ddpm.looks import measured
 from fpsde.ddpm.network import Network
 from fpsde.errors import BackendUnavailable, InvalidInput, UnstableStep
 
@@ -66,10 +67,10 @@ def test_what_is_measured_is_what_is_above_the_floor(seed) -> None:
     network = Network(SMALL, 0.3 * np.random.default_rng(seed).normal(size=SMALL.size))
     batches = _batches(MIXTURE, SHORT, simple_weights, seed)
     losses = [b.loss_and_slopes(network(b.features))[0] for b in batches.drawn(0, 20, network)]
-    measured = batches.measured(network)
-    values = network(measured.features)
-    above, floor = measured.loss_and_slopes(values)[0], weighted_floor(MIXTURE, SHORT)
-    each = (measured.weights * (values - measured.velocity) ** 2).sum(axis=0).reshape(64, 64)
+    points = measured(batches, network)
+    values = network(points.features)
+    above, floor = points.loss_and_slopes(values)[0], weighted_floor(MIXTURE, SHORT)
+    each = (points.weights * (values - points.velocity) ** 2).sum(axis=0).reshape(64, 64)
     error = (each.var(axis=1, ddof=1).sum() / 64**3 + np.var(losses, ddof=1) / len(losses)) ** 0.5
     assert abs(np.mean(losses) - above - floor) < 10 * error
     assert above > 20 * error
@@ -109,11 +110,11 @@ def test_score_matching_over_scales_is_the_simple_loss_where_the_variance_explod
 
 def test_every_level_is_drawn_as_often_as_any_other(seed) -> None:
     batches = _batches(MIXTURE, SHORT, simple_weights, seed, size=64)
-    levels = batches._strata(np.random.default_rng(seed).uniform(size=(5, 64)))
+    levels = batches.strata(np.random.default_rng(seed).uniform(size=(5, 64)))
     for row in levels:
         counts = np.bincount(row, minlength=11)[1:]
         assert counts.sum() == 64 and counts.min() >= 5 and counts.max() <= 8
-    assert batches._strata(np.ones(64) - 2**-53).max() == 10
+    assert batches.strata(np.ones(64) - 2**-53).max() == 10
 
 
 def test_interrupted_training_ends_in_the_same_bits(tmp_path, monkeypatch) -> None:
@@ -252,5 +253,5 @@ def test_toy_data_are_learned_to_two_percent_of_the_floor_in_a_minute(name, step
     assert found.reached and found.looks.excesses[-1] <= 0.02
     assert time.process_time() - start < 120  # of both cores together
     network = found.denoiser.network
-    fresh = _batches(law, schedule, simple_weights, (seed + 1) % 2**64).measured(network)
+    fresh = measured(_batches(law, schedule, simple_weights, (seed + 1) % 2**64), network)
     assert 0 < fresh.loss_and_slopes(network(fresh.features))[0] < 0.03 * found.floor
