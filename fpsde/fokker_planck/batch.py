@@ -67,11 +67,11 @@ def _together(parameters: ParameterSets, grid: Grid, sides: Sides, t: float) -> 
     kernel = coefficient_kernel(parameters.process, edges.points[None])
     n, size = grid.shape[0], len(edges.points)
     for k, values in enumerate(parameters.vectors()):
-        ratio, d = np.empty(size - n), np.empty(size)
+        ratio, d = np.empty(size - n), np.empty(n)
         table = kernel.table.copy()
         kernel.prepare(kernel.points, values, table)
-        kernel.function(kernel.points, table, t, values, ratio, d)
-        if not (0 < d.min() <= d.max() < np.inf and np.isfinite(ratio).all()):
+        bad = kernel.function(kernel.points, table, t, values, ratio, d)
+        if bad > 0 or not np.isfinite(ratio).all():
             assemble(parameters.member(k), grid, t)  # says where they are out of range
         rates, exits, w = np.empty((2, n)), np.empty((2, 1)), np.empty(n)
         with np.errstate(over="ignore"):

@@ -19,6 +19,9 @@ from fpsde import elementary
 from fpsde.numba_text import compiled, decorated, header
 from fpsde.printing import lines
 
+#: Counted while D is in the registers; a test that may end the loop would keep it from being vectorised.
+_OUT_OF_RANGE = "bad += not ((d_i > T(0.0)) & (d_i < T(np.inf)))"
+
 _TYPES = """\
 f8, f8s, table_type = types.float64, types.float64[::1], types.float64[:, ::1]
 """
@@ -28,12 +31,12 @@ f8, f8s, table_type = types.float64, types.float64[::1], types.float64[:, ::1]
 class CoefficientKernel:
     """``function(x, table, t, c, ratio, d)`` writes what an axis has at the points x (dim, n) and the time t.
 
-    ``d`` (n,) is D, and ``ratio`` (m,) is mu/D at the last m points, mu where there is no noise. ``table`` (k, n) is
-    what depends on x alone, and ``c`` are the values of the process's parameters. ``prepare(x, c, table)`` writes the
-    table for other values.
+    ``d`` (l,) is D at the first l points, and ``ratio`` (n - l,) is mu/D at the others, mu where there is no noise. It
+    returns at how many points D is not positive and finite. ``table`` (k, n) is what depends on x alone, and ``c`` are
+    the values of the process's parameters. ``prepare(x, c, table)`` writes the table for other values.
     """
 
-    function: Callable[..., None]
+    function: Callable[..., int]
     prepare: Callable[..., None]
     points: np.ndarray
     table: np.ndarray
@@ -71,25 +74,26 @@ def coefficient_source(process: Any, axis: int = 0) -> tuple[int, str]:
     rows = [(name.name, f"table[{i}]") for i, name in enumerate(tabled.values())]
     text = _function(
         "prepare(points, c, table)",
-        "table_type, f8s, table_type",
+        "types.void(table_type, f8s, table_type)",
         [*constants, *_lines(still)],
         _loop("points.shape[1]", inputs, _lines(tabled), rows),
     )
     centres, nodes = (_part([*inputs, *rows], cut) for cut in ("[:first]", "[first:]"))
     text += _function(
         "coefficients(points, table, t, c, ratio, d)",
-        "table_type, table_type, f8, f8s, f8s, f8s",
-        [*constants, *_lines(before), "first = len(d) - len(ratio)"],
-        _loop("first", centres, lines([(outputs[1], results[1])]), [("d_i", "d[:first]")]),
-        _loop("len(ratio)", nodes, both, [("d_i", "d[first:]"), ("ratio_i", "ratio")]),
+        "types.int64(table_type, table_type, f8, f8s, f8s, f8s)",
+        [*constants, *_lines(before), "first, bad = len(d), 0"],
+        _loop("first", centres, [*lines([(outputs[1], results[1])]), _OUT_OF_RANGE], [("d_i", "d")]),
+        _loop("len(ratio)", nodes, [*both, _OUT_OF_RANGE], [("ratio_i", "ratio")]),
+        ["return bad"],
     )
     functions = elementary.used(text, elementary.functions(elementary.FLOAT64))
     return len(tabled), header("float64") + _TYPES + decorated(functions) + text
 
 
-def _function(head: str, types: str, *parts: list[str]) -> str:
+def _function(head: str, signature: str, *parts: list[str]) -> str:
     body = (f"    {line}" for part in parts for line in part)
-    return "\n".join([f"@kernel(types.void({types}))", f"def {head}:", *body, ""])
+    return "\n".join([f"@kernel({signature})", f"def {head}:", *body, ""])
 
 
 #: A name in a loop, and the array whose entries it stands for.

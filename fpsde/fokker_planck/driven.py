@@ -10,7 +10,6 @@ import numpy as np
 from numba import types
 
 from fpsde.fokker_planck.coefficient_kernel import coefficient_kernel
-from fpsde.fokker_planck.coefficients import beyond
 from fpsde.fokker_planck.elimination import factorise
 from fpsde.fokker_planck.generator import QUICK_RULE, EdgePoints, Generator, scharfetter_gummel
 from fpsde.fokker_planck.initial import Start
@@ -22,7 +21,7 @@ from fpsde.jit import kernel
 from fpsde.processes.process import Process
 
 _F8 = types.float64
-COEFFICIENTS = types.FunctionType(types.void(_F8[:, ::1], _F8[:, ::1], _F8, _F8[::1], _F8[::1], _F8[::1]))
+COEFFICIENTS = types.FunctionType(types.int64(_F8[:, ::1], _F8[:, ::1], _F8, _F8[::1], _F8[::1], _F8[::1]))
 _SIGNATURE = types.Tuple((types.int64, _F8))(
     COEFFICIENTS, _F8[:, ::1], _F8[:, ::1], _F8[::1],  # the process
     _F8[::1], _F8[::1], _F8[:, ::1], types.boolean, types.boolean[::1],  # its grid
@@ -96,7 +95,7 @@ def march_driven(
 ) -> Any:
     """Take up to ``n_steps`` steps of TR-BDF2, as :func:`march` does, with Q at the three times of each step."""
     n, size = len(masses), points.shape[1]
-    ratio, d, w = np.empty(size - n), np.empty(size), np.empty(n)
+    ratio, d, w = np.empty(size - n), np.empty(n), np.empty(n)
     rates, exits = np.empty((3, 2, n)), np.empty((3, 2))
     a = STAGE * dt
     least = np.inf
@@ -107,11 +106,11 @@ def march_driven(
                 rates[0], exits[0] = rates[2], exits[2]
                 continue
             time = begin if stage == 0 else begin + GAMMA * dt if stage == 1 else t + (first + done + 1) * dt
-            coefficients(points, table, time, parameters, ratio, d)
+            bad = coefficients(points, table, time, parameters, ratio, d)
             scharfetter_gummel(
                 ratio, d, weights, lengths, per_edge, periodic, absorbs, rates[stage], exits[stage].reshape(2, 1), w
             )
-            if beyond(d, 0.0) > 0:  # a rate out of range, with D in it, fills the masses with NaN
+            if bad > 0:  # a rate out of range, with D in it, fills the masses with NaN
                 return done, np.nan
         middle = factorise(rates[1, 0], rates[1, 1], exits[1, 0], exits[1, 1], a)
         end = factorise(rates[2, 0], rates[2, 1], exits[2, 0], exits[2, 1], a)

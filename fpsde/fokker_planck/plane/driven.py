@@ -11,7 +11,6 @@ import numpy as np
 from numba import types
 
 from fpsde.fokker_planck.coefficient_kernel import CoefficientKernel, coefficient_kernel
-from fpsde.fokker_planck.coefficients import beyond
 from fpsde.fokker_planck.driven import COEFFICIENTS
 from fpsde.fokker_planck.generator import QUICK_RULE, EdgePoints, scharfetter_gummel, upwind
 from fpsde.fokker_planck.initial import Start
@@ -204,14 +203,14 @@ def rates_of_lines(coefficients, lines, t, parameters, rates, exits):
     """
     points, tables, weights, lengths, per_edge, periodic, absorbs, silent = lines
     size = rates.shape[2] * LANES
-    ratio, d, w = np.empty(points.shape[2] - size), np.empty(points.shape[2]), np.empty(size)
+    ratio, d, w = np.empty(points.shape[2] - size), np.empty(size), np.empty(size)
     bad = 0
     for k in range(len(points)):
-        coefficients(points[k], tables[k], t, parameters, ratio, d)
+        without = coefficients(points[k], tables[k], t, parameters, ratio, d)
         flat = rates[k].reshape(2, size)
         if silent:
             upwind(ratio, weights, lengths, per_edge, periodic, absorbs, flat, exits[k])
         else:
             scharfetter_gummel(ratio, d, weights, lengths, per_edge, periodic, absorbs, flat, exits[k], w)
-            bad += beyond(d, 0.0)
+            bad += without
     return bad
