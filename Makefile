@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # The independent implementations that `make test-peers` compares with.
 PEERS := torch==2.13.0 torchsde==0.2.6 jax==0.10.2 diffrax==0.7.2 sdeint==0.3.0 diffusers==0.35.2 fplanck==0.2.2 blackjax==1.7.1 deeptime==0.5.0 py-pde==0.59.0
-# Processes that share the tests.
+# Processes that share the tests. BLAS keeps to one thread in each: threads of two processes on two cores wait for one
+# another in loops (18 s of a core for 1 s of work, in a test of banded solves).
 WORKERS ?= 2
 FIGURES := $(filter-out figures/_%,$(wildcard figures/*.py))
 
@@ -17,6 +18,8 @@ install: .venv/installed ## install fpsde and its tools into .venv (PYTHON=pytho
 
 verify: install ## judge the chain of laws of every process; tables, JSON and pictures in out/
 	$(BIN)/fpsde verify --out out
+
+test test-all: export OPENBLAS_NUM_THREADS := 1
 
 test: lint ## ruff, mypy and the fast tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
