@@ -16,14 +16,14 @@ import numpy as np
 
 from fpsde.fokker_planck.generator import Generator
 from fpsde.fokker_planck.initial import Start
-from fpsde.fokker_planck.stepper import MAX_HALVINGS, Stepper
+from fpsde.fokker_planck.stepper import MAX_HALVINGS, DampedStepper
 from fpsde.fokker_planck.tridiagonal import GAMMA, STAGE, backward_euler, march
 
 #: Cell-steps in one call of a kernel, about a tenth of a second, so that Ctrl-C is answered.
 CHUNK = 10**7
 
 
-class Propagator(Stepper):
+class Propagator(DampedStepper):
     """The cells of a line or a ring in time.
 
     ``generator`` gives Q at a time; where it is ``constant`` it is asked once. ``fringe`` is the number of outermost

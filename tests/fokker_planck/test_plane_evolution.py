@@ -127,7 +127,7 @@ def pulsed():
     )
 
 
-@pytest.mark.parametrize("stepping", Stepping)
+@pytest.mark.parametrize("stepping", [Stepping.WHOLE, Stepping.SPLIT])
 def test_coefficients_that_depend_on_time_keep_order_two_in_dt(stepping):
     solver = FokkerPlanck(pulsed(), Grid.uniform((-6, 6), (-6, 6), cells=20))
     start = (Normal(0.5, 0.9), Normal(0.0, 0.9))

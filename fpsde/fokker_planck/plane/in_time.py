@@ -19,11 +19,12 @@ from fpsde.fokker_planck.plane.cells import OnPlane
 from fpsde.fokker_planck.plane.coefficients import Coefficients
 from fpsde.fokker_planck.plane.driven import DrivenLines, DrivenSplitPropagator
 from fpsde.fokker_planck.plane.exact import trace_by_sums
+from fpsde.fokker_planck.plane.exact_lines import ExactSplitPropagator
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
 from fpsde.fokker_planck.plane.on_gpu import SplitPropagatorOnGpu, lines_on_gpu
 from fpsde.fokker_planck.plane.phase_space import phase_space
 from fpsde.fokker_planck.plane.phase_space_evolution import SPLITTING, trace_of_phase_space
-from fpsde.fokker_planck.plane.propagator import SplitPropagator, WholePropagator
+from fpsde.fokker_planck.plane.propagator import PlanePropagator, SplitPropagator, WholePropagator
 from fpsde.fokker_planck.plane.results import PlaneEvolution
 from fpsde.fokker_planck.plane.stream import stream_of
 from fpsde.fokker_planck.sweeps import device_of, on
@@ -31,11 +32,14 @@ from fpsde.validation import integer
 
 
 class Stepping(enum.Enum):
-    """How steps in time are taken on a plane; both are of order 2 in dt."""
+    """How steps in time are taken on a plane; all are of order 2 in dt."""
 
     WHOLE = "TR-BDF2"  #: with sparse factors of all of Q
     #: Where no noise is correlated; faster. Along an axis without noise it takes steps below a cell's crossing time.
     SPLIT = "Strang splitting of TR-BDF2 on lines"
+    #: Where no noise is correlated and coefficients are constant: exact in time where components are independent, and
+    #: without any limit on steps. Costs more where lines differ, the square of their cells for each.
+    EXACT_LINES = "Strang splitting of exponentials on lines"
 
 
 class PlaneInTime(OnPlane):
@@ -62,20 +66,23 @@ class PlaneInTime(OnPlane):
         ``dt`` (which must divide every interval between times) steps are of that length; without it dt is halved until
         that moves less than ``tolerance`` of the mass at every time (total variation; 1e-6 if not given). Steps are
         split where there is noise along both axes that is not correlated, and along one axis alone where coefficients
-        depend on time (all of Q would have to be factored anew for each step), unless ``stepping`` says otherwise.
+        depend on time (all of Q would have to be factored anew for each step), unless ``stepping`` says otherwise: with
+        ``EXACT_LINES`` a step is split into exact factors, and one step of any length is exact where the components are
+        independent (``dt=t_end - t_start``).
 
         ``progress`` shows a bar on a long way in steps, as that of ``simulate``. ``threads`` of this process, one for
-        each core unless it says otherwise, take the lines of split steps with constant coefficients on planes of many
-        cells; the law has the same bits for any number of them. ``backend`` is where steps are taken:
-        on the first GPU that is visible split steps with constant coefficients are, which are those of the CPU to
-        round-off (``GPU_FAST`` fuses products into sums).
+        each core unless it says otherwise, take the lines of split steps of TR-BDF2 with constant coefficients on
+        planes of many cells; the law has the same bits for any number of them. ``backend`` is where steps are taken: on
+        the first GPU that is visible split steps of TR-BDF2 with constant coefficients are, which are those of the CPU
+        to round-off (``GPU_FAST`` fuses products into sums).
 
         Raises
         ------
         InvalidInput
             bad times; dt together with tolerance; a start that does not fit on the grid; mass that reaches a cut end of
-            it (more than 1e-6 in the outermost fiftieth of the cells); split steps for correlated noise; on a GPU
-            steps that are not split, and coefficients that depend on time
+            it (more than 1e-6 in the outermost fiftieth of the cells); split steps for correlated noise; exact factors
+            where coefficients depend on time, or for more different lines than memory is allowed for; on a GPU steps
+            that are not split or have exact factors, and coefficients that depend on time
         UnstableStep
             a step that stays negative however often it is halved
         NotConverged
@@ -90,32 +97,32 @@ class PlaneInTime(OnPlane):
         if device is not None:
             self._refuse_time_dependence("is not carried on a GPU; leave the backend out to run on the CPU")
         generators = self._generators(when[0])
-        lines = None if stepping is Stepping.WHOLE else self._driven_lines()
-        split = lines is not None or self._split(generators(when[0]), stepping)
+        lines = self._driven_lines() if stepping in (None, Stepping.SPLIT) else None
+        taken = Stepping.SPLIT if lines is not None else self._stepping(generators(when[0]), stepping)
         constant, fringe = not self.process.time_dependent, self._fringe
         there = None
         if device is not None:
-            if not split:
+            if taken is not Stepping.SPLIT:
                 raise InvalidInput(
-                    f"the steps of {self.process.name} would not be split, and on a GPU split steps alone are taken; "
-                    "leave the backend out to run on the CPU"
+                    f"the steps of {self.process.name} would be {taken.value}, and on a GPU split steps alone are "
+                    f"taken, {Stepping.SPLIT.value}; leave the backend out to run on the CPU"
                 )
             there = device, lines_on_gpu(generators(when[0]), device, fast=fast)
 
-        def propagator() -> SplitPropagator | WholePropagator:
+        def propagator() -> PlanePropagator:
             if there is not None:
                 return SplitPropagatorOnGpu(generators, start, fringe=fringe, device=there[0], lines=there[1])
             if lines is not None:
                 return DrivenSplitPropagator(generators, start, fringe=fringe, lines=lines, watched=self._watched)
-            if split:
+            if taken is Stepping.EXACT_LINES:
+                return ExactSplitPropagator(generators, start, fringe=fringe)
+            if taken is Stepping.SPLIT:
                 return SplitPropagator(generators, start, constant=constant, fringe=fringe, threads=workers)
             return WholePropagator(generators, start, constant=constant, fringe=fringe)
 
         with on(device):
             found = trace_as_asked(propagator, when, dt=dt, tolerance=tolerance, progress=progress)
-        return self._evolution(
-            found, start, when, (Stepping.SPLIT if split else Stepping.WHOLE).value, generators(when[-1])
-        )
+        return self._evolution(found, start, when, taken.value, generators(when[-1]))
 
     def evolve_by_uniformisation(
         self, x0: Any, *, t_end: float, t_start: float = 0.0, times: Any = None, backend: Backend = Backend.CPU
@@ -194,10 +201,15 @@ class PlaneInTime(OnPlane):
         first, second = (DrivenLines.of(process, self.grid, axis, self._sides[axis]) for axis in (0, 1))
         return first, second
 
-    def _split(self, q: PlaneGenerator, stepping: Stepping | None) -> bool:
-        if stepping is Stepping.SPLIT and not q.along_axes:
+    def _stepping(self, q: PlaneGenerator, stepping: Stepping | None) -> Stepping:
+        """Return how steps are taken; InvalidInput where they cannot be as asked."""
+        if stepping is Stepping.EXACT_LINES:
+            self._refuse_time_dependence("has no factors that are exact for a step; use Stepping.SPLIT")
+        if stepping in (Stepping.SPLIT, Stepping.EXACT_LINES) and not q.along_axes:
             raise InvalidInput(
                 f"the noise of {self.process.name} is correlated: mass moves along diagonals, which are no lines to "
                 "split steps into; use Stepping.WHOLE"
             )
-        return q.reversible_lines if stepping is None else stepping is Stepping.SPLIT
+        if stepping is None:
+            return Stepping.SPLIT if q.reversible_lines else Stepping.WHOLE
+        return stepping

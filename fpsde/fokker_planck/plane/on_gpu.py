@@ -13,6 +13,7 @@ from fpsde.fokker_planck.plane.generator import PlaneGenerator
 from fpsde.fokker_planck.plane.propagator import SplitPropagator
 from fpsde.fokker_planck.sweeps import SweepsOnGpu
 from fpsde.fokker_planck.sweeps_in_pieces import sweeps_on_gpu
+from fpsde.fokker_planck.tridiagonal import STAGE
 
 
 def lines_on_gpu(q: PlaneGenerator, device: Device, *, fast: bool) -> tuple[SweepsOnGpu, SweepsOnGpu]:
@@ -44,9 +45,9 @@ class SplitPropagatorOnGpu(SplitPropagator):
         with self._device.current():
             return self._device.array(values)
 
-    def _swept(self, t: float, axis: int, a: float, masses: Any) -> tuple[Any, np.ndarray]:
+    def _swept(self, t: float, axis: int, dt: float, masses: Any) -> tuple[Any, np.ndarray]:
         lines = self._along[axis]
-        moved, lost = lines.tr_bdf2(a, self._turned(axis, masses)[None])
+        moved, lost = lines.tr_bdf2(STAGE * dt, self._turned(axis, masses)[None])
         return self._turned(axis, moved[0]), lines.entered(lost)
 
     def _damped(self, t: float, axis: int, dt: float, masses: Any) -> tuple[Any, np.ndarray]:

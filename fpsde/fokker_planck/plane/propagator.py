@@ -4,9 +4,10 @@ Unsplit, a step is TR-BDF2 with Q, whatever its edges are. The sparse factors of
 entries beside the pivots are negative, so that solves subtract nothing and keep masses positive.
 
 Split (Strang, SIAM J. Numer. Anal. 5 (1968) 506), where all edges lie along the axes: half a step along the first, a
-step along the second, half a step along the first, each of them TR-BDF2 on every line, with the coefficients of the
-middle of the step. Order 2 too, and many times faster. Under detailed balance the currents along each axis vanish
-separately in the stationary law, which therefore stays exact at any dt; one with a current moves by O(dt^2).
+step along the second, half a step along the first, each of them TR-BDF2 on every line (or exact: ``exact_lines.py``),
+with the coefficients of the middle of the step. Order 2 too, and many times faster. Under detailed balance the currents
+along each axis vanish separately in the stationary law, which therefore stays exact at any dt; one with a current moves
+by O(dt^2).
 
 Lines of one axis do not know of each other, so threads step them side by side, and the masses have the same bits.
 
@@ -18,7 +19,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -28,7 +29,7 @@ from fpsde.arrays import host
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
 from fpsde.fokker_planck.plane.lines import backward_euler_lines, factorise_lines, in_bundles, tr_bdf2_bundles
-from fpsde.fokker_planck.stepper import KEPT, Stepper
+from fpsde.fokker_planck.stepper import KEPT, DampedStepper, Stepper
 from fpsde.fokker_planck.tridiagonal import GAMMA, STAGE, WEIGHT
 from fpsde.optional import optional
 
@@ -92,7 +93,7 @@ class PlanePropagator(Stepper):
         """Return the masses ``(n,)`` after a step from ``t``, and what entered the walls ``(4,)``."""
 
 
-class WholePropagator(PlanePropagator):
+class WholePropagator(DampedStepper, PlanePropagator):
     """Steps of TR-BDF2 with the whole of Q."""
 
     def __init__(
@@ -118,8 +119,27 @@ class WholePropagator(PlanePropagator):
         return implicit_factors(self._generator(t), a)
 
 
-class SplitPropagator(PlanePropagator):
-    """Strang steps along the lines of the two axes in turn; lines of large planes in so many ``threads``."""
+class StrangPropagator(PlanePropagator):
+    """Strang steps along the lines of the two axes in turn."""
+
+    def _stepped(self, t: float, dt: float) -> tuple[np.ndarray, np.ndarray]:
+        lost, middle = np.zeros(4), self._key(t + dt / 2)
+        masses = self.masses.reshape(self._at(middle).grid.shape).copy()
+        for axis, part in ((0, dt / 2), (1, dt), (0, dt / 2)):
+            masses, entered = self._swept(middle, axis, part, masses)
+            lost[2 * axis : 2 * axis + 2] += entered
+        return masses.reshape(-1), lost
+
+    @abstractmethod
+    def _swept(self, t: float, axis: int, dt: float, masses: Any) -> tuple[Any, np.ndarray]:
+        """Return the plane after a time ``dt`` along an axis, which may be ``masses``, and what entered its walls (2,).
+
+        Coefficients are those at ``t``.
+        """
+
+
+class SplitPropagator(DampedStepper, StrangPropagator):
+    """Strang steps of TR-BDF2 on lines; those of large planes in so many ``threads``."""
 
     def __init__(
         self,
@@ -132,17 +152,13 @@ class SplitPropagator(PlanePropagator):
     ):
         super().__init__(generator, start, constant=constant, fringe=fringe)
         self._threads = threads if len(self.masses) >= THREADED else 1
-        self._pool = ThreadPoolExecutor(self._threads)
         self._lines = lru_cache(maxsize=4)(self._lines_of)
         self._factors = lru_cache(maxsize=KEPT)(self._factorise)
 
-    def _stepped(self, t: float, dt: float) -> tuple[np.ndarray, np.ndarray]:
-        lost, middle = np.zeros(4), self._key(t + dt / 2)
-        masses = self.masses.reshape(self._at(middle).grid.shape).copy()
-        for axis, part in ((0, dt / 2), (1, dt), (0, dt / 2)):
-            masses, entered = self._swept(middle, axis, STAGE * part, masses)
-            lost[2 * axis : 2 * axis + 2] += entered
-        return masses.reshape(-1), lost
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        """The threads beside this one, made when there is work for them."""
+        return ThreadPoolExecutor(self._threads - 1)
 
     def _backward_euler(self, t: float, dt: float) -> None:
         lost, end = np.zeros(4), self._key(t)
@@ -151,9 +167,8 @@ class SplitPropagator(PlanePropagator):
             masses, lost[2 * axis : 2 * axis + 2] = self._damped(end, axis, dt, masses)
         self._accept(masses.reshape(-1), lost)
 
-    def _swept(self, t: float, axis: int, a: float, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the plane after TR-BDF2 on the lines of an axis, and what entered their walls ``(2,)``."""
-        rates, exits = self._lines(t, axis)
+    def _swept(self, t: float, axis: int, dt: float, masses: Any) -> tuple[Any, np.ndarray]:
+        (rates, exits), a = self._lines(t, axis), STAGE * dt
         factors, entered = self._factors(t, axis, a), np.empty((len(rates), 2))
         cuts = np.linspace(0, len(rates), self._threads + 1).astype(int).tolist()
 
