@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fpsde.ddpm.gauss_cells import GaussCells, joined
+
 #: By the number of components: points of a rule along an axis, and first cells along one.
 ORDER, FIRST = {1: 8, 2: 5}, {1: 64, 2: 12}
 
@@ -19,28 +21,15 @@ ORDER, FIRST = {1: 8, 2: 5}, {1: 64, 2: 12}
 class Cells:
     """Cells with what is known at their points: ``rows`` (r, cells, k), and the integrals (m, cells) over each."""
 
-    middles: np.ndarray  #: (d, cells)
-    halves: np.ndarray  #: (cells,), half of a side
+    at: GaussCells
     rows: np.ndarray
     integrals: np.ndarray
     errors: np.ndarray  #: of the integrals, (m, cells)
 
     @property
-    def points(self) -> np.ndarray:
-        """All points, (d, n)."""
-        offsets, _ = _rule(len(self.middles))
-        return _flat(self.middles[:, :, None] + self.halves[:, None] * offsets[:, None, :])
-
-    @property
-    def weights(self) -> np.ndarray:
-        """The volume that each point stands for, (n,)."""
-        d = len(self.middles)
-        return (self.halves[:, None] ** d * _rule(d)[1]).ravel()
-
-    @property
     def values(self) -> np.ndarray:
         """The rows at all points, (r, n)."""
-        return _flat(self.rows)
+        return self.rows.reshape(len(self.rows), -1)
 
 
 def adapted_cells(
@@ -57,14 +46,11 @@ def adapted_cells(
     ``rows`` gives (r, n) at points (d, n), and is costly; ``integrands`` (m, n) at points from these rows. Cells are
     halved that have more than their share of the error which ``goals`` (m,) allow, or all where none has.
     """
-    first, n = reach / FIRST[dim], FIRST[dim]
-    axis = -reach + first * (2 * np.arange(n) + 1)
-    middles = np.stack([g.ravel() for g in np.meshgrid(*[axis] * dim, indexing="ij")])
-    cells = _known(middles, np.full(middles.shape[1], first), rows, integrands)
+    cells = _known(GaussCells.of_box(dim, reach, FIRST[dim], order=ORDER[dim]), rows, integrands)
     while True:
-        kept = np.all(cells.errors <= goals[:, None] / len(cells.halves), axis=0)
+        kept = np.all(cells.errors <= goals[:, None] / len(cells.at.halves), axis=0)
         halved = _halved(cells, np.zeros_like(kept) if np.all(kept) else kept, rows, integrands)
-        if halved.weights.size > most:
+        if halved.at.weights.size > most:
             return
         cells = halved
         yield cells
@@ -77,48 +63,25 @@ def _halved(
     integrands: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> Cells:
     """Return cells of which those that are not ``kept`` are halved along each axis."""
-    d, split = len(cells.middles), ~kept
-    corners = np.stack([g.ravel() for g in np.meshgrid(*[[-1.0, 1.0]] * d, indexing="ij")])  # (d, 2^d)
-    half = 0.5 * cells.halves[split]
-    middles = cells.middles[:, split, None] + half[:, None] * corners[:, None, :]
-    new = _known(_flat(middles), np.repeat(half, 2**d), rows, integrands)
-    sums = new.integrals.reshape(len(new.integrals), -1, 2**d).sum(axis=2)
-    errors = np.repeat(np.abs(sums - cells.integrals[:, split]), 2**d, axis=1) / 2**d
-
-    def both(old: np.ndarray, added: np.ndarray) -> np.ndarray:
-        axis = old.ndim - 1 if old.ndim < 3 else 1
-        return np.concatenate([np.compress(kept, old, axis=axis), added], axis=axis)
-
+    new = _known(cells.at.only(~kept).halved(), rows, integrands)
+    parts = 2 ** len(cells.at.middles)
+    sums = new.integrals.reshape(len(new.integrals), -1, parts).sum(axis=2)
+    errors = np.repeat(np.abs(sums - cells.integrals[:, ~kept]), parts, axis=1) / parts
     return Cells(
-        both(cells.middles, new.middles),
-        both(cells.halves, new.halves),
-        both(cells.rows, new.rows),
-        both(cells.integrals, new.integrals),
-        both(cells.errors, errors),
+        joined([cells.at.only(kept), new.at]),
+        np.concatenate([cells.rows[:, kept], new.rows], axis=1),
+        np.concatenate([cells.integrals[:, kept], new.integrals], axis=1),
+        np.concatenate([cells.errors[:, kept], errors], axis=1),
     )
 
 
 def _known(
-    middles: np.ndarray,
-    halves: np.ndarray,
+    at: GaussCells,
     rows: Callable[[np.ndarray], np.ndarray],
     integrands: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> Cells:
     """Return cells whose errors are not known yet."""
-    n = len(halves)
-    bare = Cells(middles, halves, np.empty((0, n, 0)), np.empty((0, n)), np.empty((0, n)))
-    at, weights = bare.points, bare.weights
-    values = rows(at)
-    integrals = (weights * integrands(at, values)).reshape(-1, n, len(weights) // n).sum(axis=2)
-    return Cells(middles, halves, values.reshape(len(values), n, -1), integrals, np.full(integrals.shape, np.inf))
-
-
-def _rule(dim: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the points (d, k) and weights (k,) of the product rule on [-1, 1]^d."""
-    x, w = np.polynomial.legendre.leggauss(ORDER[dim])
-    points, weights = (np.stack([g.ravel() for g in np.meshgrid(*[v] * dim, indexing="ij")]) for v in (x, w))
-    return points, weights.prod(axis=0)
-
-
-def _flat(values: np.ndarray) -> np.ndarray:
-    return values.reshape(len(values), -1)
+    n, points, weights = len(at.halves), at.points, at.weights
+    values = rows(points)
+    integrals = (weights * integrands(points, values)).reshape(-1, n, len(weights) // n).sum(axis=2)
+    return Cells(at, values.reshape(len(values), n, -1), integrals, np.full(integrals.shape, np.inf))

@@ -11,7 +11,7 @@ from scipy import special
 
 from fpsde.ddpm.bounds import ReverseVariance, fixed_variances
 from fpsde.ddpm.moves import in_pieces, taken_apart
-from fpsde.ddpm.moving_nodes import moving_densities
+from fpsde.ddpm.moving_cells import moving_densities
 from fpsde.ddpm.samplers import Sampler
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.processes.denoising import denoising_box, prior_std
@@ -35,12 +35,12 @@ def chain_log_density(
 
         p(x0) = int N(x0; D(x_1), s_1^2 I) p(x_1) dx_1
 
-    with the exact law of x_1 on nodes, which are doubled until no value changes by more than ``tolerance`` nats. What
+    with the exact law of x_1 on points, which are doubled until no value changes by more than ``tolerance`` nats. What
     the variational bound is above E[-log p_theta] is then its exact gap: the mean of
     KL(q(x_1..T|x0) || p(x_1..T|x0)) over the data. ``denoiser`` is D(y, sigma) in float64.
 
     Raises InvalidInput for other points, the optimal variance, less than three steps, and schedules that do not
-    preserve the variance; NotConverged where the nodes are too many, or do not settle.
+    preserve the variance; NotConverged where the points are too many, or do not settle.
     """
     points = finite_array("x", x, ndim=2)
     s2, d, tolerance = fixed_variances(schedule, variance), len(points), positive("tolerance", tolerance)
@@ -53,11 +53,9 @@ def chain_log_density(
     moves, _ = taken_apart(Sampler(box, ancestral(float(variance is ReverseVariance.LARGE))))
     signal, sigma = float(schedule.signals[1]), float(schedule.sigmas[1])
     before, change = np.full(points.shape[1], math.inf), math.inf
-    for nodes, density in moving_densities(d, prior_std(schedule), moves, last=math.sqrt(s2[0])):
-        masses = nodes.volume * density.ravel()
-        seen = masses > 0
-        middles = in_pieces(lambda y: np.asarray(denoiser(y / signal, sigma)), nodes.points[:, seen])
-        found = _mixed(points, middles, np.log(masses[seen]), float(s2[0]))
+    for density in moving_densities(d, prior_std(schedule), moves, last=math.sqrt(s2[0])):
+        middles = in_pieces(lambda y: np.asarray(denoiser(y / signal, sigma)), density.cells.points)
+        found = _mixed(points, middles, np.log(density.cells.weights) + density.log_density, float(s2[0]))
         change = float(np.max(np.abs(found - before)))
         if change <= tolerance:
             return found

@@ -1,10 +1,10 @@
 """The exact law p_theta of what a sampler makes of its noise, by mass pushed through the chain: on the line and plane.
 
-Steps with noise move densities at nodes by their kernels; the steps without noise that follow are a change of variables
+Steps with noise move densities at points by their kernels; steps without noise that follow are a change of variables
 
     p_0(F(x)) = p(x)/|det F'(x)|
 
-at the images of the nodes, so that divergences from known data are sums over the nodes, with nothing sampled:
+at the images of the points, so that divergences from known data are sums over the points, with nothing sampled:
 
     KL(data || p_theta) = int q(F(x)) |det F'(x)| (log q(F(x)) + log |det F'(x)| - log p(x)) dx
 """
@@ -20,7 +20,7 @@ import numpy as np
 
 from fpsde.ddpm.adapted_cells import adapted_cells
 from fpsde.ddpm.moves import Flow, Move, images, taken_apart
-from fpsde.ddpm.moving_nodes import START_REACH, moving_densities
+from fpsde.ddpm.moving_cells import START_REACH, moving_densities
 from fpsde.ddpm.samplers import Sampler
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.known_law import KnownLaw
@@ -30,7 +30,7 @@ from fpsde.processes.process import Process
 from fpsde.schemes.scheme import Scheme
 from fpsde.validation import positive
 
-#: Mass of the data that may lie where p_theta has none, and log q/p where the nodes end, on which mass may be missed.
+#: Mass of the data that may lie where p_theta has none, and log q/p where the points end, on which mass may be missed.
 NOTHING, STEEP = 1e-9, 50.0
 #: Error of means under p_theta, and most points, by the number of components, where no step has noise.
 MEANS, MOST_IMAGES = 1e-4, {1: 2**17, 2: 2**19}
@@ -110,7 +110,7 @@ def model_law(chain: Process | BlackBox, scheme: Scheme, data: KnownLaw, *, tole
     (:func:`~fpsde.ddpm.samplers.exact_chain`), or of a trained one
     (:func:`~fpsde.ddpm.samplers.network_chain`; the denoiser must work in float64), or annealed Langevin dynamics
     (:func:`~fpsde.ddpm.samplers.annealed_chain`). Steps, or the parts that they are made of (a rise of the noise and a
-    flow, a predictor and its corrector), are affine in normals, or have none. Nodes are doubled until
+    flow, a predictor and its corrector), are affine in normals, or have none. Points are doubled until
     KL(data || p_theta) changes by less than ``tolerance`` nats; where no step has noise, cells of the prior are halved
     where the images of their points need it. The points account for the mass of the data to a fiftieth of
     ``tolerance``.
@@ -129,7 +129,7 @@ def model_law(chain: Process | BlackBox, scheme: Scheme, data: KnownLaw, *, tole
         raise InvalidInput(f"{chain.name} has {d} components, the data {data.dim}; one or two are needed, and as many")
     std = prior_of(chain)  # refuses what does not go from noise to data
     moves, flows = taken_apart(Sampler(chain, scheme))
-    found = _by_nodes(moves, flows, std, data) if moves else _by_cells(flows, std, data, tolerance)
+    found = _by_moves(moves, flows, std, data) if moves else _by_cells(flows, std, data, tolerance)
     for one in found:
         if one.turned > NOTHING:
             raise InvalidInput(
@@ -156,17 +156,16 @@ class _Found:
     turned: float
 
 
-def _by_nodes(moves: list[Move], flows: list[Flow], std: float, data: KnownLaw) -> Iterator[_Found]:
-    """Yield the law after moves with noise and the maps that follow, on ever more nodes."""
+def _by_moves(moves: list[Move], flows: list[Flow], std: float, data: KnownLaw) -> Iterator[_Found]:
+    """Yield the law after moves with noise and the maps that follow, on ever more points."""
     before = math.inf
-    for nodes, density in moving_densities(data.dim, std, moves):
-        x, stretch, folded = images(flows, nodes.points)
-        with np.errstate(divide="ignore"):  # a density of 0 has the logarithm -inf
-            logs = np.log(density.ravel())
-        law = ModelLaw(x, logs - stretch, np.where(folded, 0.0, nodes.volume * np.exp(stretch)))
+    for density in moving_densities(data.dim, std, moves):
+        x, stretch, folded = images(flows, density.cells.points)
+        volumes = np.where(folded, 0.0, density.cells.weights * np.exp(stretch))
+        law = ModelLaw(x, density.log_density - stretch, volumes)
         divergence = law.divergence_from(data)
         change = abs(divergence - before) if math.isfinite(divergence) else math.inf
-        yield _Found(law, change, 0.0, nodes.volume * float(np.sum(density.ravel()[folded])))
+        yield _Found(law, change, 0.0, float(np.sum(density.masses[folded])))
         before = divergence
 
 
@@ -190,10 +189,10 @@ def _by_cells(flows: list[Flow], std: float, data: KnownLaw, tolerance: float) -
 
     goals = np.array([tolerance, tolerance, *[MEANS] * (1 + 2 * d)])
     for cells in adapted_cells(pushed, integrands, dim=d, reach=START_REACH[d] * std, goals=goals, most=MOST_IMAGES[d]):
-        x, rows, errors = cells.points, cells.values, cells.errors.sum(axis=1)
+        x, rows, errors = cells.at.points, cells.values, cells.errors.sum(axis=1)
         folded, logs = rows[d + 1] > 0, prior(x)
         order = np.argsort(rows[0]) if d == 1 else slice(None)
-        volumes = np.where(folded, 0.0, cells.weights * np.exp(rows[d]))
+        volumes = np.where(folded, 0.0, cells.at.weights * np.exp(rows[d]))
         law = ModelLaw(rows[:d, order], (logs - rows[d])[order], volumes[order])
-        turned = float(np.sum((cells.weights * np.exp(logs))[folded]))
+        turned = float(np.sum((cells.at.weights * np.exp(logs))[folded]))
         yield _Found(law, float(max(errors[:2])), float(max(errors[2:])), turned)

@@ -91,10 +91,10 @@ class Line:
         return ndtr((low - mean) / s) + ndtr((mean - high) / s)
 
 
-def normal_density(y: Any, mean: Any, variance: Any) -> Any:
+def normal_density(y: Any, mean: Any, variance: Any, *, far: float = FAR) -> Any:
     """Return the density of N(mean, variance) at y; what lies so far out that it would underflow is 0."""
     square = (y - mean) ** 2 / variance
-    return np.where(square < FAR, np.exp(-0.5 * np.minimum(square, FAR)), 0.0) / np.sqrt(2 * np.pi * variance)
+    return np.where(square < far, np.exp(-0.5 * np.minimum(square, far)), 0.0) / np.sqrt(2 * np.pi * variance)
 
 
 def joint_densities(
