@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from fpsde.errors import BackendUnavailable, InvalidInput
-from fpsde.generated import kept
+from fpsde.errors import BackendUnavailable, FpsdeError, InvalidInput
+from fpsde.generated import cache_directory, kept
 
 _INSTALL = "pip install 'fpsde[cuda13]' (or 'fpsde[cuda12]' for a driver of CUDA 12)"
 _INSTEAD = "the CPU is not taken in its place: leave the backend out to run there"
@@ -27,6 +27,15 @@ _INSTEAD = "the CPU is not taken in its place: leave the backend out to run ther
 STRICT, FAST = ("-std=c++17", "--fmad=false"), ("-std=c++17", "--fmad=true")
 #: CUDA's numbers for a machine whose driver finds no device, and for a process that was forked off one that uses CUDA.
 NO_DEVICE, FORKED = 100, 3
+#: A device without room (``cudaErrorMemoryAllocation``; the driver's number is the same, as all from 100 on are).
+NO_ROOM = 2
+#: What a driver refuses before anything runs, after which the device works on: a launch of these sizes (1, 9, 720), a
+#: function or symbol that is not there (98, 500), an image or PTX that it does not read, or not for this device (200,
+#: 209, 218, 221, 222, 223), more registers than there are (701).
+REFUSED = frozenset({1, 9, 98, 200, 209, 218, 221, 222, 223, 500, 701, 720})
+#: After these nothing that lies on the device can be read by this process: it is away or taken (46, 101, 201, 709), its
+#: memory or link failed (214, 220, 226), a kernel was ended (700, 702, 710, 714 .. 719, 721), nobody knows (999).
+LOST = frozenset({46, 101, 201, 214, 220, 226, 700, 702, 709, 710, *range(714, 720), 721, 999})
 #: DLPack's kinds of devices (its header, ``DLDeviceType``) whose memory NumPy reads, and the one that CuPy reads.
 _DLPACK_HOST, _DLPACK_CUDA = (1, 3), 2
 
@@ -259,28 +268,48 @@ class CudaDevice(Device):
 
 
 class _explained(AbstractContextManager):  # noqa: N801 - it reads as a verb where it is used
-    """Say in words what it means where a device does not come back from its work, or has no room for it."""
+    """Say in words, by CUDA's number, why a device does not do its work: lost, a refused kernel, or no room for it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        runtime = _cupy().cuda
-        if isinstance(error, runtime.runtime.CUDARuntimeError) and error.status == FORKED:
-            raise BackendUnavailable(
-                f"the GPU {self.name} cannot be used in a process that was forked off one that uses CUDA ({error}); "
-                'give ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"))'
-            ) from error
-        if isinstance(error, (runtime.runtime.CUDARuntimeError, runtime.driver.CUDADriverError)):
-            raise BackendUnavailable(
-                f"the GPU {self.name} was lost in mid-run ({error}); a checkpoint keeps the shards that are finished: "
-                "run it again in a new process, on this device or on another one"
-            ) from error
-        if isinstance(error, runtime.memory.OutOfMemoryError):
-            raise InvalidInput(
-                f"the GPU {self.name} has no memory left for what goes through it together ({error}); pass a smaller "
-                "shard_size (no bit depends on it), or take fewer particles, snapshots or bins"
-            ) from error
+        cuda = _cupy().cuda
+        number = None
+        if isinstance(error, cuda.memory.OutOfMemoryError):
+            number = NO_ROOM
+        elif isinstance(error, (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError)):
+            number = int(error.status)
+        if number is not None:
+            raise _in_words(f"the GPU {self.name}", number, error) from error
+
+
+def _in_words(gpu: str, number: int, error: Exception) -> FpsdeError:
+    """Return what one of CUDA's numbers means for a run, and what to do."""
+    if number == NO_ROOM:
+        return InvalidInput(
+            f"{gpu} has no memory left for what goes through it together ({error}); pass a smaller shard_size (no bit "
+            "depends on it), or take fewer particles, snapshots or bins"
+        )
+    if number == FORKED:
+        return BackendUnavailable(
+            f"{gpu} cannot be used in a process that was forked off one that uses CUDA ({error}); "
+            'give ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"))'
+        )
+    if number in REFUSED:
+        return BackendUnavailable(
+            f"the driver of {gpu} refuses a kernel ({error}); the device is not lost. Empty {cache_directory()}, where "
+            f"kernels are kept, install the CuPy that fits the driver: {_INSTALL}, or take another device; {_INSTEAD}"
+        )
+    if number in LOST:
+        return BackendUnavailable(
+            f"{gpu} was lost in mid-run ({error}); a checkpoint keeps the shards that are finished: run it again in a "
+            "new process, on this device or on another one"
+        )
+    return BackendUnavailable(
+        f"{gpu} failed with an error that fpsde does not know ({error}); run it again in a new process: a checkpoint "
+        "keeps the shards that are finished"
+    )
 
 
 def gpus() -> tuple[Device, ...]:

@@ -24,7 +24,9 @@ class CUDARuntimeError(RuntimeError):
 
 
 class CUDADriverError(RuntimeError):
-    pass
+    def __init__(self, status):
+        super().__init__(f"CUDA_ERROR {status}")
+        self.status = status
 
 
 class OutOfMemoryError(MemoryError):
@@ -245,13 +247,27 @@ def test_kernels_that_cannot_be_written_are_an_error_that_says_where(launched, t
         launched(nothing)
 
 
-@pytest.mark.parametrize("error", [CUDARuntimeError(719), CUDADriverError("launch failed")])
-def test_a_device_that_is_lost_is_an_error_that_says_where_the_finished_shards_are(error, launched):
-    def lost(*given):
-        raise error
+@pytest.mark.parametrize("of", [CUDARuntimeError, CUDADriverError])
+@pytest.mark.parametrize(
+    ("statuses", "kind", "words"),
+    [
+        ((46, 214, 700, 702, 719, 999), BackendUnavailable, "card was lost in mid-run .*a checkpoint keeps the shards"),
+        ((1, 98, 200, 209, 222, 701), BackendUnavailable, "driver of the GPU card refuses a kernel .*is not lost"),
+        ((2,), fpsde.InvalidInput, "card has no memory left .*a smaller shard_size"),
+        ((4321,), BackendUnavailable, "card failed with an error that fpsde does not know"),
+    ],
+)
+def test_what_a_launch_meets_is_told_apart_by_its_number(of, statuses, kind, words, launched, tmp_path):
+    """A kernel that the driver refuses leaves the device as it was; one that it ends takes the device along."""
+    for status in statuses:
 
-    with pytest.raises(BackendUnavailable, match=r"card was lost in mid-run .* a checkpoint keeps the shards"):
-        launched(lost)
+        def failing(*given, status=status):
+            raise of(status)
+
+        with pytest.raises(kind, match=words) as raised:
+            launched(failing)
+        assert f"{status})" in str(raised.value)
+        assert (str(tmp_path) in str(raised.value)) == ("refuses" in words)
 
 
 @pytest.mark.parametrize(
