@@ -485,13 +485,15 @@ def test_lines_in_threads_give_the_same_bits(monkeypatch):
     parts, step = [], propagator.tr_bdf2_bundles
     monkeypatch.setattr(propagator, "tr_bdf2_bundles", lambda *it: parts.append(it[-3:-1]) or step(*it))
     start = (Normal(0.2, 0.5), Normal(-0.3, 0.14))
+    pools, pool = [], propagator.ThreadPoolExecutor
+    monkeypatch.setattr(propagator, "ThreadPoolExecutor", lambda workers: pools.append(workers) or pool(workers))
     alone = solver.evolve(start, **run, threads=2)
     assert set(parts) == {(0, 5), (0, 8)}  # bundles of eight lines: so few are not worth the threads
     monkeypatch.setattr(propagator, "THREADED", 0)
     for threads, cuts in ((1, {(0, 5), (0, 8)}), (3, {(0, 1), (1, 3), (3, 5), (0, 2), (2, 5), (5, 8)})):
         parts.clear()
         found = solver.evolve(start, **run, threads=threads)
-        assert set(parts) == cuts
+        assert set(parts) == cuts and pools == [threads - 1] * (threads > 1)  # beside this thread, if any
         np.testing.assert_array_equal(found.law.masses, alone.law.masses)
         np.testing.assert_array_equal(found.absorbed, alone.absorbed)
         assert found.absorbed.max() > 0.01

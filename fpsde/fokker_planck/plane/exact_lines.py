@@ -10,8 +10,11 @@ The probabilities to go from cell to cell in a short time are sums of terms that
 those of twice the time are the square of the matrix: its cost grows as the logarithm of max|L_ii| t. Their sums from
 each cell, walls included, are one. Round-off in them would double with each square, and is divided out.
 
-Lines that are alike share a matrix, and are multiplied by it at once. Where each line differs from the next there are
-as many matrices as lines, and steps of TR-BDF2 are faster but for small errors.
+Lines that are alike share a matrix, and are multiplied by it at once: a step takes two to seven times as long as one of
+TR-BDF2 (on 128 and 512 cells along each axis). Where each line differs from the next there are as many matrices as
+lines, and a step takes 40 times as long (128). The other exact factor at hand, the rational approximation of order 16,
+costs three times as much as TR-BDF2 whatever the lines; but it is wrong where drift carries mass over many cells in a
+step (in one trial a mass fell to -0.6 of the largest), leaves dips below zero, and loses 2e-14 of the mass a step.
 """
 
 from __future__ import annotations
@@ -64,8 +67,12 @@ class DistinctLines:
                 f"along axis {axis} {len(first)} of {n_lines} lines of {n} cells differ, and their exponentials have "
                 f"{numbers:.3g} numbers, where {MOST_NUMBERS:.3g} are allowed: use Stepping.SPLIT, or fewer cells"
             )
-        order = np.split(np.argsort(which, kind="stable"), np.cumsum(np.bincount(which.ravel()))[:-1])
-        return cls(rates[first], exits[first], tuple(order))
+        which = which.ravel()
+        return cls(
+            rates[first],
+            exits[first],
+            tuple(np.split(np.argsort(which, kind="stable"), np.bincount(which).cumsum()[:-1])),
+        )
 
     def probabilities(self, t: float) -> np.ndarray:
         """Return the probabilities ``(k, n + 2, n + 2)`` to go in a time from cell (row) to cell or wall (column).
