@@ -12,9 +12,10 @@ each cell, walls included, are one. Round-off in them would double with each squ
 
 Lines that are alike share a matrix, and are multiplied by it at once: a step takes two to seven times as long as one of
 TR-BDF2 (on 128 and 512 cells along each axis). Where each line differs from the next there are as many matrices as
-lines, and a step takes 40 times as long (128). The other exact factor at hand, the rational approximation of order 16,
-costs three times as much as TR-BDF2 whatever the lines; but it is wrong where drift carries mass over many cells in a
-step (in one trial a mass fell to -0.6 of the largest), leaves dips below zero, and loses 2e-14 of the mass a step.
+lines, and a step takes 30 to 40 times as long (128). The other exact factor at hand, the rational approximation of
+order 16, costs three times as much as TR-BDF2 whatever the lines; but it is wrong where drift carries mass over many
+cells in a step (in one trial a mass fell to -0.6 of the largest), leaves dips below zero, and loses 2e-14 of the mass a
+step.
 """
 
 from __future__ import annotations
@@ -58,21 +59,17 @@ class DistinctLines:
         """Return those of a generator whose edges lie along the axes."""
         rates, exits = q.lines(axis)
         n_lines, _, n = rates.shape
-        _, first, which = np.unique(
-            np.concatenate([rates.reshape(n_lines, -1), exits], axis=1), axis=0, return_index=True, return_inverse=True
-        )
-        numbers = len(first) * (n + 2) ** 2
+        alike: dict[bytes, list[int]] = {}
+        for k in range(n_lines):
+            alike.setdefault(rates[k].tobytes() + exits[k].tobytes(), []).append(k)
+        numbers = len(alike) * (n + 2) ** 2
         if numbers > MOST_NUMBERS:
             raise InvalidInput(
-                f"along axis {axis} {len(first)} of {n_lines} lines of {n} cells differ, and their exponentials have "
+                f"along axis {axis} {len(alike)} of {n_lines} lines of {n} cells differ, and their exponentials have "
                 f"{numbers:.3g} numbers, where {MOST_NUMBERS:.3g} are allowed: use Stepping.SPLIT, or fewer cells"
             )
-        which = which.ravel()
-        return cls(
-            rates[first],
-            exits[first],
-            tuple(np.split(np.argsort(which, kind="stable"), np.bincount(which).cumsum()[:-1])),
-        )
+        first = [lines[0] for lines in alike.values()]
+        return cls(rates[first], exits[first], tuple(np.array(lines) for lines in alike.values()))
 
     def probabilities(self, t: float) -> np.ndarray:
         """Return the probabilities ``(k, n + 2, n + 2)`` to go in a time from cell (row) to cell or wall (column).
