@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fpsde.ensemble import Ensemble
-from fpsde.fokker_planck import FokkerPlanck
+from fpsde.fokker_planck.solver import FokkerPlanck
 from fpsde.grid import Grid
 from fpsde.integrators import simulate
 from fpsde.laws import SchemeLaw, scheme_law

@@ -1,12 +1,14 @@
-"""Packages that are loaded when first used, so that what does not need them runs where they are not installed.
+"""What is loaded when first used: packages, so that what does not need them runs without, and modules of our own.
 
 A run on a GPU needs NumPy, SymPy and CuPy: no Numba and no rich, and SciPy for laws alone (processes of the catalogue
 whose window is that of a law among them). They are dependencies of the package all the same.
+A fresh process that solves one equation on a line does not wait for planes.
 """
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -51,3 +53,17 @@ def optional(name: str, *, package: str = "") -> Any:
     ``package`` is what has to be installed, the first part of the name unless given.
     """
     return Later(name, package or name.split(".")[0])
+
+
+def names_of(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of a package whose public names are loaded when first used.
+
+    ``homes`` has for each name the module, as it is called in the package, that defines it.
+    """
+
+    def public(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+
+    return public

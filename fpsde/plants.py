@@ -17,7 +17,8 @@ import numpy as np
 from fpsde.corners import Corners
 from fpsde.ensemble import Ensemble
 from fpsde.errors import InvalidInput, unknown_name
-from fpsde.fokker_planck import FokkerPlanck, Generator, assemble
+from fpsde.fokker_planck.generator import Generator, assemble
+from fpsde.fokker_planck.solver import FokkerPlanck
 from fpsde.integrators import Snapshots
 from fpsde.processes.process import ITO, STRATONOVICH, Exact, Process
 from fpsde.schemes import Scheme

@@ -16,9 +16,13 @@ HEAVY = {"numpy", "numba", "llvmlite", "sympy", "scipy", "matplotlib", "rich", "
 
 def modules_after(statement: str) -> set[str]:
     """Return the names of the modules that a new process holds after a statement."""
-    code = f"import json, sys\n{statement}\nprint(json.dumps(list(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(json.loads(done.stdout))
+    return set(json.loads(printed(f"{statement}\nprint(json.dumps(list(sys.modules)))")))
+
+
+def printed(code: str) -> str:
+    """Return what a new process prints."""
+    program = [sys.executable, "-c", f"import json, sys\n{code}"]
+    return subprocess.run(program, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_import_fpsde_loads_no_heavy_module():
@@ -27,6 +31,23 @@ def test_import_fpsde_loads_no_heavy_module():
 
 def test_using_a_name_loads_what_it_needs_and_this_test_sees_it():
     assert "numpy" in modules_after("import fpsde; fpsde.Grid")
+
+
+def test_who_solves_a_line_loads_nothing_of_planes_schemes_or_batches_and_this_test_sees_them():
+    rest = {"fpsde.schemes", "fpsde.fokker_planck.plane.solver", "fpsde.fokker_planck.batch"}
+    solve = """
+import fpsde
+solver = fpsde.FokkerPlanck(fpsde.double_well(0.25), fpsde.Grid.uniform((-2.2, 2.2), cells=40))
+law = solver.stationary().law
+before = sorted(sys.modules)
+fpsde.FokkerPlanck(fpsde.rotating_ou(), fpsde.Grid.uniform((-4, 4), (-4, 4), cells=8))
+print(json.dumps(before))
+"""
+    before, after = (
+        set(json.loads(line)) for line in printed(solve + "print(json.dumps(sorted(sys.modules)))").split("\n")
+    )
+    assert not before & rest
+    assert after & rest == {"fpsde.fokker_planck.plane.solver"}
 
 
 def test_import_fpsde_costs_less_than_import_numpy():

@@ -21,7 +21,8 @@ from fpsde.density import Law, Normal, Point
 from fpsde.edge_scheme import scheme_edge
 from fpsde.edge_solver import closed_form, solver_edge
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck import FokkerPlanck, evolve_refined
+from fpsde.fokker_planck.refinement import evolve_refined
+from fpsde.fokker_planck.solver import FokkerPlanck
 from fpsde.grid import Grid
 from fpsde.integrators.initial import start_of
 from fpsde.joint_law import JointNormal

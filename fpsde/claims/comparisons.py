@@ -15,8 +15,8 @@ from fpsde.ddpm import round_mixture
 from fpsde.density import CellLaw, Law
 from fpsde.domain import LINE
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck import FokkerPlanck, estimate_refined, evolve_refined
-from fpsde.fokker_planck.refinement import Refined
+from fpsde.fokker_planck.refinement import Refined, estimate_refined, evolve_refined
+from fpsde.fokker_planck.solver import FokkerPlanck
 from fpsde.grid import Grid
 from fpsde.laws import scheme_law
 from fpsde.processes.gibbs import gibbs_law

@@ -16,7 +16,8 @@ from fpsde.claims.equations import Line
 from fpsde.claims.experiment import Evidence, Lab, claim
 from fpsde.density import Law, Normal, Point
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck import FokkerPlanck, estimate_refined
+from fpsde.fokker_planck.refinement import estimate_refined
+from fpsde.fokker_planck.solver import FokkerPlanck
 from fpsde.grid import Grid
 from fpsde.processes import additive_time_dependent, geometric_brownian, langevin_of
 from fpsde.processes.process import Process

@@ -27,7 +27,7 @@ from fpsde.ddpm import (
 from fpsde.ddpm.denoiser import Denoiser
 from fpsde.ddpm.ladder import SAMPLERS, SCHEDULES
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck import FokkerPlanck
+from fpsde.fokker_planck.solver import FokkerPlanck
 from fpsde.grid import Grid
 from fpsde.integrators import Snapshots, simulate
 from fpsde.plotting import BLACK, BLUE, ORANGE, VERMILION, save, style

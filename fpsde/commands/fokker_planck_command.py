@@ -37,7 +37,8 @@ from fpsde.commands.options import (
 from fpsde.commands.plane_figure import plane_figure
 from fpsde.commands.solution_figure import solution_figure
 from fpsde.errors import InvalidInput, NotConverged
-from fpsde.fokker_planck import Estimate, PlaneFokkerPlanck
+from fpsde.fokker_planck.plane.solver import PlaneFokkerPlanck
+from fpsde.fokker_planck.refinement import Estimate
 from fpsde.fokker_planck.results import provenance
 from fpsde.processes.process import Process
 from fpsde.validation import integer

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck import Estimate, FokkerPlanck, PlaneFokkerPlanck, estimate_refined
-from fpsde.fokker_planck.refinement import ROUND_OFF
+from fpsde.fokker_planck.plane.solver import PlaneFokkerPlanck
+from fpsde.fokker_planck.refinement import ROUND_OFF, Estimate, estimate_refined
+from fpsde.fokker_planck.solver import FokkerPlanck
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw
 from fpsde.processes.process import Process

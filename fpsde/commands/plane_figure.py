@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from fpsde.commands.fokker_planck_questions import passage, with_bar, written
-from fpsde.fokker_planck import Estimate, PlaneFokkerPlanck
 from fpsde.fokker_planck.plane.generator import volumes
+from fpsde.fokker_planck.plane.solver import PlaneFokkerPlanck
+from fpsde.fokker_planck.refinement import Estimate
 from fpsde.grid import Grid
 from fpsde.plotting import VERMILION, style
 

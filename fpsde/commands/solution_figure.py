@@ -8,7 +8,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from fpsde.commands.fokker_planck_questions import with_bar, written
-from fpsde.fokker_planck import Estimate, FokkerPlanck
+from fpsde.fokker_planck.refinement import Estimate
+from fpsde.fokker_planck.solver import FokkerPlanck
 from fpsde.plotting import BLACK, BLUE, VERMILION, style
 
 #: Modes that one panel shows at most: more lines cannot be told apart.

@@ -1,50 +1,43 @@
-"""Fokker-Planck equations as Markov generators on cells."""
+"""Fokker-Planck equations as Markov generators on cells.
 
-from fpsde.fokker_planck.batch_results import BatchEvolution
-from fpsde.fokker_planck.generator import Generator, assemble
-from fpsde.fokker_planck.natural_scale import scale_speed
-from fpsde.fokker_planck.path_integral import PathIntegral, evolve_by_path_integral
-from fpsde.fokker_planck.plane.assembly import assemble_plane
-from fpsde.fokker_planck.plane.cell_averages import speed_measure
-from fpsde.fokker_planck.plane.generator import PlaneGenerator
-from fpsde.fokker_planck.plane.in_time import Stepping
-from fpsde.fokker_planck.plane.results import (
-    PlaneEvolution,
-    PlaneFunction,
-    PlanePassageTime,
-    PlaneSplitting,
-    PlaneStationary,
-)
-from fpsde.fokker_planck.plane.solver import PlaneFokkerPlanck
-from fpsde.fokker_planck.plane.spectrum import PlaneModes
-from fpsde.fokker_planck.refinement import Estimate, PlaneRefined, Refined, estimate_refined, evolve_refined
-from fpsde.fokker_planck.results import Evolution, Stationary
-from fpsde.fokker_planck.solver import FokkerPlanck
+Public names are loaded when first used: who solves a line does not wait for what planes need.
+"""
 
-__all__ = [
-    "BatchEvolution",
-    "Estimate",
-    "Evolution",
-    "FokkerPlanck",
-    "Generator",
-    "PathIntegral",
-    "PlaneEvolution",
-    "PlaneFokkerPlanck",
-    "PlaneFunction",
-    "PlaneGenerator",
-    "PlaneModes",
-    "PlanePassageTime",
-    "PlaneRefined",
-    "PlaneSplitting",
-    "PlaneStationary",
-    "Refined",
-    "Stationary",
-    "Stepping",
-    "assemble",
-    "assemble_plane",
-    "estimate_refined",
-    "evolve_by_path_integral",
-    "evolve_refined",
-    "scale_speed",
-    "speed_measure",
-]
+from fpsde.optional import names_of
+
+#: Public name: the module that defines it.
+_HOMES = {
+    "BatchEvolution": "batch_results",
+    "Estimate": "refinement",
+    "Evolution": "results",
+    "FokkerPlanck": "solver",
+    "Generator": "generator",
+    "PathIntegral": "path_integral",
+    "PlaneEvolution": "plane.results",
+    "PlaneFokkerPlanck": "plane.solver",
+    "PlaneFunction": "plane.results",
+    "PlaneGenerator": "plane.generator",
+    "PlaneModes": "plane.spectrum",
+    "PlanePassageTime": "plane.results",
+    "PlaneRefined": "refinement",
+    "PlaneSplitting": "plane.results",
+    "PlaneStationary": "plane.results",
+    "Refined": "refinement",
+    "Stationary": "results",
+    "Stepping": "plane.in_time",
+    "assemble": "generator",
+    "assemble_plane": "plane.assembly",
+    "estimate_refined": "refinement",
+    "evolve_by_path_integral": "path_integral",
+    "evolve_refined": "refinement",
+    "scale_speed": "natural_scale",
+    "speed_measure": "plane.cell_averages",
+}
+
+__all__ = [*_HOMES]
+
+__getattr__ = names_of(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fpsde.backend import Backend
 from fpsde.density import Law
-from fpsde.fokker_planck.batch import BatchTrace, batch_as_asked, batch_by_sums, generators_of, sweeps_on
-from fpsde.fokker_planck.batch_results import BatchEvolution
 from fpsde.fokker_planck.driven import DrivenPropagator, printed
 from fpsde.fokker_planck.evolution import TOLERANCE, stops, trace_as_asked
 from fpsde.fokker_planck.exact_in_time import trace_by_modes, trace_by_uniformisation
@@ -23,9 +21,17 @@ from fpsde.fokker_planck.line import OnLine
 from fpsde.fokker_planck.propagator import Propagator
 from fpsde.fokker_planck.rational import trace_by_rational_approximation, trace_if_sound
 from fpsde.fokker_planck.results import Evolution, cells_per_length, peclet_number, provenance
-from fpsde.fokker_planck.sweeps import device_of, on
+from fpsde.optional import optional
 from fpsde.processes.parameter_sets import ParameterSets
 from fpsde.validation import positive
+
+if TYPE_CHECKING:
+    from fpsde.fokker_planck.batch import BatchTrace
+    from fpsde.fokker_planck.batch_results import BatchEvolution
+
+#: Lines side by side, and what a GPU needs for them.
+batch, batch_results = optional("fpsde.fokker_planck.batch"), optional("fpsde.fokker_planck.batch_results")
+sweeps = optional("fpsde.fokker_planck.sweeps")
 
 #: What provenance calls the method that takes no steps.
 AT_ONCE = "rational approximation of order 16"
@@ -112,11 +118,11 @@ class LineInTime(OnLine):
         BackendUnavailable
             where CuPy, the driver or the GPU is missing
         """
-        when, (device, fast) = stops(t_start, t_end, times), device_of(backend)
+        when, (device, fast) = stops(t_start, t_end, times), sweeps.device_of(backend)
         parameters, members, start = self._members(params, x0, when)
-        make = sweeps_on(device, fast=fast)
-        with on(device):
-            found, moved = batch_as_asked(
+        make = batch.sweeps_on(device, fast=fast)
+        with sweeps.on(device):
+            found, moved = batch.batch_as_asked(
                 members, start, when, dt=dt, tolerance=tolerance, fringe=self._fringe, make=make, named=parameters.said
             )
         return self._batch(parameters, members, start, when, found, moved, "TR-BDF2", backend)
@@ -136,10 +142,10 @@ class LineInTime(OnLine):
         As :meth:`evolve_by_uniformisation`, with the fastest cell of all members in every sum; ``edge`` and ``minimum``
         are read at the times asked for. Raises InvalidInput for more than 2e6 products, and as :meth:`evolve_batch`.
         """
-        when, (device, fast) = stops(t_start, t_end, times), device_of(backend)
+        when, (device, fast) = stops(t_start, t_end, times), sweeps.device_of(backend)
         parameters, members, start = self._members(params, x0, when)
-        with on(device):
-            found, left = batch_by_sums(
+        with sweeps.on(device):
+            found, left = batch.batch_by_sums(
                 members, start, when, fringe=self._fringe, device=device, fast=fast, named=parameters.named
             )
         return self._batch(parameters, members, start, when, found, left, "uniformisation", backend)
@@ -151,7 +157,7 @@ class LineInTime(OnLine):
         parameters = ParameterSets.of(self.process, params)
         self._refuse_time_dependence("is not carried in batches; use evolve for each member")
         start = self._start(x0)
-        return parameters, generators_of(parameters, self.grid, self._sides, self.assemble, when[0]), start
+        return parameters, batch.generators_of(parameters, self.grid, self._sides, self.assemble, when[0]), start
 
     def _batch(
         self,
@@ -171,7 +177,7 @@ class LineInTime(OnLine):
         absorbed = found.absorbed * self._absorbing
         totals = found.masses.sum(axis=2) + absorbed.sum(axis=2)
         last = list(zip(members, found.masses[-1], strict=True))
-        return BatchEvolution(
+        return batch_results.BatchEvolution(
             grid=self.grid,
             params=parameters.values,
             times=tuple(when[1:].tolist()),

@@ -9,20 +9,23 @@ from fpsde.density import CellLaw
 from fpsde.fokker_planck.line_in_time import LineInTime
 from fpsde.fokker_planck.line_passages import LinePassages
 from fpsde.fokker_planck.passage import PassageLaw, law_of_passage, piece_with, pieces_to, times_of_passage
-from fpsde.fokker_planck.plane.solver import PlaneFokkerPlanck
 from fpsde.fokker_planck.results import Stationary
 from fpsde.fokker_planck.spectrum import Modes, spectrum
 from fpsde.fokker_planck.stationary_law import residual, stationary_masses
 from fpsde.fokker_planck.stopping import stop
 from fpsde.fokker_planck.thermodynamics import Thermodynamics, masses_of, thermodynamics
+from fpsde.optional import optional
 from fpsde.validation import finite
+
+plane = optional("fpsde.fokker_planck.plane.solver")
 
 
 @dataclass(frozen=True)
 class FokkerPlanck(LineInTime, LinePassages):
     """The equation dp/dt = -(mu p)' + (D p)'' of a process of one component, on the cells of a grid.
 
-    For a process of two components ``FokkerPlanck(process, grid)`` is a :class:`PlaneFokkerPlanck`.
+    For a process of two components ``FokkerPlanck(process, grid)`` is a
+    :class:`~fpsde.fokker_planck.plane.solver.PlaneFokkerPlanck`.
 
     ``process`` has ``ito_drift(x, t)``, ``diffusivity(x, t)``, ``domain``, ``dim``, ``time_dependent`` and ``name``.
     Where the grid ends at an end of the domain, the wall there holds (reflecting: zero total flux; absorbing;
@@ -38,7 +41,7 @@ class FokkerPlanck(LineInTime, LinePassages):
     def __new__(cls, process: Any = None, *grid: Any, **options: Any) -> Any:
         """Return the solver of one component, or for a process of two that of two."""
         if getattr(process, "dim", 1) == 2:
-            return PlaneFokkerPlanck(process, *grid, **options)
+            return plane.PlaneFokkerPlanck(process, *grid, **options)
         return super().__new__(cls)
 
     @property

@@ -20,7 +20,6 @@ from fpsde.domain import Wall
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.coefficients import diffusivity_at, drift_at
 from fpsde.fokker_planck.high_order.stencils import REACH, Stencils
-from fpsde.fokker_planck.plane.coefficients import Coefficients
 from fpsde.fokker_planck.sides import Sides
 from fpsde.grid import Grid
 from fpsde.jit import kernel
@@ -191,21 +190,10 @@ def differences(process: Any, grid: Grid, sides: tuple[Sides, ...], t: float, st
     Raises InvalidInput where cells are not equal, at a wall that is not periodic, and for coefficients that are not
     finite or a D that is not positive.
     """
-    _refuse(process, grid, sides)
-    x = grid.centres
-    return Differences(grid, sides, stencils, drift_at(process, x, t)[None], diffusivity_at(process, x, t)[None, None])
-
-
-def plane_differences(read: Coefficients, stencils: Stencils) -> Differences:
-    """Return L of two components; InvalidInput as :func:`differences`, but for a D that is positive semi-definite."""
-    _refuse(read.process, read.grid, read.sides)
-    shape = read.grid.shape
-    return Differences(read.grid, read.sides, stencils, read.mu.reshape(2, *shape), read.d.reshape(2, 2, *shape))
-
-
-def _refuse(process: Any, grid: Grid, sides: tuple[Sides, ...]) -> None:
     refuse_unequal(grid)
     refuse_walls(process, grid, sides)
+    x = grid.centres
+    return Differences(grid, sides, stencils, drift_at(process, x, t)[None], diffusivity_at(process, x, t)[None, None])
 
 
 def refuse_unequal(grid: Grid) -> None:

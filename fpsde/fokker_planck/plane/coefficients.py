@@ -10,6 +10,8 @@ import numpy as np
 
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.generator import EDGE_RULE, QUICK_RULE
+from fpsde.fokker_planck.high_order.differences import Differences, refuse_unequal, refuse_walls
+from fpsde.fokker_planck.high_order.stencils import Stencils
 from fpsde.fokker_planck.plane.generator import centres, widths
 from fpsde.fokker_planck.sides import Sides, sides_of
 from fpsde.grid import Grid
@@ -162,3 +164,15 @@ def _parallel(axis: int, steps: np.ndarray) -> np.ndarray:
     out = np.zeros((2, len(steps)))
     out[axis] = steps
     return out
+
+
+def plane_differences(read: Coefficients, stencils: Stencils) -> Differences:
+    """Return L of two components.
+
+    Raises InvalidInput as :func:`~fpsde.fokker_planck.high_order.differences.differences`, but for a D that is positive
+    semi-definite.
+    """
+    refuse_unequal(read.grid)
+    refuse_walls(read.process, read.grid, read.sides)
+    shape = read.grid.shape
+    return Differences(read.grid, read.sides, stencils, read.mu.reshape(2, *shape), read.d.reshape(2, 2, *shape))

@@ -11,12 +11,11 @@ from fpsde.backend import Backend
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.driven import printed
 from fpsde.fokker_planck.evolution import stops, trace_as_asked
-from fpsde.fokker_planck.high_order.differences import plane_differences
 from fpsde.fokker_planck.high_order.evolution import CHEBYSHEV, trace_at_high_order
 from fpsde.fokker_planck.high_order.stencils import SIXTH, stencils_of
 from fpsde.fokker_planck.plane.assembly import assemble_plane
 from fpsde.fokker_planck.plane.cells import OnPlane
-from fpsde.fokker_planck.plane.coefficients import Coefficients
+from fpsde.fokker_planck.plane.coefficients import Coefficients, plane_differences
 from fpsde.fokker_planck.plane.driven import DrivenLines, DrivenSplitPropagator
 from fpsde.fokker_planck.plane.exact import trace_by_sums
 from fpsde.fokker_planck.plane.exact_lines import ExactSplitPropagator

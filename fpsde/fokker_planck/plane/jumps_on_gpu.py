@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from fpsde.arrays import FAST, STRICT, Device
-from fpsde.schemes.kernel import cuda_prelude
+from fpsde.optional import optional
+
+schemes = optional("fpsde.schemes.kernel")
 
 #: Threads that are launched as one block.
 THREADS = 128
@@ -33,7 +35,7 @@ extern "C" __global__ void __launch_bounds__({threads}) product(
 @cache
 def product_program() -> str:
     """Return the CUDA C++ text of a product."""
-    return cuda_prelude("float64") + _KERNEL.format(threads=THREADS)
+    return schemes.cuda_prelude("float64") + _KERNEL.format(threads=THREADS)
 
 
 class MatrixOnGpu:

@@ -10,12 +10,11 @@ import numpy as np
 from fpsde.density import Law
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.evolution import stops, trace_as_asked
-from fpsde.fokker_planck.high_order.differences import plane_differences
 from fpsde.fokker_planck.high_order.null_vector import null_vector
 from fpsde.fokker_planck.high_order.stencils import stencils_of
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.passage import PassageLaw, times_of_passage
-from fpsde.fokker_planck.plane.coefficients import Coefficients, noisy_axes
+from fpsde.fokker_planck.plane.coefficients import Coefficients, noisy_axes, plane_differences
 from fpsde.fokker_planck.plane.in_time import PlaneInTime, Stepping
 from fpsde.fokker_planck.plane.passages import PlanePassages
 from fpsde.fokker_planck.plane.propagator import WholePropagator
