@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,8 @@ special = optional("scipy.special")
 TAIL = 1e-18
 #: Gauss-Legendre nodes in each panel of a piecewise law.
 PANEL_NODES = 16
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(PANEL_NODES)
+_gauss = cache(np.polynomial.legendre.leggauss)
+_NODES, _WEIGHTS = _gauss(PANEL_NODES)
 #: (PANEL_NODES, PANEL_NODES): values at the nodes to Legendre coefficients, exact for the interpolating polynomial.
 _TO_LEGENDRE = (np.polynomial.legendre.legvander(_NODES, PANEL_NODES - 1) * _WEIGHTS[:, None]).T * (
     np.arange(PANEL_NODES)[:, None] + 0.5
@@ -99,11 +100,12 @@ def _levels(u: Any) -> np.ndarray:
     return u
 
 
-def panel_rule(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return nodes and weights ``(n_panels * PANEL_NODES,)`` of composite Gauss-Legendre quadrature on panels."""
+def panel_rule(faces: np.ndarray, *, nodes: int = PANEL_NODES) -> tuple[np.ndarray, np.ndarray]:
+    """Return nodes and weights ``(n_panels * nodes,)`` of composite Gauss-Legendre quadrature on panels."""
+    x, w = _gauss(nodes)
     half = 0.5 * np.diff(faces)[:, None]
     middle = 0.5 * (faces[1:] + faces[:-1])[:, None]
-    return (middle + half * _NODES).ravel(), (half * _WEIGHTS).ravel()
+    return (middle + half * x).ravel(), (half * w).ravel()
 
 
 def panel_weights(faces: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,12 +16,15 @@ from fpsde.arrays import module_of
 from fpsde.ddpm.derivatives import along, jacobian
 from fpsde.ddpm.divergences import divergence
 from fpsde.ddpm.floors import mean_of
+from fpsde.ddpm.moves import in_pieces
 from fpsde.density import panel_rule
 from fpsde.errors import InvalidInput
 from fpsde.known_law import KnownLaw
 from fpsde.signal_and_noise import Prediction, prediction_of
-from fpsde.validation import finite_array, positive
+from fpsde.validation import finite_array, increasing, positive
 
+#: Gauss-Legendre nodes of a cell along each axis, by the number of components, and the least mass of one that counts.
+NODES, LEAST = {1: 16, 2: 4}, 1e-12
 #: A denoiser D(x, sigma) -> (d, n) of x (d, n) and a number.
 Denoises = Callable[[Any, float], Any]
 
@@ -43,22 +46,33 @@ def fisher_divergences(denoiser: Denoises, law: KnownLaw, sigmas: Any) -> np.nda
 
 
 def error_map(denoiser: Denoises, law: KnownLaw, sigmas: Any, faces: Any) -> np.ndarray:
-    """Return E[|eps - eps*|^2 | x in cell] by level and cell, (k, cells), of data on the line; NaN where no mass is.
+    """Return E[|eps - eps*|^2 | x in cell] by level and cell, (k, cells) or (k, cells, cells); NaN where no mass is.
 
-    ``faces`` (cells + 1,) are those of cells of (x - E x0)/sqrt(Var x0 + sigma^2): one picture shows all levels.
+    ``faces`` (cells + 1,), along each axis, are those of cells of (x - E x0)/sqrt(Var x0 + sigma^2): one picture shows
+    all levels. By Gauss-Legendre quadrature in each cell, with 16 nodes on the line and 4 x 4 in the plane, where cells
+    should not be much wider than the noise. Raises InvalidInput for more than two components, and faces that do not
+    increase.
     """
-    if law.dim != 1:
-        raise InvalidInput(f"the law has {law.dim} components; a map by level and cell is of one")
-    places, (mean,), ((variance,),) = finite_array("faces", faces, ndim=1), law.mean, law.covariance
-    out = []
-    for sigma in _levels(sigmas):
-        edges = mean + np.sqrt(variance + sigma**2) * places
-        x, w = panel_rule(edges)
-        p = w * np.exp(law.log_density(x[None], 1.0, sigma))
-        square = p * _square(denoiser, law, sigma)(x[None]) / sigma**2
-        mass, total = (values.reshape(len(places) - 1, -1).sum(axis=1) for values in (p, square))
-        out.append(np.where(mass > 1e-12, total / np.maximum(mass, 1e-12), np.nan))
-    return np.array(out)
+    if law.dim > 2:
+        raise InvalidInput(f"the law has {law.dim} components; a map by level and cell is of one or two")
+    places = increasing("faces", faces)
+    found = [_by_cell(denoiser, law, sigma, places) for sigma in _levels(sigmas)]
+    return np.array([np.where(mass > LEAST, total / np.maximum(mass, LEAST), np.nan) for mass, total in found])
+
+
+def _by_cell(denoiser: Denoises, law: KnownLaw, sigma: float, places: np.ndarray) -> np.ndarray:
+    """Return the mass of x0 + sigma z in each cell, and the integral of |eps - eps*|^2 over it: (2, cells, ...)."""
+    d, n, nodes, square = law.dim, len(places) - 1, NODES[law.dim], _square(denoiser, law, sigma)
+    spreads = np.sqrt(np.diag(law.covariance) + sigma**2)
+    rules = [panel_rule(mean + spread * places, nodes=nodes) for mean, spread in zip(law.mean, spreads, strict=True)]
+    x, w = (np.stack(np.meshgrid(*axes, indexing="ij")).reshape(d, -1) for axes in zip(*rules, strict=True))
+
+    def densities(at: np.ndarray) -> np.ndarray:
+        p = np.exp(law.log_density(at, 1.0, sigma))
+        return np.stack([p, p * square(at) / sigma**2])
+
+    weighted = in_pieces(densities, x) * np.prod(w, axis=0)
+    return weighted.reshape(2, *(n, nodes) * d).sum(axis=tuple(range(2, 2 + 2 * d, 2)))
 
 
 def equation_residual(denoiser: Denoises, x: Any, sigma: float) -> tuple[Any, Any]:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from fpsde.ddpm import (
     Denoiser,
@@ -15,6 +16,7 @@ from fpsde.ddpm import (
     excess_errors,
     fisher_divergences,
     new_network,
+    round_mixture,
     toy_data,
 )
 from fpsde.ddpm.denoiser import scaling_of
@@ -52,8 +54,31 @@ def test_a_map_shows_where_a_score_is_wrong() -> None:
     np.testing.assert_allclose(found[1, 16:20], 0.01, rtol=1e-10)
     assert np.nanmax(found[:, :16]) < 1e-25
     assert np.isnan(found[0, 0])
-    with pytest.raises(InvalidInput, match="has 2 components"):
-        error_map(one_sided, PLANE, SIGMAS, faces)
+    with pytest.raises(InvalidInput, match="strictly increase"):
+        error_map(one_sided, MIXTURE, SIGMAS, faces[::-1])
+
+
+def test_a_map_of_the_plane_shows_the_side_where_a_score_is_wrong() -> None:
+    """The second component of D is wrong by 0.1 where the first of x is above its mean."""
+
+    def one_sided(y: Any, sigma: float) -> Any:
+        return PLANE.denoised(y, 1.0, sigma) + np.where(y[0] > PLANE.mean[0], 0.1, 0.0) * np.array([[0.0], [1.0]])
+
+    (found,) = error_map(one_sided, PLANE, [0.5], np.linspace(-6.0, 6.0, 25))
+    assert found.shape == (24, 24)
+    np.testing.assert_allclose(found[12:18, 8:16], 0.04, rtol=1e-10)  # (0.1/0.5)^2
+    assert np.nanmax(found[:12]) < 1e-25
+    assert np.isnan(found[0, 0])
+
+
+def test_a_map_of_the_plane_adds_up_to_the_error_of_all() -> None:
+    """Round normal data: E|eps - eps*|^2 of a scaled noise is 0.01 E|eps*|^2 = 0.01 * 2 sigma^2/(s^2 + sigma^2)."""
+    law = round_mixture([1.0], [[1.0, -2.0]], [0.5])
+    (found,) = error_map(scaled(law, 1.1), law, [0.5], np.linspace(-8.0, 8.0, 65))
+    mass = np.diff(ndtr(np.linspace(-8.0, 8.0, 65)))
+    total = np.nansum(found * mass[:, None] * mass)
+    assert total == pytest.approx(2 * 0.01 * 0.25 / (0.25 + 0.25), rel=1e-8)
+    assert total != pytest.approx(1.001 * 0.01, rel=1e-4)
 
 
 @pytest.mark.parametrize("law", [MIXTURE, PLANE], ids=["line", "plane"])
