@@ -9,15 +9,18 @@ import pytest
 import fpsde
 from fpsde.checks import Verdict
 from fpsde.cli import main
-from fpsde.commands.ddpm_figures import bound
+from fpsde.commands.ddpm_figures import bound, score_errors
 from fpsde.commands.ddpm_sampled import Descent, descent_figure, verdicts
 from fpsde.ddpm import (
+    Denoiser,
     NetworkShape,
     ReverseVariance,
     Sampler,
     exact_box,
     new_network,
+    round_mixture,
     saved_denoiser,
+    scaling_of,
     starting_points,
     toy_data,
     train,
@@ -87,7 +90,7 @@ def test_training_says_how_far_the_floor_is_and_goes_on(tmp_path, capsys) -> Non
 
 
 def test_the_picture_of_the_bound_says_its_three_totals(trained, tmp_path, capsys) -> None:
-    """Those of 100 steps, to three digits; data in the plane have no such pictures."""
+    """Those of 100 steps, to three digits; a network of other data is refused."""
     (panel,) = bound(toy_data("gaussian").law).axes
     schedule = SHORT.subset(fpsde.trailing_timesteps(1000, 100))
     totals = [
@@ -97,7 +100,18 @@ def test_the_picture_of_the_bound_says_its_three_totals(trained, tmp_path, capsy
     said = [text.get_text() for text in panel.get_legend().get_texts()]
     assert all(f": {total:.3f} = " in text for total, text in zip(totals, said, strict=True))
     assert main(["ddpm", "figures", "moons", "--checkpoint", str(trained), "--out", str(tmp_path)]) == 2
-    assert "moons has 2 components" in capsys.readouterr().err
+    assert "holds a network of dim=1, moons has 2" in capsys.readouterr().err
+
+
+def test_the_map_of_a_network_in_the_plane_has_a_panel_for_each_level() -> None:
+    """The exact denoiser of round normal data is the network before it is trained: nothing to see but round-off."""
+    law = round_mixture([1.0], [[1.0, -2.0]], [0.5])
+    network = new_network(NetworkShape(2, width=4, depth=1), seed=1, dtype=np.float64)
+    wrong = type(network)(network.shape, network.parameters + 0.05)
+    for one, shown in ((network, 0), (wrong, 60 * 60)):
+        panels = score_errors(law, Denoiser(one, scaling_of(law))).axes[:4]
+        assert [panel.get_title() for panel in panels] == ["σ = 0.1", "σ = 0.3", "σ = 1", "σ = 3"]
+        assert np.count_nonzero(panels[2].collections[0].get_array() > 1e-6) == shown
 
 
 @pytest.mark.slow

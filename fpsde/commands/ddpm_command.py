@@ -13,10 +13,10 @@ import numpy as np
 from rich.table import Table
 
 from fpsde.commands.ddpm_figures import add_figures
-from fpsde.commands.ddpm_sampled import Descent, descent_figure, verdicts
+from fpsde.commands.ddpm_sampled import Descent, denoiser_of, descent_figure, verdicts
 from fpsde.commands.ddpm_verify import add_verify
 from fpsde.commands.options import add_backend, add_json, backend_of, screen
-from fpsde.ddpm import TOY_DATA, Sampler, ToyData, exact_box, saved_denoiser, starting_points, toy_data, train
+from fpsde.ddpm import TOY_DATA, Sampler, ToyData, exact_box, starting_points, toy_data, train
 from fpsde.ddpm.places import working_on
 from fpsde.errors import InvalidInput, unknown_name
 from fpsde.integrators import Backend
@@ -107,7 +107,7 @@ def _sample(options: argparse.Namespace) -> int:
     if not 1 <= options.steps <= whole.n_steps:
         raise InvalidInput(f"--steps {options.steps} levels of {whole.n_steps}; give --steps 1 to {whole.n_steps}")
     schedule = whole.subset(trailing_timesteps(whole.n_steps, options.steps))
-    denoiser = saved_denoiser(file, schedule)
+    denoiser = denoiser_of(data, file, schedule)
     with working_on(backend_of(options.backend)) as bring:
         start = bring(starting_points(schedule, options.points, dim=data.dim, seed=options.seed))
         network = denoiser.with_parameters(bring(denoiser.network.parameters))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from matplotlib.figure import Figure
 
 from fpsde.arrays import host
 from fpsde.checks import Budget, CheckResult, density, projections
-from fpsde.ddpm import Sampler, ToyData
+from fpsde.ddpm import Denoiser, Sampler, ToyData, saved_denoiser
+from fpsde.errors import InvalidInput
 from fpsde.plotting import BLACK, BLUE, ORANGE, VERMILION, style
 from fpsde.processes.noise_schedules import NoiseSchedule
 
@@ -44,6 +46,19 @@ class Descent:
     def last(self) -> np.ndarray:
         """The points (d, n) after all steps."""
         return self.points[-1]
+
+
+def denoiser_of(data: ToyData, file: Path, schedule: NoiseSchedule) -> Denoiser:
+    """Return the network in a file, to be asked at the levels of a schedule.
+
+    Raises InvalidInput where it is one of another number of components than the data have; errors of
+    :func:`~fpsde.ddpm.saved_denoiser`.
+    """
+    found = saved_denoiser(file, schedule)
+    dim = found.network.shape.dim
+    if dim != data.dim:
+        raise InvalidInput(f"{file} holds a network of dim={dim}, {data.name} has {data.dim}; give one trained on them")
+    return found
 
 
 def verdicts(data: ToyData, found: dict[str, Descent], seed: int) -> dict[str, CheckResult]:
@@ -82,6 +97,7 @@ def _on_the_line(data: ToyData, schedule: NoiseSchedule, found: dict[str, Descen
         panel.hist(exact.points[k][0], histtype="step", color=ORANGE, label="exact denoiser", **bars)
         panel.plot(x, data.density(x, _bar(schedule, i)), color=BLACK, label="data with noise, exactly")
         panel.set(title=_level(schedule, i), xlabel="x [unit of x]", ylabel="" if k else "density [1/unit of x]")
+        panel.locator_params(nbins=5, steps=[1, 2, 5, 10])
     handles, labels = panel.get_legend_handles_labels()
     below = figure.add_subplot(grid[1, :])
     steps = np.arange(len(network.paths))
@@ -123,6 +139,7 @@ def _square(panels: Any, points: np.ndarray) -> None:
     middle, half = 0.5 * (low + high), 0.53 * float((high - low).max())
     for panel in panels:
         panel.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half), box_aspect=1)
+        panel.locator_params(nbins=5, steps=[1, 2, 5, 10])  # the same for both axes
 
 
 def _bar(schedule: NoiseSchedule, i: int) -> float:
