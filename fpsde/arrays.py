@@ -45,6 +45,15 @@ def host(array: Any) -> np.ndarray:
     return array if isinstance(array, np.ndarray) else array.get()
 
 
+def readable(array: Any) -> bool:
+    """Return whether an array can be read: one that lies on a lost device cannot."""
+    try:
+        host(array[..., :1])
+    except Exception:  # whatever its library raises there
+        return False
+    return True
+
+
 def on_device(array: Any) -> bool:
     """Return whether this is an array of a device, on which NumPy's functions act by NumPy's own protocols."""
     return hasattr(array, "__cuda_array_interface__") and hasattr(array, "__array_function__")

@@ -5,10 +5,16 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Iterable
+from typing import Any
 
 
 class FpsdeError(Exception):
-    """Base of every error that fpsde raises on purpose."""
+    """Base of every error that fpsde raises on purpose.
+
+    ``finished`` is what a run had finished when it failed, an ``Ensemble`` or a ``Batch``; None where that is nothing.
+    """
+
+    finished: Any = None
 
 
 class InvalidInput(FpsdeError, ValueError):

@@ -19,6 +19,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fpsde.arrays import Device
+from fpsde.errors import BackendUnavailable
+from fpsde.integrators import gpu_machine
 
 SHIM = Path(__file__).with_name("shim.h")
 WARNINGS = ("-Wall", "-Werror", "-Wno-unused-function", "-Wno-unused-variable", "-Wno-unknown-pragmas")
@@ -128,6 +130,26 @@ def dressed(value: Any) -> Any:
     if isinstance(value, (np.ndarray, np.generic)):
         return DeviceArray(np.asarray(value))
     return type(value)(dressed(one) for one in value) if isinstance(value, (list, tuple)) else value
+
+
+def losing(monkeypatch: Any, after: int, *, name: str | None = None, arrays_too: bool = True) -> None:
+    """Have the device of a name, or any, be lost after so many launches, and with it what lies in its arrays."""
+    launch, calls = EmulatedGpu.launch, []
+
+    def lost(device: EmulatedGpu, *given: Any, **more: Any) -> None:
+        if name in (None, device.name):
+            calls.append(1)
+        if len(calls) > after and name in (None, device.name):
+            if arrays_too:
+                monkeypatch.setattr(DeviceArray, "get", gone)
+            raise BackendUnavailable("the GPU was lost in mid-run")
+        launch(device, *given, **more)
+
+    def gone(array: DeviceArray) -> Any:
+        raise RuntimeError("cudaErrorLaunchFailure")
+
+    monkeypatch.setattr(gpu_machine.time, "perf_counter", lambda: 0.0)  # so that launches grow at once
+    monkeypatch.setattr(EmulatedGpu, "launch", lost)
 
 
 class DeviceModule:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from emulated_gpu import NEEDS_COMPILER, EmulatedGpu, compiler_is_missing
+from emulated_gpu import NEEDS_COMPILER, EmulatedGpu, compiler_is_missing, losing
 from gpu_runs import CASES, looks, observers_of, times_of
-from whole_runs import BURSTING, bits_of, everything
+from whole_runs import BURSTING, bits, bits_of, everything
 
 import fpsde
-from fpsde.errors import InvalidInput
-from fpsde.integrators import Backend, gpu_machine, simulate_batch, steps
+from fpsde.errors import BackendUnavailable, InvalidInput
+from fpsde.integrators import Backend, gpu_machine, packs, simulate_batch, steps
 from fpsde.schemes import euler_maruyama
 
 pytestmark = pytest.mark.skipif(compiler_is_missing(), reason=NEEDS_COMPILER)
@@ -42,6 +42,46 @@ def test_members_side_by_side_have_the_bits_of_the_cpu(on_gpu):
     assert [bits_of(run) for run in gpu] == [bits_of(run) for run in cpu]
     assert len({run.x.tobytes() for run in gpu}) == 4
     assert {blocks for _, blocks in EmulatedGpu.launches} == {16}  # of 128 threads: all members in one launch
+
+
+def test_a_batch_goes_on_from_its_checkpoint_after_the_device_was_lost(on_gpu, tmp_path, monkeypatch):
+    """Each member by itself: two are kept, and only the others are computed again."""
+    monkeypatch.setattr(packs, "COUNT_ROOM", 1)
+    whole, given = [bits_of(run) for run in well()], dict(backend=Backend.GPU, checkpoint=tmp_path / "kept")
+    with monkeypatch.context() as patched, pytest.raises(BackendUnavailable, match="nothing is left") as raised:
+        losing(patched, 4)  # three launches for the first member, then one for each
+        well(**given)
+    assert raised.value.finished is None  # the snapshots lay there; but they are in the checkpoint
+    computed, real = [], packs.shard
+
+    def counted(*given, first, **more):
+        computed.append(first)
+        return real(*given, first=first, **more)
+
+    monkeypatch.setattr(packs, "shard", counted)
+    assert [bits_of(run) for run in well(**given)] == whole
+    assert computed == [2 * 512, 3 * 512]
+    with pytest.raises(InvalidInput, match="differs in parameters"):
+        well(**given, params={"temperature": [0.1, 0.3, 0.2, 0.70001]})
+
+
+@pytest.mark.parametrize(
+    "arrays_too", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["lost", "refused"]
+)
+def test_an_error_in_a_batch_carries_the_members_that_can_still_be_read(arrays_too, on_gpu, monkeypatch):
+    monkeypatch.setattr(packs, "COUNT_ROOM", 1)
+    given = dict(observers=[fpsde.Moments(), fpsde.Histogram(-2.0, 2.0, 8)])
+    right = well(**given)
+    with monkeypatch.context() as patched, pytest.raises(BackendUnavailable, match="2 of 4 members are f") as raised:
+        losing(patched, 4, arrays_too=arrays_too)
+        well(backend=Backend.GPU, **given)
+    part = raised.value.finished
+    assert part.finished == (0, 1) and part.interrupted
+    for m in part.finished:
+        assert bits(part[m].results) == bits(right[m].results)
+        assert (part[m].x is None) == arrays_too
+    with pytest.raises(InvalidInput, match="member 2 was not finished"):
+        part[2]
 
 
 WRONG = {

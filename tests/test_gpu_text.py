@@ -14,7 +14,7 @@ from multiprocessing import get_context
 
 import numpy as np
 import pytest
-from emulated_gpu import NEEDS_COMPILER, DeviceArray, EmulatedGpu, compiler_is_missing
+from emulated_gpu import NEEDS_COMPILER, DeviceArray, EmulatedGpu, compiler_is_missing, losing
 from gpu_runs import (
     CASES,
     ONCE,
@@ -28,7 +28,7 @@ from gpu_runs import (
     run_of_subnormals,
     said,
 )
-from whole_runs import BURSTING, bits_of, watched
+from whole_runs import BURSTING, bits, bits_of, watched
 from whole_runs import everything as all_observers
 
 import fpsde
@@ -248,21 +248,45 @@ def test_particles_that_start_at_one_point_cross_to_the_device_as_one(on_gpu, mo
 def test_a_run_goes_on_from_its_checkpoint_after_the_device_was_lost(on_gpu, folder, tmp_path, monkeypatch):
     given = dict(observers=[one for one in all_observers() if not isinstance(one, Paths)], backend=Backend.GPU)
     whole = bits_of(watched(**given))
-    launch, calls = EmulatedGpu.launch, []
-    monkeypatch.setattr(gpu_machine.time, "perf_counter", lambda: 0.0)  # three launches for the first shard, then one
-
-    def lost(self, *given, **more):
-        calls.append(1)
-        if len(calls) == 6:
-            raise BackendUnavailable("the GPU was lost in mid-run")
-        launch(self, *given, **more)
-
-    monkeypatch.setattr(EmulatedGpu, "launch", lost)
     cut = given | dict(checkpoint=tmp_path, shard_size=512)
-    with pytest.raises(BackendUnavailable, match="lost in mid-run"):
+    with monkeypatch.context() as patched, pytest.raises(BackendUnavailable, match="lost in mid-run"):
+        losing(patched, 5)  # three launches for the first shard, then one for each
         watched(**cut)
-    assert 0 < particles_in(tmp_path) < 6 * 512
+    assert particles_in(tmp_path) == 3 * 512
     assert bits_of(watched(**cut)) == whole
+
+
+@pytest.mark.parametrize("looks", [(), (fpsde.Snapshots([1.0]),)], ids=["sums", "copies"])
+@pytest.mark.parametrize("arrays_too", [True, False], ids=["lost", "refused"])
+def test_an_error_in_mid_run_carries_what_can_still_be_read(arrays_too, looks, on_gpu, monkeypatch):
+    """Sums and counts are on the host when a shard is finished; positions and snapshots are lost with their device."""
+    given = dict(observers=[fpsde.Moments(), fpsde.Histogram(-4.0, 4.0, 20), *looks])
+    right = watched(n_particles=3 * 512, **given)
+    with monkeypatch.context() as patched, pytest.raises(BackendUnavailable) as raised:
+        losing(patched, 5, arrays_too=arrays_too)
+        watched(backend=Backend.GPU, shard_size=512, **given)
+    part, said = raised.value.finished, str(raised.value)
+    if arrays_too and looks:
+        assert part is None and "lay on the device, so that nothing is left" in said
+        return
+    assert "1536 of 3149 particles are finished (ids 0 .. 1535)" in said and part.n_particles == 1536
+    assert bits(part.results) == bits(right.results)
+    assert ("without their positions" in said) == arrays_too == (part.x is None)
+    if not arrays_too:
+        np.testing.assert_array_equal(part.x, right.x)
+
+
+def test_of_several_devices_one_that_is_lost_takes_no_finished_shard_along(on_gpu, folder, monkeypatch):
+    on_gpu(EmulatedGpu(folder, name="0"), EmulatedGpu(folder, name="1"))
+    given = dict(observers=[fpsde.Snapshots([1.0])])
+    whole = watched(**given)
+    with monkeypatch.context() as patched, pytest.raises(BackendUnavailable, match="particles are finished") as raised:
+        losing(patched, 4, name="1")
+        watched(backend=Backend.GPU, shard_size=512, threads=1, **given)
+    part = raised.value.finished
+    assert 3 * 512 <= part.n_particles < whole.n_particles
+    np.testing.assert_array_equal(part.x, whole.x[:, : part.n_particles])
+    np.testing.assert_array_equal(part.snapshot(1.0), whole.snapshot(1.0)[:, : part.n_particles])
 
 
 def test_ctrl_c_returns_what_is_finished(on_gpu, monkeypatch):

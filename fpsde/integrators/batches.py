@@ -15,7 +15,7 @@ from fpsde.backend import Backend
 from fpsde.ensemble import Ensemble
 from fpsde.errors import InvalidInput
 from fpsde.integrators.checkpoint import opened
-from fpsde.integrators.execution import Work, finish
+from fpsde.integrators.execution import Work, carrying, finish
 from fpsde.integrators.initial import start_of, starts_by_id
 from fpsde.integrators.loop import LANES
 from fpsde.integrators.memory import MEMORY_SHARE, gib, machine_memory
@@ -152,7 +152,7 @@ def simulate_batch(
                           Up to 256 members, the factory of the process is asked for each; of more, for those with
                           the least and the greatest value of each parameter, so that a combination of values that
                           ``with_params`` refuses may run
-    BackendUnavailable    as ``simulate`` does
+    BackendUnavailable    as ``simulate`` does; ``finished`` of an error in mid-run is the batch of what is finished
     """
     if isinstance(process, BlackBox):
         raise InvalidInput(
@@ -188,9 +188,26 @@ def simulate_batch(
         )  # fmt: skip
         size_of_pack = saved.shard_size
     work = Work(partial(pack, deal=deal), plan, start, deal.first, ids, size_of_pack, saved)
-    finish(work, gathered, threads=workers, executor=executor, progress=progress)
-    return Batch(
-        {} if varied is None else varied.values, plan.seed, gathered.members, size, ready, deal, start, gathered
+    values = {} if varied is None else varied.values
+
+    def batch(found: GatheredPacks) -> Batch:
+        its = replace(ready, plan=found.plan)
+        return Batch(values, plan.seed, found.members, size, its, deal, start, found)
+
+    def rescued() -> Batch | None:
+        found = gathered.rescued()
+        return None if found is None else batch(found)
+
+    with carrying(gathered, rescued, _words):
+        finish(work, gathered, threads=workers, executor=executor, progress=progress)
+    return batch(gathered)
+
+
+def _words(part: Batch) -> str:
+    """Return what is said of a part of a batch that an error carries."""
+    return (
+        f"{len(part.finished)} of {len(part)} members are finished: they are in the batch `finished` of this error, "
+        "which names them"
     )
 
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from fpsde.errors import BackendUnavailable, InvalidInput
+from fpsde.errors import BackendUnavailable, FpsdeError, InvalidInput
 from fpsde.integrators.checkpoint import Checkpoint
 from fpsde.integrators.machine import Stopped
 from fpsde.integrators.plan import Plan
@@ -55,6 +55,22 @@ class Whole(Protocol):
     def done(self) -> int: ...
 
     def add(self, part: Any) -> None: ...
+
+
+@contextmanager
+def carrying(gathered: Whole, finished: Callable[[], Any], words: Callable[[Any], str]) -> Iterator[None]:
+    """Have an error of fpsde carry, as ``finished``, what was done before it, and say in ``words`` what that is.
+
+    ``finished()`` is None where what was done lay on a device that is lost.
+    """
+    try:
+        yield
+    except FpsdeError as error:
+        if gathered.done:
+            error.finished = finished()
+            kept = "the copies that observers took lay on the device, so that nothing is left of what was finished"
+            error.args = (f"{error}; {kept if error.finished is None else words(error.finished)}",)
+        raise
 
 
 def finish(work: Work, gathered: Whole, *, threads: int, executor: Executor | None, progress: bool) -> None:

@@ -14,7 +14,7 @@ from fpsde.integrators.checkpoint import Form, ranges_of, tally_arrays, tally_of
 from fpsde.integrators.loop import LANES
 from fpsde.integrators.machine import padded
 from fpsde.integrators.plan import Plan
-from fpsde.integrators.shards import CHUNK_BLOCKS, Shard, StartState, shard, side_by_side
+from fpsde.integrators.shards import CHUNK_BLOCKS, Shard, StartState, shard, side_by_side, without_lost_rows
 from fpsde.integrators.tallies import Tally
 
 #: Bytes of counts that the members of a pack may take together.
@@ -117,6 +117,19 @@ class GatheredPacks:
     def members(self) -> tuple[int, ...]:
         """The members that are finished."""
         return tuple(sorted(self._of))
+
+    def rescued(self) -> GatheredPacks | None:
+        """Return what has come before a failure, or None where nothing of it can be read; as of a single run."""
+        parts = set(self._of.values())
+        plans = [without_lost_rows(self.plan, part.kept, part.copies) for part in parts]
+        if not plans or None in plans:
+            return None
+        if all(plan is self.plan for plan in plans):
+            return self
+        none = np.empty((0, self.plan.members, 0), self.plan.machine.dtype)
+        bare = {part: replace(part, kept=none, copies=none) for part in parts}
+        plan = next(plan for plan in plans if plan is not None and plan is not self.plan)
+        return GatheredPacks(plan, self.deal, {member: bare[part] for member, part in self._of.items()})
 
     def __contains__(self, member: int) -> bool:
         return member in self._of

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from fpsde.arrays import host
+from fpsde.arrays import host, readable
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
 from fpsde.integrators.loop import LANES
@@ -84,6 +84,19 @@ class Gathered:
         """How many particles are finished."""
         return self._done
 
+    def rescued(self) -> tuple[Plan, Shard] | None:
+        """Return what has come before a failure, with its plan, or None where nothing of it can be read.
+
+        Rows of particles that lie on a device are lost with it: what is left is the run that keeps none of them.
+        """
+        plan = without_lost_rows(self.plan, self._kept, self._copies)
+        if plan is None or self._tally is None:
+            return None
+        if plan is self.plan:
+            return plan, self.shard
+        none = np.empty((0, 0), plan.machine.dtype)
+        return plan, Shard(tuple(_joined(sorted(self._ranges))), none, none, self._tally)
+
     @property
     def shard(self) -> Shard:
         """What has come so far, as one shard."""
@@ -98,6 +111,16 @@ class Gathered:
         ids = self.plan.machine.index(ids)
         kept, copies = (a[:, ids] if a.shape[1] else a for a in (self._kept, self._copies))
         return Shard(ranges, kept, copies, tally)
+
+
+def without_lost_rows(plan: Plan, kept: Any, copies: Any) -> Plan | None:
+    """Return the plan of what can still be read: of all, of all but what was kept of each particle, or of nothing.
+
+    Looks that are copies of particles are lost where these lie on a lost device.
+    """
+    if readable(kept) and readable(copies):
+        return plan
+    return None if plan.looks.copy_rows else replace(plan, layout=replace(plan.layout, kept=()))
 
 
 def merged_shards(shards: Sequence[Shard]) -> Shard:

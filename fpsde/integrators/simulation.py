@@ -13,7 +13,7 @@ from fpsde.backend import Backend
 from fpsde.ensemble import Ensemble
 from fpsde.errors import InvalidInput
 from fpsde.integrators.checkpoint import SHARDS, opened
-from fpsde.integrators.execution import Work, finish
+from fpsde.integrators.execution import Work, carrying, finish
 from fpsde.integrators.initial import start_of
 from fpsde.integrators.loop import LANES
 from fpsde.integrators.memory import MEMORY_SHARE, gib, machine_memory
@@ -22,7 +22,7 @@ from fpsde.integrators.paths import Paths, joined_paths
 from fpsde.integrators.plan import Plan
 from fpsde.integrators.preparation import first_id, prepared, whole_blocks
 from fpsde.integrators.runs import Run, ensemble_of
-from fpsde.integrators.shards import CHUNK_BLOCKS, Gathered, shard
+from fpsde.integrators.shards import CHUNK_BLOCKS, Gathered, Shard, shard
 from fpsde.noise import Normals
 from fpsde.processes.black_box import BlackBox
 from fpsde.processes.process import Process
@@ -89,7 +89,10 @@ def simulate(
     InvalidInput          if an argument is outside of what is said here, or the run does not fit in memory; if the
                           checkpoint is one of another run, or damaged
     BackendUnavailable    if no compiled kernel, or no checkpoint, can be written to disk, the executor loses a shard,
-                          or CuPy, the driver or a GPU is missing where one was asked for
+                          or CuPy, the driver or a GPU is missing where one was asked for, or lost in mid-run
+    The error of a run that fails on its way has the particles that are finished: ``finished`` is their ensemble, to be
+    :func:`merged` with a run of the others, without positions where these lay on a lost device, and None where nothing
+    is left.
     """
     n = integer("n_particles", n_particles, least=1)
     first = first_id(first_particle, n)
@@ -121,11 +124,29 @@ def simulate(
     paths = [one.followed(scene, plan, start, [(first, n)]) for one in followed]
     gathered = Gathered(plan, first=first, count=n)
     work = Work(shard, plan, start, first, n, size, saved)
-    finish(work, gathered, threads=workers, executor=executor, progress=progress)
-    whole = gathered.shard
-    finished = tuple(joined_paths(one, [its], whole.ranges) for one, its in zip(followed, paths, strict=True))
-    return ensemble_of(
-        Run(plan, scene, ready.returned, ready.observers, ready.looked, whole, keep_positions, n, finished)
+
+    def ensemble(plan: Plan, whole: Shard) -> Ensemble:
+        its = tuple(joined_paths(one, [own], whole.ranges) for one, own in zip(followed, paths, strict=True))
+        keeps = bool(plan.layout.kept)
+        return ensemble_of(Run(plan, scene, ready.returned, ready.observers, ready.looked, whole, keeps, n, its))
+
+    def rescued() -> Ensemble | None:
+        found = gathered.rescued()
+        return None if found is None else ensemble(*found)
+
+    with carrying(gathered, rescued, _words):
+        finish(work, gathered, threads=workers, executor=executor, progress=progress)
+    return ensemble(plan, gathered.shard)
+
+
+def _words(part: Ensemble) -> str:
+    """Return what is said of a part of a run that an error carries."""
+    ranges = part.shards.whole.ranges
+    ids = ", ".join(f"{first} .. {first + count - 1}" for first, count in ranges[:4]) + ", ..." * (len(ranges) > 4)
+    without = "" if part.shards.positions else ", without their positions"
+    return (
+        f"{part.n_particles} of {part.requested} particles are finished (ids {ids}): they are the run `finished` of "
+        f"this error{without}"
     )
 
 

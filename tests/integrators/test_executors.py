@@ -139,7 +139,31 @@ def test_a_lost_shard_is_an_error_and_the_others_are_kept(tmp_path, answers):
         watched(executor=executor, shard_size=512, checkpoint=tmp_path)
     assert raised.value.__cause__ is error
     assert kept(tmp_path) == list(NAMES)[:answers]
+    assert_carried(raised.value, 512 * answers)
     assert bits_of(watched(checkpoint=tmp_path)) == WHOLE
+
+
+def assert_carried(error, n):
+    """Assert that an error carries the first n particles, as the run of these alone has them."""
+    if not n:
+        assert error.finished is None and "`finished`" not in str(error)
+        return
+    assert f"{n} of {N} particles are finished (ids 0 .. {n - 1}): they are the run `finished`" in str(error)
+    alone = bits_of(watched(n_particles=n))
+    assert error.finished.requested == N
+    assert {**bits_of(error.finished), "requested": n} == {**alone, "requested": n}
+
+
+def test_without_a_checkpoint_the_error_carries_what_is_finished_and_the_rest_can_be_merged_to_it():
+    observers = [Moments(), Snapshots([1.0])]
+    error = BrokenProcessPool("a worker was killed")
+    with Losing(2, error) as executor, pytest.raises(BackendUnavailable) as raised:
+        watched(executor=executor, shard_size=512, observers=observers)
+    rest = watched(observers=observers, first_particle=1024, n_particles=N - 1024)
+    joined, whole = fpsde.merged([raised.value.finished, rest]), watched(observers=observers)
+    np.testing.assert_array_equal(joined.x, whole.x)
+    np.testing.assert_array_equal(joined.moments[0].sums, whole.moments[0].sums)
+    np.testing.assert_array_equal(joined.snapshot(1.0), whole.snapshot(1.0))
 
 
 def leave(*args, **more):
