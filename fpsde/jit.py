@@ -1,6 +1,7 @@
 """The decorators through which everything that Numba compiles for fpsde goes.
 
-Where Numba is not installed the functions are there, so that what runs on a GPU can be loaded, and say so when called.
+Where Numba is not installed the functions are there, so that what runs on a GPU can be loaded, and say so when called;
+the few that prepare a run on a GPU are then plain Python (``portable``).
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+
+import numpy as np
 
 from fpsde.optional import installed, not_installed, optional
 
@@ -23,6 +26,16 @@ def _uncompiled(function: Callable[..., Any]) -> Any:
     return absent
 
 
+def _plain(function: Callable[..., Any]) -> Any:
+    @wraps(function)
+    def plain(*given: Any) -> Any:
+        with np.errstate(all="ignore"):  # compiled code does not warn
+            return function(*given)
+
+    plain.py_func = function  # type: ignore[attr-defined] # as Numba's own have it
+    return plain
+
+
 def inlined(function: Callable[..., Any]) -> Any:
     """As :func:`kernel`, for the small functions of a generated file; they must be inlined to vectorise."""
     if not installed("numba"):
@@ -35,11 +48,12 @@ def intrinsic(function: Callable[..., Any]) -> Any:
     return extending.intrinsic(function) if installed("numba") else _uncompiled(function)
 
 
-def kernel(signature: Any = None) -> Callable[[Callable[..., Any]], Any]:
+def kernel(signature: Any = None, *, portable: bool = False) -> Callable[[Callable[..., Any]], Any]:
     """Return a decorator that compiles a function with Numba under the settings that all of fpsde shares.
 
     ``signature`` (a Numba signature or a list of them) compiles at once and fixes the types; without it the types of
-    the first call decide, and nothing is compiled before it is needed. The settings, and why:
+    the first call decide, and nothing is compiled before it is needed. What is ``portable`` is plain Python where Numba
+    is not installed: a hundred times as slow, for what a run on a GPU does once. The settings, and why:
 
     - ``cache=True``: compiled code is kept on disk, so that a fresh process pays milliseconds instead of seconds;
     - ``error_model="numpy"``: 1/0 is inf and 0/0 is nan as in NumPy, and no hidden test of the divisor stops LLVM
@@ -52,7 +66,7 @@ def kernel(signature: Any = None) -> Callable[[Callable[..., Any]], Any]:
 
     def compiled(function: Callable[..., Any]) -> Any:
         if not installed("numba"):
-            return _uncompiled(function)
+            return _plain(function) if portable else _uncompiled(function)
         settings = {"cache": True, "error_model": "numpy", "nogil": True, "fastmath": False, "boundscheck": False}
         return numba.njit(function, **settings) if signature is None else numba.njit(signature, **settings)(function)
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from fpsde import elementary
 from fpsde.generated import module_of
 from fpsde.optional import installed, not_installed
@@ -36,7 +38,12 @@ def decorated(functions: str) -> str:
 
 
 def elementary_function(name: str) -> Any:
-    """Return an elementary function of float64 for kernels that are not generated: their loops vectorise with it."""
+    """Return an elementary function of float64 for kernels that are not generated: their loops vectorise with it.
+
+    Where Numba is not installed it is NumPy's, for portable kernels.
+    """
+    if not installed("numba"):
+        return getattr(np, name.rstrip("_"))
     text = elementary.used(f"{name}(", elementary.functions(elementary.FLOAT64))
     namespace: dict[str, Any] = {}
     exec(compile(header("float64") + decorated(text), "<elementary functions of fpsde>", "exec"), namespace)

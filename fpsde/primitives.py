@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fpsde.jit import inlined, intrinsic
-from fpsde.optional import optional
+from fpsde.optional import installed, optional
 
 ir, types = optional("llvmlite.ir"), optional("numba.core.types")
 
@@ -60,6 +60,10 @@ def where(typing: Any, condition: Any, a: Any, b: Any) -> Any:
         return builder.select(flag, first, second)
 
     return result(condition, a, b), build
+
+
+if not installed("numba"):
+    where = np.where  # in portable kernels
 
 
 def _bitcast(target: dict[str, str]) -> Any:

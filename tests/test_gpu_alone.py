@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from emulated_gpu import NEEDS_COMPILER, compiler_is_missing
 
 import fpsde
 from fpsde.errors import BackendUnavailable
 from fpsde.optional import Later, optional
+from fpsde.processes.process import Process
 
 BARE = """
 import sys
@@ -24,6 +27,44 @@ class Blocked:
 
 sys.meta_path.insert(0, Blocked())
 """
+
+
+def run_bare(code, folder):
+    """Return what a program prints as JSON where those packages are not installed."""
+    here = Path(__file__).parent
+    whole = f"{BARE}sys.path[:0] = [{str(here)!r}, {str(here.parent)!r}]\n{code}"
+    done = subprocess.run([sys.executable, "-c", whole, str(folder)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def equations():
+    """Return what solves equations of a line and of a plane; each returns masses, and what is said of them."""
+    line = Process(
+        drift=lambda x, t, p: -p.k * x, sigma=lambda x: np.sqrt(1 + 0.2 * np.cos(x)), params={"k": 1.0},
+        domain=fpsde.Interval(-2.0, 2.0, fpsde.Wall.ABSORBING, fpsde.Wall.REFLECTING),
+    )  # fmt: skip
+    plane = Process(
+        drift=lambda x: (-x[0] + 0.3 * x[1], -x[1] - 0.3 * x[0]), sigma=lambda x: ((1.0, 0.0), (0.0, 0.7)), dim=2
+    )
+    on_line = fpsde.FokkerPlanck(line, fpsde.Grid.uniform((-2.0, 2.0), cells=21))
+    on_plane = fpsde.FokkerPlanck(plane, fpsde.Grid.uniform((-4.0, 4.0), (-3.5, 3.5), cells=(11, 10)))
+
+    def batch(run):
+        return run.masses[-1], *run.minimum, *run.mass_error, *run.peclet, *run.cells_per_length
+
+    def one(run):
+        return run.law.masses, run.minimum, run.mass_error, *run.peclet, *run.cells_per_length
+
+    members, times = {"k": np.array([0.5, 2.0, 20.0])}, {"t_end": 0.25}
+    return [
+        lambda **on: batch(on_line.evolve_batch(0.3, members, dt=0.125, **times, **on)),
+        lambda **on: batch(on_line.evolve_batch_by_uniformisation(0.3, members, **times, **on)),
+        lambda **on: one(on_plane.evolve((0.5, -0.3), dt=0.125, **times, **on)),
+        lambda **on: one(on_plane.evolve_by_uniformisation((0.5, -0.3), **times, **on)),
+    ]
+
+
 RUN = """
 import json
 from pathlib import Path
@@ -52,15 +93,52 @@ said = [gpu.x.tolist(), gpu.moments[0].sums.tolist(), gpu.histograms[0].counts.t
 loaded = sorted({name.split(".")[0] for name in sys.modules} & {"numba", "scipy", "rich"})
 print(json.dumps([said, loaded, refused(fpsde.Backend.CPU), refused(fpsde.Backend.GPU, progress=True)]))
 """
+EQUATIONS = (
+    """
+import json
+from pathlib import Path
+import fpsde
+import numpy as np
+from emulated_gpu import EmulatedGpu
+from fpsde.errors import FpsdeError
+from fpsde.fokker_planck import sweeps
+from fpsde.processes.process import Process
+
+sweeps.gpus = lambda: (EmulatedGpu(Path(sys.argv[1])),)
+"""
+    + inspect.getsource(equations)
+    + """
+gpu, cpu = [], []
+for solve in equations():
+    masses, *said = solve(backend=fpsde.Backend.GPU)
+    gpu.append([masses.tolist(), *said])
+    try:
+        solve(backend=fpsde.Backend.CPU)
+    except FpsdeError as error:
+        cpu.append(f"{type(error).__name__}: {error}")
+print(json.dumps([gpu, cpu, sorted({name.split(".")[0] for name in sys.modules} & {"numba", "scipy", "rich"})]))
+"""
+)
+
+
+@pytest.mark.skipif(compiler_is_missing(), reason=NEEDS_COMPILER)
+def test_fokker_planck_on_a_gpu_needs_neither_numba_nor_scipy(tmp_path):
+    gpu, on_cpu, loaded = run_bare(EQUATIONS, tmp_path)
+    assert loaded == []
+    cpu = [solve() for solve in equations()]
+    for (masses, *said), (right, *told) in zip(gpu, cpu, strict=True):
+        np.testing.assert_allclose(masses, right, rtol=0, atol=1e-13)
+        np.testing.assert_allclose(said, told, rtol=1e-12, atol=1e-15)
+    assert np.abs(cpu[0][0][0] - cpu[0][0][1]).max() > 1e-3 and np.abs(cpu[2][0] - cpu[3][0]).max() > 1e-4
+    assert [error.partition(" is not")[0] for error in on_cpu] == [
+        "BackendUnavailable: numba", "BackendUnavailable: scipy", "BackendUnavailable: numba",
+        "BackendUnavailable: scipy",
+    ]  # fmt: skip
 
 
 @pytest.mark.skipif(compiler_is_missing(), reason=NEEDS_COMPILER)
 def test_a_gpu_run_needs_no_numba_no_scipy_and_no_rich(tmp_path):
-    here = Path(__file__).parent
-    code = f"{BARE}sys.path[:0] = [{str(here)!r}, {str(here.parent)!r}]\n{RUN}"
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    said, loaded, on_cpu, with_bar = json.loads(done.stdout)
+    said, loaded, on_cpu, with_bar = run_bare(RUN, tmp_path)
     assert loaded == []
     observers = [fpsde.Moments(), fpsde.Histogram(-2.0, 2.0, 8), fpsde.FirstPassage(lambda x: x > 0.5)]
     cpu = fpsde.simulate(

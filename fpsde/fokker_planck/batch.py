@@ -24,10 +24,8 @@ from fpsde.fokker_planck.sweeps import Sweeps, SweepsOnCpu
 from fpsde.fokker_planck.sweeps_in_pieces import sweeps_on_gpu
 from fpsde.fokker_planck.tridiagonal import STAGE
 from fpsde.grid import Grid
-from fpsde.optional import optional
+from fpsde.optional import installed
 from fpsde.processes.parameter_sets import ParameterSets
-
-sparse = optional("scipy.sparse")
 
 #: Makes lines side by side of their rates ``(m, 2, n)`` and exits ``(m, 2)``.
 MakeSweeps = Callable[[np.ndarray, np.ndarray], Sweeps]
@@ -41,10 +39,12 @@ def sweeps_on(device: Device | None, *, fast: bool) -> MakeSweeps:
 def generators_of(parameters: ParameterSets, grid: Grid, sides: Sides, build: Any, t: float) -> list[Generator]:
     """Return the generator of each member: by one compiled function of all where ``build`` is :func:`assemble`.
 
+    Where Numba is not installed each is built by itself, in milliseconds.
     Raises InvalidInput as ``build`` does, and says of which member.
     """
     process = parameters.process
-    together = build is assemble and printed(process) and parameters.differ_in_numbers_alone()
+    compiled = build is assemble and installed("numba")
+    together = compiled and printed(process) and parameters.differ_in_numbers_alone()
     made = _together(parameters, grid, sides, t) if together else _one_by_one(parameters, grid, build, t)
     out: list[Generator] = []
     for k in range(len(parameters)):
@@ -257,13 +257,11 @@ def batch_by_sums(
         (np.roll(cells, -1, 1), cells, rates[:, 1]),
     ]
     to, of, values = (np.concatenate([one[k].ravel() for one in entries]) for k in range(3))
-    matrix = sparse.csr_array((values, (to, of)), shape=(m * n, m * n))
-    matrix.eliminate_zeros()
-    ends = np.arange(2 * m), cells[:, [0, -1]].ravel()
-    leave = sparse.csr_array((exits.ravel(), ends), shape=(2 * m, m * n))
+    held = np.flatnonzero(values)
+    leave = np.arange(2 * m), cells[:, [0, -1]].ravel(), exits.ravel()
     found, walls, products = carried_by_sums(
-        matrix, leave, float(out.max()), np.tile(start.masses, m), np.tile(start.absorbed, m), times,
-        device=device, fast=fast,
+        (to[held], of[held], values[held]), leave, float(out.max()), np.tile(start.masses, m),
+        np.tile(start.absorbed, m), times, device=device, fast=fast,
     )  # fmt: skip
     masses, (low, high) = found.reshape(-1, m, n), fringe
     least = np.minimum(masses.min(axis=(0, 2)), start.masses.min())

@@ -56,7 +56,7 @@ def _filling(x: np.ndarray, values: Any) -> np.ndarray:
     return np.ascontiguousarray(filled)
 
 
-@kernel()
+@kernel(portable=True)
 def beyond(values, bound):
     """Return how many values are not above ``bound`` and finite.
 

@@ -7,7 +7,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import types
 
 from fpsde.fokker_planck.coefficient_kernel import coefficient_kernel
 from fpsde.fokker_planck.elimination import factorise
@@ -18,16 +17,17 @@ from fpsde.fokker_planck.sides import Sides
 from fpsde.fokker_planck.tridiagonal import GAMMA, STAGE, march
 from fpsde.grid import Grid
 from fpsde.jit import kernel
+from fpsde.optional import optional
 from fpsde.processes.process import Process
 
-_F8 = types.float64
-COEFFICIENTS = types.FunctionType(types.int64(_F8[:, ::1], _F8[:, ::1], _F8, _F8[::1], _F8[::1], _F8[::1]))
-_SIGNATURE = types.Tuple((types.int64, _F8))(
-    COEFFICIENTS, _F8[:, ::1], _F8[:, ::1], _F8[::1],  # the process
-    _F8[::1], _F8[::1], _F8[:, ::1], types.boolean, types.boolean[::1],  # its grid
-    _F8, _F8, types.int64, types.int64,  # the times
-    _F8[::1], _F8[::1], _F8, types.int64[::1], _F8[::1],  # the masses
-)  # fmt: skip
+types = optional("numba.core.types")
+
+
+@cache
+def type_of_coefficients() -> Any:
+    """Return the type of the function of a :class:`CoefficientKernel`."""
+    f8 = types.float64
+    return types.FunctionType(types.int64(f8[:, ::1], f8[:, ::1], f8, f8[::1], f8[::1], f8[::1]))
 
 
 def printed(process: Any) -> bool:
@@ -70,7 +70,14 @@ class DrivenPropagator(Propagator):
 
 @cache
 def _driver() -> Callable[..., tuple[int, float]]:
-    return kernel(_SIGNATURE)(march_driven)
+    f8, i8, flag = types.float64, types.int64, types.boolean
+    signature = types.Tuple((i8, f8))(
+        type_of_coefficients(), f8[:, ::1], f8[:, ::1], f8[::1],  # the process
+        f8[::1], f8[::1], f8[:, ::1], flag, flag[::1],  # its grid
+        f8, f8, i8, i8,  # the times
+        f8[::1], f8[::1], f8, i8[::1], f8[::1],  # the masses
+    )  # fmt: skip
+    return kernel(signature)(march_driven)
 
 
 def march_driven(

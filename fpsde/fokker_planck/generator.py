@@ -28,6 +28,7 @@ from fpsde.fokker_planck.sides import Sides, sides_of
 from fpsde.grid import Grid
 from fpsde.jit import kernel
 from fpsde.numba_text import elementary_function
+from fpsde.optional import installed
 from fpsde.primitives import where
 from fpsde.validation import finite
 
@@ -56,6 +57,8 @@ _expm1 = elementary_function("expm1_")
 def bernoulli(z: Any) -> np.ndarray:
     """Return B(z) = z / (e^z - 1), same shape as ``z``, to a few units in the last place; 0 where it underflows."""
     z = np.asarray(z, dtype=float)
+    if not installed("numba"):
+        return _bernoulli(z)  # the same text, on all of them at once
     return _each(z.ravel()).reshape(z.shape)
 
 
@@ -67,12 +70,12 @@ def _each(z):
     return out
 
 
-@kernel()
+@kernel(portable=True)
 def _bernoulli(z):
     return where(z == 0.0, 1.0, z / _expm1(z))
 
 
-@kernel()
+@kernel(portable=True)
 def _near_zero(z):
     """Return B(z) = (z/2) coth(z/2) - z/2 for |z| <= ``NEAR_ZERO``, without a division: it takes less time.
 
@@ -88,7 +91,7 @@ def _near_zero(z):
     return even - 0.5 * z
 
 
-@kernel()
+@kernel(portable=True)
 def doublings_to(z):
     """Return how often :func:`doubled` must double to reach z >= 0; -1 where that is too often, or z is NaN."""
     within = NEAR_ZERO
@@ -99,7 +102,7 @@ def doublings_to(z):
     return -1
 
 
-@kernel()
+@kernel(portable=True)
 def doubled(part, count):
     """Return B(z), z >= 0, from the ``part`` 2^-count z <= ``NEAR_ZERO``: B(2 z) = 2 B(z)^2 / (2 B(z) + z)."""
     b = _near_zero(part)
@@ -268,7 +271,7 @@ class EdgePoints:
         return self.weights, self.lengths, self.per_edge, self.periodic, self.absorbs
 
 
-@kernel()
+@kernel(portable=True)
 def place_on_edges(faces, nodes, periodic, absorbs, points, lengths, per_edge):
     """Write what :class:`EdgePoints` has of these names, for ``nodes`` (n_nodes,) on (0, 1)."""
     n = len(faces) - 1
@@ -292,7 +295,7 @@ def place_on_edges(faces, nodes, periodic, absorbs, points, lengths, per_edge):
             at[n - 1] -= faces[n] - faces[0]
 
 
-@kernel()
+@kernel(portable=True)
 def frozen_fluxes(mu, d, weights, lengths, per_edge, periodic, absorbs, rates, exits, w):
     """Write what :func:`scharfetter_gummel` writes, from mu at the nodes in place of mu/D."""
     ratio = np.empty(len(mu))
@@ -302,7 +305,7 @@ def frozen_fluxes(mu, d, weights, lengths, per_edge, periodic, absorbs, rates, e
     scharfetter_gummel(ratio, d, weights, lengths, per_edge, periodic, absorbs, rates, exits, w)
 
 
-@kernel()
+@kernel(portable=True)
 def scharfetter_gummel(ratio, d, weights, lengths, per_edge, periodic, absorbs, rates, exits, w):
     """Write the rates to the left and to the right (2, n), those into walls (2, step), and the exponents of the edges.
 
@@ -356,13 +359,13 @@ def scharfetter_gummel(ratio, d, weights, lengths, per_edge, periodic, absorbs, 
                 exits[side, i] = _bernoulli(-outwards) * d[side * last + i] / (2.0 * lengths[k] * lengths[k])
 
 
-@kernel()
+@kernel(portable=True)
 def head_of(edge, step, last):
     """Return the cell at the upper end of an edge, the first of its line if the edge is the seam."""
     return edge + step if edge < last else edge - last
 
 
-@kernel()
+@kernel(portable=True)
 def both_ways(w, small, before, after):
     """Return the rates along an edge and back: B(-w) and B(w), of which ``small`` is that of |w|, times q at its ends.
 
@@ -402,7 +405,7 @@ def upwind(mu, weights, lengths, per_edge, periodic, absorbs, rates, exits):
             exits[side, i] = where(out < 0.0, 0.0, out) if absorbs[side] else 0.0
 
 
-@kernel()
+@kernel(portable=True)
 def along_edge(values, weights, size, i):
     """Return the mean along edge ``i`` of what is given at each node on all of the edges, ``(n_nodes size,)``."""
     mean = weights[0] * values[i]
@@ -411,7 +414,7 @@ def along_edge(values, weights, size, i):
     return mean
 
 
-@kernel()
+@kernel(portable=True)
 def eight_means(values, weights, size, i):
     """As :func:`along_edge`, of the eight edges from ``i`` on."""
     mean = weights[0] * eight(values, i)

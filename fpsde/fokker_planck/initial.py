@@ -57,7 +57,7 @@ def starting_masses(initial: float | Law, grid: Grid, sides: Sides) -> Start:
     return Start(masses, absorbed, outside)
 
 
-@kernel()
+@kernel(portable=True)
 def negative_part(masses):
     """Return the sum of what masses (n,) are below zero, as a positive number."""
     negative = 0.0

@@ -151,7 +151,7 @@ def cells_per_length(generator: Generator | Differences, masses: np.ndarray) -> 
     return 1 / math.sqrt(steepest) if steepest > 0 else math.inf
 
 
-@kernel()
+@kernel(portable=True)
 def steepest_edge(w, masses, periodic):
     """Return the largest |w| over the edges with more than ``BULK`` of the mass on either side; over all of a ring."""
     largest, below, whole = 0.0, 0.0, total(masses)
@@ -162,7 +162,7 @@ def steepest_edge(w, masses, periodic):
     return largest
 
 
-@kernel()
+@kernel(portable=True)
 def steepest_change(faces, w, masses, periodic):
     """Return the largest h^2/l^2 over the cells with more than ``BULK`` on each side; over all of a ring.
 

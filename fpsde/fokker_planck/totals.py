@@ -7,7 +7,7 @@ import numpy as np
 from fpsde.jit import kernel
 
 
-@kernel()
+@kernel(portable=True)
 def total(masses):
     """Return the sum of masses ``(n,)``, in four sums side by side: a quarter of the time, and of the round-off."""
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
@@ -22,7 +22,7 @@ def total(masses):
     return (a + b) + (c + d)
 
 
-@kernel()
+@kernel(portable=True)
 def departure(masses, absorbed, counts, start, absorbed_at_start):
     """Return the largest |total - total at the start|, over times: masses ``(n_times, n)``, walls ``(n_times, m)``.
 

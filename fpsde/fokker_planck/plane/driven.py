@@ -8,10 +8,9 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import types
 
 from fpsde.fokker_planck.coefficient_kernel import CoefficientKernel, coefficient_kernel
-from fpsde.fokker_planck.driven import COEFFICIENTS
+from fpsde.fokker_planck.driven import type_of_coefficients
 from fpsde.fokker_planck.generator import QUICK_RULE, EdgePoints, scharfetter_gummel, upwind
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.lanes import LANES
@@ -23,17 +22,9 @@ from fpsde.fokker_planck.sides import Sides
 from fpsde.fokker_planck.tridiagonal import STAGE, smallest
 from fpsde.grid import Grid
 from fpsde.jit import kernel
+from fpsde.optional import optional
 
-_F8 = types.float64
-_LINES = types.Tuple(
-    (_F8[:, :, ::1], _F8[:, :, ::1], _F8[::1], _F8[::1], _F8[:, ::1], types.boolean, types.boolean[::1], types.boolean)
-)
-_SIGNATURE = types.Tuple((types.int64, _F8))(
-    COEFFICIENTS, COEFFICIENTS, _LINES, _LINES, _F8[::1],  # the process on the lines of both axes
-    _F8, _F8, types.int64, types.int64,  # the times
-    _F8[:, ::1], _F8[::1], _F8, types.int64[::1], _F8[::1],  # the masses
-)  # fmt: skip
-_RATES = types.int64(COEFFICIENTS, _LINES, _F8, _F8[::1], _F8[:, :, :, ::1], _F8[:, :, ::1])
+types = optional("numba.core.types")
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,15 +112,29 @@ class DrivenSplitPropagator(SplitPropagator):
         return self.masses.reshape(first.n_cells, second.n_cells)
 
 
+def _type_of_lines() -> Any:
+    """Return the type of the arguments of :class:`DrivenLines`."""
+    f8, flag = types.float64, types.boolean
+    return types.Tuple((f8[:, :, ::1], f8[:, :, ::1], f8[::1], f8[::1], f8[:, ::1], flag, flag[::1], flag))
+
+
 @cache
 def _driver() -> Callable[..., tuple[int, float]]:
-    return kernel(_SIGNATURE)(march_split)
+    f8, i8, coefficients, lines = types.float64, types.int64, type_of_coefficients(), _type_of_lines()
+    signature = types.Tuple((i8, f8))(
+        coefficients, coefficients, lines, lines, f8[::1],  # the process on the lines of both axes
+        f8, f8, i8, i8,  # the times
+        f8[:, ::1], f8[::1], f8, i8[::1], f8[::1],  # the masses
+    )  # fmt: skip
+    return kernel(signature)(march_split)
 
 
 @cache
 def _rates() -> Callable[..., int]:
     """Return :func:`rates_of_lines` for the coefficients of any process: by itself it is compiled for each."""
-    return kernel(_RATES)(rates_of_lines.py_func)
+    f8 = types.float64
+    signature = types.int64(type_of_coefficients(), _type_of_lines(), f8, f8[::1], f8[:, :, :, ::1], f8[:, :, ::1])
+    return kernel(signature)(rates_of_lines.py_func)
 
 
 def march_split(

@@ -5,6 +5,7 @@ exp(tQ) m = sum_k Poisson(k; L t) (1 + Q/L)^k m,      L = max|Q_ii|             
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from fpsde.fokker_planck.evolution import Trace
 from fpsde.fokker_planck.exact_in_time import JUMPS, NEGLIGIBLE
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
-from fpsde.fokker_planck.plane.jumps_on_gpu import MatrixOnGpu
+from fpsde.fokker_planck.plane.jumps_on_gpu import Entries, MatrixOnGpu
 from fpsde.optional import optional
 
 sparse = optional("scipy.sparse")
@@ -39,7 +40,7 @@ def trace_by_sums(
     """
     refuse_too_many_products(q.max_rate, times, instead="evolve")
     found, walls, products = carried_by_sums(
-        q.matrix, q.exits, q.max_rate, start.masses, start.absorbed, times, device=device, fast=fast
+        q.entries, q.exits, q.max_rate, start.masses, start.absorbed, times, device=device, fast=fast
     )
     return Trace(
         masses=found,
@@ -64,8 +65,8 @@ def refuse_too_many_products(rate: float, times: np.ndarray, *, instead: str) ->
 
 
 def carried_by_sums(
-    matrix: Any,
-    exits: Any,
+    entries: Entries,
+    exits: np.ndarray | Entries,
     rate: float,
     masses: Any,
     absorbed: Any,
@@ -76,16 +77,20 @@ def carried_by_sums(
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Return masses ``(n_times, n)`` and absorbed mass ``(n_times, k)`` at ``times[1:]``, and the number of products.
 
-    ``matrix`` (n, n) is Q, sparse; ``exits`` (k, n), dense or sparse, are the rates into each of k walls, and ``rate``
-    is at least the largest total rate out of a cell.
+    ``entries`` are those of Q (n, n); ``exits`` (k, n), or their entries, are the rates into each of k walls, and
+    ``rate`` is at least the largest total rate out of a cell. The ``device``, if there is one, is the current one.
     """
-    jump: Any = sparse.csr_array(sparse.eye_array(len(masses)) + matrix / rate)
-    leave, products = exits / rate, 0
-    if device is not None:
-        jump = MatrixOnGpu(jump, device, fast=fast)
-        with device.current():
-            masses, absorbed = device.array(masses), device.array(absorbed)
-            leave = MatrixOnGpu(leave, device, fast=fast) if sparse.issparse(leave) else device.array(leave)
+    n, (rows_of, columns, values) = len(masses), entries
+    here = np.arange(n)
+    chances = np.concatenate([here, rows_of]), np.concatenate([here, columns]), np.r_[np.ones(n), values / rate]
+    made = _sparse if device is None else partial(MatrixOnGpu, device=device, fast=fast)
+    jump, products = made(chances, (n, n)), 0
+    there = np.asarray if device is None else device.array
+    masses, absorbed = there(masses), there(absorbed)
+    if isinstance(exits, np.ndarray):
+        leave = there(exits / rate)
+    else:
+        leave = made((exits[0], exits[1], exits[2] / rate), (len(absorbed), n))
     rows, walls = [], []
     for dt in np.diff(times):
         pieces = int(np.ceil(rate * dt / JUMPS))
@@ -95,6 +100,11 @@ def carried_by_sums(
         rows.append(host(masses))
         walls.append(host(absorbed))
     return np.array(rows), np.array(walls), products
+
+
+def _sparse(entries: Entries, shape: tuple[int, int]) -> Any:
+    rows, columns, values = entries
+    return sparse.csr_array((values, (rows, columns)), shape=shape)
 
 
 def _carried(jump: Any, leave: Any, jumps: float, masses: Any, absorbed: Any) -> tuple[Any, Any, int]:

@@ -97,13 +97,18 @@ class PlaneGenerator:
         """The largest total rate out of a cell, max |Q_ii|, 1/time."""
         return float(self.out_rates.max())
 
-    @cached_property
-    def matrix(self) -> Any:
-        """Q ``(n, n)``: Q[j, i] is the rate from cell i to cell j."""
+    @property
+    def entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The entries of Q, those of one place to be added: rows, columns and values."""
         diagonal = np.arange(self.size)
         rows = np.concatenate([self.heads, self.tails, diagonal])
         columns = np.concatenate([self.tails, self.heads, diagonal])
-        values = np.concatenate([self.up, self.down, -self.out_rates])
+        return rows, columns, np.concatenate([self.up, self.down, -self.out_rates])
+
+    @cached_property
+    def matrix(self) -> Any:
+        """Q ``(n, n)``: Q[j, i] is the rate from cell i to cell j."""
+        rows, columns, values = self.entries
         return sparse.csc_array(sparse.coo_array((values, (rows, columns)), shape=(self.size, self.size)))
 
     def currents(self, masses: np.ndarray) -> np.ndarray:

@@ -12,6 +12,8 @@ from fpsde.optional import optional
 
 schemes = optional("fpsde.schemes.kernel")
 
+#: Rows, columns and values of a matrix, each (k,).
+Entries = tuple[np.ndarray, np.ndarray, np.ndarray]
 #: Threads that are launched as one block.
 THREADS = 128
 
@@ -38,15 +40,27 @@ def product_program() -> str:
     return schemes.cuda_prelude("float64") + _KERNEL.format(threads=THREADS)
 
 
-class MatrixOnGpu:
-    """A matrix on a device, of a SciPy array in compressed rows; ``matrix @ x`` takes and gives arrays from there."""
+def in_rows(entries: Entries, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return values and columns of the rows of a matrix, each ``(most, n)``, in the order of the columns.
 
-    def __init__(self, rows: Any, device: Device, *, fast: bool) -> None:
-        counts, n = np.diff(rows.indptr), rows.shape[0]
-        places = np.arange(rows.nnz) - np.repeat(rows.indptr[:-1], counts)
-        values, columns = np.zeros((max(1, counts.max()), n)), np.zeros((max(1, counts.max()), n), dtype=np.int32)
-        at = places, np.repeat(np.arange(n), counts)
-        values[at], columns[at] = rows.data, rows.indices
+    Entries of one place are added. Rows that have fewer than ``most`` have zeros at their end.
+    """
+    rows, columns, given = entries
+    places, of = np.unique(rows.astype(np.int64) * shape[1] + columns, return_inverse=True)
+    summed, row = np.bincount(of, given, len(places)), places // shape[1]
+    counts = np.bincount(row, minlength=shape[0])
+    number = np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts)
+    most = max(1, counts.max())
+    out, where = np.zeros((most, shape[0])), np.zeros((most, shape[0]), dtype=np.int32)
+    out[number, row], where[number, row] = summed, places % shape[1]
+    return out, where
+
+
+class MatrixOnGpu:
+    """A matrix on a device, of its entries; ``matrix @ x`` takes and gives arrays from there."""
+
+    def __init__(self, entries: Entries, shape: tuple[int, int], *, device: Device, fast: bool) -> None:
+        values, columns = in_rows(entries, shape)
         self._device, self._options = device, FAST if fast else STRICT
         with device.current():
             self._values, self._columns = device.array(values), device.array(columns)

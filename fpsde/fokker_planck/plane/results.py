@@ -14,7 +14,6 @@ from fpsde.fokker_planck.plane.generator import PlaneGenerator
 from fpsde.fokker_planck.plane.phase_space import PhaseSpace
 from fpsde.fokker_planck.results import BULK, LawAtRest, LawsInTime, negative_mass
 from fpsde.grid import Grid
-from fpsde.jit import kernel
 from fpsde.joint_law import JointCellLaw
 from fpsde.optional import optional
 from fpsde.validation import finite_array
@@ -142,25 +141,16 @@ def plane_cells_per_length(
     return first, second
 
 
-@kernel()
-def largest_between(tails, heads, exponents, held):
+def largest_between(tails: np.ndarray, heads: np.ndarray, exponents: np.ndarray, held: np.ndarray) -> float:
     """Return the largest |exponent| of the edges both of whose ends are held."""
-    largest = 0.0
-    for e in range(len(tails)):
-        if held[tails[e]] and held[heads[e]]:
-            largest = max(largest, abs(exponents[e]))
-    return largest
+    return float(np.abs(exponents[held[tails] & held[heads]]).max(initial=0.0))
 
 
-@kernel()
-def steepest_change(tails, heads, exponents, h, held):
+def steepest_change(
+    tails: np.ndarray, heads: np.ndarray, exponents: np.ndarray, h: np.ndarray, held: np.ndarray
+) -> float:
     """Return the largest h |w_after/d_after - w_before/d_before| of the cells that are held and have both edges."""
-    before, largest = np.full(len(held), np.nan), 0.0
-    for e in range(len(tails)):
-        before[heads[e]] = exponents[e] / (0.5 * (h[tails[e]] + h[heads[e]]))
-    for e in range(len(tails)):
-        cell = tails[e]
-        change = h[cell] * abs(exponents[e] / (0.5 * (h[cell] + h[heads[e]])) - before[cell])
-        if held[cell] and np.isfinite(change):
-            largest = max(largest, change)
-    return largest
+    slopes, before = exponents / (0.5 * (h[tails] + h[heads])), np.full(len(held), np.nan)
+    before[heads] = slopes
+    change = np.abs(slopes - before[tails]) * h[tails]
+    return float(change[held[tails] & np.isfinite(change)].max(initial=0.0))
