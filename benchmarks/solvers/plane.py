@@ -70,12 +70,12 @@ def drift(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return -(A[0, 0] * x + A[0, 1] * y), -(A[1, 0] * x + A[1, 1] * y)
 
 
-def by_fpsde(cells: int, digits: int, *, t_end: float = T_END) -> Call:
+def by_fpsde(cells: int, digits: int, *, t_end: float = T_END, order: int = 6) -> Call:
     """The public call in the high-order mode, to a tolerance of so many digits in time."""
 
     def run() -> np.ndarray:
         solver = FokkerPlanck(PROCESS, Grid.uniform(*BOX, cells=cells))
-        return solver.evolve_to_high_order(START, t_end=t_end, tolerance=10.0**-digits).law.masses
+        return solver.evolve_to_high_order(START, t_end=t_end, order=order, tolerance=10.0**-digits).law.masses
 
     return run
 
@@ -156,7 +156,14 @@ def race() -> Race:
         "linear system in the plane, correlated noise",
         error,
         (
-            Method("fpsde, high order", Kind.OURS, by_fpsde, (44, 52, 56, 64, 72, 80, 96), (4, 5, 6)),
+            *(
+                Method(f"fpsde, order {order}", Kind.OURS, partial(by_fpsde, order=order), cells, (4, 5, 6, 7))
+                for order, cells in (
+                    (6, (44, 52, 56, 64, 72, 80, 96)),
+                    (8, (30, 34, 40, 44, 48, 54, 64)),
+                    (10, (30, 34, 40, 44, 48, 54)),
+                )
+            ),
             Method("SciPy, order 4, expm_multiply", Kind.SCIPY, exponential, grids),
             Method("SciPy, order 4, Crank-Nicolson", Kind.SCIPY, crank_nicolson, grids, steps),
             Method("SciPy, sinc collocation, RK4", Kind.SCIPY, sinc_collocation, (20, 24, 28, 32, 40, 48), (1, 2)),

@@ -260,13 +260,13 @@ class LineInTime(OnLine):
         order: int = 6,
         tolerance: float | None = None,
     ) -> Evolution:
-        """Return what :meth:`evolve` returns, of ``order`` 4 or 6 in the cell width, not positive: for smooth laws.
+        """Return what :meth:`evolve` returns, of ``order`` 4, 6, 8 or 10 in the cell width: for smooth laws.
 
         Central differences of the products mu p and D p, on equal cells between cut or periodic ends: what one cell
-        loses others gain, and cell masses are met at the order. Signs are kept only as far as the law is:
-        ``negative_mass`` and ``minimum`` say how far. No steps are taken: on a line the rational approximation of order
-        16, on a ring an expansion in Chebyshev polynomials, which may move ``tolerance`` of the mass (1e-6 if not
-        given).
+        loses others gain, and cell masses are met at the order. It is not positive: signs are kept only as far as the
+        law is; ``negative_mass`` and ``minimum`` say how far. No steps are taken: on a line the rational approximation
+        of order 16, on a ring an expansion in Chebyshev polynomials, which may move ``tolerance`` of the mass (1e-6 if
+        not given).
 
         Raises
         ------

@@ -1,1 +1,1 @@
-"""The high-order mode: central differences of order 4 and 6, which keep mass, and signs only to their own accuracy."""
+"""The high-order mode: central differences of orders 4 to 10, which keep mass, and signs only to their own accuracy."""

@@ -19,7 +19,7 @@ import numpy as np
 from fpsde.domain import Wall
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.coefficients import diffusivity_at, drift_at
-from fpsde.fokker_planck.high_order.stencils import REACH, Stencils
+from fpsde.fokker_planck.high_order.stencils import Stencils
 from fpsde.fokker_planck.sides import Sides
 from fpsde.grid import Grid
 from fpsde.jit import kernel
@@ -89,11 +89,10 @@ class Differences:
 
     @cached_property
     def bands(self) -> np.ndarray:
-        """The bands ``(7, n)`` of a line without a ring: (L p)_i = sum_k bands[3 + k, i] p_(i+k)."""
-        found = np.empty((2 * REACH + 1, self.size))
+        """The bands ``(2 reach + 1, n)`` of a line without a ring: (L p)_i = sum_k bands[reach + k, i] p_(i+k)."""
+        found = np.empty((2 * self.stencils.reach + 1, self.size))
         (h,) = self.widths
-        once = tuple([weight / h for weight in self.stencils.first])
-        twice = tuple([weight / h**2 for weight in self.stencils.second])
+        once, twice = self.stencils.first / h, self.stencils.second / h**2
         write_bands(self.drift[0], self.diffusivity[0, 0], once, twice, found)
         return found
 
@@ -125,14 +124,14 @@ class Differences:
 @kernel()
 def write_bands(mu, d, once, twice, bands):
     """Write :attr:`Differences.bands`, from mu and D, and the weights of first and second derivatives."""
-    n = len(mu)
+    n, reach = len(mu), len(once)
     bands[:] = 0.0
     for i in range(n):
-        bands[REACH, i] = twice[0] * d[i]
-    for k in range(1, REACH + 1):
+        bands[reach, i] = twice[0] * d[i]
+    for k in range(1, reach + 1):
         for i in range(n - k):
-            bands[REACH + k, i] = twice[k] * d[i + k] - once[k - 1] * mu[i + k]
-            bands[REACH - k, i + k] = twice[k] * d[i] + once[k - 1] * mu[i]
+            bands[reach + k, i] = twice[k] * d[i + k] - once[k - 1] * mu[i + k]
+            bands[reach - k, i + k] = twice[k] * d[i] + once[k - 1] * mu[i]
 
 
 @kernel()
@@ -187,13 +186,23 @@ def links_along(pull, axis, ring, h):
 def differences(process: Any, grid: Grid, sides: tuple[Sides, ...], t: float, stencils: Stencils) -> Differences:
     """Return L of a process of one component at time ``t``.
 
-    Raises InvalidInput where cells are not equal, at a wall that is not periodic, and for coefficients that are not
-    finite or a D that is not positive.
+    Raises InvalidInput where cells are not equal or fewer than stencils reach, at a wall that is not periodic, and for
+    coefficients that are not finite or a D that is not positive.
     """
-    refuse_unequal(grid)
-    refuse_walls(process, grid, sides)
+    refuse_unfit(process, grid, sides, stencils)
     x = grid.centres
     return Differences(grid, sides, stencils, drift_at(process, x, t)[None], diffusivity_at(process, x, t)[None, None])
+
+
+def refuse_unfit(process: Any, grid: Grid, sides: tuple[Sides, ...], stencils: Stencils) -> None:
+    """Refuse unequal cells, or fewer than stencils reach, and a grid that ends at a wall."""
+    refuse_unequal(grid)
+    refuse_walls(process, grid, sides)
+    if min(grid.shape) < stencils.reach:
+        raise InvalidInput(
+            f"the grid has {min(grid.shape)} cells along an axis, and order {stencils.order} reaches "
+            f"{stencils.reach} cells away; take more cells, or a lower order"
+        )
 
 
 def refuse_unequal(grid: Grid) -> None:

@@ -12,7 +12,7 @@ from fpsde.fokker_planck.evolution import TOLERANCE, Trace
 from fpsde.fokker_planck.high_order.chebyshev import carried_by_products
 from fpsde.fokker_planck.high_order.differences import Differences
 from fpsde.fokker_planck.high_order.rational_bands import carried_by_bands
-from fpsde.fokker_planck.high_order.stencils import FOURTH, SIXTH, smoothed_along
+from fpsde.fokker_planck.high_order.stencils import smoothed_along, stencils_of
 from fpsde.fokker_planck.initial import HELD, Start
 from fpsde.fokker_planck.totals import deepest, departure, distance
 from fpsde.fokker_planck.tridiagonal import smallest
@@ -70,17 +70,20 @@ def trace_at_high_order(operator: Differences, start: Start, times: np.ndarray, 
 def values_from(operator: Differences, masses: np.ndarray) -> np.ndarray:
     """Return the values at the centres whose averages are ``masses``, in their unit, refused where these are rough."""
     grid = operator.grid
-    fourth, sixth = (along_all(operator, masses.reshape(grid.shape), s.value) for s in (FOURTH, SIXTH))
+    masses = masses.reshape(grid.shape)
+    fourth, sixth = (along_all(operator, masses, stencils_of(order).value) for order in (4, 6))
     differ = distance(fourth.ravel(), sixth.ravel())
     if differ > ROUGH:
         raise InvalidInput(
             f"the start is rough on this grid: orders 4 and 6 place {differ:.3g} of its mass differently, where at "
             f"most {ROUGH:g} may; give a law that is smooth over a few cells (no point), narrower cells, or use evolve"
         )
-    return fourth if operator.stencils is FOURTH else sixth
+    known = {4: fourth, 6: sixth}
+    stencils = operator.stencils
+    return known[stencils.order] if stencils.order in known else along_all(operator, masses, stencils.value)
 
 
-def along_all(operator: Differences, values: np.ndarray, weights: tuple[float, ...]) -> np.ndarray:
+def along_all(operator: Differences, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the symmetric sum with ``weights`` along every axis in turn."""
     for axis, side in enumerate(operator.sides):
         values = smoothed_along(values, weights, axis, side.periodic)

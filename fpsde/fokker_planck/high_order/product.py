@@ -1,9 +1,9 @@
 """Products with L of a plane, each fused with the step of a three-term recurrence that it serves.
 
-A plane lies in memory row after row, each with ``REACH`` cells more at both ends, and so many rows more below and
-above: zeros, or on a ring the cells of the other end. So every neighbour of every cell is a fixed number of places
-away, and eight cells side by side are taken at once, whatever the length of a row. What is differenced is written a
-block and a few rows ahead of the differences that read it, which finds it in the nearest cache.
+A plane lies in memory row after row, each with as many cells more at both ends as the stencils reach, and so many rows
+more below and above: zeros, or on a ring the cells of the other end. So every neighbour of every cell is a fixed number
+of places away, and eight cells side by side are taken at once, whatever the length of a row. What is differenced is
+written a block and a few rows ahead of the differences that read it, which finds it in the nearest cache.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import math
 import numpy as np
 
 from fpsde.fokker_planck.high_order.differences import Differences
-from fpsde.fokker_planck.high_order.stencils import REACH
 from fpsde.fokker_planck.lanes import LANES, eight, put_eight
 from fpsde.jit import inlined, kernel
 
@@ -32,7 +31,7 @@ class Product:
     def __init__(self, operator: Differences):
         coefficients = operator.coefficients
         self._shape = coefficients.shape[1:]
-        self._rings = (False, *operator.rings)[-2:]
+        self._rings, self._reach = (False, *operator.rings)[-2:], operator.stencils.reach
         laid_out = self.laid_out(coefficients)
         weights = operator.stencils.first, operator.stencils.second
         self._operator = laid_out, self._shape, self._rings, weights, np.zeros_like(laid_out)
@@ -43,8 +42,8 @@ class Product:
         """Return arrays of values of the cells in the layout of this module, ``(count, places)``."""
         n, m = self._shape
         arrays = values.reshape(-1, n, m)
-        flat = np.empty((len(arrays), (n + 2 * REACH) * (m + 2 * REACH) + BEYOND))
-        lay_out(arrays, self._rings, flat)
+        flat = np.empty((len(arrays), (n + 2 * self._reach) * (m + 2 * self._reach) + BEYOND))
+        lay_out(arrays, self._reach, self._rings, flat)
         return flat
 
     def values(self, flat: np.ndarray) -> np.ndarray:
@@ -52,8 +51,8 @@ class Product:
         return self._inner(flat).copy()
 
     def _inner(self, flat: np.ndarray) -> np.ndarray:
-        n, m = self._shape
-        return flat[:-BEYOND].reshape(n + 2 * REACH, -1)[REACH : REACH + n, REACH : REACH + m]
+        (n, m), reach = self._shape, self._reach
+        return flat[:-BEYOND].reshape(n + 2 * reach, -1)[reach : reach + n, reach : reach + m]
 
     def times(self, values: np.ndarray) -> np.ndarray:
         """Return L ``values``, flat as they are."""
@@ -76,75 +75,75 @@ class Product:
 def advance(operator, older, newer, total, weight, scale, shift):
     """Replace ``older`` by (scale L + shift) newer - older, and add that to ``total`` with its weight."""
     coefficients, (n, m), rings, (once, twice), room = operator
-    row = m + 2 * REACH
-    reach = begin = REACH * row
+    reach = len(once)
+    row = m + 2 * reach
+    rows = begin = reach * row
     end, size = begin + n * row, 2 * begin + n * row
     made, made_last = (0, size) if rings[0] else (begin, end)
-    crossed, crossed_last = (REACH, size - REACH) if rings[0] else (begin, end)
+    crossed, crossed_last = (reach, size - reach) if rings[0] else (begin, end)
     mu_1, mu_2, d_11, d_22, d_12 = (
         coefficients[0], coefficients[1], coefficients[2], coefficients[3], coefficients[4]
     )  # fmt: skip
     flow, first, second, mixed, across = room[0], room[1], room[2], room[3], room[4]
     for block in range(begin, end, AT_A_TIME):
         stop = min(block + AT_A_TIME, end)
-        while made < min(stop + reach + 2 * LANES + REACH, made_last):
+        while made < min(stop + rows + 2 * LANES + reach, made_last):
             p = eight(newer, made)
             put_eight(flow, made, eight(mu_2, made) * p)
             put_eight(first, made, eight(d_11, made) * p)
             put_eight(second, made, eight(d_22, made) * p)
             put_eight(mixed, made, eight(d_12, made) * p)
             made += LANES
-        while crossed < min(stop + reach + LANES, crossed_last):
+        while crossed < min(stop + rows + LANES, crossed_last):
             drifted = eight(mu_1, crossed) * eight(newer, crossed)
-            put_eight(across, crossed, slope(mixed, crossed, 1, once) - drifted)
+            slope = once[0] * (eight(mixed, crossed + 1) - eight(mixed, crossed - 1))
+            for k in range(2, reach + 1):
+                slope = slope + once[k - 1] * (eight(mixed, crossed + k) - eight(mixed, crossed - k))
+            put_eight(across, crossed, slope - drifted)
             crossed += LANES
         for i in range(block, stop, LANES):
-            change = slope(across, i, row, once) + curvature(first, i, row, twice)
-            change = change + (curvature(second, i, 1, twice) - slope(flow, i, 1, once))
+            change = twice[0] * (eight(first, i) + eight(second, i))
+            change = change + share(across, flow, first, second, i, row, 1, once, twice)
+            change = change + share(across, flow, first, second, i, row, 2, once, twice)
+            for k in range(3, reach + 1):
+                change = change + share(across, flow, first, second, i, row, k, once, twice)
             new = scale * change + (shift * eight(newer, i) - eight(older, i))
             put_eight(older, i, new)
             put_eight(total, i, eight(total, i) + weight * new)
-    close_rings(older, n, m, rings)
+    close_rings(older, n, m, reach, rings)
 
 
 @inlined
-def slope(flat, i, step, once):
-    """Return sum_k once_k (f_(+k) - f_(-k)) for eight cells from place ``i``, in steps of so many places."""
-    near = once[0] * (eight(flat, i + step) - eight(flat, i - step))
-    middle = once[1] * (eight(flat, i + 2 * step) - eight(flat, i - 2 * step))
-    return near + (middle + once[2] * (eight(flat, i + 3 * step) - eight(flat, i - 3 * step)))
-
-
-@inlined
-def curvature(flat, i, step, twice):
-    """Return twice_0 f + sum_k twice_k (f_(+k) + f_(-k)) for eight cells from place ``i``."""
-    near = twice[0] * eight(flat, i) + twice[1] * (eight(flat, i + step) + eight(flat, i - step))
-    middle = twice[2] * (eight(flat, i + 2 * step) + eight(flat, i - 2 * step))
-    return near + (middle + twice[3] * (eight(flat, i + 3 * step) + eight(flat, i - 3 * step)))
+def share(across, flow, first, second, i, row, k, once, twice):
+    """Return what the neighbours ``k`` cells away add to the change of eight cells from place ``i``."""
+    up, down = i + k * row, i - k * row
+    slope = eight(across, up) - eight(across, down) - (eight(flow, i + k) - eight(flow, i - k))
+    along = eight(first, up) + eight(first, down) + (eight(second, i + k) + eight(second, i - k))
+    return once[k - 1] * slope + twice[k] * along
 
 
 @kernel()
-def lay_out(arrays, rings, flat):
+def lay_out(arrays, reach, rings, flat):
     """Write planes ``(count, n, m)`` to rows of ``flat`` with what lies beyond their ends."""
     count, n, m = arrays.shape
     for k in range(count):
         for i in range(n):
-            begin = (REACH + i) * (m + 2 * REACH) + REACH
+            begin = (reach + i) * (m + 2 * reach) + reach
             for j in range(m):
                 flat[k, begin + j] = arrays[k, i, j]
-        close_rings(flat[k], n, m, rings)
+        close_rings(flat[k], n, m, reach, rings)
 
 
 @kernel()
-def close_rings(flat, n, m, rings):
+def close_rings(flat, n, m, reach, rings):
     """Write what lies beyond the ends of a plane: zeros, or on a ring the cells of the other end."""
-    row = m + 2 * REACH
-    for i in range(REACH, REACH + n):
+    row = m + 2 * reach
+    for i in range(reach, reach + n):
         low, high = i * row, i * row + m
-        for j in range(REACH):
+        for j in range(reach):
             flat[low + j] = flat[high + j] if rings[1] else 0.0
-            flat[high + REACH + j] = flat[low + REACH + j] if rings[1] else 0.0
-    below, end, size = REACH * row, n * row, (n + 2 * REACH) * row
+            flat[high + reach + j] = flat[low + reach + j] if rings[1] else 0.0
+    below, end, size = reach * row, n * row, (n + 2 * reach) * row
     for j in range(below):
         flat[j] = flat[end + j] if rings[0] else 0.0
         flat[end + below + j] = flat[below + j] if rings[0] else 0.0
@@ -152,13 +151,13 @@ def close_rings(flat, n, m, rings):
 
 
 @kernel()
-def integral_of_size(flat, shape, cell):
+def integral_of_size(flat, shape, reach, cell):
     """Return the sum of |values| of the cells, times ``cell``."""
     n, m = shape
-    row, total = m + 2 * REACH, 0.0
-    for i in range(REACH, REACH + n):
+    row, total = m + 2 * reach, 0.0
+    for i in range(reach, reach + n):
         four = np.zeros(4)  # sums that do not wait for one another
-        for j in range(REACH, REACH + m):
+        for j in range(reach, reach + m):
             four[j & 3] += abs(flat[i * row + j])
         total += four.sum()
     return cell * total
@@ -179,7 +178,7 @@ def expanded(operator, half_width, cell, older, newer, total, weights, tolerance
         total[i] = weights[0] * newer[i]
     k, largest, noise = 1, 0.0, 0.0
     while True:
-        size = integral_of_size(newer, operator[1], cell)
+        size = integral_of_size(newer, operator[1], len(operator[3][0]), cell)
         largest = max(largest, size)
         error = largest * rest[k] + noise
         if error <= tolerance or not noise <= tolerance or k + BETWEEN_LOOKS >= len(weights):

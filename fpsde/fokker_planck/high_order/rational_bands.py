@@ -1,4 +1,4 @@
-"""exp(tL) p on a line by the rational approximation of degree 16 of ``rational.py``, for an L of seven bands.
+"""exp(tL) p on a line by the rational approximation of degree 16 of ``rational.py``, for an L of a few bands.
 
 Eight systems (theta_j - tL) u = p, one in each lane, are eliminated without pivoting, which costs the same for any t
 and however stiff L is. The central differences of L obey detailed balance only to their order, so that nothing is known
@@ -56,35 +56,39 @@ def in_pieces(bands: np.ndarray, values: np.ndarray, t: float, pieces: int) -> n
 
 @kernel()
 def exponential_of_bands(bands, t, p):
-    """Replace p ``(n,)`` by exp(tL) p, where L p_i = sum_k bands[REACH + k, i] p_(i+k), bands that are zero beyond.
+    """Replace p ``(n,)`` by exp(tL) p, where L p_i = sum_k bands[reach + k, i] p_(i+k), bands that are zero beyond.
 
-    To row i of theta/t - L so much of the three rows above (``_1`` the nearest) is added that nothing is left before
-    the pivot. ``one``, ``two`` and ``three`` are what it then has in the columns behind the pivot, with the sign
-    turned.
+    To row i of theta/t - L so much of the ``reach`` rows above (``factors``, the nearest first) is added that nothing
+    is left before the pivot. ``right`` is what it then has in the columns behind the pivot, with the sign turned.
     """
-    n = len(p)
-    inverse, ones = np.empty((n, 2, LANES)), np.empty((n, 2, LANES))
-    twos, y = np.empty((n, 2, LANES)), np.empty((n, 2, LANES))
+    n, reach = len(p), len(bands) // 2
+    inverse, y, factors = np.empty((n, 2, LANES)), np.empty((n, 2, LANES)), np.empty((reach + 1, 2, LANES))
+    right = np.empty((n * (reach + 1), 2, LANES))  # (reach + 1) i + k: in column i + k
     theta, weight = (1.0 / t) * load(THETA, 0), (1.0 / t) * load(WEIGHT, 0)
     zero = 0.0 * theta
-    inverse_1 = inverse_2 = inverse_3 = one_1 = one_2 = one_3 = two_1 = two_2 = two_3 = y_1 = y_2 = y_3 = zero
-    three_1 = three_2 = three_3 = 0.0
     for i in range(n):
-        third = bands[0, i] * inverse_3
-        second = (bands[1, i] + third * one_3) * inverse_2
-        first = (bands[2, i] + third * two_3 + second * one_2) * inverse_1
-        pivot = theta - (bands[3, i] + third * three_3 + second * two_2 + first * one_1)
-        one_2, one_3, one_1 = one_1, one_2, bands[4, i] + second * three_2 + first * two_1
-        two_2, two_3, two_1 = two_1, two_2, bands[5, i] + first * three_1
-        three_2, three_3, three_1 = three_1, three_2, bands[6, i]
-        y_2, y_3, y_1 = y_1, y_2, p[i] + third * y_3 + second * y_2 + first * y_1
-        inverse_2, inverse_3, inverse_1 = inverse_1, inverse_2, 1.0 / pivot
-        store(inverse, i, inverse_1)
-        store(ones, i, one_1)
-        store(twos, i, two_1)
-        store(y, i, y_1)
-    u_1 = u_2 = u_3 = zero
+        above = min(i, reach)
+        for j in range(above, 0, -1):
+            entry = zero + bands[reach - j, i]
+            for k in range(j + 1, above + 1):
+                entry = entry + load(factors, k) * load(right, (reach + 1) * (i - k) + k - j)
+            store(factors, j, entry * load(inverse, i - j))
+        here, pivot = zero + p[i], theta - bands[reach, i]
+        for k in range(1, above + 1):
+            factor = load(factors, k)
+            here = here + factor * load(y, i - k)
+            pivot = pivot - factor * load(right, (reach + 1) * (i - k) + k)
+        store(y, i, here)
+        store(inverse, i, 1.0 / pivot)
+        for j in range(1, reach + 1):
+            entry = zero + bands[reach + j, i]
+            for k in range(1, min(above, reach - j) + 1):
+                entry = entry + load(factors, k) * load(right, (reach + 1) * (i - k) + k + j)
+            store(right, (reach + 1) * i + j, entry)
     for i in range(n - 1, -1, -1):
-        u = (load(y, i) + load(ones, i) * u_1 + load(twos, i) * u_2 + bands[6, i] * u_3) * load(inverse, i)
+        u = load(y, i)
+        for k in range(1, min(reach, n - 1 - i) + 1):
+            u = u + load(right, (reach + 1) * i + k) * load(y, i + k)
+        u = u * load(inverse, i)
+        store(y, i, u)
         p[i] = LIMIT * p[i] + real_sum(weight * u)
-        u_2, u_3, u_1 = u_1, u_2, u

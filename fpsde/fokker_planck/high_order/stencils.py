@@ -1,41 +1,48 @@
-"""Central differences of order 4 and 6 on equal cells, and cell averages against values at the centres.
+"""Central differences of even orders on equal cells, and cell averages against values at the centres.
 
-With the cell width as the unit of length,
+With the cell width as the unit of length and a reach of half the order,
 
     f'_i  ~ sum_k first_k (f_(i+k) - f_(i-k)),             f''_i ~ second_0 f_i + sum_k second_k (f_(i+k) + f_(i-k)),
     average_i ~ average_0 f_i + sum_k average_k (f_(i+k) + f_(i-k))    and    value_i likewise, from the averages,
 
 all exact on polynomials one degree below the order and more. Weights of differences: Fornberg, Math. Comp. 51 (1988)
-699, table 1. An average is f + f''/24 + f''''/1920 + ..., a value m - m''/24 + 7 m''''/5760 - ..., of which the second
-and fourth differences are taken to the order that is left.
+699, table 1. With the second difference s = f_(i+1) - 2 f_i + f_(i-1), as an operator, and y = s/4, a derivative is
+2 asinh(sqrt y), the average of a cell sqrt(y)/asinh(sqrt y), and the value at its centre from averages the inverse of
+that (Hildebrand, Introduction to Numerical Analysis (1956), 5.3): power series in y, cut where the order ends.
 
-Beyond a cut end everything is zero. All orders have a reach of three cells, order 4 with weights of zero, so that one
-loop serves both.
+Beyond a cut end everything is zero.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from fractions import Fraction
+from functools import cache, cached_property
 
 import numpy as np
 
 from fpsde.errors import InvalidInput
 from fpsde.jit import kernel
 
-REACH = 3
+#: The orders there are.
+ORDERS = (4, 6, 8, 10)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stencils:
-    """The weights of one order: ``first`` (3,) and ``second``, ``average``, ``value`` (4,), from the centre outward."""
+    """Weights from the centre outward: ``first`` (reach,), ``second`` (reach + 1,), ``average``, ``value`` (reach,)."""
 
     order: int
-    first: tuple[float, ...]
-    second: tuple[float, ...]
-    average: tuple[float, ...]
-    value: tuple[float, ...]
+    first: np.ndarray
+    second: np.ndarray
+    average: np.ndarray
+    value: np.ndarray
+
+    @property
+    def reach(self) -> int:
+        """How many cells away the farthest weight is."""
+        return len(self.first)
 
     @cached_property
     def stiffness(self) -> float:
@@ -43,47 +50,62 @@ class Stencils:
 
         Times D_11/h_1^2 + D_22/h_2^2 it bounds the symbol of all second derivatives: a mixed one is at most their mean.
         """
-        k, waves = np.arange(1, REACH + 1), np.linspace(0, np.pi, 721)[:, None]
-        slope = 2 * np.sin(k * waves) @ np.array(self.first)
-        curvature = self.second[0] + 2 * np.cos(k * waves) @ np.array(self.second[1:])
+        k, waves = np.arange(1, self.reach + 1), np.linspace(0, np.pi, 721)[:, None]
+        slope = 2 * np.sin(k * waves) @ self.first
+        curvature = self.second[0] + 2 * np.cos(k * waves) @ self.second[1:]
         return float(np.max([-curvature, slope**2 - curvature]))
 
 
-FOURTH = Stencils(
-    4,
-    first=(2 / 3, -1 / 12, 0.0),
-    second=(-5 / 2, 4 / 3, -1 / 12, 0.0),
-    average=(11 / 12, 1 / 24, 0.0, 0.0),
-    value=(13 / 12, -1 / 24, 0.0, 0.0),
-)
-SIXTH = Stencils(
-    6,
-    first=(3 / 4, -3 / 20, 1 / 60),
-    second=(-49 / 18, 3 / 2, -3 / 20, 1 / 90),
-    average=(863 / 960, 77 / 1440, -17 / 5760, 0.0),
-    value=(1067 / 960, -29 / 480, 3 / 640, 0.0),
-)
-
-
 def stencils_of(order: int) -> Stencils:
-    """Return the stencils of an order, 4 or 6; InvalidInput for any other."""
-    for stencils in (FOURTH, SIXTH):
-        if order == stencils.order:
-            return stencils
-    raise InvalidInput(f"order={order!r} is not one of 4 and 6; evolve is of order 2")
+    """Return the stencils of one of ``ORDERS``; InvalidInput for any other."""
+    if order not in ORDERS:
+        raise InvalidInput(f"order={order!r} is not one of {', '.join(map(str, ORDERS))}; evolve is of order 2")
+    return _stencils(order)
 
 
-def sloped_along(values: np.ndarray, weights: tuple[float, ...], axis: int, periodic: bool) -> np.ndarray:
+@cache
+def _stencils(order: int) -> Stencils:
+    reach = order // 2
+    factorial = math.factorial
+    first = [
+        Fraction((-1) ** (k + 1) * factorial(reach) ** 2, k * factorial(reach - k) * factorial(reach + k))
+        for k in range(1, reach + 1)
+    ]
+    second = [2 * weight / k for k, weight in enumerate(first, 1)]
+    value = [Fraction((-1) ** j * factorial(2 * j), 4**j * factorial(j) ** 2 * (2 * j + 1)) for j in range(reach)]
+    average = [Fraction(1)]
+    for j in range(1, reach):
+        average.append(-sum((value[i] * average[j - i] for i in range(1, j + 1)), Fraction(0)))
+    return Stencils(
+        order,
+        first=np.array(first, dtype=float),
+        second=np.array([-2 * sum(second), *second], dtype=float),
+        average=_weights(average),
+        value=_weights(value),
+    )
+
+
+def _weights(series: list[Fraction]) -> np.ndarray:
+    """Return the weights, from the centre outward, of the power series in y = s/4 with these coefficients."""
+    terms = len(series)
+    exact = [
+        sum(Fraction((-1) ** (j + k) * math.comb(2 * j, j + k), 4**j) * series[j] for j in range(k, terms))
+        for k in range(terms)
+    ]
+    return np.array(exact, dtype=float)
+
+
+def sloped_along(values: np.ndarray, weights: np.ndarray, axis: int, periodic: bool) -> np.ndarray:
     """Return the antisymmetric sum with ``weights`` (first) along an axis: the slope, per width of a cell."""
-    return _summed_along(values, (0.0, *weights), -1.0, axis, periodic)
+    return _summed_along(values, np.concatenate([[0.0], weights]), -1.0, axis, periodic)
 
 
-def smoothed_along(values: np.ndarray, weights: tuple[float, ...], axis: int, periodic: bool) -> np.ndarray:
+def smoothed_along(values: np.ndarray, weights: np.ndarray, axis: int, periodic: bool) -> np.ndarray:
     """Return the symmetric sum with ``weights`` (average or value) along an axis."""
     return _summed_along(values, weights, 1.0, axis, periodic)
 
 
-def _summed_along(values: np.ndarray, weights: tuple[float, ...], sign: float, axis: int, periodic: bool) -> np.ndarray:
+def _summed_along(values: np.ndarray, weights: np.ndarray, sign: float, axis: int, periodic: bool) -> np.ndarray:
     shape, out = values.shape, np.empty(values.shape)
     inner = math.prod(shape[axis + 1 :])
     rows = (-1, shape[axis] * inner)
@@ -99,10 +121,8 @@ def sum_of_neighbours(values, inner, weights, sign, periodic, out):
         f, total = values[row], out[row]
         for i in range(size):
             total[i] = weights[0] * f[i]
-        for k in range(1, REACH + 1):
+        for k in range(1, len(weights)):
             up, down, away = weights[k], sign * weights[k], k * inner
-            if up == 0.0:
-                continue
             for i in range(size - away):
                 total[i] += up * f[i + away]
             for i in range(size - away):

@@ -10,7 +10,7 @@ import numpy as np
 
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.generator import EDGE_RULE, QUICK_RULE
-from fpsde.fokker_planck.high_order.differences import Differences, refuse_unequal, refuse_walls
+from fpsde.fokker_planck.high_order.differences import Differences, refuse_unfit
 from fpsde.fokker_planck.high_order.stencils import Stencils
 from fpsde.fokker_planck.plane.generator import centres, widths
 from fpsde.fokker_planck.sides import Sides, sides_of
@@ -172,7 +172,6 @@ def plane_differences(read: Coefficients, stencils: Stencils) -> Differences:
     Raises InvalidInput as :func:`~fpsde.fokker_planck.high_order.differences.differences`, but for a D that is positive
     semi-definite.
     """
-    refuse_unequal(read.grid)
-    refuse_walls(read.process, read.grid, read.sides)
+    refuse_unfit(read.process, read.grid, read.sides, stencils)
     shape = read.grid.shape
     return Differences(read.grid, read.sides, stencils, read.mu.reshape(2, *shape), read.d.reshape(2, 2, *shape))

@@ -12,7 +12,7 @@ from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.driven import printed
 from fpsde.fokker_planck.evolution import stops, trace_as_asked
 from fpsde.fokker_planck.high_order.evolution import CHEBYSHEV, trace_at_high_order
-from fpsde.fokker_planck.high_order.stencils import SIXTH, stencils_of
+from fpsde.fokker_planck.high_order.stencils import stencils_of
 from fpsde.fokker_planck.plane.assembly import assemble_plane
 from fpsde.fokker_planck.plane.cells import OnPlane
 from fpsde.fokker_planck.plane.coefficients import Coefficients, plane_differences
@@ -148,13 +148,13 @@ class PlaneInTime(OnPlane):
         order: int | None = None,
         tolerance: float | None = None,
     ) -> PlaneEvolution:
-        """Return what :meth:`evolve` returns, of ``order`` 4 or 6 in the cell width, not positive: for smooth laws.
+        """Return what :meth:`evolve` returns, of ``order`` 4, 6, 8 or 10 in the cell width: for smooth laws.
 
         Central differences of the products mu_i p and D_ij p, on equal cells between cut or periodic ends, correlated
-        noise included: what one cell loses others gain, and cell masses are met at the order. Signs are kept only as
-        far as the law is: ``negative_mass`` and ``minimum`` say how far. No steps are taken, but an expansion of the
-        exponential in Chebyshev polynomials, which may move ``tolerance`` of the mass (1e-6 if not given); ``n_steps``
-        counts products.
+        noise included: what one cell loses others gain, and cell masses are met at the order. It is not positive: signs
+        are kept only as far as the law is; ``negative_mass`` and ``minimum`` say how far. No steps are taken, but an
+        expansion of the exponential in Chebyshev polynomials, which may move ``tolerance`` of the mass (1e-6 if not
+        given); ``n_steps`` counts products.
 
         Without an ``order``, which is then 6, the equation of Klein and Kramers is recognised: underdamped motion of
         one position, dX = V dt, dV = (f(X, t) - g V) dt + sqrt(2 D) dW with constant g and D. It is carried in steps
@@ -180,7 +180,7 @@ class PlaneInTime(OnPlane):
             return self._evolution(found, start, when, SPLITTING, space)
         self._refuse_time_dependence("is not carried exactly in time; use evolve")
         start = self._start(x0)
-        stencils = SIXTH if order is None else stencils_of(order)
+        stencils = stencils_of(6 if order is None else order)
         operator = plane_differences(read, stencils)
         found = trace_at_high_order(operator, start, when, tolerance)
         return self._evolution(found, start, when, CHEBYSHEV, operator)

@@ -74,7 +74,7 @@ class PlaneFokkerPlanck(PlaneInTime, PlanePassages):
         )
 
     def stationary_to_high_order(self, *, order: int = 6) -> PlaneStationary:
-        """Return the stationary law in central differences of ``order`` 4 or 6, with or without a current.
+        """Return the stationary law in central differences of ``order`` 4 to 10, with or without a current.
 
         It is not positive: ``negative_mass`` is in the result. With a current it is for errors that :meth:`stationary`,
         of order 2, reaches on many more cells only; without one, ``assemble=speed_measure`` is positive, and faster.
