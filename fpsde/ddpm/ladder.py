@@ -22,7 +22,7 @@ from fpsde.checks.design import Design
 from fpsde.checks.zero_means import zero_means
 from fpsde.ddpm.bounds import variational_bound
 from fpsde.ddpm.floors import mean_of, prior_gap
-from fpsde.ddpm.pushed_mass import JudgedModel, ModelLaw, model_law
+from fpsde.ddpm.pushed_mass import MEANS, JudgedModel, ModelLaw, model_law
 from fpsde.ddpm.samplers import Sampler, starting_points
 from fpsde.ddpm.toys import toy_data
 from fpsde.errors import InvalidInput, NotConverged, UnstableStep, unknown_name
@@ -96,8 +96,6 @@ ACCURACIES, LEFT, NEAR = (0.02, 5e-3, 5e-3), 0.25, 0.03
 ROUNDING, NATS = 1e-12, 1e-8
 #: Waves along which particles are looked at, in standard deviations of the data, by the number of components.
 WAVES = {1: ((1,), (2,), (3,)), 2: ((1, 0), (0, 1), (1, 1), (1, -1), (2, 0), (0, 2))}
-#: Accuracy of a mean over the nodes of a law.
-NODES = 1e-6
 
 
 @dataclass(frozen=True)
@@ -260,7 +258,7 @@ def _of_sampler(
     *_, x = Sampler(boxes[1], wrong.particles(scheme)).trajectory(start, seed=seed)
     yield (
         1,
-        zero_means("particles", dict(_waves(x, coarse.law, law)), Design.of(alpha=alpha, power=POWER, tolerance=NODES)),
+        zero_means("particles", dict(_waves(x, coarse.law, law)), Design.of(alpha=alpha, power=POWER, tolerance=MEANS)),
     )
     yield 2, _nearer(coarsest, coarse, fine)
 

@@ -32,7 +32,8 @@ from fpsde.validation import positive
 
 #: Mass of the data that may lie where p_theta has none, and log q/p where the points end, on which mass may be missed.
 NOTHING, STEEP = 1e-9, 50.0
-#: Error of means under p_theta, and most points, by the number of components, where no step has noise.
+#: Error of means under p_theta (where steps have noise it is 2e-5 or less, once a divergence has settled), and most
+#: points, by the number of components, where no step has noise.
 MEANS, MOST_IMAGES = 1e-4, {1: 2**17, 2: 2**19}
 
 

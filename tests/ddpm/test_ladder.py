@@ -9,7 +9,7 @@ import pytest
 
 from fpsde.checks import Verdict
 from fpsde.cli import main
-from fpsde.ddpm.ladder import DATA, PLANE, SCHEDULES, Defects, verify_samplers
+from fpsde.ddpm.ladder import DATA, SCHEDULES, Defects, verify_samplers
 from fpsde.errors import InvalidInput
 from fpsde.plants import noise_changed
 
@@ -75,9 +75,8 @@ def test_a_corrector_with_too_much_noise_fails_against_the_data() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("data", "schedule"), [*product(DATA[:2], SCHEDULES), *product(DATA[2:], PLANE)], ids=lambda name: name
-)
+@pytest.mark.parametrize(("data", "schedule"), [*product(DATA, SCHEDULES)], ids=lambda name: name)
 def test_every_sampler_holds_on_every_schedule(data: str, schedule: str) -> None:
-    found = verify_samplers((data,), schedules=(schedule,))
+    """Each is judged: those in the plane as well whose steps are so long that a law needs millions of points."""
+    found = verify_samplers((data,), schedules=(schedule,), n_particles=30_000)
     assert found.holds, [rung for rung in found.rungs if rung.result.verdict is not Verdict.PASS]
