@@ -9,8 +9,9 @@ import numpy as np
 
 from fpsde.backend import Backend
 from fpsde.density import Law
+from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.driven import DrivenPropagator, printed
-from fpsde.fokker_planck.evolution import TOLERANCE, stops, trace_as_asked
+from fpsde.fokker_planck.evolution import TOLERANCE, Trace, stops, trace_as_asked
 from fpsde.fokker_planck.exact_in_time import trace_by_modes, trace_by_uniformisation
 from fpsde.fokker_planck.generator import Generator, assemble
 from fpsde.fokker_planck.high_order.differences import differences
@@ -50,6 +51,7 @@ class LineInTime(OnLine):
         times: Any = None,
         tolerance: float | None = None,
         progress: bool = False,
+        backend: Backend = Backend.CPU,
     ) -> Evolution:
         """Return the law at ``t_end``, and at ``times`` before it, from a point or a law ``x0`` at ``t_start``.
 
@@ -60,20 +62,27 @@ class LineInTime(OnLine):
         (:meth:`evolve_by_rational_approximation`) where that keeps to ``tolerance``, to signs up to round-off, and,
         by detailed balance, to the grid at all times.
 
-        ``progress`` shows a bar on a long way in steps, as that of ``simulate``.
+        ``progress`` shows a bar on a long way in steps, as that of ``simulate``. On a GPU (``backend``) constant
+        coefficients are carried as a batch of one, always in steps, without a bar (:meth:`evolve_batch`, which is what
+        a GPU is for).
 
         Raises
         ------
         InvalidInput
             bad times; dt together with tolerance; an initial law that does not fit on the grid; mass that reaches a cut
-            end of it (more than 1e-6 in the outermost fiftieth of the cells)
+            end of it (more than 1e-6 in the outermost fiftieth of the cells); on a GPU coefficients that depend on
+            time, and a bar
         UnstableStep
             a step that stays negative however often it is halved
         NotConverged
             a tolerance that is not reached
+        BackendUnavailable
+            where CuPy, the driver or the GPU is missing
         """
         when = stops(t_start, t_end, times)
         start = self._start(x0)
+        if backend is not Backend.CPU:
+            return self._evolution_on_gpu(start, when, dt, tolerance, progress, backend)
         if dt is None and not self.process.time_dependent:
             wanted = positive("tolerance", TOLERANCE if tolerance is None else tolerance)
             q = self.generator(when[0])
@@ -84,6 +93,39 @@ class LineInTime(OnLine):
             lambda: self._propagator(start, when), when, dt=dt, tolerance=tolerance, progress=progress
         )
         return self._evolution(found, start, when, "TR-BDF2", self.generator(when[-1]))
+
+    def _evolution_on_gpu(
+        self,
+        start: Start,
+        when: np.ndarray,
+        dt: float | None,
+        tolerance: float | None,
+        progress: bool,
+        backend: Backend,
+    ) -> Evolution:
+        """Return what a batch of one member gives."""
+        device, fast = sweeps.device_of(backend)
+        self._refuse_time_dependence("is not carried on a GPU; leave the backend out to run on the CPU")
+        if progress:
+            raise InvalidInput("progress=True: a GPU shows no bar; leave one of progress and backend out")
+        q = self.generator(when[0])
+        with sweeps.on(device):
+            found, moved = batch.batch_as_asked(
+                [q], start, when, dt=dt, tolerance=tolerance, fringe=self._fringe,
+                make=batch.sweeps_on(device, fast=fast), named=lambda k: self.process.name,
+            )  # fmt: skip
+        least, *edge = found.extremes[0].tolist()
+        one = Trace(
+            masses=found.masses[:, 0],
+            absorbed=found.absorbed[:, 0],
+            minimum=least,
+            edge=tuple(edge),
+            dt=found.dt,
+            n_steps=int(found.n_steps[0]),
+            n_refused=int(found.n_refused[0]),
+            time_error=moved,
+        )
+        return self._evolution(one, start, when, "TR-BDF2", q)
 
     def evolve_batch(
         self,

@@ -124,6 +124,21 @@ def test_members_on_a_gpu_have_the_bits_of_the_cpu(on_gpu, texts, monkeypatch):
 
 
 @needs_compiler
+def test_one_line_on_a_gpu_is_that_of_the_cpu(on_gpu):
+    solver = FokkerPlanck(OU.with_params(theta=2.0, mean=0.5), GRID)
+    cpu, gpu = (solver.evolve(3.0, backend=b, **RUN) for b in (Backend.CPU, Backend.GPU))
+    for one, other in zip(gpu.laws, cpu.laws, strict=True):
+        np.testing.assert_allclose(one.masses, other.masses, rtol=0, atol=1e-14)
+    for name in ("n_steps", "n_refused", "minimum", "edge", "absorbed", "peclet", "dt", "time_error"):
+        np.testing.assert_equal(np.isclose(getattr(gpu, name) or 0, getattr(cpu, name) or 0, 1e-9, 1e-15), True)
+    assert gpu.n_refused > 0 and np.abs(gpu.laws[0].masses - gpu.law.masses).max() > 1e-3  # another time is seen
+    with pytest.raises(InvalidInput, match="a GPU shows no bar"):
+        solver.evolve(3.0, backend=Backend.GPU, progress=True, **RUN)
+    with pytest.raises(InvalidInput, match=r"give fpsde\.Backend\.CPU"):
+        solver.evolve(3.0, backend="gpu", **RUN)
+
+
+@needs_compiler
 def test_sums_over_jumps_of_all_members_are_those_of_each_on_both_machines(on_gpu):
     given = dict(t_end=0.5, times=[0.25])
     solver = FokkerPlanck(OU, GRID)
