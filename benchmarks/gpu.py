@@ -298,21 +298,32 @@ def judge(record: dict[str, Any], size: Size) -> None:
     record["goals"] = [harness.goal_record(goal) for goal in goals(found, size, record["large_bytes"])]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print the tables, and write the record; 1 where something failed, 2 where there is no GPU."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def measure(
+    text: str, reported: Callable[..., dict[str, Any]], sizes: tuple[Any, Any], arguments: Sequence[str] | None
+) -> int:
+    """Run the ``reported`` benchmark of a script that says what it does in ``text``; return its exit status.
+
+    ``sizes`` are the quick and the full one. 1 where something failed, 2 where there is no GPU.
+    """
+    parser = argparse.ArgumentParser(description=text.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="runs so short that they show only that everything works")
-    parser.add_argument("--json", metavar="FILE", help="the record; one that is there is gone on with (- for output)")
+    parser.add_argument("--json", metavar="FILE", help="write the record there (- for standard output)")
     options = parser.parse_args(arguments)
     try:
         card = device()
     except BackendUnavailable as error:
         print(error, file=sys.stderr)
         return 2
-    record = report(QUICK if options.quick else FULL, card, harness.console(options.json), options.json)
+    quick, full = sizes
+    record = reported(quick if options.quick else full, card, harness.console(options.json), options.json)
     if options.json == "-":
         harness.write_json(record, options.json)
     return 1 if record["failed"] else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print the tables, and write the record; the exit status of :func:`measure`."""
+    return measure(__doc__ or "", report, (QUICK, FULL), arguments)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ after each table.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +20,6 @@ import numpy as np
 from harness import Contest, Contestant, Goal, Sense
 
 from fpsde.backend import Backend
-from fpsde.errors import BackendUnavailable
 from fpsde.fokker_planck import FokkerPlanck
 from fpsde.fokker_planck.batch import BatchStepper, sweeps_on
 from fpsde.fokker_planck.initial import Start
@@ -156,20 +154,8 @@ def report(size: Size, card: dict[str, Any], console: Any, file: str | None) -> 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print the tables, and write the record; 1 where something failed, 2 where there is no GPU."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="runs so short that they show only that everything works")
-    parser.add_argument("--json", metavar="FILE", help="write the record there (- for standard output)")
-    options = parser.parse_args(arguments)
-    try:
-        card = gpu.device()
-    except BackendUnavailable as error:
-        print(error, file=sys.stderr)
-        return 2
-    record = report(QUICK if options.quick else FULL, card, harness.console(options.json), options.json)
-    if options.json == "-":
-        harness.write_json(record, options.json)
-    return 1 if record["failed"] else 0
+    """Measure, print the tables, and write the record; the exit status of :func:`gpu.measure`."""
+    return gpu.measure(__doc__ or "", report, (QUICK, FULL), arguments)
 
 
 if __name__ == "__main__":
