@@ -104,8 +104,8 @@ class PlaneInTime(OnPlane):
             if taken is not Stepping.SPLIT:
                 raise InvalidInput(
                     f"the steps of {self.process.name} would be {taken.value}, and on a GPU split steps alone are "
-                    f"taken, {Stepping.SPLIT.value}; use evolve_by_uniformisation there, or leave the backend out to run on "
-                    "the CPU"
+                    f"taken, {Stepping.SPLIT.value}; use evolve_by_uniformisation there, or leave the backend out "
+                    "to run on the CPU"
                 )
             there = device, lines_on_gpu(generators(when[0]), device, fast=fast)
 
