@@ -87,28 +87,34 @@ def finite_array(name: str, values: Any, *, ndim: int | None = None) -> np.ndarr
 
     Arrays of a device are refused: see :func:`finite_placed`.
     """
-    try:
-        array = np.asarray(values)
-    except ValueError:
-        raise InvalidInput(f"{name} has rows of different lengths; give a rectangular array") from None
-    except TypeError as error:
-        raise InvalidInput(f"{name} is no array of the host ({error}); copy it to the host first") from error
-    return _finite(name, array, ndim)
+    return _finite(name, _real(name, _of_host(name, values), ndim))
 
 
 def finite_placed(name: str, values: Any, *, ndim: int | None = None) -> Any:
     """Return what :func:`finite_array` does, where the values lie: on the host, or on a device."""
-    return _finite(name, values, ndim) if on_device(values) else finite_array(name, values, ndim=ndim)
+    return _finite(name, _real(name, values, ndim)) if on_device(values) else finite_array(name, values, ndim=ndim)
 
 
-def _finite(name: str, array: Any, ndim: int | None) -> Any:
+def _of_host(name: str, values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise InvalidInput(f"{name} has rows of different lengths; give a rectangular array") from None
+    except TypeError as error:
+        raise InvalidInput(f"{name} is no array of the host ({error}); copy it to the host first") from error
+
+
+def _real(name: str, array: Any, ndim: int | None) -> Any:
     if array.dtype.kind not in "fiub":
         raise InvalidInput(f"{name} has dtype {array.dtype}; give real numbers")
     if array.size == 0:
         raise InvalidInput(f"{name} is empty; give at least one value")
     if ndim is not None and array.ndim != ndim:
         raise InvalidInput(f"{name} has shape {array.shape}; {ndim} dimension(s) are needed")
-    array = array.astype(np.float64)
+    return array.astype(np.float64)
+
+
+def _finite(name: str, array: Any) -> Any:
     bad = array.size - int(np.count_nonzero(np.isfinite(array)))  # counting takes a third of the time of asking for all
     if bad:
         raise InvalidInput(f"{name} has {bad} of {array.size} values that are NaN or infinite; all must be finite")
@@ -117,11 +123,16 @@ def _finite(name: str, array: Any, ndim: int | None) -> Any:
 
 def increasing(name: str, values: Any) -> np.ndarray:
     """Return ``values`` as a strictly increasing 1-D float64 array."""
-    array = finite_array(name, values, ndim=1)
-    if np.count_nonzero(array[1:] > array[:-1]) < len(array) - 1:
-        i = int(np.argmax(array[1:] <= array[:-1]))
-        raise InvalidInput(f"{name} must strictly increase, but {name}[{i}]={array[i]} is followed by {array[i + 1]}")
-    return array
+    array = _real(name, _of_host(name, values), 1)
+    if (
+        np.count_nonzero(array[1:] > array[:-1]) == len(array) - 1
+        and math.isfinite(array[0])
+        and math.isfinite(array[-1])
+    ):
+        return array  # what increases from one finite number to another is finite in between
+    _finite(name, array)
+    i = int(np.argmax(array[1:] <= array[:-1]))
+    raise InvalidInput(f"{name} must strictly increase, but {name}[{i}]={array[i]} is followed by {array[i + 1]}")
 
 
 def whole_steps(t_end: Any, dt: Any) -> int:

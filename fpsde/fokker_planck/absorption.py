@@ -46,10 +46,13 @@ def solve_moments(left, right, first, second):
 
 
 @kernel()
-def spent_at_ends(left, right, start, low, high):
-    """Return the parts of the time from cell ``start`` on spent in the first ``low`` and the last ``high`` cells."""
+def spent_at_ends(left, right, faces, x0, low, high):
+    """Return the parts of the time from the cell of ``x0`` on spent in the first ``low`` and the last ``high`` cells.
+
+    ``faces`` (n + 1,) are those of the cells.
+    """
     source = np.zeros(len(left))
-    source[start] = 1.0
+    source[min(np.searchsorted(faces, x0, side="right") - 1, len(left) - 1)] = 1.0
     spent = solve_forward(left, right, source)
     whole = total(spent)
     return total(spent[:low]) / whole, total(spent[len(spent) - high :]) / whole

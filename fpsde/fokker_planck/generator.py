@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -164,7 +165,7 @@ class Generator:
         """The diagonal ``(n,)``: minus the total rate out of each cell."""
         return -self.out_rates
 
-    @property
+    @cached_property
     def open_rates(self) -> tuple[np.ndarray, np.ndarray]:
         """The rates to the left and to the right on a line, each ``(n,)``, those into absorbing walls included."""
         left, right = self.left.copy(), self.right.copy()

@@ -39,10 +39,10 @@ class PieceTimes:
     @cached_property
     def moments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The points, and there the means and the second moments."""
-        first, second = np.empty((2, *self.piece.grid.shape))
-        solve_moments(*self.generator.open_rates, first, second)
-        x, means = with_ends(self.piece.grid, self.piece.sides, first, (0.0, 0.0))
-        return x, means, with_ends(self.piece.grid, self.piece.sides, second, (0.0, 0.0))[1]
+        moments = np.empty((2, *self.piece.grid.shape))
+        solve_moments(*self.generator.open_rates, moments[0], moments[1])
+        x, (first, second) = with_ends(self.piece.grid, self.piece.sides, moments, (0.0, 0.0))
+        return x, first, second
 
     @property
     def means(self) -> tuple[np.ndarray, np.ndarray]:
@@ -193,8 +193,7 @@ def time_at_cut_ends(generator: Generator, piece: Piece, x0: float) -> float:
     low, high = piece.sides.fringe(n)
     if not (low or high):
         return 0.0
-    start = min(int(np.searchsorted(piece.grid.faces, x0, side="right")) - 1, n - 1)
-    edges = spent_at_ends(*generator.open_rates, start, low, high)
+    edges = spent_at_ends(*generator.open_rates, piece.grid.faces, x0, low, high)
     for end, edge, cells in zip(("low", "high"), edges, (low, high), strict=True):
         if not edge <= HELD:
             raise InvalidInput(

@@ -61,15 +61,18 @@ class StartFunction:
 def with_ends(
     grid: Grid, sides: Sides, u: np.ndarray, at_ends: Sequence[float] | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the centres of the cells and the absorbing ends of a grid, and the values there: ``u``, ``at_ends``."""
+    """Return the centres of the cells and the absorbing ends of a grid, and the values there: ``u``, ``at_ends``.
+
+    ``u`` has the values of one function ``(n,)``, or of several that agree at the ends ``(..., n)``.
+    """
     (low, high), x = sides.absorbing, grid.centres
     inside = slice(int(low), int(low) + len(x))
-    points, values = np.empty((2, len(x) + low + high))
-    points[inside], values[inside] = x, u
+    points, values = np.empty(len(x) + low + high), np.empty((*u.shape[:-1], len(x) + low + high))
+    points[inside], values[..., inside] = x, u
     if low:
-        points[0], values[0] = grid.faces[0], at_ends[0]
+        points[0], values[..., 0] = grid.faces[0], at_ends[0]
     if high:
-        points[-1], values[-1] = grid.faces[-1], at_ends[1]
+        points[-1], values[..., -1] = grid.faces[-1], at_ends[1]
     return points, values
 
 

@@ -70,11 +70,7 @@ class Piece:
 
         The last cell is as wide as its neighbours, and errors shrink regularly when the grid is refined.
         """
-        first, last = number_of(self.faces, self.low), number_of(self.faces, self.high)
-        own = np.empty(max(FEWEST, round(last - first)) + 1)
-        write_between(self.faces, first, last, own)
-        own[0], own[-1] = self.low, self.high
-        return Grid((own,))
+        return Grid((faces_between(self.faces, self.low, self.high),))
 
     @cached_property
     def sides(self) -> Sides:
@@ -89,12 +85,16 @@ def number_of(faces, x):
 
 
 @kernel()
-def write_between(faces, first, last, places):
-    """Write the places (m,) of equally spaced numbers of faces, from ``first`` to ``last``, as :func:`number_of`."""
+def faces_between(faces, low, high):
+    """Return places (m,) at equally spaced numbers of ``faces``, as :func:`number_of`, from ``low`` to ``high``."""
+    first, last = number_of(faces, low), number_of(faces, high)
+    places = np.empty(max(FEWEST, int(np.rint(last - first))) + 1)
     for k in range(len(places)):
         number = first + k * ((last - first) / (len(places) - 1))
         i = min(max(int(number), 0), len(faces) - 2)
         places[k] = faces[i] + (number - i) * (faces[i + 1] - faces[i])
+    places[0], places[-1] = low, high
+    return places
 
 
 def stop(name: str, where: Any, grid: Grid) -> tuple[float, float]:

@@ -51,12 +51,12 @@ class Differences:
     def flux(self) -> str:
         return f"central differences of order {self.stencils.order}"
 
-    @property
+    @cached_property
     def rings(self) -> tuple[bool, ...]:
         """Which axes are periodic."""
         return tuple(side.periodic for side in self.sides)
 
-    @property
+    @cached_property
     def periodic(self) -> bool:
         return any(self.rings)
 
