@@ -16,6 +16,7 @@ from fpsde.errors import InvalidInput
 from fpsde.fokker_planck import FokkerPlanck, Stepping, assemble_plane
 from fpsde.fokker_planck.elimination import factorise
 from fpsde.fokker_planck.lanes import LANES
+from fpsde.fokker_planck.plane import driven, propagator
 from fpsde.fokker_planck.plane.driven import DrivenSplitPropagator
 from fpsde.fokker_planck.plane.lines import factorise_lines, in_bundles, tr_bdf2_lines
 from fpsde.fokker_planck.tridiagonal import tr_bdf2
@@ -49,6 +50,16 @@ def shaken() -> Process:
         dim=2,
         name="shaken",
     )
+
+
+def paused() -> Process:
+    """Return a process without noise along the first axis at t = 0.3125."""
+    return Process(
+        drift=lambda x, t: (np.sin(t) - x[0], -x[1]), sigma=lambda x, t: (2 * (t - 0.3125), 0.8), dim=2, name="paused"
+    )
+
+
+PAUSED = ((-3, 3), (-3, 3)), (Normal(0.1, 0.5), Normal(0, 0.5))
 
 
 def plain(process, grid, t=0.0):
@@ -86,15 +97,33 @@ def test_compiled_steps_are_those_of_the_plain_loop(name, monkeypatch):
 
 def test_an_axis_that_is_silent_for_an_instant_is_carried_over_it_by_the_plain_step():
     """There is no noise along the first axis in the middle of one step: mass moves upwind there, and spreads later."""
-    process = Process(
-        drift=lambda x, t: (np.sin(t) - x[0], -x[1]), sigma=lambda x, t: (2 * (t - 0.3125), 0.8), dim=2, name="paused"
-    )
-    grid, start = Grid.uniform((-3, 3), (-3, 3), cells=(24, 24)), (Normal(0.1, 0.5), Normal(0, 0.5))
-    run = {"t_end": 0.5, "dt": 0.125, "stepping": Stepping.SPLIT}
-    fast, slow = (FokkerPlanck(process, grid, assemble=f).evolve(start, **run) for f in (assemble_plane, plain))
+    (box, start), run = PAUSED, {"t_end": 0.5, "dt": 0.125, "stepping": Stepping.SPLIT}
+    grid = Grid.uniform(*box, cells=(24, 24))
+    fast, slow = (FokkerPlanck(paused(), grid, assemble=f).evolve(start, **run) for f in (assemble_plane, plain))
     assert np.abs(fast.law.masses - slow.law.masses).sum() < 1e-13
     assert (fast.n_steps, fast.n_refused) == (slow.n_steps, slow.n_refused)
     assert fast.mass_error <= 1e-13 * np.sqrt(fast.n_steps) and fast.minimum >= 0
+
+
+@pytest.mark.parametrize("name", ["walls across", "ring", "no noise along an axis", "paused"])
+def test_lines_in_threads_have_the_same_bits(name, monkeypatch):
+    run = {"t_start": 0.1, "t_end": 0.15, "dt": 0.0125, "stepping": Stepping.SPLIT, "threads": 2}
+    if name == "paused":
+        process, box, start, run = paused(), *PAUSED, run | {"t_start": 0.0, "t_end": 0.375, "dt": 0.125}
+    else:
+        process, box, start = CASES[name]
+    solver = FokkerPlanck(process, Grid.uniform(*box, cells=(2 * LANES + 5, 3 * LANES)))
+    alone = solver.evolve(start, **run)  # so few cells are not worth the threads
+    parts, step = [], driven.tr_bdf2_bundles
+    monkeypatch.setattr(driven, "tr_bdf2_bundles", lambda *it: parts.append(it[-3:-1]) or step(*it))
+    monkeypatch.setattr(propagator, "THREADED", 0)
+    found = solver.evolve(start, **run)
+    assert set(parts) == {(0, 1), (1, 3)}
+    np.testing.assert_array_equal(found.law.masses, alone.law.masses)
+    np.testing.assert_array_equal(found.absorbed, alone.absorbed)
+    assert (found.edge, found.minimum, found.n_steps) == (alone.edge, alone.minimum, alone.n_steps)
+    finer = solver.evolve(start, **run | {"dt": run["dt"] / 2})
+    assert np.abs(finer.law.masses - alone.law.masses).sum() > 1e-6
 
 
 def test_a_step_on_lines_side_by_side_is_that_on_each_of_them(seed):

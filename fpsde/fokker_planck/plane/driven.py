@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from fpsde.fokker_planck.coefficient_kernel import CoefficientKernel, coefficient_kernel
 from fpsde.fokker_planck.driven import type_of_coefficients
+from fpsde.fokker_planck.elimination import factorise_lanes
 from fpsde.fokker_planck.generator import QUICK_RULE, EdgePoints, scharfetter_gummel, upwind
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.lanes import LANES
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
-from fpsde.fokker_planck.plane.lines import backward_euler_lines, bundles_of, factorise_lines, tr_bdf2_lines
+from fpsde.fokker_planck.plane.lines import (
+    add_rows,
+    backward_euler_lines,
+    bundles_of,
+    factorise_lines,
+    tr_bdf2_bundle,
+    tr_bdf2_bundles,
+)
 from fpsde.fokker_planck.plane.propagator import SplitPropagator
 from fpsde.fokker_planck.propagator import CHUNK
 from fpsde.fokker_planck.sides import Sides
@@ -74,18 +82,22 @@ class DrivenSplitPropagator(SplitPropagator):
         fringe: np.ndarray,
         lines: tuple[DrivenLines, DrivenLines],
         watched: tuple[int, ...],
+        threads: int,
     ):
-        super().__init__(generator, start, constant=False, fringe=fringe)
+        super().__init__(generator, start, constant=False, fringe=fringe, threads=threads)
         self._driven, self._watched = lines, np.array(watched)
 
     def _march(self, t: float, dt: float, done: int, n_steps: int) -> tuple[int, int, float]:
-        tried = min(n_steps - done, max(1, CHUNK // len(self.masses)))
         first, second = self._driven
-        taken, least = _driver()(
-            first.kernel.function, second.kernel.function, first.arguments, second.arguments, first.kernel.parameters,
-            t, dt, done, tried,
-            self._plane, self.absorbed, self._floor, self._watched, self.extremes,
-        )  # fmt: skip
+        if self._threads > 1:
+            tried, (taken, least) = 1, self._step_in_threads(t + done * dt + dt / 2, dt)
+        else:
+            tried = min(n_steps - done, max(1, CHUNK // len(self.masses)))
+            taken, least = _driver()(
+                first.kernel.function, second.kernel.function, first.arguments, second.arguments,
+                first.kernel.parameters, t, dt, done, tried,
+                self._plane, self.absorbed, self._floor, self._watched, self.extremes,
+            )  # fmt: skip
         self.n_steps += taken
         if taken < tried and not np.isfinite(least):
             # The plain step says where coefficients are out of range, or takes an axis that is silent for an instant.
@@ -93,10 +105,49 @@ class DrivenSplitPropagator(SplitPropagator):
             return taken + one, taken + 1, least
         return taken, tried, least
 
+    def _step_in_threads(self, middle: float, dt: float) -> tuple[int, float]:
+        """Take the step that :func:`march_split` takes, with the coefficients of the time ``middle``."""
+        new, entered = np.empty_like(self._plane), np.zeros((2, 2))
+        along = room(self._driven[0].arguments, self._driven[0].n_cells, True)
+        across = room(self._driven[1].arguments, self._driven[1].n_cells, False)
+        for sweep, kept in enumerate((along, across, along)):
+            walls = np.empty((len(self._driven[sweep % 2].kernel.points), 2))
+            masses = self._plane if sweep == 0 else new
+            part = partial(self._sweep_of_bundles, sweep, middle, dt, kept, masses, new, walls)
+            if sum(self._side_by_side(part, len(walls))) > 0:
+                return 0, np.nan
+            add_rows(walls, entered[sweep % 2])
+        least = accepted(new, entered, self._plane, self.absorbed, self._floor, self._watched, self.extremes)
+        return int(least >= self._floor), least
+
+    def _sweep_of_bundles(
+        self,
+        sweep: int,
+        middle: float,
+        dt: float,
+        kept: Any,
+        masses: np.ndarray,
+        new: np.ndarray,
+        walls: np.ndarray,
+        first: int,
+        end: int,
+    ) -> int:
+        """Take one of the three sweeps of a step on the bundles from ``first`` to before ``end``."""
+        axis, lines = sweep % 2, self._driven[sweep % 2]
+        a = STAGE * (dt if axis == 1 else dt / 2)
+        if sweep == 2:  # with the factors of the first
+            rates, exits, factors = kept
+            tr_bdf2_bundles(rates, exits, a, factors, axis, masses, new, first, end, walls)
+            return 0
+        return _sweep()(
+            lines.kernel.function, lines.arguments, lines.kernel.parameters, middle, a, axis, kept, True, masses, new,
+            first, end, walls,
+        )  # fmt: skip
+
     def _backward_euler(self, t: float, dt: float) -> None:
         masses, lost, bad = self._plane.copy(), np.zeros((2, 2)), 0
         for axis, lines in enumerate(self._driven):
-            rates, exits, factors = room(lines.arguments, lines.n_cells)
+            rates, exits, factors = room(lines.arguments, lines.n_cells, True)
             given = lines.kernel.function, lines.arguments, t, lines.kernel.parameters
             bad += _rates()(*given, rates, exits)
             factorise_lines(rates, exits, dt, factors)
@@ -130,6 +181,18 @@ def _driver() -> Callable[..., tuple[int, float]]:
 
 
 @cache
+def _sweep() -> Callable[..., int]:
+    """Return what the march has of :func:`sweep_of_lines`, for the coefficients of any process."""
+    f8, i8 = types.float64, types.int64
+    room_for_all = types.Tuple((f8[:, :, :, ::1], f8[:, :, ::1], f8[:, :, :, ::1]))
+    signature = i8(
+        type_of_coefficients(), _type_of_lines(), f8[::1], f8, f8, i8, room_for_all, types.boolean,
+        f8[:, ::1], f8[:, ::1], i8, i8, f8[:, ::1],
+    )  # fmt: skip
+    return sweep_of_lines.compile(signature)
+
+
+@cache
 def _rates() -> Callable[..., int]:
     """Return :func:`rates_of_lines` for the coefficients of any process: by itself it is compiled for each."""
     f8 = types.float64
@@ -160,25 +223,37 @@ def march_split(
     """
     n, m = masses.shape
     new, entered = np.empty((n, m)), np.empty((2, 2))
-    rooms = room(lines, n), room(lines_across, m)
+    along, across = room(lines, n, True), room(lines_across, m, False)
+    walls = np.empty((len(lines[0]), 2)), np.empty((len(lines_across[0]), 2))
     least = np.inf
     for done in range(n_steps):
         middle = t + (first + done) * dt + dt / 2
-        bad = rates_of_lines(coefficients, lines, middle, parameters, rooms[0][0], rooms[0][1])
-        bad += rates_of_lines(coefficients_across, lines_across, middle, parameters, rooms[1][0], rooms[1][1])
-        if bad > 0:
-            return done, np.nan
         entered[:] = 0.0
-        for sweep in range(3):  # one call of each kernel: at each place LLVM compiles it anew
+        for sweep in range(3):  # one call of the kernel: at each place LLVM compiles it anew
             axis = sweep % 2
-            a = STAGE * (dt if axis == 1 else dt / 2)
-            rates, exits, factors = rooms[axis]
-            if sweep < 2:
-                factorise_lines(rates, exits, a, factors)
-            entered[axis] += tr_bdf2_lines(rates, exits, a, factors, axis, masses if sweep == 0 else new, new)
-        least = smallest(new.ravel())
+            bad = sweep_of_lines(
+                coefficients if axis == 0 else coefficients_across, lines if axis == 0 else lines_across, parameters,
+                middle, STAGE * (dt if axis == 1 else dt / 2), axis, along if axis == 0 else across, sweep < 2,
+                masses if sweep == 0 else new, new, 0, len(walls[axis]), walls[axis],
+            )  # fmt: skip
+            if bad > 0:
+                return done, np.nan
+            add_rows(walls[axis], entered[axis])
+        least = accepted(new, entered, masses, absorbed, floor, watched, extremes)
         if not least >= floor:
             return done, least
+    return n_steps, least
+
+
+@kernel()
+def accepted(new, entered, masses, absorbed, floor, watched, extremes):
+    """Return the smallest of the ``new`` masses; where it is not below ``floor``, they take the place of the others.
+
+    What ``entered`` the walls (2, 2) is then absorbed, and the extremes are kept: see :func:`march_split`.
+    """
+    n, m = masses.shape
+    least = smallest(new.ravel())
+    if least >= floor:
         masses[:] = new
         absorbed += entered.ravel()
         extremes[0] = min(extremes[0], least)
@@ -186,13 +261,45 @@ def march_split(
         extremes[2] = max(extremes[2], new[n - watched[1] :].sum())
         extremes[3] = max(extremes[3], new[:, : watched[2]].sum())
         extremes[4] = max(extremes[4], new[:, m - watched[3] :].sum())
-    return n_steps, least
+    return least
 
 
 @kernel()
-def room(lines, n):
-    """Return arrays for the rates, the exits and the factors of the lines of an axis with ``n`` cells each."""
-    count, ring = len(lines[0]), lines[5]
+def sweep_of_lines(coefficients, lines, parameters, t, a, axis, kept, fresh, masses, new, first, end, walls):
+    """Write to ``new`` the masses after TR-BDF2 on the bundles of an axis from ``first`` to before ``end``.
+
+    Returns how many D are out of range. What enters the walls from each bundle goes to its row of ``walls``
+    (n_bundles, 2). A bundle is done with while its rates and factors are in the cache: where there is a room
+    ``kept`` for all of them they stay there, and are those of the sweep before unless they are to be made ``fresh``.
+    """
+    n, ring = masses.shape[axis], lines[5]
+    own, keeps = bundles_in_room(1, n, ring), len(kept[0]) > 0
+    points, scratch = lines[0], np.empty((3, n, LANES))
+    ratio, d, w = np.empty(points.shape[2] - n * LANES), np.empty(n * LANES), np.empty(n * LANES)
+    bad = 0
+    for k in range(first, end):
+        at = kept if keeps else own
+        place = k if keeps else 0
+        rates, exits, factors = at[0][place], at[1][place], at[2][place]
+        if fresh:
+            bad += rates_of_bundle(coefficients, lines, k, t, parameters, rates, exits, ratio, d, w)
+            factorise_lanes(rates[0], rates[1], exits, a, factors)
+        tr_bdf2_bundle(rates, exits, a, factors, axis, k, masses, new, scratch, walls[k])
+    return bad
+
+
+@kernel()
+def room(lines, n, keeps):
+    """Return arrays for the rates, the exits and the factors of the lines of an axis with ``n`` cells each.
+
+    There are none unless it ``keeps`` them.
+    """
+    return bundles_in_room(len(lines[0]) if keeps else 0, n, lines[5])
+
+
+@kernel()
+def bundles_in_room(count, n, ring):
+    """Return arrays for the rates, the exits and the factors of so many bundles of lines, or of rings."""
     return (
         np.empty((count, 2, n, LANES)),
         np.empty((count, 2, LANES)),
@@ -206,16 +313,22 @@ def rates_of_lines(coefficients, lines, t, parameters, rates, exits):
 
     A drift that is out of range fills the masses with NaN, as does a rate.
     """
-    points, tables, weights, lengths, per_edge, periodic, absorbs, silent = lines
-    size = rates.shape[2] * LANES
+    points, size = lines[0], rates.shape[2] * LANES
     ratio, d, w = np.empty(points.shape[2] - size), np.empty(size), np.empty(size)
     bad = 0
     for k in range(len(points)):
-        without = coefficients(points[k], tables[k], t, parameters, ratio, d)
-        flat = rates[k].reshape(2, size)
-        if silent:
-            upwind(ratio, weights, lengths, per_edge, periodic, absorbs, flat, exits[k])
-        else:
-            scharfetter_gummel(ratio, d, weights, lengths, per_edge, periodic, absorbs, flat, exits[k], w)
-            bad += without
+        bad += rates_of_bundle(coefficients, lines, k, t, parameters, rates[k], exits[k], ratio, d, w)
     return bad
+
+
+@kernel()
+def rates_of_bundle(coefficients, lines, k, t, parameters, rates, exits, ratio, d, w):
+    """Do what :func:`rates_of_lines` does for bundle ``k``; ``ratio``, ``d`` and ``w`` are room for its edges."""
+    points, tables, weights, lengths, per_edge, periodic, absorbs, silent = lines
+    without = coefficients(points[k], tables[k], t, parameters, ratio, d)
+    flat = rates.reshape(2, len(w))
+    if silent:
+        upwind(ratio, weights, lengths, per_edge, periodic, absorbs, flat, exits)
+        return 0
+    scharfetter_gummel(ratio, d, weights, lengths, per_edge, periodic, absorbs, flat, exits, w)
+    return without

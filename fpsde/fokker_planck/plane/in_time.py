@@ -70,10 +70,10 @@ class PlaneInTime(OnPlane):
         independent (``dt=t_end - t_start``).
 
         ``progress`` shows a bar on a long way in steps, as that of ``simulate``. ``threads`` of this process, one for
-        each core unless it says otherwise, take the lines of split steps of TR-BDF2 with constant coefficients on
-        planes of many cells; the law has the same bits for any number of them. ``backend`` is where steps are taken: on
-        the first GPU that is visible split steps of TR-BDF2 with constant coefficients are, which are those of the CPU
-        to round-off (``GPU_FAST`` fuses products into sums).
+        each core unless it says otherwise, take the lines of split steps of TR-BDF2 on planes of many cells; the law
+        has the same bits for any number of them. ``backend`` is where steps are taken: on the first GPU that is visible
+        split steps of TR-BDF2 with constant coefficients are, which are those of the CPU to round-off (``GPU_FAST``
+        fuses products into sums).
 
         Raises
         ------
@@ -113,7 +113,9 @@ class PlaneInTime(OnPlane):
             if there is not None:
                 return SplitPropagatorOnGpu(generators, start, fringe=fringe, device=there[0], lines=there[1])
             if lines is not None:
-                return DrivenSplitPropagator(generators, start, fringe=fringe, lines=lines, watched=self._watched)
+                return DrivenSplitPropagator(
+                    generators, start, fringe=fringe, lines=lines, watched=self._watched, threads=workers
+                )
             if taken is Stepping.EXACT_LINES:
                 return ExactSplitPropagator(generators, start, fringe=fringe)
             if taken is Stepping.SPLIT:

@@ -46,9 +46,15 @@ def tr_bdf2_lines(rates, exits, a, factors, axis, masses, new):
     """
     lost, entered = np.zeros(2), np.empty((len(rates), 2))
     tr_bdf2_bundles(rates, exits, a, factors, axis, masses, new, 0, len(rates), entered)
-    for each in entered:
-        lost += each
+    add_rows(entered, lost)
     return lost
+
+
+@kernel()
+def add_rows(rows, total):
+    """Add rows to a ``total``, one after another: NumPy's sums have an order of their own."""
+    for each in rows:
+        total += each
 
 
 @kernel()
@@ -57,14 +63,22 @@ def tr_bdf2_bundles(rates, exits, a, factors, axis, masses, new, first, end, ent
 
     What enters the walls from each of them goes to its row of ``entered`` (n_bundles, 2).
     """
-    n, lanes = rates.shape[2:]
-    lines, moved = np.empty((n, lanes)), np.empty((n, lanes))
-    between, lost = np.empty((n, lanes)), np.empty((2, lanes))
+    scratch = np.empty((3, rates.shape[2], LANES))
     for k in range(first, end):
-        take(masses, axis, k, lines)
-        tr_bdf2_still(rates[k], exits[k], a, factors[k], lines, moved, between, lost)
-        give(moved, axis, k, new)
-        entered[k, 0], entered[k, 1] = lost[0].sum(), lost[1].sum()
+        tr_bdf2_bundle(rates[k], exits[k], a, factors[k], axis, k, masses, new, scratch, entered[k])
+
+
+@kernel()
+def tr_bdf2_bundle(rates, exits, a, factors, axis, k, masses, new, scratch, entered):
+    """Do what :func:`tr_bdf2_lines` does for bundle ``k``, whose ``rates``, ``exits`` and ``factors`` are given.
+
+    ``scratch`` (3, n, LANES) is room to work in.
+    """
+    lines, moved, between, lost = scratch[0], scratch[1], scratch[2], np.empty((2, LANES))
+    take(masses, axis, k, lines)
+    tr_bdf2_still(rates, exits, a, factors, lines, moved, between, lost)
+    give(moved, axis, k, new)
+    entered[0], entered[1] = lost[0].sum(), lost[1].sum()
 
 
 @kernel()

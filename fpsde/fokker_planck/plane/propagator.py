@@ -170,16 +170,18 @@ class SplitPropagator(DampedStepper, StrangPropagator):
     def _swept(self, t: float, axis: int, dt: float, masses: Any) -> tuple[Any, np.ndarray]:
         (rates, exits), a = self._lines(t, axis), STAGE * dt
         factors, entered = self._factors(t, axis, a), np.empty((len(rates), 2))
-        cuts = np.linspace(0, len(rates), self._threads + 1).astype(int).tolist()
 
         def step(first: int, end: int) -> None:
             tr_bdf2_bundles(rates, exits, a, factors, axis, masses, masses, first, end, entered)
 
-        others = [self._pool.submit(step, *part) for part in pairwise(cuts[1:])]
-        step(*cuts[:2])
-        for other in others:
-            other.result()
+        self._side_by_side(step, len(rates))
         return masses, entered.sum(axis=0)
+
+    def _side_by_side(self, step: Callable[[int, int], Any], n_bundles: int) -> list[Any]:
+        """Return what ``step`` returns for the bundles from one to before another, of one part for each thread."""
+        cuts = np.linspace(0, n_bundles, self._threads + 1).astype(int).tolist()
+        others = [self._pool.submit(step, *part) for part in pairwise(cuts[1:])]
+        return [step(*cuts[:2]), *(other.result() for other in others)]
 
     def _damped(self, t: float, axis: int, dt: float, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the plane after backward Euler on the lines of an axis, and what entered their walls ``(2,)``."""
