@@ -18,8 +18,8 @@ from fpsde.cli import main
 from fpsde.commands import bins, quantiles, run_figure, schemes_command, simulate_command
 from fpsde.commands.options import component_labels
 from fpsde.ensemble import Counts
-from fpsde.errors import Unsuited
-from fpsde.integrators import steps
+from fpsde.errors import BackendUnavailable, Unsuited
+from fpsde.integrators import simulation, steps
 from fpsde.integrators.compiled import step_source
 from fpsde.noise import Normals
 from fpsde.schemes import SCHEMES
@@ -527,6 +527,27 @@ def test_ctrl_c_before_anything_is_finished_says_so(monkeypatch, tmp_path, capsy
     assert capsys.readouterr().err.endswith("interrupted; there is no result\n")
     assert run(*BAOAB, *QUICK, *folder) == 130
     assert "there is no result; the 3,000 particles that were there before stay there" in capsys.readouterr().err
+
+
+def test_what_is_finished_is_shown_before_the_error_of_a_run_that_fails(monkeypatch, tmp_path, capsys):
+    """Shards of 1024: the first is finished, the second is lost; without a checkpoint."""
+    shard = simulation.shard
+
+    def failing(plan, start, *, first, **more):
+        if first:
+            raise BackendUnavailable("the GPU was lost in mid-run")
+        return shard(plan, start, first=first, **more)
+
+    given = [*BAOAB, *QUICK, "--threads", "1", "--histogram", "-3", "3", "8", "--json"]  # without a pilot
+    monkeypatch.setattr(simulation, "shard", failing)
+    assert run(*given, str(tmp_path / "failed.json")) == 2
+    assert "1024 of 3000 particles are finished (ids 0 .. 1023)" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert run(*given, str(tmp_path / "first.json"), "--particles", "1024") == 0
+    part, first = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("failed", "first"))
+    assert part["interrupted"] and (part["n_particles"], part["requested"]) == (1024, 3000)
+    for own, alone in zip(part["components"], first["components"], strict=True):
+        assert (own["mean"], own["variance"]) == (alone["mean"], alone["variance"])
 
 
 def test_a_finished_run_is_read_and_not_computed_again(tmp_path, capsys):

@@ -31,7 +31,7 @@ from fpsde.commands.options import (
 )
 from fpsde.commands.run_figure import run_figure
 from fpsde.commands.run_summary import headline, record, show, watch
-from fpsde.errors import InvalidInput
+from fpsde.errors import FpsdeError, InvalidInput
 from fpsde.integrators import simulate
 from fpsde.integrators.checkpoint import particles_in
 from fpsde.processes.process import Process
@@ -85,15 +85,20 @@ def _simulate(options: argparse.Namespace) -> int:
     how = _how(options, process)
     with _stoppable(resumed), hinting_at_dynamics(process, scheme, options.dynamics):
         watched = watch(process, scheme, x0=how["x0"], histograms=histograms(_found_bins(process, scheme, how, bins)))
-        run = simulate(
-            process,
-            scheme,
-            **how,
-            observers=watched.all,
-            keep_positions=False,
-            checkpoint=options.checkpoint,
-            progress=sys.stderr.isatty() or options.checkpoint is not None,
-        )
+        try:
+            run, failure = simulate(
+                process,
+                scheme,
+                **how,
+                observers=watched.all,
+                keep_positions=False,
+                checkpoint=options.checkpoint,
+                progress=sys.stderr.isatty() or options.checkpoint is not None,
+            ), None
+        except FpsdeError as error:
+            if error.finished is None:
+                raise
+            run, failure = error.finished, error  # shown first: nothing computed so far is lost
     seconds = time.perf_counter() - began
     made = run.n_particles - resumed
     result = {
@@ -114,6 +119,8 @@ def _simulate(options: argparse.Namespace) -> int:
         image = io.BytesIO()
         run_figure(process, run, counts, labels=labels, title=headline(result).replace(": ", "\n")).savefig(image)
         put_bytes(files[1], image.getvalue())
+    if failure is not None:
+        raise failure
     if run.interrupted:
         where = "" if options.checkpoint is None else f"; the same command goes on from {options.checkpoint}"
         raise KeyboardInterrupt(f"{run.n_particles:,} of {run.requested:,} particles are finished{where}")
