@@ -40,6 +40,8 @@ from fpsde.writing import made_folder
 TIMES, PARTICLES, CELLS, WINDOW = (0.1, 0.25, 0.5, 1.0), 100_000, 400, 6.0
 #: Numbers n of steps of the samplers, and n^2 times the accuracy of a divergence in the picture, in nats.
 NUMBERS, ACCURACY = (6, 12, 24, 48), 0.3
+#: Marks and lines of the samplers: colours return after six.
+MARKS = ("o-", "s-", "D-", "^-", "v-", "P-", "X--")
 #: Accuracy of the laws in a picture, in nats: with nodes so close that they look like curves.
 SMOOTH = 1e-6
 #: The errors of a score between which colours differ.
@@ -112,11 +114,11 @@ def samplers(law: KnownLaw, *, numbers: Sequence[int] = NUMBERS) -> Figure:
     with style():
         figure = Figure(figsize=(6.4, 4.4))
         panel = figure.subplots()
-        for (name, scheme), mark in zip(SAMPLERS.items(), "osD^v", strict=True):
+        for (name, scheme), mark in zip(SAMPLERS.items(), MARKS, strict=True):
             chains = [exact_chain(law, SCHEDULES["linear"](n)) for n in numbers]
             pairs = zip(chains, numbers, strict=True)
             errors = [model_law(one, scheme(), law, tolerance=ACCURACY / n**2).divergence for one, n in pairs]
-            panel.loglog(numbers, errors, f"{mark}-", label=name)
+            panel.loglog(numbers, errors, mark, label=name)
         panel.loglog(numbers, 4 / np.array(numbers) ** 2.0, ":", color=BLACK, label="slope −2")
         panel.set(xlabel="steps n", ylabel="KL(data ‖ law) [nats]", title="Exact laws of samplers, linear schedule")
         panel.set_xticks(numbers, [str(n) for n in numbers])
