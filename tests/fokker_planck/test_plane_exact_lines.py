@@ -119,6 +119,9 @@ def test_what_has_no_exact_lines_is_refused_with_its_reason(monkeypatch):
         with pytest.raises(InvalidInput, match=message):
             FokkerPlanck(process, grid).evolve((0.0, 0.0), t_end=1.0, dt=0.1, **EXACT)
     solver = FokkerPlanck(rotating_ou(1.0, 0.5), grid)
+    for word in ("exact_lines", "split", Stepping.SPLIT.value):  # a word is no member, and not taken for another one
+        with pytest.raises(InvalidInput, match=r"is no Stepping; give one of .*Stepping\.EXACT_LINES"):
+            solver.evolve((0.0, 0.0), t_end=1.0, dt=0.1, stepping=word)
     monkeypatch.setattr(exact_lines, "MOST_NUMBERS", 9 * 11**2 - 1)
     with pytest.raises(InvalidInput, match=r"along axis 0 9 of 9 lines of 9 cells differ, .* 1\.09e\+03 numbers"):
         solver.evolve((0.0, 0.0), t_end=1.0, dt=0.1, **EXACT)

@@ -95,6 +95,9 @@ class PlaneInTime(OnPlane):
         workers = integer("threads", threads if threads is not None else os.cpu_count() or 1, least=1)
         if device is not None:
             self._refuse_time_dependence("is not carried on a GPU; leave the backend out to run on the CPU")
+        if stepping is not None and not isinstance(stepping, Stepping):
+            known = ", ".join(str(each) for each in Stepping)
+            raise InvalidInput(f"stepping={stepping!r} is no Stepping; give one of {known}, or leave it out")
         generators = self._generators(when[0])
         lines = self._driven_lines() if stepping in (None, Stepping.SPLIT) else None
         taken = Stepping.SPLIT if lines is not None else self._stepping(generators(when[0]), stepping)
