@@ -3,7 +3,7 @@
     python benchmarks/gpu_fokker_planck.py [--quick] [--json FILE]
 
 A rate is cells x steps a second; of a plane a step is a Strang step, three sweeps. Generators are made beforehand, but
-in the row that says so. Needs a GPU with CuPy, and Numba and SciPy for the generators. With --json the file is written
+in the row that says so. Needs a GPU with CuPy, and Numba for the CPU beside it. With --json the file is written
 after each table.
 """
 
