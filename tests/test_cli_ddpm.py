@@ -131,10 +131,11 @@ def test_all_pictures_are_drawn(trained, tmp_path, capsys) -> None:
     [
         (["train", "moonz"], "did you mean 'moons'"),
         (["sample", "gaussian", "--sampler", "ddmi"], "did you mean 'ddim'"),
-        (["sample", "gaussian", "--checkpoint", "missing.npz"], "missing.npz cannot be read"),
+        (["sample", "gaussian", "--checkpoint", "missing.npz"], "missing.npz does not exist; `fpsde ddpm train"),
         (["train", "gaussian", "--steps", "0"], "steps=0"),
         (["sample", "gaussian", "--steps", "0"], "--steps 0 levels of 1000; give --steps 1 to 1000"),
         (["sample", "gaussian", "--steps", "1001"], "give --steps 1 to 1000"),
+        (["sample", "gaussian", "--points", "0"], "--points 0; draw at least 1"),
     ],
 )
 def test_what_cannot_be_done(arguments, says, capsys, tmp_path, monkeypatch) -> None:

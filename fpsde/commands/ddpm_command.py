@@ -106,6 +106,8 @@ def _sample(options: argparse.Namespace) -> int:
     whole = _schedule()
     if not 1 <= options.steps <= whole.n_steps:
         raise InvalidInput(f"--steps {options.steps} levels of {whole.n_steps}; give --steps 1 to {whole.n_steps}")
+    if options.points < 1:
+        raise InvalidInput(f"--points {options.points}; draw at least 1")
     schedule = whole.subset(trailing_timesteps(whole.n_steps, options.steps))
     denoiser = denoiser_of(data, file, schedule)
     with working_on(backend_of(options.backend)) as bring:

@@ -51,9 +51,11 @@ class Descent:
 def denoiser_of(data: ToyData, file: Path, schedule: NoiseSchedule) -> Denoiser:
     """Return the network in a file, to be asked at the levels of a schedule.
 
-    Raises InvalidInput where it is one of another number of components than the data have; errors of
-    :func:`~fpsde.ddpm.saved_denoiser`.
+    Raises InvalidInput where there is no such file, and for a network of another number of components than the data
+    have; errors of :func:`~fpsde.ddpm.saved_denoiser`. One of other data is sampled, and the verdicts say so.
     """
+    if not file.exists():
+        raise InvalidInput(f"{file} does not exist; `fpsde ddpm train {data.name}` makes ddpm-{data.name}.npz")
     found = saved_denoiser(file, schedule)
     dim = found.network.shape.dim
     if dim != data.dim:

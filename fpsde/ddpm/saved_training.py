@@ -120,7 +120,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         return dict(json.loads(str(arrays["marks"]))), arrays
     except (ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise InvalidInput(
-            f"{path} is no checkpoint of a training, or damaged ({error}); delete it or name another file"
+            f"{path} is no checkpoint of a training, or damaged; delete it or name another file"
         ) from error
 
 

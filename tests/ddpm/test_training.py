@@ -23,7 +23,9 @@ from fpsde.ddpm import (
     variational_bound,
     weighted_floor,
 )
+from fpsde.ddpm.adam import AdamState
 from fpsde.ddpm.batches import Batches
+from fpsde.ddpm.learning import learn
 from fpsde.ddpm.looks import measured
 from fpsde.ddpm.network import Network
 from fpsde.errors import BackendUnavailable, InvalidInput, UnstableStep
@@ -115,6 +117,17 @@ def test_every_level_is_drawn_as_often_as_any_other(seed) -> None:
         counts = np.bincount(row, minlength=11)[1:]
         assert counts.sum() == 64 and counts.min() >= 5 and counts.max() <= 8
     assert batches.strata(np.ones(64) - 2**-53).max() == 10
+
+
+@pytest.mark.parametrize("k", [1, 7, 100])
+def test_a_first_step_of_adam_has_the_length_of_its_number(k, seed) -> None:
+    """Of a parameter whose gradient is not 0: rate k/100 (1 - b1)/(1 - b1^k) / sqrt((1 - b2)/(1 - b2^k))."""
+    network = new_network(SMALL, seed=1, dtype=np.float64)
+    state = AdamState.begun(network.parameters)
+    learn(network, state, _batches(MIXTURE, SHORT, simple_weights, seed), begin=k - 1, end=k, rate=1e-3)
+    moved = np.abs(state.parameters - network.parameters)
+    length = 1e-3 * k / 100 * (0.1 / (1 - 0.9**k)) / np.sqrt(0.001 / (1 - 0.999**k))
+    assert moved.max() == pytest.approx(length, rel=1e-5)
 
 
 def test_interrupted_training_ends_in_the_same_bits(tmp_path, monkeypatch) -> None:

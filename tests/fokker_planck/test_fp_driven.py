@@ -123,6 +123,12 @@ def test_steps_are_refused_and_halved_as_in_the_plain_loop():
     [
         (lambda x, t: -x + np.log(0.5 - t), lambda x, t: 1.0, r"the drift of lost is -inf at x=.*, t=0\.5"),
         (lambda x, t: -x, lambda x, t: 0.5 - t + 0 * x, r"the diffusivity of lost is 0\.0 at x=.*, t=0\.5"),
+        # at the centre 2/15 of a cell of 4/15, and at no place where a flux is taken
+        (
+            lambda x, t: -x,
+            lambda x, t: np.where(np.abs(x - 2 / 15) < 1e-3, 0.5 - t, 1.0),
+            r"the diffusivity of lost is 0\.0 at x=0\.133.*, t=0\.5",
+        ),
     ],
 )
 def test_coefficients_that_leave_their_range_are_refused_where_they_do(drift, sigma, message):
