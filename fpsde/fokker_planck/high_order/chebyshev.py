@@ -8,10 +8,17 @@ With the spectrum of L near [-2 r, 0], tau = t r and T_0, T_1, ... the Chebyshev
 the largest |T_k p| met, bounds what the terms left off would move. Those taken are scaled to the sum one again, so that
 what L leaves alone, mass and a stationary law, is met to round-off however few they are.
 
-L is not symmetric: where drift dominates at the edge of a grid, T_k p may grow to about exp(t max mu^2/4D) before it
-falls, and with it round-off. The growth is watched, and an interval is taken in pieces, twice as many until round-off
-does no harm. Confined steeply, a law needs many (some thousand products in a quartic well, where a plane of the same
-cells with linear drift takes a hundred).
+L is not symmetric: where drift dominates at the edge of a grid its eigenvalues are complex, and T_k p grows, with it
+round-off, by a factor for each product. The growth is watched. Where it does harm the expansion is begun again in
+damped polynomials, of the same recurrence with other factors,
+
+    S_k = T_k(x_0 (1 + L/r))/T_k(x_0),    exp(tL) p = e^-tau [I_0(z) p + 2 sum_k I_k(z) T_k(x_0) S_k p],   z = tau/x_0
+
+(the series of exp(z y) at y = x_0 (1 + L/r)), where x_0 = cosh g and g is the rate of the growth seen, and a little
+more. S_k is one on what L leaves alone, and at most one for eigenvalues in the ellipse on [-2 r, 0] of half height
+r tanh(g). This takes about tau tanh(g) products: their number grows as t. Beyond it, where the cells are coarse for
+the drift at the edge, the interval is halved, as often as round-off does harm; pieces that are done stay. Confined
+steeply, a law needs many products (some thousand in a quartic well).
 """
 
 from __future__ import annotations
@@ -25,6 +32,8 @@ from fpsde.jit import kernel
 
 #: Pieces are no shorter than this in units of 1/r, and no more than this: beyond it round-off is not what is wrong.
 SHORTEST, MOST_PIECES = 1.0, 2**12
+#: Damping is raised by so many times the growth seen, or by ``LEAST_DAMPED``; above ``MOST_DAMPED`` come pieces.
+BEYOND_GROWTH, LEAST_DAMPED, MOST_DAMPED = 1.1, 0.02, 1.0
 #: Where the recurrence for the weights begins, and above which it is scaled back.
 SMALL, LARGE = 1e-300, 1e200
 
@@ -37,48 +46,47 @@ def carried_by_products(
     Raises NotConverged where round-off stays above ``tolerance`` however many pieces there are.
     """
     product = Product(operator)
-    pieces, used = 1, 0
-    while True:
-        found, error, products = _in_pieces(product, values, t, pieces, tolerance)
+    damping, pieces, left, error, used = 0.0, 1, 1, 0.0, 0
+    while left:
+        weights, ratios = chebyshev_weights(t * product.half_width / pieces, damping)
+        found, moved, products, growth = product.series(values, weights, ratios, tolerance / pieces)
         used += products
-        if error <= tolerance:
-            return found, error, used
-        pieces *= 2
+        if moved <= tolerance / pieces:
+            values, error, left = found, error + moved, left - 1
+            continue
+        damping += max(BEYOND_GROWTH * growth, LEAST_DAMPED)
+        if pieces == 1 and damping <= MOST_DAMPED:
+            continue
+        damping, pieces, left = 0.0, 2 * pieces, 2 * left
         if pieces > MOST_PIECES or t * product.half_width / pieces < SHORTEST:
             raise NotConverged(
-                f"tolerance={tolerance:g} is not reached: in {pieces // 2} pieces the expansion may still move "
-                f"{error:.3g} of the mass (time {t:.6g}, {used} products); allow a larger tolerance, or use evolve"
+                f"tolerance={tolerance:g} is not reached: one of {pieces // 2} pieces may still move {moved:.3g} of "
+                f"the mass (time {t:.6g}, {used} products); allow a larger tolerance, or use evolve"
             )
-
-
-def _in_pieces(
-    product: Product, values: np.ndarray, t: float, pieces: int, tolerance: float
-) -> tuple[np.ndarray, float, int]:
-    """Return values, error and products after equal pieces of ``t``, or of the first so many that it was too large."""
-    weights = chebyshev_weights(t * product.half_width / pieces)
-    error, used = 0.0, 0
-    for _ in range(pieces):
-        values, moved, products = product.series(values, weights, tolerance / pieces)
-        error += moved
-        used += products
-        if not error <= tolerance:
-            break
     return values, error, used
 
 
 @kernel()
-def chebyshev_weights(tau):
-    """Return e^-tau I_0, 2 e^-tau I_1, 2 e^-tau I_2, ..., until their sum is one to the last digit.
+def chebyshev_weights(tau, damping):
+    """Return the weights of S_0, S_1, ... in exp(tL), until their sum is one to the last digit, and the ratios.
 
-    By the recurrence I_(k-1) = I_(k+1) + (2 k/tau) I_k downward, scaled to the sum one (Miller's algorithm, DLMF 3.6).
+    With x_0 = cosh ``damping`` these are 2 I_k(tau/x_0) T_k(x_0) e^-tau, half that for k = 0, and the ratios
+    T_k(x_0)/T_(k+1)(x_0). By the recurrence I_(k-1) = I_(k+1) + (2 k/z) I_k downward, z = tau/x_0, scaled to the sum
+    one (Miller's algorithm, DLMF 3.6).
     """
-    count = 40 + int(10 * np.sqrt(tau))
+    x_0 = np.cosh(damping)
+    count = 40 + int(tau * np.tanh(damping) + 10 * np.sqrt(tau))
+    ratios = np.empty(count)
+    ratios[0] = 1 / x_0
+    for k in range(1, count):
+        ratios[k] = 1 / (2 * x_0 - ratios[k - 1])
     weights = np.zeros(count)
     after, now = 0.0, SMALL
     for k in range(count - 1, -1, -1):
         weights[k] = now if k == 0 else 2 * now
-        after, now = now, after + (2 * k / tau) * now
+        if k > 0:
+            after, now = now, ratios[k - 1] * (ratios[k] * after + (2 * k * x_0 / tau) * now)
         if now > LARGE:
             weights[k:] /= LARGE
             after, now = after / LARGE, now / LARGE
-    return weights / weights.sum()
+    return weights / weights.sum(), ratios

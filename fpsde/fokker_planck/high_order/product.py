@@ -22,6 +22,8 @@ AT_A_TIME = 128 * LANES
 BEYOND = 2 * LANES
 #: Products between two looks at the size of the terms.
 BETWEEN_LOOKS = 8
+#: Growth of the terms beyond which an expansion is given up.
+GROWN = 1e4
 ROUND_OFF = float(np.finfo(float).eps)
 
 
@@ -57,23 +59,28 @@ class Product:
     def times(self, values: np.ndarray) -> np.ndarray:
         """Return L ``values``, flat as they are."""
         older, total = np.zeros((2, self._operator[0].shape[1]))
-        advance(self._operator, older, self.laid_out(values)[0], total, 1.0, 1.0, 0.0)
+        advance(self._operator, older, self.laid_out(values)[0], total, 1.0, 1.0, 0.0, 1.0)
         return self.values(total).reshape(values.shape)
 
-    def series(self, values: np.ndarray, weights: np.ndarray, tolerance: float) -> tuple[np.ndarray, float, int]:
-        """Return sum_k weights_k T_k(1 + L/r) ``values``, what may be missing of it, and the products taken.
+    def series(
+        self, values: np.ndarray, weights: np.ndarray, ratios: np.ndarray, tolerance: float
+    ) -> tuple[np.ndarray, float, int, float]:
+        """Return sum_k weights_k S_k ``values``, what may be missing of it, the products taken, and the last growth.
 
-        r is the half width, and the ``weights`` sum to one. So many terms are taken as ``tolerance`` needs.
+        S_k = T_k(x_0 (1 + L/r))/T_k(x_0) with the half width r, ``ratios`` T_k(x_0)/T_(k+1)(x_0), and ``weights`` of
+        the sum one. So many terms are taken as ``tolerance`` needs; growth is that of log |S_k p| for each product.
         """
         newer = self.laid_out(values)[0]
         older, total = np.zeros((2, len(newer)))
-        error, products = expanded(self._operator, self.half_width, self._cell, older, newer, total, weights, tolerance)
-        return self.values(total).reshape(values.shape), error, products
+        error, products, growth = expanded(
+            self._operator, self.half_width, self._cell, older, newer, total, weights, ratios, tolerance
+        )
+        return self.values(total).reshape(values.shape), error, products, growth
 
 
 @kernel()
-def advance(operator, older, newer, total, weight, scale, shift):
-    """Replace ``older`` by (scale L + shift) newer - older, and add that to ``total`` with its weight."""
+def advance(operator, older, newer, total, weight, scale, shift, keep):
+    """Replace ``older`` by (scale L + shift) newer - keep older, and add that to ``total`` with its weight."""
     coefficients, (n, m), rings, (once, twice), room = operator
     reach = len(once)
     row = m + 2 * reach
@@ -107,7 +114,7 @@ def advance(operator, older, newer, total, weight, scale, shift):
             change = change + share(across, flow, first, second, i, row, 2, once, twice)
             for k in range(3, reach + 1):
                 change = change + share(across, flow, first, second, i, row, k, once, twice)
-            new = scale * change + (shift * eight(newer, i) - eight(older, i))
+            new = scale * change + (shift * eight(newer, i) - keep * eight(older, i))
             put_eight(older, i, new)
             put_eight(total, i, eight(total, i) + weight * new)
     close_rings(older, n, m, reach, rings)
@@ -164,32 +171,42 @@ def integral_of_size(flat, shape, reach, cell):
 
 
 @kernel()
-def expanded(operator, half_width, cell, older, newer, total, weights, tolerance):
-    """Write sum_k weights_k T_k p to ``total`` with so many terms as ``tolerance`` needs, p in ``newer``.
+def expanded(operator, half_width, cell, older, newer, total, weights, ratios, tolerance):
+    """Write sum_k weights_k S_k p to ``total`` with so many terms as ``tolerance`` needs, p in ``newer``.
 
     The terms taken are scaled to the sum one. ``older`` must be zeros, both are used up, and ``cell`` is the volume of
-    a cell. Return what may be missing of the integral of |p| and the number of products. Round-off is taken as one unit
-    of |T_k p| for each product up to T_k p.
+    a cell. Return what may be missing of the integral of |p|, the number of products, and how fast log |S_k p| grew at
+    last. Round-off is taken as one unit of |S_k p| for each product up to S_k p. Where |S_k p| has grown by more than
+    ``GROWN`` no more terms are taken.
     """
     rest = np.zeros(len(weights) + 1)  # rest[k]: the sum of the weights from k on
     for k in range(len(weights) - 1, -1, -1):
         rest[k] = rest[k + 1] + weights[k]
+    x_0 = 1.0 / ratios[0]
     for i in range(len(newer)):
         total[i] = weights[0] * newer[i]
-    k, largest, noise = 1, 0.0, 0.0
+    k, largest, noise, first, growth = 1, 0.0, 0.0, 0.0, 0.0
     while True:
         size = integral_of_size(newer, operator[1], len(operator[3][0]), cell)
+        if k == 1:
+            first = before = size
+        growth, before = np.log(size / before) / BETWEEN_LOOKS, size
         largest = max(largest, size)
         error = largest * rest[k] + noise
         if error <= tolerance or not noise <= tolerance or k + BETWEEN_LOOKS >= len(weights):
             break
+        if not size <= GROWN * first:
+            break
         begin = k
         while k < begin + BETWEEN_LOOKS and (k == begin or not largest * rest[k] + noise <= tolerance):
-            factor = 1.0 if k == 1 else 2.0
-            advance(operator, older, newer, total, weights[k], factor / half_width, factor)
+            if k == 1:  # older is nothing
+                factor, keep = ratios[0] * x_0, 0.0
+            else:
+                factor, keep = 2 * ratios[k - 1] * x_0, ratios[k - 1] * ratios[k - 2]
+            advance(operator, older, newer, total, weights[k], factor / half_width, factor, keep)
             older, newer = newer, older
             k += 1
         noise += ROUND_OFF * k * size * (rest[begin] - rest[k])
     for i in range(len(total)):
         total[i] /= 1.0 - rest[k]
-    return error, k - 1
+    return error, k - 1, growth
