@@ -175,6 +175,10 @@ class Device(ABC):
         """
 
     @abstractmethod
+    def wait(self) -> None:
+        """Wait for all that this thread has begun on the device: another thread, with a stream of its own, may read."""
+
+    @abstractmethod
     def memory(self) -> int:
         """Return the bytes of memory that are free."""
 
@@ -265,11 +269,14 @@ class CudaDevice(Device):
         arguments: Sequence[Any],
         wait: bool = True,
     ) -> None:
-        cupy = _cupy()
         with _explained(self.name):
             _kernel(self.number, text, kernel, tuple(options))((blocks,), (threads,), tuple(arguments))
-            if wait:
-                cupy.cuda.get_current_stream().synchronize()
+        if wait:
+            self.wait()
+
+    def wait(self) -> None:
+        with _explained(self.name):
+            _cupy().cuda.get_current_stream().synchronize()
 
     def memory(self) -> int:
         with self.current():

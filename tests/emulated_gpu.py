@@ -236,5 +236,8 @@ class EmulatedGpu(Device):
         assert apart == 0, "the threads of a warp did not take part in the same shuffles"
         self.launches.append((self.name, blocks))
 
+    def wait(self) -> None:
+        """What is begun here is done at once."""
+
     def memory(self) -> int:
         return self.bytes_free

@@ -179,6 +179,23 @@ def test_no_cut_into_launches_chunks_and_devices_changes_a_bit(on_gpu, folder, m
     assert len(EmulatedGpu.launches) > 3 * 4
 
 
+def test_what_a_shard_leaves_on_the_device_is_there_before_another_thread_reads_it(on_gpu, monkeypatch):
+    """A stream of the reader's own would not wait for that of the thread that put it there."""
+    order, put = [], DeviceArray.__setitem__
+
+    def noted(array, *given):
+        order.append("put")
+        put(array, *given)
+
+    monkeypatch.setattr(DeviceArray, "__setitem__", noted)
+    monkeypatch.setattr(EmulatedGpu, "wait", lambda self: order.append("wait"))
+    simulate(
+        fpsde.brownian(), euler_maruyama, x0=0.0, t_end=0.1, dt=0.05, n_particles=1024, shard_size=512, seed=1,
+        backend=Backend.GPU,
+    )  # fmt: skip
+    assert order[-2:] == ["put", "wait"] and order.count("wait") >= 2
+
+
 def test_long_runs_are_cut_into_launches_that_are_short(on_gpu, monkeypatch):
     """They grow from one step until one takes an eighth of the longest; the next chunk goes on at that pace.
 

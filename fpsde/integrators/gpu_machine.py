@@ -213,5 +213,10 @@ class OnGpu(Machine):
         with self.devices[0].current():
             return self.devices[0].full(shape, 0.0, self.dtype)
 
+    def settle(self) -> None:
+        if len(self.devices) == 1:
+            with self.devices[0].current():
+                self.devices[0].wait()
+
     def index(self, ids: np.ndarray) -> Any:
         return self.gathered(ids)

@@ -111,6 +111,9 @@ class Machine(ABC):
         """Return what was kept of a shard as an array that can be put into this room."""
         return values
 
+    def settle(self) -> None:  # noqa: B027 - a host has nothing to wait for
+        """Wait until what was put into this room is there: the thread that reads it may be another one."""
+
     def index(self, ids: np.ndarray) -> Any:
         """Return integers as an index into this room."""
         return ids

@@ -105,6 +105,7 @@ class GatheredPacks:
         """Put a pack to its place."""
         machine = self.plan.machine
         here = replace(part, kept=machine.gathered(part.kept), copies=machine.gathered(part.copies))
+        machine.settle()
         with self._lock:
             self._of.update(dict.fromkeys(self.deal.members(*part.ranges[0]), here))
 

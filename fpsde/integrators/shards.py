@@ -74,6 +74,7 @@ class Gathered:
                 if whole.size:
                     whole[:, first - self.first : first - self.first + count] = own[:, column : column + count]
             column += count
+        self.plan.machine.settle()
         with self._lock:
             self._ranges.extend(part.ranges)
             self._done += part.count
