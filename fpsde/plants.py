@@ -20,9 +20,9 @@ from fpsde.errors import InvalidInput, unknown_name
 from fpsde.fokker_planck.generator import Generator, assemble
 from fpsde.fokker_planck.solver import FokkerPlanck
 from fpsde.integrators import Snapshots
+from fpsde.model_functions import call
 from fpsde.processes.process import ITO, STRATONOVICH, Exact, Process
 from fpsde.schemes import Scheme
-from fpsde.symbolic import call
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,7 @@ Derivatives are SymPy's. :mod:`fpsde.printing` turns the expressions into text f
 from __future__ import annotations
 
 import functools
-import inspect
-import os
-import sys
-import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from numbers import Real
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,10 +33,7 @@ from fpsde.functions import (
     sign,
     where,
 )
-
-#: Code that stands between a user's line and an error: ours, NumPy's, SymPy's, and functools (which runs properties).
-_INNER = (*(str(Path(module).parent) + os.sep for module in (__file__, np.__file__, sp.__file__)), functools.__file__)
-
+from fpsde.user_code import user_line
 
 #: NumPy ufuncs that may be used on a component, and what they become.
 UFUNCS: dict[str, Callable[..., Any]] = {
@@ -93,15 +84,8 @@ UFUNCS: dict[str, Callable[..., Any]] = {
 _LOGICAL = {"logical_and", "logical_or", "logical_not", "bitwise_and", "bitwise_or", "invert"}
 
 
-def _user_line() -> str:
-    """Return FILE:LINE of the innermost frame that the user wrote."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_INNER):
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-
-
-def _is_condition(e: Any) -> bool:
+def is_boolean_expression(e: Any) -> bool:
+    """Return whether a SymPy expression is a condition."""
     return isinstance(
         e, (sp.logic.boolalg.BooleanFunction, sp.logic.boolalg.BooleanAtom, sp.core.relational.Relational)
     )
@@ -110,7 +94,7 @@ def _is_condition(e: Any) -> bool:
 def is_condition(value: Any) -> bool:
     """Return whether a component is a condition such as x > 0, traced or as an array of truth values."""
     if isinstance(value, Traced):
-        return _is_condition(value.expr)
+        return is_boolean_expression(value.expr)
     return (value if isinstance(value, DeviceValues) else np.asarray(value)).dtype == bool
 
 
@@ -126,7 +110,7 @@ def _number(value: Any) -> sp.Expr:
     if isinstance(value, sp.Expr):
         return value
     raise InvalidInput(
-        f"{_user_line()}: {value!r} of type {type(value).__name__} cannot enter a traced expression; "
+        f"{user_line()}: {value!r} of type {type(value).__name__} cannot enter a traced expression; "
         "use finite real numbers"
     )
 
@@ -148,7 +132,7 @@ class Traced(NDArrayOperatorsMixin):
                 + (f" with {sorted(kwargs)}" if kwargs else "")
             )
             raise InvalidInput(
-                f"{_user_line()}: {what} cannot be traced; write the expression with operators and these NumPy "
+                f"{user_line()}: {what} cannot be traced; write the expression with operators and these NumPy "
                 f"functions: {', '.join(sorted(UFUNCS))}, where, clip"
             )
         return _each(ufunc, inputs) if _has_array(inputs) else _apply(name, inputs)
@@ -158,28 +142,28 @@ class Traced(NDArrayOperatorsMixin):
             return _each(func, args)
         if func is np.where and len(args) == 3:
             condition, a, b = (unwrap(arg) for arg in args)
-            if not _is_condition(condition) or _is_condition(a) or _is_condition(b):
+            if not is_boolean_expression(condition) or is_boolean_expression(a) or is_boolean_expression(b):
                 raise InvalidInput(
-                    f"{_user_line()}: np.where({condition}, {a}, {b}); a condition and two numbers are needed"
+                    f"{user_line()}: np.where({condition}, {a}, {b}); a condition and two numbers are needed"
                 )
             return Traced(where(condition, a, b))
         if func is np.clip and len(args) == 3:
             x, low, high = args
             return np.minimum(np.maximum(x, low), high)
         raise InvalidInput(
-            f"{_user_line()}: numpy.{func.__name__} cannot be traced; "
+            f"{user_line()}: numpy.{func.__name__} cannot be traced; "
             "np.where(condition, a, b) and np.clip(x, low, high) can"
         )
 
     def __bool__(self) -> bool:
         raise InvalidInput(
-            f"{_user_line()}: a model function may not branch on its arguments (if, while, and, or, not, min, max on "
+            f"{user_line()}: a model function may not branch on its arguments (if, while, and, or, not, min, max on "
             f"{self.expr}); write np.where(condition, a, b), np.minimum or np.maximum, and & | ~ for conditions"
         )
 
     def __float__(self) -> float:
         raise InvalidInput(
-            f"{_user_line()}: {self.expr} is not a number here; use NumPy's functions (np.exp), not math's (math.exp)"
+            f"{user_line()}: {self.expr} is not a number here; use NumPy's functions (np.exp), not math's (math.exp)"
         )
 
     __int__ = __index__ = __float__
@@ -229,11 +213,11 @@ def _has_array(values: Sequence[Any]) -> bool:
 
 def _each(function: Callable, args: Sequence[Any]) -> Any:
     """Return ``function`` of each element, arrays broadcast against each other."""
-    out = np.frompyfunc(function, len(args), 1)(*(np.asarray(_boxed(arg)) for arg in args))
+    out = np.frompyfunc(function, len(args), 1)(*(np.asarray(boxed(arg)) for arg in args))
     return out.view(Components) if isinstance(out, np.ndarray) else out
 
 
-def _boxed(value: Any) -> Any:
+def boxed(value: Any) -> Any:
     """Return a component as a 0-d object array, so that it broadcasts against arrays of components."""
     if not isinstance(value, (Traced, Values, DeviceValues)):
         return value
@@ -245,13 +229,13 @@ def _boxed(value: Any) -> Any:
 def _apply(name: str, inputs: Sequence[Any]) -> Traced:
     values = [unwrap(value) for value in inputs]
     for value in values:
-        if _is_condition(value) != (name in _LOGICAL):
+        if is_boolean_expression(value) != (name in _LOGICAL):
             needed = (
                 "conditions such as x > 0"
                 if name in _LOGICAL
                 else "numbers; np.where(condition, 1.0, 0.0) makes one of a condition"
             )
-            raise InvalidInput(f"{_user_line()}: numpy.{name} of {value}; it takes {needed}")
+            raise InvalidInput(f"{user_line()}: numpy.{name} of {value}; it takes {needed}")
     return Traced(UFUNCS[name](*values))
 
 
@@ -325,100 +309,3 @@ def parameter_symbols(params: Mapping[str, Any], prefix: str = PARAMETER) -> dic
         flat = [Traced(real_symbol(f"{prefix}{i if shape else ''}_{name}")) for i in range(int(np.prod(shape)))]
         symbols[name] = components(flat).reshape(shape) if shape else flat[0]
     return symbols
-
-
-#: Words of Python's errors where one component is read as several.
-_OF_SEVERAL = ("subscriptable", "unpack", "iterable", "len()")
-
-
-def call(function: Callable, *args: Any) -> Any:
-    """Call a model function with as many of ``args`` (x, t, p) as its signature names.
-
-    ``(x)``, ``(x, t)``, ``(x, p)`` and ``(x, t, p)`` are understood; ``p`` is recognised by its name.
-    """
-    *values, p = args
-    names = _argument_names(function)
-    if names and names[-1] == "p":
-        names.pop()
-        values_used = [*values[: len(names)], p]
-    else:
-        values_used = values[: len(names)]
-    if len(names) > 1 and names[1] != "t":
-        raise InvalidInput(
-            f"{_named(function)} takes {names}: the second argument is the time t; "
-            f"parameters are read from p, as p.{names[1]}"
-        )
-    if len(names) > len(values):
-        raise InvalidInput(
-            f"{_named(function)} takes {len(names)} arguments {names}; a model function takes (x, t, p) or fewer"
-        )
-    try:
-        return function(*values_used)
-    except (TypeError, AttributeError) as error:
-        single = isinstance(values[0], (Traced, Values)) and any(word in str(error) for word in _OF_SEVERAL)
-        raise InvalidInput(
-            f"{_raised_at(error)}: {error}; a model function uses operators and NumPy functions on its components"
-            + ("; with dim=1, x is the component itself: write x in place of x[0], or give dim=2 or more" * single)
-        ) from error
-
-
-def refuse_other_arguments(what: str, function: Any, arguments: Sequence[str]) -> None:
-    """Raise InvalidInput unless a function can be called with as many arguments as ``arguments`` names."""
-    try:
-        inspect.signature(function).bind(*arguments)
-    except TypeError:
-        raise InvalidInput(
-            f"{_named(function)} takes {_argument_names(function)}; {what} takes ({', '.join(arguments)})"
-        ) from None
-    except ValueError:  # a function that does not say what it takes
-        return
-
-
-def _argument_names(function: Callable) -> list[str]:
-    try:
-        arguments = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        raise InvalidInput(
-            f"{function!r} is not a Python function; give one of (x, t, p) or fewer, such as lambda x: -x"
-        ) from None
-    return [q.name for q in arguments if q.default is q.empty]
-
-
-def _named(function: Callable) -> str:
-    """Return FILE:LINE and the name of a function."""
-    code = getattr(function, "__code__", None)
-    name = getattr(function, "__name__", repr(function))
-    return f"{code.co_filename}:{code.co_firstlineno}: {name}" if code else name
-
-
-def _raised_at(error: BaseException) -> str:
-    """Return FILE:LINE of the innermost line of the user's under which an error arose."""
-    frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    users = [frame for frame in frames if not frame[0].startswith(_INNER)]
-    return ":".join(map(str, (users or frames)[-1]))
-
-
-def trace(function: Callable, *args: Any, shape: tuple[int, ...] = ()) -> np.ndarray:
-    """Return the expressions of ``function(*args)`` as an object array of ``shape`` of SymPy expressions."""
-    result = call(function, *args)
-    out = np.empty(shape, dtype=object)
-    given = np.asarray(_boxed(result)) if isinstance(result, Traced) else np.asarray(result, dtype=object)
-    if given.shape != shape:
-        raise InvalidInput(
-            f"{_named(function)} returned shape {given.shape}; {shape} is needed "
-            "(component first: drift (d,), sigma (d, m))"
-        )
-    for index in np.ndindex(shape):
-        out[index] = real_expression(given[index], function)
-    return out
-
-
-def real_expression(value: Any, function: Callable) -> sp.Expr:
-    """Return the expression of what ``function`` returned; InvalidInput if it is no real number."""
-    e = unwrap(value) if isinstance(value, Traced) or (isinstance(value, Real) and np.isfinite(float(value))) else None
-    if e is None or _is_condition(e) or e.has(sp.nan, sp.zoo, sp.oo, -sp.oo, sp.I):
-        raise InvalidInput(
-            f"{_named(function)} returned {value if e is None else e}; a finite real number is needed "
-            "(np.where makes one of a condition)"
-        )
-    return e

@@ -15,20 +15,11 @@ from scipy import special
 import fpsde
 from fpsde.errors import InvalidInput
 from fpsde.functions import absolute
+from fpsde.model_functions import trace
 from fpsde.printing import numpy_function
 from fpsde.processes.process import Process
 from fpsde.schemes import euler_maruyama
-from fpsde.symbolic import (
-    UFUNCS,
-    Components,
-    Parameters,
-    Traced,
-    components,
-    parameter_symbols,
-    real_symbol,
-    trace,
-    unwrap,
-)
+from fpsde.symbolic import UFUNCS, Components, Parameters, Traced, components, parameter_symbols, real_symbol, unwrap
 
 X, T = real_symbol("x"), real_symbol("t")
 ANY, POSITIVE = np.array([-2.3, -0.7, -1e-3, 0.2, 0.45, 1.6, 3.1]), np.array([0.2, 0.45, 1.6, 3.1])

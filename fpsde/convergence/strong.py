@@ -24,11 +24,12 @@ from fpsde.checks.order_fit import SHARPEST
 from fpsde.domain import LINE
 from fpsde.errors import InvalidInput, UnstableStep
 from fpsde.integrators import simulate
+from fpsde.model_functions import call
 from fpsde.noise import Normals
 from fpsde.processes.process import Exact, Process, sigma_matrix
 from fpsde.provenance import environment
 from fpsde.schemes.scheme import Scheme
-from fpsde.symbolic import Traced, call
+from fpsde.symbolic import Traced
 from fpsde.validation import finite_array, integer, positive, probability
 
 #: Numbers of steps of a study, and its particles.

@@ -18,8 +18,9 @@ from fpsde.ensemble import Counts, PowerSums, ProductSums
 from fpsde.errors import InvalidInput
 from fpsde.integrators.looks import Look
 from fpsde.integrators.observers import Covariance, Histogram, Moments, Observer, Scene, Taken
+from fpsde.model_functions import call
 from fpsde.schemes.tracked import Tracked
-from fpsde.symbolic import call, is_condition
+from fpsde.symbolic import is_condition
 from fpsde.validation import finite, increasing, integer
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from fpsde.density import Normal
 from fpsde.errors import InvalidInput
+from fpsde.model_functions import call
 from fpsde.processes.process import Process, Setting
-from fpsde.symbolic import call
 from fpsde.validation import finite_array, integer, positive
 
 #: What the process names itself.

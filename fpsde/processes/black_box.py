@@ -18,7 +18,7 @@ from fpsde.domain import LINE, Interval, probes
 from fpsde.errors import InvalidInput, Unsuited
 from fpsde.noise_class import NoiseType
 from fpsde.processes.process import numbers_by_name, tables_at
-from fpsde.symbolic import refuse_other_arguments
+from fpsde.user_code import refuse_other_arguments
 from fpsde.validation import finite_array, integer
 
 #: The classes of noise that may be stated of a function sigma.

@@ -13,12 +13,13 @@ import sympy as sp
 from fpsde.density import Law
 from fpsde.domain import LINE, Interval, Wall
 from fpsde.errors import InvalidInput
+from fpsde.model_functions import call
 from fpsde.printing import numpy_function
 from fpsde.processes.gibbs import gibbs_law, ring_velocity
 from fpsde.processes.matrices import entry, lower_triangle, positive_factor, times
 from fpsde.processes.process import Exact, Process, Setting
 from fpsde.processes.transitions import starting_law, window_of
-from fpsde.symbolic import Parameters, Traced, call, components, real_symbol, unwrap
+from fpsde.symbolic import Parameters, Traced, components, real_symbol, unwrap
 from fpsde.validation import integer, positive
 
 #: What the factories here name themselves.

@@ -11,11 +11,11 @@ import numpy as np
 from fpsde.density import Law, Normal
 from fpsde.domain import LINE, Interval
 from fpsde.errors import InvalidInput
+from fpsde.model_functions import call
 from fpsde.processes.gibbs import gibbs_law
 from fpsde.processes.gradient import force_of, may_be_gibbs, point_inside, reduced_energy, refuse_names
 from fpsde.processes.matrices import diagonal, entry, lower_triangle, positive_entries, positive_factor, times
 from fpsde.processes.process import Exact, Process, Setting
-from fpsde.symbolic import call
 from fpsde.validation import integer
 
 #: What the factories here name themselves.

@@ -20,13 +20,14 @@ import sympy as sp
 from fpsde.density import Law
 from fpsde.domain import LINE, Interval, Wall
 from fpsde.errors import InvalidInput
+from fpsde.model_functions import trace
 from fpsde.printing import numpy_function
 from fpsde.processes.gibbs import gibbs_law
 from fpsde.processes.gradient import numeric_potential, point_inside
 from fpsde.processes.osmotic import osmotic_velocity
 from fpsde.processes.process import Exact, Process, Setting
 from fpsde.processes.transitions import elapsed, window_of
-from fpsde.symbolic import Parameters, Traced, components, trace
+from fpsde.symbolic import Parameters, Traced, components
 from fpsde.validation import integer, positive
 
 #: The continuity equation is asked to hold to this part of its largest term, at so many points and times.

@@ -22,19 +22,10 @@ from fpsde.density import Law
 from fpsde.domain import LINE, Interval
 from fpsde.errors import InvalidInput, unknown_name
 from fpsde.functions import TABLE
+from fpsde.model_functions import call, real_expression, trace
 from fpsde.printing import numpy_function
-from fpsde.symbolic import (
-    Parameters,
-    Traced,
-    call,
-    components,
-    parameter_symbols,
-    real_expression,
-    real_symbol,
-    refuse_other_arguments,
-    trace,
-    unwrap,
-)
+from fpsde.symbolic import Parameters, Traced, components, parameter_symbols, real_symbol, unwrap
+from fpsde.user_code import refuse_other_arguments
 from fpsde.validation import finite_array, integer
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from fpsde.errors import InvalidInput
+from fpsde.model_functions import call
 from fpsde.schemes.inputs import DW, Per, Z
 from fpsde.schemes.scheme import Orders, Scheme
-from fpsde.symbolic import call, components
+from fpsde.symbolic import components
 
 
 def sgld(gradient_noise: Callable) -> Scheme:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fpsde.errors import InvalidInput
-from fpsde.symbolic import refuse_other_arguments
+from fpsde.user_code import refuse_other_arguments
 from fpsde.validation import finite
 
 

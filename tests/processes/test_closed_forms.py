@@ -9,6 +9,7 @@ from scipy.integrate import quad
 from fpsde.density import Mixture, Normal, Point, Uniform, panel_rule
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput, NotConverged
+from fpsde.model_functions import call
 from fpsde.processes import (
     CATALOGUE,
     STRATONOVICH,
@@ -34,7 +35,6 @@ from fpsde.processes import (
     variance_preserving,
     washboard,
 )
-from fpsde.symbolic import call
 
 LOW_REFLECTS = Interval(-0.5, np.inf, Wall.REFLECTING, Wall.NONE)
 HIGH_ABSORBS = Interval(-np.inf, 2.0, Wall.NONE, Wall.ABSORBING)

@@ -7,6 +7,7 @@ import pytest
 import sympy as sp
 from scipy import special
 
+from fpsde.model_functions import call
 from fpsde.processes import (
     CATALOGUE,
     additive_time_dependent,
@@ -24,7 +25,7 @@ from fpsde.processes import (
     variance_preserving,
 )
 from fpsde.schemes.models import ArrayModel
-from fpsde.symbolic import Traced, call, real_symbol, unwrap
+from fpsde.symbolic import Traced, real_symbol, unwrap
 
 #: Binary fractions, so that SymPy holds them exactly.
 VALUES = {

@@ -9,6 +9,7 @@ from scipy import integrate
 
 from fpsde.density import FrozenLaw, Normal, Point
 from fpsde.errors import InvalidInput
+from fpsde.model_functions import call
 from fpsde.processes import (
     CATALOGUE,
     debrabant_roessler,
@@ -24,7 +25,6 @@ from fpsde.processes import (
     rotating_ou,
     underdamped_oscillator,
 )
-from fpsde.symbolic import call
 
 NAMES = [name for name, make in CATALOGUE.items() if make().dim > 1]
 ROOT = np.sqrt(2.0)

@@ -10,6 +10,7 @@ from scipy import integrate
 from fpsde.density import Normal
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
+from fpsde.model_functions import call
 from fpsde.processes import (
     Setting,
     double_well,
@@ -28,7 +29,6 @@ from fpsde.processes import (
     underdamped_washboard,
     washboard,
 )
-from fpsde.symbolic import call
 
 RING = Interval.between(0.0, 2 * np.pi, Wall.PERIODIC)
 M = np.array([[2.0, 0.5], [0.5, 1.0]])
