@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 
+from fpsde.cached import cached_property
 from fpsde.errors import InvalidInput
 from fpsde.validation import finite, increasing, integer
 

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from fpsde.cached import cached_property
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.coefficients import LEAST, beyond, diffusivity_at, drift_at
 from fpsde.fokker_planck.elimination import factorise

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from fpsde.cached import cached_property
 from fpsde.density import CellLaw, Law
 from fpsde.fokker_planck.backward import line_solver
 from fpsde.fokker_planck.evolution import Trace

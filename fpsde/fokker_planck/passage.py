@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from fpsde.cached import cached_property
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.absorption import solve_backward, solve_moments, spent_at_ends
 from fpsde.fokker_planck.generator import Assemble, Generator

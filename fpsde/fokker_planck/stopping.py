@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from fpsde.cached import cached_property
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.sides import Sides, sides_of

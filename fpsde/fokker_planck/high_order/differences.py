@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from fpsde.cached import cached_property
 from fpsde.domain import Wall
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.coefficients import diffusivity_at, drift_at

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from fpsde.cached import cached_property
 from fpsde.fokker_planck.evolution import Trace
 from fpsde.fokker_planck.grid_solver import GridSolver
 from fpsde.fokker_planck.high_order.differences import Differences

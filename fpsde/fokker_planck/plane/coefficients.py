@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from fpsde.cached import cached_property
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.generator import EDGE_RULE, QUICK_RULE
 from fpsde.fokker_planck.high_order.differences import Differences, refuse_unfit

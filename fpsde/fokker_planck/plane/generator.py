@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from fpsde.cached import cached_property
 from fpsde.errors import InvalidInput
 from fpsde.grid import Grid
 from fpsde.jit import kernel
