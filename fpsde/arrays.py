@@ -18,26 +18,15 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from fpsde.errors import BackendUnavailable, FpsdeError, InvalidInput
-from fpsde.generated import cache_directory, kept
+from fpsde.cuda_errors import INSTALL, INSTEAD, CudaError, in_words
+from fpsde.errors import BackendUnavailable, InvalidInput
+from fpsde.generated import kept
 
-_INSTALL = "pip install 'fpsde[cuda13]' (or 'fpsde[cuda12]' for a driver of CUDA 12)"
-_INSTEAD = "the CPU is not taken in its place: leave the backend out to run there"
 #: What strict and fast text is compiled with. Strict: each operation is rounded by itself, as on the CPU.
 STRICT, FAST = ("-std=c++17", "--fmad=false"), ("-std=c++17", "--fmad=true")
-#: CUDA's numbers for a machine whose driver finds no device, and for a process that was forked off one that uses CUDA.
-NO_DEVICE, FORKED = 100, 3
-#: A device without room (``cudaErrorMemoryAllocation``; the driver's number is the same, as all from 100 on are).
-NO_ROOM = 2
-#: What a driver refuses before anything runs, after which the device works on: a launch of these sizes (1, 9, 720), a
-#: function or symbol that is not there (98, 500), an image or PTX that it does not read, or not for this device (200,
-#: 209, 218, 221, 222, 223), more registers than there are (701).
-REFUSED = frozenset({1, 9, 98, 200, 209, 218, 221, 222, 223, 500, 701, 720})
-#: After these nothing that lies on the device can be read by this process: it is away or taken (46, 101, 201, 709), its
-#: memory or link failed (214, 220, 226), a kernel was ended (700, 702, 710, 714 .. 719, 721), nobody knows (999).
-LOST = frozenset({46, 101, 201, 214, 220, 226, 700, 702, 709, 710, *range(714, 720), 721, 999})
-#: DLPack's kinds of devices (its header, ``DLDeviceType``) whose memory NumPy reads, and the one that CuPy reads.
-_DLPACK_HOST, _DLPACK_CUDA = (1, 3), 2
+#: DLPack's kinds of devices (its header, ``DLDeviceType``) that are read by NumPy: the host, and what it has pinned for
+#: CUDA; and by CuPy: CUDA, and CUDA managed, which the host could read too, but only CuPy waits for what writes it.
+_DLPACK_HOST, _DLPACK_CUDA = (1, 3), (2, 13)
 
 
 def host(array: Any) -> np.ndarray:
@@ -56,7 +45,8 @@ def readable(array: Any) -> bool:
 
 def on_device(array: Any) -> bool:
     """Return whether this is an array of a device, on which NumPy's functions act by NumPy's own protocols."""
-    return hasattr(array, "__cuda_array_interface__") and hasattr(array, "__array_function__")
+    # in this order: a tensor of Torch speaks no protocol of NumPy, and its interface may raise
+    return hasattr(array, "__array_function__") and hasattr(array, "__cuda_array_interface__")
 
 
 def placed(array: Any) -> Any:
@@ -115,12 +105,16 @@ def brought(name: str, values: Any) -> Any:
 
     CUDA arrays (``__cuda_array_interface__``, or DLPack) come through CuPy, each from where it lies, arrays of
     the host through DLPack; of a list or tuple each entry does. Raises InvalidInput for an array on any other kind of
-    device, BackendUnavailable where CuPy is needed and missing.
+    device, and for a tensor that requires grad; BackendUnavailable where CuPy is needed and missing.
     """
     if isinstance(values, (list, tuple)):
         entries = [brought(name, one) for one in values]
         same = all(one is given for one, given in zip(entries, values, strict=True))
         return values if same else type(values)(entries)
+    if getattr(values, "requires_grad", False):
+        raise InvalidInput(
+            f"{name} is a tensor that requires grad, which a run does not carry on; give {name}.detach()"
+        )
     if hasattr(values, "__cuda_array_interface__"):
         return host(values) if hasattr(values, "get") else host(_cupy().asarray(values))
     if hasattr(values, "__array__") or not hasattr(values, "__dlpack_device__"):
@@ -128,11 +122,11 @@ def brought(name: str, values: Any) -> Any:
     kind = int(values.__dlpack_device__()[0])
     if kind in _DLPACK_HOST:
         return np.from_dlpack(values)
-    if kind == _DLPACK_CUDA:
+    if kind in _DLPACK_CUDA:
         return host(_cupy().from_dlpack(values))
     raise InvalidInput(
         f"{name} lies on a device of DLPack's kind {kind}; give an array of the host or of CUDA (kinds "
-        f"{', '.join(map(str, (*_DLPACK_HOST, _DLPACK_CUDA)))})"
+        f"{', '.join(map(str, sorted(_DLPACK_HOST + _DLPACK_CUDA)))})"
     )
 
 
@@ -186,13 +180,13 @@ class Device(ABC):
 def _cupy() -> Any:
     """Return CuPy, or raise BackendUnavailable that says what is missing."""
     if importlib.util.find_spec("cupy") is None:
-        raise BackendUnavailable(f"a GPU needs CuPy, which is not installed: {_INSTALL}; {_INSTEAD}")
+        raise BackendUnavailable(f"a GPU needs CuPy, which is not installed: {INSTALL}; {INSTEAD}")
     try:
         import cupy
     except Exception as error:  # a library of CUDA that it links to, in whatever way that shows
         raise BackendUnavailable(
-            f"CuPy is installed but cannot be loaded ({error}); install the one that fits the driver: {_INSTALL}; "
-            f"{_INSTEAD}"
+            f"CuPy is installed but cannot be loaded ({error}); install the one that fits the driver: {INSTALL}; "
+            f"{INSTEAD}"
         ) from error
     return cupy
 
@@ -217,7 +211,7 @@ def _compiler() -> Any:
         nvrtc.getVersion()
     except Exception as error:  # CuPy finds it when it is first called, and says in its own ways that it does not
         raise BackendUnavailable(
-            f"CuPy does not find NVRTC, CUDA's compiler ({error}); install it with CuPy: {_INSTALL}; {_INSTEAD}"
+            f"CuPy does not find NVRTC, CUDA's compiler ({error}); install it with CuPy: {INSTALL}; {INSTEAD}"
         ) from error
     return nvrtc
 
@@ -293,39 +287,11 @@ class _explained(AbstractContextManager):  # noqa: N801 - it reads as a verb whe
         cuda = _cupy().cuda
         number = None
         if isinstance(error, cuda.memory.OutOfMemoryError):
-            number = NO_ROOM
+            number = int(CudaError.MemoryAllocation)
         elif isinstance(error, (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError)):
             number = int(error.status)
         if number is not None:
-            raise _in_words(f"the GPU {self.name}", number, error) from error
-
-
-def _in_words(gpu: str, number: int, error: Exception) -> FpsdeError:
-    """Return what one of CUDA's numbers means for a run, and what to do."""
-    if number == NO_ROOM:
-        return InvalidInput(
-            f"{gpu} has no memory left for what goes through it together ({error}); pass a smaller shard_size (no bit "
-            "depends on it), or take fewer particles, snapshots or bins"
-        )
-    if number == FORKED:
-        return BackendUnavailable(
-            f"{gpu} cannot be used in a process that was forked off one that uses CUDA ({error}); "
-            'give ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"))'
-        )
-    if number in REFUSED:
-        return BackendUnavailable(
-            f"the driver of {gpu} refuses a kernel ({error}); the device is not lost. Empty {cache_directory()}, where "
-            f"kernels are kept, install the CuPy that fits the driver: {_INSTALL}, or take another device; {_INSTEAD}"
-        )
-    if number in LOST:
-        return BackendUnavailable(
-            f"{gpu} was lost in mid-run ({error}); a checkpoint keeps the shards that are finished: run it again in a "
-            "new process, on this device or on another one"
-        )
-    return BackendUnavailable(
-        f"{gpu} failed with an error that fpsde does not know ({error}); run it again in a new process: a checkpoint "
-        "keeps the shards that are finished"
-    )
+            raise in_words(f"the GPU {self.name}", number, error) from error
 
 
 def gpus() -> tuple[Device, ...]:
@@ -338,16 +304,16 @@ def gpus() -> tuple[Device, ...]:
     try:
         count = int(runtime.getDeviceCount())
     except runtime.CUDARuntimeError as error:
-        if error.status != NO_DEVICE:
+        if error.status != CudaError.NoDevice:
             raise BackendUnavailable(
                 f"CuPy is installed, but the NVIDIA driver is missing or too old for it ({error}); install a driver, "
-                f"or the CuPy that fits the one that is there: {_INSTALL}; {_INSTEAD}"
+                f"or the CuPy that fits the one that is there: {INSTALL}; {INSTEAD}"
             ) from error
         count = 0
     if not count:
         raise BackendUnavailable(
             f"CuPy and the NVIDIA driver are there, but no device: none is plugged in, or CUDA_VISIBLE_DEVICES hides "
-            f"them; {_INSTEAD}"
+            f"them; {INSTEAD}"
         )
     names = [runtime.getDeviceProperties(k)["name"] for k in range(count)]
     return tuple(CudaDevice(k, one.decode() if isinstance(one, bytes) else str(one)) for k, one in enumerate(names))

@@ -100,8 +100,8 @@ def _of_host(name: str, values: Any) -> np.ndarray:
         return np.asarray(values)
     except ValueError:
         raise InvalidInput(f"{name} has rows of different lengths; give a rectangular array") from None
-    except TypeError as error:
-        raise InvalidInput(f"{name} is no array of the host ({error}); copy it to the host first") from error
+    except (TypeError, RuntimeError) as error:  # a tensor on a device, or one that requires grad
+        raise InvalidInput(f"{name} is no array of the host ({error}); copy its numbers to the host first") from error
 
 
 def _real(name: str, array: Any, ndim: int | None) -> Any:

@@ -251,7 +251,7 @@ def test_kernels_that_cannot_be_written_are_an_error_that_says_where(launched, t
 @pytest.mark.parametrize(
     ("statuses", "kind", "words"),
     [
-        ((46, 214, 700, 702, 719, 999), BackendUnavailable, "card was lost in mid-run .*a checkpoint keeps the shards"),
+        ((46, 214, 700, 702, 719, 999), BackendUnavailable, "card was lost in mid-run .*in `finished` of this error"),
         ((1, 98, 200, 209, 222, 701), BackendUnavailable, "driver of the GPU card refuses a kernel .*is not lost"),
         ((2,), fpsde.InvalidInput, "card has no memory left .*a smaller shard_size"),
         ((4321,), BackendUnavailable, "card failed with an error that fpsde does not know"),
@@ -321,7 +321,7 @@ def test_arrays_of_devices_and_of_other_libraries_are_brought_to_the_host(cupy):
     sys.modules["cupy"].asarray = lambda array: SimpleNamespace(get=lambda: x)
     sys.modules["cupy"].from_dlpack = lambda array: SimpleNamespace(get=lambda: array.values)
     own = SimpleNamespace(__cuda_array_interface__={}, get=lambda: x)
-    for given in (x, own, OnCuda(), ByDlpack(x), ByDlpack(x, kind=2)):
+    for given in (x, own, OnCuda(), ByDlpack(x), ByDlpack(x, kind=2), ByDlpack(x, kind=13)):
         np.testing.assert_array_equal(arrays.brought("x0", given), x)
         run = fpsde.simulate(
             fpsde.brownian(0.0, 1e-12), fpsde.euler_maruyama, x0=given, t_end=1.0, dt=1.0, n_particles=2, seed=1
@@ -347,6 +347,39 @@ def test_what_numpy_reads_is_left_as_it_is():
 def test_an_array_on_a_device_that_nobody_reads_is_refused():
     with pytest.raises(fpsde.InvalidInput, match="x0 lies on a device of DLPack's kind 4; give an array of the host"):
         arrays.brought("x0", ByDlpack(np.zeros(2), kind=4))
+
+
+class WithGrad:
+    """What a tensor of Torch that requires grad does."""
+
+    requires_grad = True
+
+    @property
+    def __cuda_array_interface__(self):
+        raise RuntimeError("Can't get __cuda_array_interface__ on Variable that requires grad")
+
+    def __array__(self, *given, **more):
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad")
+
+
+def test_a_tensor_that_requires_grad_is_refused_with_what_to_do():
+    for given in (WithGrad(), [WithGrad(), 0.5]):
+        with pytest.raises(fpsde.InvalidInput, match=r"x0 is a tensor that requires grad.*give x0\.detach\(\)"):
+            arrays.brought("x0", given)
+    assert not arrays.on_device(WithGrad())
+    with pytest.raises(fpsde.InvalidInput, match=r"params\['temperature'\] is no array of the host \(Can't call numpy"):
+        fpsde.simulate_batch(
+            fpsde.double_well(), fpsde.euler_maruyama, params={"temperature": WithGrad()}, x0=0.0, t_end=1.0, dt=1.0,
+            n_particles=1, seed=1,
+        )  # fmt: skip
+
+
+def test_tensors_of_torch_are_read_and_those_that_require_grad_are_not():
+    torch = pytest.importorskip("torch")
+    x = torch.tensor([0.5, -0.25], dtype=torch.float64)
+    np.testing.assert_array_equal(np.asarray(arrays.brought("x0", x)), [0.5, -0.25])
+    with pytest.raises(fpsde.InvalidInput, match=r"give x0\.detach\(\)"):
+        arrays.brought("x0", x.requires_grad_())
 
 
 def test_a_sampler_may_draw_on_a_device():
