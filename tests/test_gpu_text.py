@@ -371,6 +371,25 @@ def test_a_change_of_one_digit_sign_or_order_in_the_text_is_seen(before, after, 
     assert bits_of(watched(scheme=milstein, backend=Backend.GPU)) != bits_of(cpu)
 
 
+def test_the_threads_of_a_warp_count_one_bin_in_different_tables(on_gpu, monkeypatch):
+    """The 32 lanes of the first warp, 16 apart, are alone in their bin."""
+    read, filled = gpu_machine.OnGpu.read, []
+
+    def noted(machine, record):
+        filled.append(record.counts.get())
+        return read(machine, record)
+
+    monkeypatch.setattr(gpu_machine.OnGpu, "read", noted)
+    run = simulate(
+        fpsde.brownian(0.0, 1e-9), euler_maruyama, x0=np.where(np.arange(512) % 16, 0.25, 0.75), t_end=1.0, dt=1.0,
+        n_particles=512, seed=1, observers=[fpsde.Histogram(0.0, 1.0, 2)], backend=Backend.GPU,
+    )  # fmt: skip
+    tables = filled[0].sum(axis=(0, 1)).reshape(-1, 5)  # below, two bins, above, NaN
+    np.testing.assert_array_equal(tables[:, 2], [8] * 4)
+    np.testing.assert_array_equal(tables.sum(axis=0), [0, 480, 32, 0, 0])
+    np.testing.assert_array_equal(run.results[0][0].counts, [[480, 32]])
+
+
 def test_the_command_line_runs_on_a_gpu(on_gpu, capsys):
     found = []
     for backend in ("cpu", "gpu"):

@@ -163,7 +163,7 @@ extern "C" __global__ void __launch_bounds__({threads}, 1) {kernel}(
                     const i64 bins = how[BINS] + 3, place = look::bin_of(seen, real_of[0], real_of[1], how[BINS]);
                     i64 at = how[FIRST];
                     if (kind == COUNTS) {{
-                        at += (slot * TABLES + lane % TABLES) * bins + place;
+                        at += (slot * TABLES + t % TABLES) * bins + place;  // those of a warp come together
                     }} else {{
                         const T other = row_of(w, how[OTHER_ROW]);
                         const i64 other_place = look::bin_of(other, real_of[2], real_of[3], how[OTHER_BINS]);
