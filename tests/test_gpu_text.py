@@ -454,7 +454,7 @@ def test_shards_on_a_device_come_back_from_other_processes(on_gpu):
     [
         ({"backend": "gpu"}, r"backend='gpu'; give fpsde\.Backend\.CPU, fpsde\.Backend\.GPU"),
         ({"dtype": "float16"}, "float16 is not one that kernels run in"),
-        ({"n_particles": 2**40, "observers": ()}, r"16384\.0 GiB for positions"),
+        ({"n_particles": 2**40, "observers": ()}, r"16384\.1 GiB for positions"),
     ],
 )
 def test_what_a_gpu_does_not_take_is_refused(changes, words, on_gpu):
@@ -527,9 +527,37 @@ def test_a_black_box_without_noise_runs_there_and_another_network_is_another_run
 
 def test_more_particles_than_the_device_holds_are_refused_with_the_size(on_gpu, folder):
     given = dict(backend=Backend.GPU, observers=(), t_end=1.0, dt=1.0)
-    with pytest.raises(InvalidInput, match=r"100000000 particles need 1\.5 GiB .* 1\.0 GiB that are free on emulated;"):
+    with pytest.raises(InvalidInput, match=r"100000000 particles need 1\.6 GiB .* 1\.0 GiB that are free on emulated;"):
         watched(n_particles=10**8, **given)
     on_gpu(EmulatedGpu(folder, bytes_free=2**20))
     with pytest.raises(InvalidInput, match="pass keep_positions=False"):
         watched(n_particles=10**5, **given)
     assert watched(n_particles=10**5, keep_positions=False, **given).n_particles == 10**5
+
+
+def test_a_shard_that_lies_there_beside_the_run_is_counted(on_gpu, folder):
+    """Positions of 4096 particles in two components take 64 KiB."""
+    on_gpu(EmulatedGpu(folder, bytes_free=2**17))
+    given = dict(n_particles=4096, backend=Backend.GPU, observers=(), t_end=1.0, dt=1.0)
+    assert watched(shard_size=512, **given).n_particles == 4096
+    with pytest.raises(InvalidInput, match=r"or take fewer .* smaller shards"):
+        watched(shard_size=4096, **given)
+
+
+def test_threads_that_share_a_device_share_its_memory(on_gpu, folder):
+    plan = watched(observers=(), backend=Backend.GPU, n_particles=1).shards.plan
+
+    def blocks(threads, devices):
+        one = dataclasses.replace(plan.machine, devices=(EmulatedGpu(folder, bytes_free=2**22),) * devices)
+        return one.shared_by(threads).chunk_blocks(plan, 64)
+
+    assert blocks(1, 1) == blocks(2, 2) == 64
+    assert (blocks(2, 1), blocks(3, 2), blocks(16, 1), blocks(1000, 1)) == (32, 32, 4, 1)
+    on_gpu(EmulatedGpu(folder, bytes_free=2**18))
+    EmulatedGpu.launches.clear()
+    given = dict(backend=Backend.GPU, observers=(), n_particles=4096, t_end=0.25)
+    alone = bits_of(watched(threads=1, **given))
+    assert {count for _, count in EmulatedGpu.launches} == {16}  # 128 threads each: four blocks of ids together
+    EmulatedGpu.launches.clear()
+    assert bits_of(watched(threads=2, **given)) == alone
+    assert {count for _, count in EmulatedGpu.launches} == {8}

@@ -176,6 +176,8 @@ def simulate_batch(
     deal = Deal(first_id(first_particle, n), n)
     first_id(deal.first, size * deal.share)
     workers = integer("threads", threads if threads is not None else plan.machine.workers, least=1)
+    if executor is None:
+        plan = replace(plan, machine=plan.machine.shared_by(workers))
     together = min(pack_members(plan, deal), -(-size // (workers * plan.machine.shards_each)))
     _refuse_if_too_large(size, deal, together, plan, workers)
     start = _start(process, ready, deal, x0, starts)
@@ -247,7 +249,8 @@ def _start(process: Process, ready: Prepared, deal: Deal, x0: Any, starts: Seque
 def _refuse_if_too_large(size: int, deal: Deal, together: int, plan: Plan, workers: int) -> None:
     """Raise InvalidInput, the size said, where the results of all members, or what makes them, do not fit in memory."""
     looks, layout = plan.looks, plan.layout
-    kept = size * deal.count * plan.machine.dtype.itemsize * (len(layout.kept) + looks.copy_rows)
+    # snapshots are kept with what fills up their blocks
+    kept = size * plan.machine.dtype.itemsize * (deal.count * len(layout.kept) + deal.share * looks.copy_rows)
     levels = (deal.share // LANES).bit_length()
     results = size * (looks.count_bytes + 2 * levels * looks.sum_bytes)
     at_work = workers * together * (looks.count_bytes + deal.share * plan.machine.dtype.itemsize * layout.rows)
@@ -258,4 +261,5 @@ def _refuse_if_too_large(size: int, deal: Deal, together: int, plan: Plan, worke
             f"{gib(results + at_work)} for histograms and sums, of {gib(have)} on this machine; pass "
             "keep_positions=False, or take fewer members, particles, snapshots, times or bins"
         )
-    plan.machine.refuse_too_many(size * deal.count, plan.of(0, together))
+    in_parts = min(size, workers * together) * deal.count
+    plan.machine.refuse_too_many(size * deal.count, plan.of(0, together), in_parts=in_parts)

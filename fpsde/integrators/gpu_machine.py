@@ -31,7 +31,7 @@ STEP_NORMALS = 2**32
 CHUNK_BLOCKS = 2**13
 #: Tables that blocks count in by turns, so that atomics on one bin do not wait for each other, and their bytes at most.
 COUNT_COPIES, COUNT_BYTES = 16, 2**27
-#: Share of the free memory that a chunk may take.
+#: Share of the free memory that the chunks under way may take.
 CHUNK_SHARE = 0.25
 _TURNS = itertools.count()
 
@@ -64,6 +64,7 @@ class OnGpu(Machine):
     normals: Normals
     devices: tuple[Device, ...]
     shards_each: ClassVar[int] = 1  # a device is full with many particles only
+    threads_each: int = field(default=1, kw_only=True)  #: that share the memory of a device
     paces: dict[tuple[Device, int], Pace] = field(default_factory=dict, kw_only=True)  #: by device and particles
 
     @property
@@ -85,7 +86,8 @@ class OnGpu(Machine):
     def chunk_blocks(self, plan: Any, usual: int) -> int:
         """Return the blocks of a chunk: a power of two, so that chunks are whole subtrees, for which there is room."""
         sub, normals, _ = plan.weights.shape
-        most = min(self._room * CHUNK_SHARE / self._block_bytes(plan), STEP_NORMALS / (LANES * max(sub * normals, 1)))
+        fit = self._room * CHUNK_SHARE / self.threads_each / self._block_bytes(plan)
+        most = min(fit, STEP_NORMALS / (LANES * max(sub * normals, 1)))
         out = CHUNK_BLOCKS
         while out > max(1, most):
             out //= 2
@@ -99,16 +101,20 @@ class OnGpu(Machine):
         rows = self.dtype.itemsize * (plan.layout.rows + plan.looks.copy_rows)
         return LANES * (rows + 8) + WARPS * plan.looks.sum_bytes
 
-    def refuse_too_many(self, n: int, plan: Any) -> None:
+    def shared_by(self, threads: int) -> OnGpu:
+        return replace(self, threads_each=-(-threads // len(self.devices)))
+
+    def refuse_too_many(self, n: int, plan: Any, *, in_parts: int) -> None:
         rows = len(plan.layout.kept) + plan.looks.copy_rows
-        kept = n * self.dtype.itemsize * rows if len(self.devices) == 1 else 0  # of several they go to the host
-        counts, room = plan.looks.count_bytes * _count_copies(plan), self._room
-        least = kept + counts + self._block_bytes(plan)
+        held = n + in_parts if len(self.devices) == 1 else 0  # of several they go to the host
+        kept, room = held * self.dtype.itemsize * rows, self._room
+        counts = plan.looks.count_bytes * _count_copies(plan) * plan.members * self.threads_each
+        least = kept + counts + self._block_bytes(plan) * self.threads_each
         if least > MEMORY_SHARE * room:
             raise InvalidInput(
                 f"{n} particles need {gib(kept)} for positions and snapshots and {gib(counts)} for histograms, of "
                 f"{gib(room)} that are free on {self.devices[0].name}; pass keep_positions=False, or take fewer "
-                "particles, snapshots or bins"
+                "particles, snapshots or bins, smaller shards, or fewer threads to a device"
             )
 
     @contextmanager

@@ -76,8 +76,15 @@ class Machine(ABC):
         """Return how many blocks of LANES particles go through together, where loops on the CPU take ``usual``."""
         return usual
 
-    def refuse_too_many(self, n: int, plan: Any) -> None:
-        """Raise InvalidInput, the size said, where ``n`` particles do not fit on what computes beside the host."""
+    def shared_by(self, threads: int) -> Machine:
+        """Return the machine as so many threads run it at once."""
+        return self
+
+    def refuse_too_many(self, n: int, plan: Any, *, in_parts: int) -> None:
+        """Raise InvalidInput, the size said, where ``n`` particles do not fit on what computes beside the host.
+
+        ``in_parts`` of them lie there a second time, in the parts of the run that are under way.
+        """
         return None
 
     # where its arrays lie: in the memory of the host, unless it says otherwise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,9 @@ def simulate(
     checkpoint : a folder that keeps finished shards; the same call goes on from it, after ``kill -9`` too.
     shard_size : particles in a shard, a multiple of 512; it decides no bit of the result.
     backend : :class:`Backend.CPU`, or ``Backend.GPU``: CUDA kernels through CuPy, whose text is that of the CPU's, so
-        that the bits are meant to be equal; with several GPUs the shards are dealt out among them. ``GPU_FAST`` fuses
-        products into sums. Positions stay on a single device until ``Ensemble.x`` is asked for.
+        that the bits are meant to be equal; with several GPUs the shards are dealt out among them. More ``threads`` than GPUs
+        share the memory of each; workers of an executor do not know of one another: give it one for each GPU.
+        ``GPU_FAST`` fuses products into sums. Positions stay on a single device until ``Ensemble.x`` is asked for.
 
     Raises
     ------
@@ -102,15 +104,18 @@ def simulate(
         process, scheme, t_end=t_end, dt=dt, times=times, seed=seed, observers=observers, dtype=dtype, normals=normals,
         refinement=refinement, keep_positions=keep_positions, backend=backend,
     )  # fmt: skip
-    plan, scene, step = ready.plan, ready.scene, ready.step
-    workers = integer("threads", threads if threads is not None else step.machine.workers, least=1)
+    plan, scene = ready.plan, ready.scene
+    workers = integer("threads", threads if threads is not None else plan.machine.workers, least=1)
+    if executor is None:
+        plan = replace(plan, machine=plan.machine.shared_by(workers))
     followed = [one for one in observers if isinstance(one, Paths)]
     if first_particle is None:
         _refuse_paths_of_nobody(followed, n)
-    _refuse_if_too_large(n, plan, workers, sum(one.bytes(scene, [(first, n)]) for one in followed))
-    step.machine.refuse_too_many(n, plan)
-    start = ready.start(start_of(x0, process, n_particles=n, seed=plan.seed, first=first))
     size = _shard_size(shard_size, n, workers, plan, alone=checkpoint is None and executor is None)
+    in_parts = min(n, workers * size)
+    _refuse_if_too_large(n, plan, workers, sum(one.bytes(scene, [(first, n)]) for one in followed), in_parts=in_parts)
+    plan.machine.refuse_too_many(n, plan, in_parts=in_parts)
+    start = ready.start(start_of(x0, process, n_particles=n, seed=plan.seed, first=first))
     saved = None
     if checkpoint is not None:
         saved = opened(checkpoint, plan, start, first=first, n=n, shard_size=size, form=SHARDS)
@@ -168,8 +173,12 @@ def _refuse_paths_of_nobody(followed: Sequence[Paths], n: int) -> None:
             raise InvalidInput(f"particles={list(one.particles)} of Paths; the {n} of this run are 0 .. {n - 1}")
 
 
-def _refuse_if_too_large(n: int, plan: Plan, workers: int, paths: int) -> None:
-    particles = n * plan.machine.dtype.itemsize * (len(plan.layout.kept) + plan.looks.copy_rows) + paths
+def _refuse_if_too_large(n: int, plan: Plan, workers: int, paths: int, *, in_parts: int) -> None:
+    """Raise InvalidInput, the size said, where a run does not fit in memory: ``in_parts`` of its particles lie there a
+    second time, in the shards that are under way.
+    """
+    rows = len(plan.layout.kept) + plan.looks.copy_rows
+    particles = (n + in_parts) * plan.machine.dtype.itemsize * rows + paths
     blocks = min(CHUNK_BLOCKS, -(-n // LANES))
     # of each worker: what its loop fills, and the shard that it makes of this
     counts = plan.looks.count_bytes * (1 + 2 * workers) + plan.looks.sum_bytes * blocks * (1 + workers)
@@ -178,5 +187,5 @@ def _refuse_if_too_large(n: int, plan: Plan, workers: int, paths: int) -> None:
         raise InvalidInput(
             f"{n} particles need {gib(particles)} for positions, snapshots and paths and {gib(counts)} for histograms "
             f"and sums, of {gib(have)} on this machine; pass "
-            "keep_positions=False, or take fewer particles, paths, snapshots, times or bins"
+            "keep_positions=False, or take fewer particles, paths, snapshots, times or bins, or smaller shards"
         )
