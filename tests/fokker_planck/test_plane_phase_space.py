@@ -228,8 +228,8 @@ def test_what_it_cannot_do_is_refused():
 
 def test_other_equations_and_given_orders_go_to_central_differences():
     assert evolved(nonnormal_ou(), 64, t_end=0.2).provenance["method"].startswith("central differences of order 6")
-    given = evolved(OSCILLATOR, 64, t_end=0.2, order=4)
-    assert given.provenance["method"].startswith("central differences of order 4")
+    given = evolved(OSCILLATOR, 64, t_end=0.2, order=6)
+    assert given.provenance["method"].startswith("central differences of order 6")
     grid = Grid.uniform(*BOX, cells=24)
     bent = Process(lambda x: (x[1], -x[0] - x[1] * (1 + 0.1 * x[0] ** 2)), lambda x: [[0.0], [1.0]], dim=2, name="bent")
     assert phase_space(Coefficients(bent, grid, 0.0, plane_sides(bent, grid))) is None

@@ -3,7 +3,8 @@
 A plane lies in memory row after row, each with as many cells more at both ends as the stencils reach, and so many rows
 more below and above: zeros, or on a ring the cells of the other end. So every neighbour of every cell is a fixed number
 of places away, and eight cells side by side are taken at once, whatever the length of a row. What is differenced is
-written a block and a few rows ahead of the differences that read it, which finds it in the nearest cache.
+written a block and a few rows ahead of the differences that read it, which finds it in the nearest cache. Weights are
+tuples: how many there are is known while the text is compiled, for each order anew, and no loop over them is left.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Product:
         self._shape = coefficients.shape[1:]
         self._rings, self._reach = (False, *operator.rings)[-2:], operator.stencils.reach
         laid_out = self.laid_out(coefficients)
-        weights = operator.stencils.first, operator.stencils.second
+        weights = tuple(operator.stencils.first.tolist()), tuple(operator.stencils.second.tolist())
         self._operator = laid_out, self._shape, self._rings, weights, np.zeros_like(laid_out)
         self._cell = math.prod(operator.widths)
         self.half_width = 0.5 * operator.stencils.stiffness * float((coefficients[2] + coefficients[3]).max())
@@ -110,9 +111,7 @@ def advance(operator, older, newer, total, weight, scale, shift, keep):
             crossed += LANES
         for i in range(block, stop, LANES):
             change = twice[0] * (eight(first, i) + eight(second, i))
-            change = change + share(across, flow, first, second, i, row, 1, once, twice)
-            change = change + share(across, flow, first, second, i, row, 2, once, twice)
-            for k in range(3, reach + 1):
+            for k in range(1, reach + 1):
                 change = change + share(across, flow, first, second, i, row, k, once, twice)
             new = scale * change + (shift * eight(newer, i) - keep * eight(older, i))
             put_eight(older, i, new)
@@ -161,12 +160,18 @@ def close_rings(flat, n, m, reach, rings):
 def integral_of_size(flat, shape, reach, cell):
     """Return the sum of |values| of the cells, times ``cell``."""
     n, m = shape
-    row, total = m + 2 * reach, 0.0
+    row, total, whole = m + 2 * reach, 0.0, m - m % 4
     for i in range(reach, reach + n):
-        four = np.zeros(4)  # sums that do not wait for one another
-        for j in range(reach, reach + m):
-            four[j & 3] += abs(flat[i * row + j])
-        total += four.sum()
+        begin = i * row + reach
+        a, b, c, d = 0.0, 0.0, 0.0, 0.0  # sums that do not wait for one another
+        for j in range(begin, begin + whole, 4):
+            a += abs(flat[j])
+            b += abs(flat[j + 1])
+            c += abs(flat[j + 2])
+            d += abs(flat[j + 3])
+        for j in range(begin + whole, begin + m):
+            a += abs(flat[j])
+        total += (a + b) + (c + d)
     return cell * total
 
 
