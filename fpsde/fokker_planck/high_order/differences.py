@@ -60,6 +60,11 @@ class Differences:
     def periodic(self) -> bool:
         return any(self.rings)
 
+    @cached_property
+    def plane(self) -> tuple[tuple[int, ...], tuple[bool, ...]]:
+        """The shape of a plane, and which of its axes are periodic; a line is one row of it."""
+        return (1, *self.grid.shape)[-2:], (False, *self.rings)[-2:]
+
     @property
     def size(self) -> int:
         return math.prod(self.grid.shape)
@@ -91,9 +96,9 @@ class Differences:
     def bands(self) -> np.ndarray:
         """The bands ``(2 reach + 1, n)`` of a line without a ring: (L p)_i = sum_k bands[reach + k, i] p_(i+k)."""
         found = np.empty((2 * self.stencils.reach + 1, self.size))
-        (h,) = self.widths
-        once, twice = self.stencils.first / h, self.stencils.second / h**2
-        write_bands(self.drift[0], self.diffusivity[0, 0], once, twice, found)
+        write_bands(
+            self.drift[0], self.diffusivity[0, 0], self.stencils.first, self.stencils.second, *self.widths, found
+        )
         return found
 
     @cached_property
@@ -122,9 +127,9 @@ class Differences:
 
 
 @kernel()
-def write_bands(mu, d, once, twice, bands):
-    """Write :attr:`Differences.bands`, from mu and D, and the weights of first and second derivatives."""
-    n, reach = len(mu), len(once)
+def write_bands(mu, d, first, second, h, bands):
+    """Write :attr:`Differences.bands`, from mu and D, the weights of derivatives, and the width of a cell."""
+    n, reach, once, twice = len(mu), len(first), first / h, second / h**2
     bands[:] = 0.0
     for i in range(n):
         bands[reach, i] = twice[0] * d[i]

@@ -12,7 +12,7 @@ from fpsde.fokker_planck.evolution import TOLERANCE, Trace
 from fpsde.fokker_planck.high_order.chebyshev import carried_by_products
 from fpsde.fokker_planck.high_order.differences import Differences
 from fpsde.fokker_planck.high_order.rational_bands import carried_by_bands
-from fpsde.fokker_planck.high_order.stencils import smoothed_along, stencils_of
+from fpsde.fokker_planck.high_order.stencils import smoothed, stencils_of
 from fpsde.fokker_planck.initial import HELD, Start
 from fpsde.fokker_planck.totals import deepest, departure, distance
 from fpsde.fokker_planck.tridiagonal import smallest
@@ -23,7 +23,7 @@ from fpsde.validation import positive
 CHEBYSHEV = "Chebyshev expansion"
 #: A start is rough where orders 4 and 6 of its values at the centres differ by more of the mass: a normal law with a
 #: standard deviation below 0.85 cells, or a point, which the start spreads over three cells, an error of order 2.
-ROUGH = 0.01
+ROUGH, ROUGHNESS = 0.01, (stencils_of(4).value, stencils_of(6).value)
 #: Masses below minus this fraction of the largest are refused.
 NEGATIVE = 1e-7
 
@@ -69,25 +69,32 @@ def trace_at_high_order(operator: Differences, start: Start, times: np.ndarray, 
 
 def values_from(operator: Differences, masses: np.ndarray) -> np.ndarray:
     """Return the values at the centres whose averages are ``masses``, in their unit, refused where these are rough."""
-    grid = operator.grid
-    masses = masses.reshape(grid.shape)
-    fourth, sixth = (along_all(operator, masses, stencils_of(order).value) for order in (4, 6))
-    differ = distance(fourth.ravel(), sixth.ravel())
+    shape, rings = operator.plane
+    values, differ = values_at_centres(masses.reshape(shape), operator.stencils.value, *ROUGHNESS, rings)
     if differ > ROUGH:
         raise InvalidInput(
             f"the start is rough on this grid: orders 4 and 6 place {differ:.3g} of its mass differently, where at "
             f"most {ROUGH:g} may; give a law that is smooth over a few cells (no point), narrower cells, or use evolve"
         )
-    known = {4: fourth, 6: sixth}
-    stencils = operator.stencils
-    return known[stencils.order] if stencils.order in known else along_all(operator, masses, stencils.value)
+    return values.reshape(operator.grid.shape)
+
+
+@kernel()
+def values_at_centres(masses, weights, fourth, sixth, rings):
+    """Return the values of a plane ``(n, m)``, and how much of the mass other weights, of orders 4 and 6, move."""
+    of_four, of_six = smoothed(masses, fourth, rings), smoothed(masses, sixth, rings)
+    differ = distance(of_four.ravel(), of_six.ravel())
+    if len(weights) == len(fourth):
+        return of_four, differ
+    if len(weights) == len(sixth):
+        return of_six, differ
+    return smoothed(masses, weights, rings), differ
 
 
 def along_all(operator: Differences, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the symmetric sum with ``weights`` along every axis in turn."""
-    for axis, side in enumerate(operator.sides):
-        values = smoothed_along(values, weights, axis, side.periodic)
-    return values
+    shape, rings = operator.plane
+    return smoothed(values.reshape(shape), weights, rings).reshape(values.shape)
 
 
 def refuse_loss(operator: Differences, masses: np.ndarray, start: Start) -> None:

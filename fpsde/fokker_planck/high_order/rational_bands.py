@@ -29,29 +29,34 @@ def carried_by_bands(
 
     Raises NotConverged where that stays above ``tolerance``.
     """
-    bands = operator.bands
-    cell = operator.widths[0]
-    coarse, pieces, used = in_pieces(bands, values, t, 1), 2, 1
+    found = np.empty(values.shape)
+    error, pieces, used = refined(operator.bands, values, t, operator.widths[0], tolerance, found)
+    if not error <= tolerance:
+        raise NotConverged(
+            f"tolerance={tolerance:g} is not reached: {pieces} pieces instead of {pieces // 2} still move "
+            f"{error:.3g} of the mass (time {t:.6g}); allow a larger tolerance, or use evolve"
+        )
+    return found, error, used
+
+
+@kernel()
+def refined(bands, values, t, cell, tolerance, found):
+    """Write to ``found`` the values after a time t, in the fewest pieces that move what is wanted, or the most allowed.
+
+    Return the mass that twice the pieces moved, their number, and that of all solves.
+    """
+    coarse, pieces, used = values.copy(), 1, 1
+    exponential_of_bands(bands, t, coarse)
     while True:
-        fine = in_pieces(bands, values, t, pieces)
+        pieces *= 2
         used += pieces
-        error = UNIT * pieces + 0.5 * cell * distance(fine, coarse)
-        if error <= tolerance:
-            return fine, error, used
-        coarse, pieces = fine, 2 * pieces
-        if pieces > MOST_PIECES:
-            raise NotConverged(
-                f"tolerance={tolerance:g} is not reached: {pieces // 2} pieces instead of {pieces // 4} still move "
-                f"{error:.3g} of the mass (time {t:.6g}); allow a larger tolerance, or use evolve"
-            )
-
-
-def in_pieces(bands: np.ndarray, values: np.ndarray, t: float, pieces: int) -> np.ndarray:
-    """Return the values after ``pieces`` equal parts of ``t``."""
-    found = values.copy()
-    for _ in range(pieces):
-        exponential_of_bands(bands, t / pieces, found)
-    return found
+        found[:] = values
+        for _ in range(pieces):
+            exponential_of_bands(bands, t / pieces, found)
+        error = UNIT * pieces + 0.5 * cell * distance(found, coarse)
+        if error <= tolerance or 2 * pieces > MOST_PIECES:
+            return error, pieces, used
+        coarse[:] = found
 
 
 @kernel()

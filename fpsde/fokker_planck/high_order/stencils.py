@@ -97,20 +97,28 @@ def _weights(series: list[Fraction]) -> np.ndarray:
 
 def sloped_along(values: np.ndarray, weights: np.ndarray, axis: int, periodic: bool) -> np.ndarray:
     """Return the antisymmetric sum with ``weights`` (first) along an axis: the slope, per width of a cell."""
-    return _summed_along(values, np.concatenate([[0.0], weights]), -1.0, axis, periodic)
-
-
-def smoothed_along(values: np.ndarray, weights: np.ndarray, axis: int, periodic: bool) -> np.ndarray:
-    """Return the symmetric sum with ``weights`` (average or value) along an axis."""
-    return _summed_along(values, weights, 1.0, axis, periodic)
-
-
-def _summed_along(values: np.ndarray, weights: np.ndarray, sign: float, axis: int, periodic: bool) -> np.ndarray:
     shape, out = values.shape, np.empty(values.shape)
     inner = math.prod(shape[axis + 1 :])
     rows = (-1, shape[axis] * inner)
-    sum_of_neighbours(np.ascontiguousarray(values).reshape(rows), inner, weights, sign, periodic, out.reshape(rows))
+    weights = np.concatenate([[0.0], weights])
+    sum_of_neighbours(np.ascontiguousarray(values).reshape(rows), inner, weights, -1.0, periodic, out.reshape(rows))
     return out
+
+
+@kernel()
+def smoothed(values, weights, rings):
+    """Return the symmetric sums with ``weights`` (average or value) along both axes of a plane ``(n, m)``.
+
+    A line is one row. ``rings`` says which of the two axes is periodic.
+    """
+    n, m = values.shape
+    along = np.empty((n, m))
+    sum_of_neighbours(values, 1, weights, 1.0, rings[1], along)
+    if n == 1:
+        return along
+    out = np.empty((1, n * m))
+    sum_of_neighbours(along.reshape(1, n * m), m, weights, 1.0, rings[0], out)
+    return out.reshape(n, m)
 
 
 @kernel()
