@@ -15,6 +15,7 @@ from fpsde.errors import InvalidInput, NotConverged
 from fpsde.fokker_planck.high_order import chebyshev, evolution, rational_bands
 from fpsde.fokker_planck.high_order.differences import Differences, differences
 from fpsde.fokker_planck.high_order.stencils import ORDERS, stencils_of
+from fpsde.fokker_planck.plane.results import largest_between, steepest_change
 from fpsde.fokker_planck.sides import sides_of
 from fpsde.grid import Grid
 from fpsde.processes import breathing_mixture, double_well, linear_system, manufactured, ornstein_uhlenbeck
@@ -382,3 +383,28 @@ def test_products_on_a_plane_are_sums_of_shifted_arrays(rings, order, seed) -> N
     np.testing.assert_allclose(chebyshev.Product(operator).times(values), expected, rtol=0, atol=1e-12)
     other = replace(operator, drift=drift + 1e-6)
     assert np.abs(chebyshev.Product(other).times(values) - expected).max() > 1e-8
+
+
+@pytest.mark.parametrize("rings", [(False, False), (True, False), (False, True)])
+def test_what_a_plane_of_equal_cells_resolves_is_read_as_from_its_edges(rings, seed) -> None:
+    """Peclet numbers and changes of w, from a drift and a correlated D that differ from cell to cell."""
+    shape, random, widths = (6, 11), np.random.default_rng(seed), (0.5, 0.2)
+    drift, root = random.normal(size=(2, *shape)), random.normal(size=(2, 2, *shape))
+    noise = np.einsum("ik...,jk...->ij...", root, root) + np.eye(2)[:, :, None, None]
+    held, ids = random.random(66) < 0.7, np.arange(66).reshape(shape)
+    grid = Grid.uniform((0, 3), (0, 2.2), cells=shape)
+    line = sides_of(OU.domain, grid.lines[0])
+    walls = {False: (Wall.NONE, Wall.NONE), True: (Wall.PERIODIC, Wall.PERIODIC)}
+    sides = tuple(replace(line, walls=walls[ring]) for ring in rings)
+    slope = np.einsum("ij...,j...->i...", np.linalg.inv(noise.T).T, drift)
+    operator = Differences(grid, sides, stencils_of(6), drift, noise)
+    found, other = operator.extremes(held), replace(operator, drift=drift * [[[1.001]], [[1.0]]]).extremes(held)
+    assert not np.isclose(found, other, rtol=1e-6).all()
+    for axis, (h, ring) in enumerate(zip(widths, rings, strict=True)):
+        w = 0.5 * h * (slope[axis] + np.roll(slope[axis], -1, axis))
+        count = shape[axis] - (not ring)
+        tails, heads, w = (
+            np.take(each, np.arange(count), axis).ravel() for each in (ids, np.roll(ids, -1, axis), w)
+        )  # fmt: skip
+        assert found[0, axis] == pytest.approx(largest_between(tails, heads, w, held), rel=1e-12)
+        assert found[1, axis] == pytest.approx(steepest_change(tails, heads, w, np.full(66, h), held), rel=1e-12)

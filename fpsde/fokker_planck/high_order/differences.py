@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -26,15 +26,6 @@ from fpsde.jit import kernel
 
 #: Widths of cells that differ by less than this fraction are equal.
 EQUAL = 1e-9
-
-
-class Links(NamedTuple):
-    """Pairs of neighbours that lie ``offset`` cells apart, as flat indices, and w = h (D^-1 mu) between them."""
-
-    offset: tuple[int, int]
-    tails: np.ndarray
-    heads: np.ndarray
-    exponents: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,21 +100,14 @@ class Differences:
         exponents_on_line(self.drift[0], self.diffusivity[0, 0], h, found)
         return found
 
-    @cached_property
-    def families(self) -> tuple[Links, ...]:
-        """The neighbours along each axis, with the integral of (D^-1 mu) between them by the trapezoid rule."""
-        plane = (*self.grid.shape, 1)[:2]
-        axes = enumerate(zip(self.widths, self._pull(), self.rings, strict=True))
-        return tuple(
-            Links((1 - axis, axis), *links_along(pull.reshape(plane), axis, ring, h)) for axis, (h, pull, ring) in axes
-        )
+    def extremes(self, held: np.ndarray) -> np.ndarray:
+        """Return by axis of a plane the largest |w| and the largest change of w ``(2, 2)``, where cells are ``held``.
 
-    def _pull(self) -> np.ndarray:
-        """Return D^-1 mu ``(d, *shape)``, zero along an axis without noise."""
-        mu, d, count = self.drift, self.diffusivity, len(self.drift)
-        found = np.empty(mu.shape)
-        pull(mu.reshape(count, -1), d.reshape(count, count, -1), found.reshape(count, -1))
-        return found
+        w is the integral of D^-1 mu along the edge from a cell to the next (zero along an axis without noise). Its size
+        counts where both cells are held, its change over a cell where that cell is, and has edges on both sides.
+        """
+        mu, d, shape = self.drift, self.diffusivity, self.grid.shape
+        return extremes_on_plane(mu.reshape(2, -1), d.reshape(2, 2, -1), held, shape, self.rings, self.widths)
 
 
 @kernel()
@@ -170,22 +154,27 @@ def trapezoid(h, low, high):
 
 
 @kernel()
-def links_along(pull, axis, ring, h):
-    """Return tails, heads and exponents of the pairs of neighbours along an axis of a plane."""
-    n, m = pull.shape
-    count = n * m if ring else n * m - (m if axis == 0 else n)
-    tails, heads, exponents = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count)
-    pair = 0
-    for i in range(n):
-        for j in range(m):
-            last = i == n - 1 if axis == 0 else j == m - 1
-            if ring or not last:
-                k = i if axis == 1 else 0 if last else i + 1
-                l = j if axis == 0 else 0 if last else j + 1  # noqa: E741
-                tails[pair], heads[pair] = i * m + j, k * m + l
-                exponents[pair] = trapezoid(h, pull[i, j], pull[k, l])
-                pair += 1
-    return tails, heads, exponents
+def extremes_on_plane(mu, d, held, shape, rings, widths):
+    """Return :meth:`Differences.extremes` for mu ``(2, n)`` and D ``(2, 2, n)``."""
+    slope, found = np.empty(mu.shape), np.zeros((2, 2))
+    pull(mu, d, slope)
+    for axis in range(2):
+        n, h, ring = shape[axis], widths[axis], rings[axis]
+        step, across = (shape[1], 1) if axis == 0 else (1, shape[1])
+        largest, steepest = 0.0, 0.0
+        for line in range(shape[1 - axis]):
+            first = line * across
+            before = trapezoid(h, slope[axis, first + (n - 1) * step], slope[axis, first])  # over the seam of a ring
+            for i in range(n if ring else n - 1):
+                cell, after = first + i * step, first + (i + 1 if i + 1 < n else 0) * step
+                w = trapezoid(h, slope[axis, cell], slope[axis, after])
+                if held[cell] and held[after]:
+                    largest = max(largest, abs(w))
+                if held[cell] and (ring or i > 0):
+                    steepest = max(steepest, abs(w - before))
+                before = w
+        found[0, axis], found[1, axis] = largest, steepest
+    return found
 
 
 def differences(process: Any, grid: Grid, sides: tuple[Sides, ...], t: float, stencils: Stencils) -> Differences:

@@ -18,7 +18,7 @@ from fpsde.fokker_planck.plane.coefficients import plane_sides
 from fpsde.fokker_planck.plane.generator import PlaneGenerator, centres
 from fpsde.fokker_planck.plane.initial import plane_start
 from fpsde.fokker_planck.plane.phase_space import PhaseSpace
-from fpsde.fokker_planck.plane.results import PlaneEvolution, PlaneFunction, plane_cells_per_length, plane_peclet
+from fpsde.fokker_planck.plane.results import PlaneEvolution, PlaneFunction, plane_resolution
 from fpsde.fokker_planck.sides import Sides
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw
@@ -69,7 +69,7 @@ class OnPlane(GridSolver[PlaneGenerator]):
     def _resolution(
         self, q: PlaneGenerator | Differences | PhaseSpace, masses: np.ndarray
     ) -> tuple[tuple[float, float], tuple[float, float]]:
-        return plane_peclet(q, masses), plane_cells_per_length(q, masses)
+        return plane_resolution(q, masses)
 
     @property
     def _points_backward(self) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:

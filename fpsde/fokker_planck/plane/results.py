@@ -108,37 +108,35 @@ class PlaneSplitting:
     from_anywhere: tuple[PlaneFunction, ...]
 
 
-def plane_peclet(generator: PlaneGenerator | Differences | PhaseSpace, masses: np.ndarray) -> tuple[float, float]:
-    """Return, for each axis, the largest |w| over the edges along or across it with mass at both ends.
+def plane_resolution(
+    q: PlaneGenerator | Differences | PhaseSpace, masses: np.ndarray
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return, for each axis, Peclet number and cells per correlation length of :class:`Resolved`.
 
-    That is more than ``BULK`` of the largest mass of a cell.
+    They are read where there is mass, more than ``BULK`` of the largest of a cell: the first is the largest |w| over
+    the edges along or across the axis with mass at both ends; the second the smallest number of steps of an edge. At a
+    cell of width h with the exponents w of the edges before and after it, of lengths d, the length l along them has
+    h^2/l^2 = h |w_after/d_after - w_before/d_before|.
     """
     held = masses > BULK * masses.max()
-    largest = [0.0, 0.0]
-    for edges in generator.families:
-        found = largest_between(edges.tails, edges.heads, edges.exponents, held)
-        largest = [max(old, found) if step else old for old, step in zip(largest, edges.offset, strict=True)]
-    return largest[0], largest[1]
-
-
-def plane_cells_per_length(
-    generator: PlaneGenerator | Differences | PhaseSpace, masses: np.ndarray
-) -> tuple[float, float]:
-    """Return, for each axis, the smallest number of steps of an edge in a correlation length, where there is mass.
-
-    At a cell of width h with the exponents w of the edges before and after it, of lengths d, the length l along them
-    has h^2/l^2 = h |w_after/d_after - w_before/d_before|.
-    """
-    held = masses > BULK * masses.max()
-    steepest = [0.0, 0.0]
-    for edges in generator.families:
-        axis = int(edges.offset[0] == 0)
-        h = np.empty(generator.grid.shape)
-        h[:] = np.expand_dims(generator.grid.lines[axis].widths, 1 - axis)
-        found = steepest_change(edges.tails, edges.heads, edges.exponents, h.ravel(), held)
-        steepest = [max(old, found) if step else old for old, step in zip(steepest, edges.offset, strict=True)]
+    largest, steepest = q.extremes(held) if isinstance(q, Differences) else extremes_of_edges(q, held)
     first, second = (1 / math.sqrt(change) if change > 0 else math.inf for change in steepest)
-    return first, second
+    return (float(largest[0]), float(largest[1])), (first, second)
+
+
+def extremes_of_edges(q: PlaneGenerator | PhaseSpace, held: np.ndarray) -> tuple[list[float], list[float]]:
+    """Return by axis the largest |w|, and the largest h |w_after/d_after - w_before/d_before|, where cells are held."""
+    largest, steepest = [0.0, 0.0], [0.0, 0.0]
+    for edges in q.families:
+        h = np.empty(q.grid.shape)
+        axis = int(edges.offset[0] == 0)
+        h[:] = np.expand_dims(q.grid.lines[axis].widths, 1 - axis)
+        size = largest_between(edges.tails, edges.heads, edges.exponents, held)
+        change = steepest_change(edges.tails, edges.heads, edges.exponents, h.ravel(), held)
+        for k in (0, 1):
+            if edges.offset[k]:
+                largest[k], steepest[k] = max(largest[k], size), max(steepest[k], change)
+    return largest, steepest
 
 
 def largest_between(tails: np.ndarray, heads: np.ndarray, exponents: np.ndarray, held: np.ndarray) -> float:
