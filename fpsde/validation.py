@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,24 @@ from fpsde.errors import InvalidInput
 WHOLE_STEPS = 1e-9
 #: The times of a run are one array: this many steps take 1 GiB.
 MOST_STEPS = 2**27
+
+
+@dataclass(frozen=True)
+class Range:
+    """Which finite numbers are allowed: ``holds`` says it of a number, or of each of an array.
+
+    ``words`` end the sentence "theta=-1.0 ..." of one that is not: "must be positive".
+    """
+
+    holds: Callable[[Any], Any]
+    words: str
+
+
+REAL = Range(np.isfinite, "is not finite; give a finite number")
+POSITIVE = Range(lambda v: v > 0, "must be positive")
+#: Strictly between 0 and 1, and with both ends.
+FRACTION = Range(lambda v: (v > 0) & (v < 1), "must lie strictly between 0 and 1")
+SHARE = Range(lambda v: (v >= 0) & (v <= 1), "must lie in [0, 1]")
 
 
 def as_given(value: Any) -> str:
@@ -33,16 +52,21 @@ def finite(name: str, value: Any) -> float:
     except (TypeError, ValueError, OverflowError):
         raise InvalidInput(f"{name}={as_given(value)} is not a number; give one real number") from None
     if not math.isfinite(number):
-        raise InvalidInput(f"{name}={number} is not finite; give a finite number")
+        raise InvalidInput(f"{name}={number} {REAL.words}")
+    return number
+
+
+def within(name: str, value: Any, allowed: Range) -> float:
+    """Return ``value`` as a finite float of a range."""
+    number = finite(name, value)
+    if not allowed.holds(number):
+        raise InvalidInput(f"{name}={number} {allowed.words}")
     return number
 
 
 def positive(name: str, value: Any) -> float:
     """Return ``value`` as a finite float above zero."""
-    number = finite(name, value)
-    if number <= 0:
-        raise InvalidInput(f"{name}={number} must be positive")
-    return number
+    return within(name, value, POSITIVE)
 
 
 def integer(name: str, value: Any, *, least: int) -> int:
@@ -68,18 +92,12 @@ def seed64(value: Any) -> int:
 
 def probability(name: str, value: Any) -> float:
     """Return ``value`` as a float strictly between 0 and 1."""
-    number = finite(name, value)
-    if not 0 < number < 1:
-        raise InvalidInput(f"{name}={number} must lie strictly between 0 and 1")
-    return number
+    return within(name, value, FRACTION)
 
 
 def share(name: str, value: Any) -> float:
     """Return ``value`` as a float from 0 to 1, both of which it may be."""
-    number = finite(name, value)
-    if not 0 <= number <= 1:
-        raise InvalidInput(f"{name}={number} must lie in [0, 1]")
-    return number
+    return within(name, value, SHARE)
 
 
 def finite_array(name: str, values: Any, *, ndim: int | None = None) -> np.ndarray:

@@ -149,9 +149,10 @@ def simulate_batch(
     InvalidInput          if the lengths of ``params`` and ``starts`` differ, a name is no parameter of the process, a
                           value is not finite, a parameter decides what is not in the kernel (a wall, say), the
                           process is a black box, or the batch does not fit in memory; and as ``simulate`` does.
-                          Up to 256 members, the factory of the process is asked for each; of more, for those with
-                          the least and the greatest value of each parameter, so that a combination of values that
-                          ``with_params`` refuses may run
+                          Members are held against what the process says its parameters may be (``allowed``: all of
+                          the catalogue say so). Where it does not, its factory is asked for each of up to 256 members;
+                          of more, for those with the least and the greatest value of each parameter, so that a
+                          combination of values that ``with_params`` refuses may run
     BackendUnavailable    as ``simulate`` does; ``finished`` of an error in mid-run is the batch of what is finished
     """
     if isinstance(process, BlackBox):

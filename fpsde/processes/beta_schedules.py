@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from fpsde.errors import InvalidInput
-from fpsde.validation import finite, finite_array, positive
+from fpsde.processes.allowed import Allowed, Condition
+from fpsde.validation import POSITIVE, REAL, finite_array, positive
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,15 @@ class BetaSchedule:
     params: Mapping[str, float]
     t_end: float
     remade: Callable[..., BetaSchedule]
+    allowed: Allowed | None = None  #: what the parameters may be, where that is stated
+
+
+_CONSTANT = Allowed(beta=POSITIVE)
+_RATE = Condition(
+    lambda p: (p.beta_min >= 0) & (p.beta_max >= 0) & ((p.beta_min > 0) | (p.beta_max > 0)),
+    lambda p: f"beta_min={p.beta_min}, beta_max={p.beta_max}: a rate is not negative, and positive somewhere",
+)
+_LINEAR = Allowed(_RATE, beta_min=REAL, beta_max=REAL)
 
 
 def constant_beta(beta: float = 1.0, *, t_end: float = 2.0) -> BetaSchedule:
@@ -32,9 +42,10 @@ def constant_beta(beta: float = 1.0, *, t_end: float = 2.0) -> BetaSchedule:
     return BetaSchedule(
         rate=lambda t, p: p.beta,
         integral=lambda t, p: p.beta * t,
-        params={"beta": positive("beta", beta)},
+        params=dict(zip(_CONSTANT.ranges, _CONSTANT.numbers(beta), strict=True)),
         t_end=positive("t_end", t_end),
         remade=lambda beta: constant_beta(beta, t_end=t_end),
+        allowed=_CONSTANT,
     )
 
 
@@ -44,15 +55,15 @@ def linear_beta(beta_min: float = 0.1, beta_max: float = 20.0, *, t_end: float =
     Raises InvalidInput unless beta_min >= 0, beta_max >= 0, one of them is positive, and t_end > 0.
     Source: Song et al., Score-Based Generative Modeling through SDEs (2021), eq. 32, which has t_end = 1.
     """
-    beta_min, beta_max, t_end = finite("beta_min", beta_min), finite("beta_max", beta_max), positive("t_end", t_end)
-    if min(beta_min, beta_max) < 0 or max(beta_min, beta_max) == 0:
-        raise InvalidInput(f"beta_min={beta_min}, beta_max={beta_max}: a rate is not negative, and positive somewhere")
+    beta_min, beta_max = _LINEAR.numbers(beta_min, beta_max)
+    t_end = positive("t_end", t_end)
     return BetaSchedule(
         rate=lambda t, p: p.beta_min + (p.beta_max - p.beta_min) * t / t_end,
         integral=lambda t, p: p.beta_min * t + (p.beta_max - p.beta_min) * t**2 / (2 * t_end),
         params={"beta_min": beta_min, "beta_max": beta_max},
         t_end=t_end,
         remade=lambda **params: linear_beta(**params, t_end=t_end),
+        allowed=_LINEAR,
     )
 
 

@@ -8,16 +8,22 @@ from typing import Any
 import numpy as np
 
 from fpsde.density import Law, Mixture, Normal
-from fpsde.errors import InvalidInput
 from fpsde.gaussian_mixture import GaussianMixture, mixture_log_density
+from fpsde.processes.allowed import Allowed
 from fpsde.processes.mixtures import THREE_NORMALS
 from fpsde.processes.prescribed_law import manufactured
 from fpsde.processes.process import Process
 from fpsde.symbolic import Parameters
-from fpsde.validation import finite
+from fpsde.validation import REAL, Range
 
 #: What moves on the line, at rest: without a symmetry that could hide an error.
 WEIGHTS, NORMALS = (0.4, 0.6), (Normal(-1.0, 0.5), Normal(1.0, 0.6))
+
+_BELOW_ONE = Range(
+    lambda v: np.abs(v) < 1, "must lie strictly between -1 and 1: the scale and the noise stay positive"
+)
+_BREATHING = Allowed(shift=REAL, breath=_BELOW_ONE, modulation=_BELOW_ONE)
+_TURNING = Allowed(rate=REAL, correlation=REAL)
 
 
 def breathing_mixture(shift: float = 0.5, breath: float = 0.3, modulation: float = 0.4) -> Process:
@@ -28,8 +34,7 @@ def breathing_mixture(shift: float = 0.5, breath: float = 0.3, modulation: float
 
     Raises InvalidInput unless |breath| < 1 and |modulation| < 1.
     """
-    shift = finite("shift", shift)
-    breath, modulation = _below_one("breath", breath), _below_one("modulation", modulation)
+    shift, breath, modulation = _BREATHING.numbers(shift, breath, modulation)
 
     def centre(t: Any, p: Any) -> Any:
         return p.shift * np.sin(2 * t)
@@ -58,6 +63,7 @@ def breathing_mixture(shift: float = 0.5, breath: float = 0.3, modulation: float
         velocity=velocity,
         params={"shift": shift, "breath": breath, "modulation": modulation},
         law=law,
+        allowed=_BREATHING,
         name="breathing_mixture",
         equation="dX = (v + D' + D (log p)') dt + 0.8 (1 + modulation cos X) dW,  p = q((x - m)/s)/s,  "
         "m = shift sin 2t,  s = 1 + breath sin 3t,  v = m' + (x - m) s'/s",
@@ -72,7 +78,7 @@ def turning_mixture(rate: float = 1.5, correlation: float = 0.5) -> Process:
 
     The noise is correlated, and the current never stops. Raises InvalidInput for numbers that are not finite.
     """
-    rate, correlation = finite("rate", rate), finite("correlation", correlation)
+    rate, correlation = _TURNING.numbers(rate, correlation)
     at_rest = Parameters(**THREE_NORMALS.params)
 
     def log_density(x: Any, t: Any, p: Any) -> Any:
@@ -91,13 +97,8 @@ def turning_mixture(rate: float = 1.5, correlation: float = 0.5) -> Process:
         dim=2,
         params={"rate": rate, "correlation": correlation},
         law=law,
+        allowed=_TURNING,
         name="turning_mixture",
         equation="dX = (v + div D + D grad log p) dt + 0.8 [[1, 0], [correlation (1 + sin(X_0)/2), 1]] dW,  "
         "v = rate (-X_1, X_0),  p a mixture that turns at the rate v",
     )
-
-
-def _below_one(name: str, value: float) -> float:
-    if abs(finite(name, value)) >= 1:
-        raise InvalidInput(f"{name}={value} must lie strictly between -1 and 1: the scale and the noise stay positive")
-    return float(value)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from fpsde.processes.allowed import Allowed
 from fpsde.processes.process import Process, Setting
-from fpsde.validation import finite, positive
+from fpsde.validation import POSITIVE, REAL
+
+_ALLOWED = Allowed(prandtl=POSITIVE, rayleigh=REAL, aspect=POSITIVE, sigma=POSITIVE)
 
 
 def lorenz(prandtl: float = 10.0, rayleigh: float = 28.0, aspect: float = 8 / 3, sigma: float = 3.0) -> Process:
@@ -17,8 +20,7 @@ def lorenz(prandtl: float = 10.0, rayleigh: float = 28.0, aspect: float = 8 / 3,
     Raises InvalidInput unless prandtl, aspect and sigma are positive. Source: Lorenz, J. Atmos. Sci. 20 (1963) 130,
     eqs. 25-27.
     """
-    prandtl, aspect, sigma = positive("prandtl", prandtl), positive("aspect", aspect), positive("sigma", sigma)
-    values = {"prandtl": prandtl, "rayleigh": finite("rayleigh", rayleigh), "aspect": aspect, "sigma": sigma}
+    values = dict(zip(_ALLOWED.ranges, _ALLOWED.numbers(prandtl, rayleigh, aspect, sigma), strict=True))
     return Process(
         drift=lambda x, t, p: (
             p.prandtl * (x[1] - x[0]),
@@ -35,5 +37,6 @@ def lorenz(prandtl: float = 10.0, rayleigh: float = 28.0, aspect: float = 8 / 3,
         ),
         setting=Setting((1.0, 0.0, 0.0), t_end=1.0, dt=0.005),
         factory=lorenz,
+        allowed=_ALLOWED,
         arguments=values,
     )

@@ -15,6 +15,7 @@ from fpsde.domain import LINE, Interval, Wall
 from fpsde.errors import InvalidInput
 from fpsde.model_functions import call
 from fpsde.printing import numpy_function
+from fpsde.processes.allowed import Allowed
 from fpsde.processes.gibbs import gibbs_law, ring_velocity
 from fpsde.processes.matrices import entry, lower_triangle, positive_factor, times
 from fpsde.processes.process import Exact, Process, Setting
@@ -37,6 +38,7 @@ def overdamped(
     setting: Setting | None = None,
     name: str = "overdamped",
     equation: str | None = None,
+    allowed: Allowed | None = None,
 ) -> Process:
     """Return the overdamped Langevin process of a potential.
 
@@ -52,7 +54,8 @@ def overdamped(
     time, an absorbing wall, or a periodic end at which U jumps; in one dimension, if the integral Z exists. There the
     stationary law is carried too (:func:`fpsde.processes.gibbs.gibbs_law`), also on a periodic ``domain`` where U
     changes by a constant in each turn; the mean ``velocity`` comes with it. Without ``setting``, a run in one
-    dimension starts at the stationary 20 % quantile and lasts four relaxation times of a well.
+    dimension starts at the stationary 20 % quantile and lasts four relaxation times of a well. ``allowed`` states the
+    values of temperature and params for which U is meant, as of Process.
 
     Raises InvalidInput unless temperature > 0, if U cannot be traced, for a mobility of a wrong shape, not symmetric
     or singular, and for a parameter named as one of the arguments.
@@ -82,6 +85,7 @@ def overdamped(
             setting=setting,
             name=name,
             equation=equation,
+            allowed=allowed,
         )
 
     process = Process(
@@ -94,6 +98,7 @@ def overdamped(
         equation=formula if equation is None else equation,
         potential=potential,
         factory=with_values,
+        allowed=allowed,
         arguments=arguments,
     )
     energy = potential if may_be_gibbs(potential, process.params, process.intervals) else None

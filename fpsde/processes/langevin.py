@@ -12,6 +12,7 @@ from fpsde.density import Law, Normal
 from fpsde.domain import LINE, Interval
 from fpsde.errors import InvalidInput
 from fpsde.model_functions import call
+from fpsde.processes.allowed import Allowed
 from fpsde.processes.gibbs import gibbs_law
 from fpsde.processes.gradient import force_of, may_be_gibbs, point_inside, reduced_energy, refuse_names
 from fpsde.processes.matrices import diagonal, entry, lower_triangle, positive_entries, positive_factor, times
@@ -35,6 +36,7 @@ def underdamped(
     setting: Setting | None = None,
     name: str = "underdamped",
     equation: str = EQUATION,
+    allowed: Allowed | None = None,
 ) -> Process:
     """Return the underdamped Langevin process of a potential, with components (x_1 .. x_k, v_1 .. v_k), k = ``dim``.
 
@@ -49,7 +51,8 @@ def underdamped(
 
     H is stated as the process's ``energy`` where exp(-H/temperature)/Z is stationary: one temperature, no U that
     depends on time, no periodic end at which U jumps, in one dimension a Z that exists. ``domain`` holds the
-    positions: the line or rings, one Interval or one for each of k.
+    positions: the line or rings, one Interval or one for each of k. ``allowed`` states the values of temperature,
+    friction, mass and params for which U is meant, as of Process.
 
     Raises InvalidInput unless temperature, friction and mass are positive and of these shapes (a singular mass is
     refused), for components of their own temperature or friction with a mass that couples them, for walls (a particle
@@ -70,8 +73,9 @@ def underdamped(
     def with_values(**changed: Any) -> Process:
         own = {name: changed.pop(name) for name in ("temperature", "friction", "mass")}
         return underdamped(
-            potential, **own, dim=k, params=changed, domain=domain, setting=setting, name=name, equation=equation
-        )
+            potential, **own, dim=k, params=changed, domain=domain, setting=setting, name=name, equation=equation,
+            allowed=allowed,
+        )  # fmt: skip
 
     process = Process(
         drift=_drift(potential, k, coupled=np.ndim(own["mass"]) == 2),
@@ -83,6 +87,7 @@ def underdamped(
         equation=equation,
         setting=setting or Setting((*(point_inside(interval) for interval in positions), *(0.0,) * k)),
         factory=with_values,
+        allowed=allowed,
         arguments={**own, **params},
     )
     if np.ndim(own["temperature"]) or not may_be_gibbs(potential, values, positions):

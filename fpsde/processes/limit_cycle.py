@@ -7,10 +7,13 @@ import math
 import numpy as np
 
 from fpsde.optional import optional
+from fpsde.processes.allowed import Allowed
 from fpsde.processes.process import Exact, Process, Setting
-from fpsde.validation import finite, positive
+from fpsde.validation import POSITIVE, REAL
 
 special = optional("scipy.special")
+
+_ALLOWED = Allowed(friction=POSITIVE, excess=REAL, temperature=POSITIVE)
 
 
 def energy_van_der_pol(friction: float = 1.0, excess: float = 1.0, temperature: float = 0.25) -> Process:
@@ -24,8 +27,7 @@ def energy_van_der_pol(friction: float = 1.0, excess: float = 1.0, temperature: 
     the oscillator, H has no unit; friction is 1/time. Raises InvalidInput unless friction and temperature are
     positive. Source: Caughey, Adv. Appl. Mech. 11 (1971) 209, on friction that depends on the energy.
     """
-    friction, temperature = positive("friction", friction), positive("temperature", temperature)
-    excess = finite("excess", excess)
+    friction, excess, temperature = _ALLOWED.numbers(friction, excess, temperature)
     values = {"friction": friction, "excess": excess, "temperature": temperature}
     mean_energy = _mean_above_zero(excess, math.sqrt(temperature))
     return Process(
@@ -42,6 +44,7 @@ def energy_van_der_pol(friction: float = 1.0, excess: float = 1.0, temperature: 
         setting=Setting((1.0, 0.0), t_end=5.0, dt=0.025),
         energy=lambda x, t, p: ((x[0] ** 2 + x[1] ** 2) / 2 - p.excess) ** 2 / 2,
         factory=energy_van_der_pol,
+        allowed=_ALLOWED,
         arguments=values,
     )
 

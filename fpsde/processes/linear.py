@@ -10,10 +10,14 @@ import numpy as np
 
 from fpsde.density import Normal
 from fpsde.domain import LINE, Interval, Wall
+from fpsde.processes.allowed import Allowed
 from fpsde.processes.process import Exact, Process
 from fpsde.processes.transitions import gaussian, setting_of
 from fpsde.processes.walls import brownian_between_walls, walled_setting
-from fpsde.validation import finite, positive
+from fpsde.validation import POSITIVE, REAL
+
+_BROWNIAN = Allowed(drift=REAL, sigma=POSITIVE)
+_ORNSTEIN_UHLENBECK = Allowed(theta=POSITIVE, mean=REAL, sigma=POSITIVE)
 
 
 def brownian(drift: float = 0.5, sigma: float = 0.8, *, domain: Interval = LINE) -> Process:
@@ -26,7 +30,7 @@ def brownian(drift: float = 0.5, sigma: float = 0.8, *, domain: Interval = LINE)
 
     Raises InvalidInput unless sigma > 0, and for a finite end without a wall.
     """
-    drift, sigma = finite("drift", drift), positive("sigma", sigma)
+    drift, sigma = _BROWNIAN.numbers(drift, sigma)
     free = domain == LINE
     if free:
         known = _free(drift, sigma)
@@ -45,6 +49,7 @@ def brownian(drift: float = 0.5, sigma: float = 0.8, *, domain: Interval = LINE)
         setting=setting,
         sample=(lambda x, t, dt, z, p: x + p.drift * dt + p.sigma * np.sqrt(dt) * z) if free else None,
         factory=brownian,
+        allowed=_BROWNIAN,
         arguments={"drift": drift, "sigma": sigma, "domain": domain},
     )
 
@@ -76,7 +81,7 @@ def ornstein_uhlenbeck(theta: float = 2.0, mean: float = 0.5, sigma: float = 0.8
 
     Raises InvalidInput unless theta > 0 and sigma > 0. Source: Uhlenbeck & Ornstein, Phys. Rev. 36 (1930) 823.
     """
-    theta, mean, sigma = positive("theta", theta), finite("mean", mean), positive("sigma", sigma)
+    theta, mean, sigma = _ORNSTEIN_UHLENBECK.numbers(theta, mean, sigma)
     stationary = Normal(mean, sigma / math.sqrt(2 * theta))
     known = gaussian(
         scale=lambda t: math.exp(-theta * t),
@@ -93,5 +98,6 @@ def ornstein_uhlenbeck(theta: float = 2.0, mean: float = 0.5, sigma: float = 0.8
         setting=setting_of(known, mean - 1.5 * stationary.std, t_end=2 / theta, n_steps=40),
         sample=_relaxed,
         factory=ornstein_uhlenbeck,
+        allowed=_ORNSTEIN_UHLENBECK,
         arguments={"theta": theta, "mean": mean, "sigma": sigma},
     )

@@ -12,13 +12,18 @@ import numpy as np
 from fpsde.density import Law, Normal, Point
 from fpsde.errors import InvalidInput
 from fpsde.optional import optional
+from fpsde.processes.allowed import Allowed
 from fpsde.processes.matrices import square_matrix, times
 from fpsde.processes.moments import affine_flow, point
 from fpsde.processes.process import Exact, Process, Setting
 from fpsde.processes.transitions import elapsed
-from fpsde.validation import finite, finite_array, positive
+from fpsde.validation import POSITIVE, REAL, finite_array
 
 scipy = optional("scipy")
+
+
+_ROTATING = Allowed(theta=POSITIVE, omega=REAL, sigma=POSITIVE)
+_NONNORMAL = Allowed(theta=POSITIVE, shear=REAL, sigma=POSITIVE)
 
 
 def linear_system(A: Any, B: Any) -> Process:
@@ -48,6 +53,7 @@ def linear_system(A: Any, B: Any) -> Process:
         exact=linear_laws(A, B),
         setting=linear_setting(A),
         factory=linear_system,
+        allowed=Allowed(A=REAL, B=REAL),
         arguments={"A": A, "B": B},
     )
 
@@ -99,7 +105,7 @@ def rotating_ou(theta: float = 1.0, omega: float = 1.0, sigma: float = math.sqrt
     the density. Units: theta, omega 1/time, sigma (unit of x)/sqrt(time). Raises InvalidInput unless theta > 0 and
     sigma > 0. Source: Risken, The Fokker-Planck Equation (1989), section 6.5.
     """
-    theta, omega, sigma = positive("theta", theta), finite("omega", omega), positive("sigma", sigma)
+    theta, omega, sigma = _ROTATING.numbers(theta, omega, sigma)
     A = np.array([[theta, -omega], [omega, theta]])
 
     def sample(x: Any, t: Any, dt: Any, z: Any, p: Any) -> Any:
@@ -118,6 +124,7 @@ def rotating_ou(theta: float = 1.0, omega: float = 1.0, sigma: float = math.sqrt
         setting=linear_setting(A),
         sample=sample,
         factory=rotating_ou,
+        allowed=_ROTATING,
         arguments={"theta": theta, "omega": omega, "sigma": sigma},
     )
 
@@ -131,7 +138,7 @@ def nonnormal_ou(theta: float = 1.0, shear: float = 4.0, sigma: float = 1.0) -> 
     stationary covariance solves A S + S A^T = sigma^2 I. Units: theta, shear 1/time, sigma (unit of x)/sqrt(time).
     Raises InvalidInput unless theta > 0 and sigma > 0. Source: Trefethen & Embree, Spectra and Pseudospectra (2005).
     """
-    theta, shear, sigma = positive("theta", theta), finite("shear", shear), positive("sigma", sigma)
+    theta, shear, sigma = _NONNORMAL.numbers(theta, shear, sigma)
     A = np.array([[theta, -shear], [0.0, 2 * theta]])
     return Process(
         drift=lambda x, t, p: (-p.theta * x[0] + p.shear * x[1], -2 * p.theta * x[1]),
@@ -143,5 +150,6 @@ def nonnormal_ou(theta: float = 1.0, shear: float = 4.0, sigma: float = 1.0) -> 
         exact=linear_laws(A, sigma * np.eye(2)),
         setting=replace(linear_setting(A), x0=(0.0, 1.0)),
         factory=nonnormal_ou,
+        allowed=_NONNORMAL,
         arguments={"theta": theta, "shear": shear, "sigma": sigma},
     )

@@ -75,5 +75,6 @@ def noised_mixture(beta: BetaSchedule | None = None, data: GaussianMixture = THR
         rate=schedule.rate,
         sample=sample,
         factory=with_values,
+        allowed=schedule.allowed,
         arguments={"data": data, **schedule.params},
     )

@@ -12,16 +12,37 @@ from fpsde.density import FrozenLaw, Law
 from fpsde.domain import Interval
 from fpsde.errors import InvalidInput
 from fpsde.optional import optional
+from fpsde.processes.allowed import Allowed, Condition
 from fpsde.processes.process import Exact, Process, Setting
 from fpsde.processes.spectral import jacobi_law
 from fpsde.processes.transitions import elapsed, inside, known_from_points, setting_of, window_of
-from fpsde.validation import finite, positive, probability
+from fpsde.validation import FRACTION, POSITIVE, REAL, finite, positive
 
 scipy = optional("scipy")
 special = optional("scipy.special")
 
-POSITIVE = Interval(0.0, math.inf)
+HALF_LINE = Interval(0.0, math.inf)
 UNIT = Interval(0.0, 1.0)
+
+_GEOMETRIC_BROWNIAN = Allowed(mu=REAL, sigma=POSITIVE)
+_GINZBURG_LANDAU = Allowed(alpha=POSITIVE, sigma=POSITIVE, cubic=POSITIVE)
+_FELLER = Condition(
+    lambda p: 2 * p.kappa * p.theta >= p.sigma**2,
+    lambda p: (
+        f"2 kappa theta = {2 * p.kappa * p.theta:.6g} is below sigma^2 = {p.sigma**2:.6g}: the process reaches 0, "
+        f"where it has no wall; take sigma <= {math.sqrt(2 * p.kappa * p.theta):.6g}"
+    ),
+)
+_COX_INGERSOLL_ROSS = Allowed(_FELLER, kappa=POSITIVE, theta=POSITIVE, sigma=POSITIVE)
+_PEARSON = Allowed(theta=POSITIVE, a=FRACTION)
+_INSIDE = Condition(
+    lambda p: (p.a <= p.mean) & (p.a <= 1 - p.mean),
+    lambda p: (
+        f"a={p.a} is above min(mean, 1 - mean) = {min(p.mean, 1 - p.mean):.6g}, so the process reaches an end of "
+        "(0, 1), where it has no wall; take a smaller a"
+    ),
+)
+_JACOBI = Allowed(_INSIDE, theta=POSITIVE, mean=FRACTION, a=POSITIVE)
 
 
 def geometric_brownian(mu: float = 0.4, sigma: float = 0.25) -> Process:
@@ -31,16 +52,16 @@ def geometric_brownian(mu: float = 0.4, sigma: float = 0.25) -> Process:
 
     Units: mu 1/time, sigma 1/sqrt(time). There is no stationary law. Raises InvalidInput unless sigma > 0.
     """
-    mu, sigma = finite("mu", mu), positive("sigma", sigma)
+    mu, sigma = _GEOMETRIC_BROWNIAN.numbers(mu, sigma)
 
     def law(x0: float, t: float) -> Law:
         return FrozenLaw(scipy.stats.lognorm(sigma * math.sqrt(t), scale=x0 * math.exp((mu - sigma**2 / 2) * t)))
 
     def mean(x0: float, t: float) -> float:
-        return inside(x0, POSITIVE) * math.exp(mu * elapsed(t))
+        return inside(x0, HALF_LINE) * math.exp(mu * elapsed(t))
 
     known = replace(
-        known_from_points(law, domain=POSITIVE),
+        known_from_points(law, domain=HALF_LINE),
         mean=mean,
         variance=lambda x0, t: mean(x0, t) ** 2 * math.expm1(sigma**2 * t),
         path=lambda x0, t, w: _grown(x0, t, w, mu, sigma),
@@ -49,13 +70,14 @@ def geometric_brownian(mu: float = 0.4, sigma: float = 0.25) -> Process:
         drift=lambda x, t, p: p.mu * x,
         sigma=lambda x, t, p: p.sigma * x,
         params={"mu": mu, "sigma": sigma},
-        domain=POSITIVE,
+        domain=HALF_LINE,
         name="geometric_brownian",
         equation="dX = mu X dt + sigma X dW",
         exact=known,
         setting=setting_of(known, 1.2, t_end=1.0, n_steps=40),
         sample=lambda x, t, dt, z, p: _grown(x, dt, np.sqrt(dt) * z, p.mu, p.sigma),
         factory=geometric_brownian,
+        allowed=_GEOMETRIC_BROWNIAN,
         arguments={"mu": mu, "sigma": sigma},
     )
 
@@ -96,7 +118,7 @@ def ginzburg_landau(alpha: float = 1.0, sigma: float = 0.5, cubic: float = 1.0) 
 
     Raises InvalidInput unless all are positive (for alpha <= 0 the process dies out: there is no stationary law).
     """
-    alpha, sigma, cubic = positive("alpha", alpha), positive("sigma", sigma), positive("cubic", cubic)
+    alpha, sigma, cubic = _GINZBURG_LANDAU.numbers(alpha, sigma, cubic)
     shape, scale = alpha / sigma**2, sigma / math.sqrt(cubic)
     stationary = FrozenLaw(scipy.stats.gengamma(shape, 2, scale=scale))
     x0 = float(stationary.ppf(np.array(0.2)))
@@ -105,12 +127,13 @@ def ginzburg_landau(alpha: float = 1.0, sigma: float = 0.5, cubic: float = 1.0) 
         drift=lambda x, t, p: (p.alpha + p.sigma**2 / 2) * x - p.cubic * x**3,
         sigma=lambda x, t, p: p.sigma * x,
         params={"alpha": alpha, "sigma": sigma, "cubic": cubic},
-        domain=POSITIVE,
+        domain=HALF_LINE,
         name="ginzburg_landau",
         equation="dX = ((alpha + sigma^2/2) X - cubic X^3) dt + sigma X dW",
         exact=Exact(stationary=lambda: stationary),
         setting=Setting(x0, t_end=t_end, dt=t_end / 40, window=window_of([stationary])),
         factory=ginzburg_landau,
+        allowed=_GINZBURG_LANDAU,
         arguments={"alpha": alpha, "sigma": sigma, "cubic": cubic},
     )
 
@@ -127,23 +150,19 @@ def cox_ingersoll_ross(kappa: float = 2.0, theta: float = 0.8, sigma: float = 0.
 
     Raises InvalidInput unless all are positive and 2 kappa theta >= sigma^2 (Feller's condition: 0 is out of reach).
     """
-    kappa, theta, sigma = positive("kappa", kappa), positive("theta", theta), positive("sigma", sigma)
-    if 2 * kappa * theta < sigma**2:
-        raise InvalidInput(
-            f"2 kappa theta = {2 * kappa * theta:.6g} is below sigma^2 = {sigma**2:.6g}: the process reaches 0, where "
-            f"it has no wall; take sigma <= {math.sqrt(2 * kappa * theta):.6g}"
-        )
+    kappa, theta, sigma = _COX_INGERSOLL_ROSS.numbers(kappa, theta, sigma)
     known = _cir_laws(kappa, theta, sigma)
     return Process(
         drift=lambda x, t, p: p.kappa * (p.theta - x),
         sigma=lambda x, t, p: p.sigma * np.sqrt(x),
         params={"kappa": kappa, "theta": theta, "sigma": sigma},
-        domain=POSITIVE,
+        domain=HALF_LINE,
         name="cox_ingersoll_ross",
         equation="dX = kappa (theta - X) dt + sigma sqrt(X) dW",
         exact=known,
         setting=setting_of(known, 1.4 * theta, t_end=1.5 / kappa, n_steps=40),
         factory=cox_ingersoll_ross,
+        allowed=_COX_INGERSOLL_ROSS,
         arguments={"kappa": kappa, "theta": theta, "sigma": sigma},
     )
 
@@ -154,14 +173,15 @@ def _cir_laws(kappa: float, theta: float, sigma: float) -> Exact:
         return FrozenLaw(scipy.stats.ncx2(4 * kappa * theta / sigma**2, x0 * math.exp(-kappa * t) / c, scale=c))
 
     def mean(x0: float, t: float) -> float:
-        return theta + (inside(x0, POSITIVE) - theta) * math.exp(-kappa * elapsed(t))
+        return theta + (inside(x0, HALF_LINE) - theta) * math.exp(-kappa * elapsed(t))
 
     def variance(x0: float, t: float) -> float:
         grown = -math.expm1(-kappa * elapsed(t))
-        return sigma**2 / kappa * grown * (inside(x0, POSITIVE) * math.exp(-kappa * t) + theta * grown / 2)
+        return sigma**2 / kappa * grown * (inside(x0, HALF_LINE) * math.exp(-kappa * t) + theta * grown / 2)
 
     stationary = FrozenLaw(scipy.stats.gamma(2 * kappa * theta / sigma**2, scale=sigma**2 / (2 * kappa)))
-    return replace(known_from_points(law, domain=POSITIVE), mean=mean, variance=variance, stationary=lambda: stationary)
+    known = known_from_points(law, domain=HALF_LINE)
+    return replace(known, mean=mean, variance=variance, stationary=lambda: stationary)
 
 
 def pearson(theta: float = 1.5, a: float = 0.05) -> Process:
@@ -176,7 +196,7 @@ def pearson(theta: float = 1.5, a: float = 0.05) -> Process:
 
     Raises InvalidInput unless theta > 0 and 0 < a < 1 (from a = 1 on, the variance does not exist).
     """
-    theta, a = positive("theta", theta), probability("a", a)
+    theta, a = _PEARSON.numbers(theta, a)
     freedom = 1 + 1 / a
     stationary = FrozenLaw(scipy.stats.t(freedom, scale=1 / math.sqrt(freedom)))
 
@@ -197,6 +217,7 @@ def pearson(theta: float = 1.5, a: float = 0.05) -> Process:
         exact=Exact(stationary=lambda: stationary, mean=mean, variance=variance),
         setting=Setting(x0, t_end=1.5 / theta, dt=1.5 / theta / 40, window=window_of([stationary])),
         factory=pearson,
+        allowed=_PEARSON,
         arguments={"theta": theta, "a": a},
     )
 
@@ -211,12 +232,7 @@ def jacobi(theta: float = 1.5, mean: float = 0.4, a: float = 0.02) -> Process:
 
     Raises InvalidInput unless theta > 0, 0 < mean < 1 and 0 < a <= min(mean, 1 - mean) (both ends are out of reach).
     """
-    theta, mean, a = positive("theta", theta), probability("mean", mean), positive("a", a)
-    if a > min(mean, 1 - mean):
-        raise InvalidInput(
-            f"a={a} is above min(mean, 1 - mean) = {min(mean, 1 - mean):.6g}, so the process reaches an end of (0, 1), "
-            "where it has no wall; take a smaller a"
-        )
+    theta, mean, a = _JACOBI.numbers(theta, mean, a)
     stationary = FrozenLaw(scipy.stats.beta(mean / a, (1 - mean) / a))
     return Process(
         drift=lambda x, t, p: -p.theta * (x - p.mean),
@@ -233,6 +249,7 @@ def jacobi(theta: float = 1.5, mean: float = 0.4, a: float = 0.02) -> Process:
             window=window_of([stationary]),
         ),
         factory=jacobi,
+        allowed=_JACOBI,
         arguments={"theta": theta, "mean": mean, "a": a},
     )
 

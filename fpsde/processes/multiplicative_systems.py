@@ -12,17 +12,21 @@ import numpy as np
 
 from fpsde.errors import InvalidInput
 from fpsde.optional import optional
+from fpsde.processes.allowed import Allowed
 from fpsde.processes.linear_systems import linear_setting
 from fpsde.processes.matrices import square_matrix, times
 from fpsde.processes.moments import moments_of, point
 from fpsde.processes.process import STRATONOVICH, Exact, Process, Setting
 from fpsde.processes.transitions import elapsed
-from fpsde.validation import finite, finite_array
+from fpsde.validation import REAL, finite_array
 
 scipy = optional("scipy")
 
 #: A commutator is zero up to this part of the product of the norms.
 COMMUTES = 1e-13
+
+_COMMUTING = Allowed(alpha=REAL, beta_1=REAL, beta_2=REAL)
+_KUBO = Allowed(omega=REAL, sigma=REAL)
 
 
 def linear_noise(A: Any, B: Any, *, name: str = "linear_noise") -> Process:
@@ -62,6 +66,7 @@ def linear_noise(A: Any, B: Any, *, name: str = "linear_noise") -> Process:
         exact=_laws(A, B),
         setting=replace(linear_setting(A), x0=(1.0,) * d),
         factory=with_values,
+        allowed=Allowed(A=REAL, B=REAL),
         arguments={"A": A, "B": B},
     )
 
@@ -97,7 +102,7 @@ def commuting_linear(alpha: float = 0.5, beta_1: float = 0.25, beta_2: float = 0
     M is not symmetric, so a transposed matrix shows. Units: alpha 1/time, beta_1 and beta_2 1/sqrt(time). Raises
     InvalidInput unless all are finite numbers. Source: as of :func:`linear_noise`.
     """
-    alpha, beta_1, beta_2 = finite("alpha", alpha), finite("beta_1", beta_1), finite("beta_2", beta_2)
+    alpha, beta_1, beta_2 = _COMMUTING.numbers(alpha, beta_1, beta_2)
     M, one = np.array([[1.0, 0.5], [0.25, -0.5]]), np.eye(2)
     parts = M, M + one / 2, M @ M  # binary fractions: that they commute is seen symbolically
 
@@ -115,6 +120,7 @@ def commuting_linear(alpha: float = 0.5, beta_1: float = 0.25, beta_2: float = 0
         exact=_laws(alpha * M - 0.75 * one, np.array([beta_1 * parts[1], beta_2 * parts[2]])),
         setting=Setting((1.0, 0.5), t_end=1.0, dt=0.025),
         factory=commuting_linear,
+        allowed=_COMMUTING,
         arguments={"alpha": alpha, "beta_1": beta_1, "beta_2": beta_2},
     )
 
@@ -144,7 +150,7 @@ def kubo_oscillator(omega: float = 1.0, sigma: float = 0.5) -> Process:
     R(a) turns by a. A wrong Stratonovich correction shows as a distance that drifts. Units: omega 1/time, sigma
     1/sqrt(time). Raises InvalidInput unless both are finite numbers. Source: Kubo, Adv. Chem. Phys. 15 (1969) 101.
     """
-    omega, sigma = finite("omega", omega), finite("sigma", sigma)
+    omega, sigma = _KUBO.numbers(omega, sigma)
     J = np.array([[0.0, -1.0], [1.0, 0.0]])
     noise = sigma * J
     # in Itô form the drift gains noise^2/2
@@ -163,6 +169,7 @@ def kubo_oscillator(omega: float = 1.0, sigma: float = 0.5) -> Process:
         setting=Setting((1.0, 0.5), t_end=2.0, dt=0.05),
         sample=lambda x, t, dt, z, p: _turned(x, p.omega * dt + p.sigma * np.sqrt(dt) * z[0]),
         factory=kubo_oscillator,
+        allowed=_KUBO,
         arguments={"omega": omega, "sigma": sigma},
     )
 

@@ -49,6 +49,7 @@ def variance_preserving(beta: BetaSchedule | None = None, data: Law = TWO_NORMAL
         rate=schedule.rate,
         sample=lambda x, t, dt, z, p: noised(schedule, x, t, dt, z, p),
         factory=with_values,
+        allowed=schedule.allowed,
         arguments={"data": data, **schedule.params},
     )
 

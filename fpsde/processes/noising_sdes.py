@@ -8,12 +8,17 @@ from typing import Any
 import numpy as np
 
 from fpsde.density import Law
-from fpsde.errors import InvalidInput
+from fpsde.processes.allowed import Allowed, Condition
 from fpsde.processes.beta_schedules import BetaSchedule, linear_beta
 from fpsde.processes.noising import TWO_NORMALS, integral_of
 from fpsde.processes.process import Process
 from fpsde.processes.transitions import gaussian, setting_of
-from fpsde.validation import positive
+from fpsde.validation import POSITIVE
+
+_GROWS = Condition(
+    lambda p: p.sigma_min < p.sigma_max, lambda p: f"sigma_min={p.sigma_min} must be below sigma_max={p.sigma_max}"
+)
+_EXPLODING = Allowed(_GROWS, sigma_min=POSITIVE, sigma_max=POSITIVE)
 
 
 def variance_exploding(sigma_min: float = 0.1, sigma_max: float = 2.0, data: Law = TWO_NORMALS) -> Process:
@@ -25,9 +30,7 @@ def variance_exploding(sigma_min: float = 0.1, sigma_max: float = 2.0, data: Law
     ``data`` is a Point, Normal, Uniform, or a Mixture of these. Raises InvalidInput unless 0 < sigma_min < sigma_max.
     Source: Song et al., Score-Based Generative Modeling through SDEs (2021), eqs. 9, 29 and 30.
     """
-    low, high = positive("sigma_min", sigma_min), positive("sigma_max", sigma_max)
-    if low >= high:
-        raise InvalidInput(f"sigma_min={low} must be below sigma_max={high}")
+    low, high = _EXPLODING.numbers(sigma_min, sigma_max)
 
     def variance(t: Any, low: Any = low, high: Any = high) -> Any:
         return low**2 * np.expm1(2 * t * np.log(high / low))
@@ -49,6 +52,7 @@ def variance_exploding(sigma_min: float = 0.1, sigma_max: float = 2.0, data: Law
         setting=setting_of(known, data, t_end=1.0, n_steps=100),
         sample=noised,
         factory=variance_exploding,
+        allowed=_EXPLODING,
         arguments={"data": data, "sigma_min": low, "sigma_max": high},
     )
 
@@ -90,5 +94,6 @@ def sub_variance_preserving(beta: BetaSchedule | None = None, data: Law = TWO_NO
         setting=setting_of(known, data, t_end=schedule.t_end, n_steps=100),
         sample=noised,
         factory=with_values,
+        allowed=schedule.allowed,
         arguments={"data": data, **schedule.params},
     )

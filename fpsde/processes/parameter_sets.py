@@ -26,7 +26,10 @@ class ParameterSets:
 
     @classmethod
     def of(cls, process: Any, params: Mapping[str, Any]) -> ParameterSets:
-        """Return them checked; InvalidInput for none, unknown names, numbers that are not finite, other lengths."""
+        """Return them checked; InvalidInput for none, unknown names, numbers that are not finite, other lengths.
+
+        Where the process states what its parameters may be (``allowed``), every member is held against it.
+        """
         known = getattr(process, "params", {})
         if not isinstance(params, Mapping) or not params:
             raise InvalidInput(f"params={params!r}; give a mapping of names to arrays, such as {{'theta': [1.0, 2.0]}}")
@@ -50,7 +53,9 @@ class ParameterSets:
         lengths = {name: len(v) for name, v in values.items()}
         if len(set(lengths.values())) > 1:
             raise InvalidInput(f"params have the lengths {lengths}; give each the same number of values")
-        return cls(process, values)
+        sets = cls(process, values)
+        sets._refuse_forbidden()
+        return sets
 
     def __len__(self) -> int:
         return len(next(iter(self.values.values())))
@@ -73,26 +78,41 @@ class ParameterSets:
 
     def vectors(self) -> np.ndarray:
         """Return all parameters of each member in the order of the statement, ``(m, k)``."""
-        rows = [
-            np.reshape(self.values.get(name, np.broadcast_to(v, (len(self), *np.shape(v)))), (len(self), -1))
+        return np.concatenate([np.reshape(v, (len(self), -1)) for v in self._all().values()], axis=1)
+
+    def _all(self) -> dict[str, np.ndarray]:
+        """Return the values ``(m, ...)`` of all parameters, those that all members share too."""
+        return {
+            name: self.values.get(name, np.broadcast_to(v, (len(self), *np.shape(v))))
             for name, v in self.process.params.items()
-        ]
-        return np.concatenate(rows, axis=1)
+        }
+
+    def _refuse_forbidden(self) -> None:
+        """Raise InvalidInput for the first member whose values are not among those that the process states."""
+        allowed = self.process.allowed
+        if allowed is None:
+            return
+        values = self._all()
+        good = allowed.of_each(values)
+        if not good.all():
+            k = int(np.argmin(good))
+            with self.named(k):
+                allowed.refuse({name: v[k] for name, v in values.items()})
 
     def differ_in_numbers_alone(self) -> bool:
         """Return whether the members have the formulas, walls and tables of the process, as far as can be told soon.
 
-        Without a factory they have. A factory is asked for every member of at most ``ASKED``, and refuses values that
-        it does not allow: InvalidInput, with the member. To state thousands of processes takes longer than to run them:
-        of more members it is asked for those with the least and the greatest value of each number, so a combination
-        that it does not allow may be missed between them.
+        Without a factory they have. To state thousands of processes takes longer than to run them, so a factory is
+        asked for the members with the least and the greatest value of each number. Where the process does not say what
+        its parameters may be, the factory is asked for every member of at most ``ASKED``, and refuses values that it
+        does not allow: InvalidInput, with the member. Of more, a combination that it does not allow may be missed.
         """
         if self.process.factory is None:
             return True
         columns = [column for v in self.values.values() for column in v.reshape(len(self), -1).T]
         vectors = self.vectors()
         asked = list(range(len(self)))
-        if len(self) > ASKED:
+        if len(self) > ASKED or self.process.allowed is not None:
             asked = sorted({int(end(column)) for column in columns for end in (np.argmin, np.argmax)})
         for k in asked:
             with self.named(k):

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from fpsde.domain import Interval
+from fpsde.processes.allowed import Allowed
 from fpsde.processes.charts import Chart, known_on_chart
 from fpsde.processes.process import Process
 from fpsde.processes.transitions import gaussian, setting_of
-from fpsde.validation import finite, positive
+from fpsde.validation import POSITIVE, REAL
 
 #: Where tanh and arctan take their values; the ends are out of reach.
 BETWEEN_ONES = Interval(-1.0, 1.0)
@@ -33,6 +34,11 @@ CUBE = Chart(
 )
 
 
+_SPREAD = Allowed(a=POSITIVE)
+_STIFF_TANH = Allowed(alpha=REAL, beta=POSITIVE)
+_ADDITIVE = Allowed(alpha=POSITIVE, beta=POSITIVE)
+
+
 def _sampled(chart: Chart, by: Callable[[Any, Any, Any], Any]) -> Callable:
     """Return ``sample`` of a process on a chart: ``by(p, dt, dw)`` is how far g^-1(X) moves in a step."""
     return lambda x, t, dt, z, p: chart.moved(x, by(p, dt, np.sqrt(dt) * z))
@@ -46,7 +52,7 @@ def tanh_process(a: float = 0.5) -> Process:
     Unit of a: 1/sqrt(time). There is no stationary law. Raises InvalidInput unless a > 0. Source: Kloeden & Platen,
     Numerical Solution of Stochastic Differential Equations (1992), section 4.4.
     """
-    a = positive("a", a)
+    (a,) = _SPREAD.numbers(a)
     known = known_on_chart(TANH, drift=0.0, sigma=a, domain=BETWEEN_ONES)
     return Process(
         drift=lambda x, t, p: -(p.a**2) * x * (1 - x**2),
@@ -59,6 +65,7 @@ def tanh_process(a: float = 0.5) -> Process:
         setting=setting_of(known, 0.3, t_end=0.05 / a**2, n_steps=40),
         sample=_sampled(TANH, lambda p, dt, dw: p.a * dw),
         factory=tanh_process,
+        allowed=_SPREAD,
         arguments={"a": a},
     )
 
@@ -72,7 +79,7 @@ def stiff_tanh(alpha: float = 1.0, beta: float = 0.5) -> Process:
     Units: alpha 1/time, beta 1/sqrt(time). There is no stationary law. Raises InvalidInput unless beta > 0. Source:
     Abdulle & Cirilli, SIAM J. Sci. Comput. 30 (2008) 997.
     """
-    alpha, beta = finite("alpha", alpha), positive("beta", beta)
+    alpha, beta = _STIFF_TANH.numbers(alpha, beta)
     known = known_on_chart(TANH, drift=-alpha, sigma=beta, domain=BETWEEN_ONES)
     t_end = 0.2 / max(abs(alpha), 4 * beta**2)
     return Process(
@@ -86,6 +93,7 @@ def stiff_tanh(alpha: float = 1.0, beta: float = 0.5) -> Process:
         setting=setting_of(known, 0.3, t_end=t_end, n_steps=40),
         sample=_sampled(TANH, lambda p, dt, dw: -p.alpha * dt + p.beta * dw),
         factory=stiff_tanh,
+        allowed=_STIFF_TANH,
         arguments={"alpha": alpha, "beta": beta},
     )
 
@@ -98,7 +106,7 @@ def arctan_process(a: float = 0.5) -> Process:
     Unit of a: 1/sqrt(time). There is no stationary law. Raises InvalidInput unless a > 0. Source: Kloeden & Platen,
     Numerical Solution of Stochastic Differential Equations (1992), section 4.4.
     """
-    a = positive("a", a)
+    (a,) = _SPREAD.numbers(a)
     known = known_on_chart(ARCTAN, drift=0.0, sigma=a, domain=QUARTER_TURNS)
     return Process(
         drift=lambda x, t, p: -(p.a**2) * np.sin(x) * np.cos(x) ** 3,
@@ -111,6 +119,7 @@ def arctan_process(a: float = 0.5) -> Process:
         setting=setting_of(known, 0.6, t_end=0.125 / a**2, n_steps=40),
         sample=_sampled(ARCTAN, lambda p, dt, dw: p.a * dw),
         factory=arctan_process,
+        allowed=_SPREAD,
         arguments={"a": a},
     )
 
@@ -168,7 +177,7 @@ def additive_time_dependent(alpha: float = 1.0, beta: float = 0.5) -> Process:
     beta = 0.05. t is in units of its own. Raises InvalidInput unless alpha > 0 and beta > 0. Source: Rößler, SIAM J.
     Numer. Anal. 48 (2010) 922, section 7.
     """
-    alpha, beta = positive("alpha", alpha), positive("beta", beta)
+    alpha, beta = _ADDITIVE.numbers(alpha, beta)
     known = replace(
         gaussian(
             scale=lambda t: 1 / math.sqrt(1 + t),
@@ -189,5 +198,6 @@ def additive_time_dependent(alpha: float = 1.0, beta: float = 0.5) -> Process:
             (np.sqrt(1 + t) * x + p.beta * (dt + p.alpha * np.sqrt(dt) * z)) / np.sqrt(1 + t + dt)
         ),
         factory=additive_time_dependent,
+        allowed=_ADDITIVE,
         arguments={"alpha": alpha, "beta": beta},
     )

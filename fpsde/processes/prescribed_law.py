@@ -22,6 +22,7 @@ from fpsde.domain import LINE, Interval, Wall
 from fpsde.errors import InvalidInput
 from fpsde.model_functions import trace
 from fpsde.printing import numpy_function
+from fpsde.processes.allowed import Allowed
 from fpsde.processes.gibbs import gibbs_law
 from fpsde.processes.gradient import numeric_potential, point_inside
 from fpsde.processes.osmotic import osmotic_velocity
@@ -48,6 +49,7 @@ def manufactured(
     t_end: float = 1.0,
     name: str = "manufactured",
     equation: str = "dX = (v + div D + D grad log p) dt + sigma dW",
+    allowed: Allowed | None = None,
 ) -> Process:
     """Return the process with noise ``sigma`` whose law at time t is p(x, t) when it starts in p(x, 0).
 
@@ -59,6 +61,7 @@ def manufactured(
     derivatives are taken from them. ``law(t, p)`` is the law of X_t where it is known in closed form; in one dimension
     it is otherwise found by quadrature of p. It is ``exact.law(t)``, and ``exact.stationary()`` in one dimension where
     nothing depends on time. The setting starts in it, with d > 1 in its mean, and takes 50 steps up to ``t_end``.
+    ``allowed`` states the values of ``params`` for which all this holds, as of Process.
 
     Raises InvalidInput where p and v do not obey dp/dt + d_i(v_i p) = 0 (with the place), where v leads through a wall,
     for an absorbing wall, and as Process does.
@@ -84,6 +87,7 @@ def manufactured(
             t_end=t_end,
             name=name,
             equation=equation,
+            allowed=allowed,
         )
 
     process = Process(
@@ -95,6 +99,7 @@ def manufactured(
         name=name,
         equation=equation,
         factory=with_values,
+        allowed=allowed,
         arguments=params,
     )
     _refuse_sources(log_density, given, params, intervals, t_end)

@@ -24,6 +24,7 @@ from fpsde.errors import InvalidInput, unknown_name
 from fpsde.functions import TABLE
 from fpsde.model_functions import call, real_expression, trace
 from fpsde.printing import numpy_function
+from fpsde.processes.allowed import Allowed, refuse_forbidden
 from fpsde.symbolic import Parameters, Traced, components, parameter_symbols, real_symbol, unwrap
 from fpsde.user_code import refuse_other_arguments
 from fpsde.validation import finite_array, integer
@@ -127,6 +128,8 @@ class Process:
         z, one for each component.
     denoiser : function (x, level, p) -> component(s), of a process that goes from noise to data:
         E[X_0 | X_0 + level Z = x], with X_0 the data and Z standard normal. It reads no tables.
+    allowed : what the parameters may be, where that is stated (:class:`~fpsde.processes.allowed.Allowed`): all members
+        of a batch are then checked at once.
 
     Raises
     ------
@@ -150,6 +153,7 @@ class Process:
     sample: Callable | None = None
     denoiser: Callable | None = None
     factory: Callable[..., Process] | None = None
+    allowed: Allowed | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -160,6 +164,8 @@ class Process:
             )
         for kind, ndim in (("params", None), ("tables", 1)):
             object.__setattr__(self, kind, numbers_by_name(kind, getattr(self, kind), ndim))
+        if self.allowed is not None:
+            refuse_forbidden(self.allowed, self.params, self.name)
         overlap = set(self.params) & set(self.tables)
         if overlap:
             raise InvalidInput(f"{sorted(overlap)} are both parameters and tables; a name is one or the other")

@@ -9,13 +9,19 @@ from typing import Any
 import numpy as np
 
 from fpsde.domain import Interval, Wall
+from fpsde.processes.allowed import Allowed
 from fpsde.processes.gradient import overdamped
 from fpsde.processes.langevin import underdamped
 from fpsde.processes.linear_systems import linear_laws
 from fpsde.processes.process import Process, Setting
-from fpsde.validation import positive
+from fpsde.validation import POSITIVE, REAL, positive
 
 ONE_TURN = Interval.between(0.0, 2 * math.pi, Wall.PERIODIC)
+
+_WELL = Allowed(temperature=POSITIVE)
+_TILTED_WELL = Allowed(tilt=REAL, temperature=POSITIVE)
+_WASHBOARD = Allowed(amplitude=REAL, tilt=REAL, temperature=POSITIVE)
+_LANGEVIN = {"temperature": POSITIVE, "friction": POSITIVE, "mass": POSITIVE}
 
 
 def _duffing(x: Any) -> Any:
@@ -36,6 +42,7 @@ def double_well(temperature: float = 0.25) -> Process:
         temperature,
         setting=Setting(x0=0.3, t_end=1.0, dt=0.02),
         name="double_well",
+        allowed=_WELL,
         equation="dX = -4 X (X^2 - 1) dt + sqrt(2 temperature) dW",
     )
 
@@ -50,6 +57,7 @@ def duffing_well(temperature: float = 0.5) -> Process:
         temperature,
         setting=Setting(x0=0.3, t_end=2.0, dt=0.05),
         name="duffing_well",
+        allowed=_WELL,
         equation="dX = (X - X^3) dt + sqrt(2 temperature) dW",
     )
 
@@ -65,6 +73,7 @@ def tilted_well(tilt: float = 0.1, temperature: float = 0.1) -> Process:
         params={"tilt": tilt},
         setting=Setting(x0=0.3, t_end=2.0, dt=0.05),
         name="tilted_well",
+        allowed=_TILTED_WELL,
         equation="dX = (X - X^3 - tilt) dt + sqrt(2 temperature) dW",
     )
 
@@ -83,6 +92,7 @@ def washboard(amplitude: float = 1.0, tilt: float = 0.5, temperature: float = 0.
         domain=ONE_TURN,
         setting=Setting(x0=1.0, t_end=2.0, dt=0.05),
         name="washboard",
+        allowed=_WASHBOARD,
         equation="dX = (tilt - amplitude sin X) dt + sqrt(2 temperature) dW",
     )
 
@@ -101,6 +111,7 @@ def duffing(temperature: float = 0.5, friction: float = 1.0, mass: float = 1.0) 
         mass=mass,
         setting=Setting((0.3, 0.0), t_end=4.0, dt=0.1),
         name="duffing",
+        allowed=Allowed(**_LANGEVIN),
         equation="dX = V dt,  dV = ((X - X^3)/mass - friction V) dt + sqrt(2 friction temperature/mass) dW",
     )
 
@@ -125,6 +136,7 @@ def underdamped_washboard(
         domain=ONE_TURN,
         setting=Setting((1.0, 0.0), t_end=4.0, dt=0.1),
         name="underdamped_washboard",
+        allowed=Allowed(amplitude=REAL, tilt=REAL, **_LANGEVIN),
         equation=(
             "dX = V dt,  dV = ((tilt - amplitude sin X)/mass - friction V) dt + sqrt(2 friction temperature/mass) dW"
         ),
@@ -151,6 +163,7 @@ def underdamped_oscillator(
         params={"stiffness": stiffness},
         setting=Setting((1.0, 0.0), t_end=4.0, dt=0.1),
         name="underdamped_oscillator",
+        allowed=Allowed(stiffness=POSITIVE, **_LANGEVIN),
         equation="dX = V dt,  dV = (-stiffness X/mass - friction V) dt + sqrt(2 friction temperature/mass) dW",
     )
     kT, friction, mass = (float(process.params[name]) for name in ("temperature", "friction", "mass"))
@@ -192,5 +205,6 @@ def mueller_brown(temperature: float = 10.0) -> Process:
         dim=2,
         setting=Setting((-0.55, 1.4), t_end=0.02, dt=2e-4),
         name="mueller_brown",
+        allowed=_WELL,
         equation="dX = -grad U(X) dt + sqrt(2 temperature) dW",
     )
