@@ -90,6 +90,9 @@ def test_compiled_steps_are_those_of_the_plain_loop(name, monkeypatch):
         assert np.abs(one.masses - other.masses).sum() < 1e-13
     np.testing.assert_allclose(fast.absorbed, slow.absorbed, atol=1e-15)
     np.testing.assert_allclose(fast.edge, slow.edge, atol=1e-15)
+    np.testing.assert_allclose(fast.peclet, slow.peclet, rtol=1e-12)
+    np.testing.assert_allclose(fast.cells_per_length, slow.cells_per_length, rtol=1e-9)
+    assert fast.provenance["method"] == slow.provenance["method"]
     assert fast.mass_error <= 1e-13 * np.sqrt(fast.n_steps) and fast.minimum >= 0
     late = FokkerPlanck(process, grid).evolve(start, **{**run, "t_start": 0.11, "t_end": 0.21, "times": [0.16]})
     assert np.abs(late.law.masses - slow.law.masses).sum() > 1e-5

@@ -17,8 +17,7 @@ from fpsde.fokker_planck.plane.backward import plane_solver, wall_points
 from fpsde.fokker_planck.plane.coefficients import plane_sides
 from fpsde.fokker_planck.plane.generator import PlaneGenerator, centres
 from fpsde.fokker_planck.plane.initial import plane_start
-from fpsde.fokker_planck.plane.phase_space import PhaseSpace
-from fpsde.fokker_planck.plane.results import PlaneEvolution, PlaneFunction, plane_resolution
+from fpsde.fokker_planck.plane.results import Operator, PlaneEvolution, PlaneFunction, plane_resolution
 from fpsde.fokker_planck.sides import Sides
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw
@@ -67,7 +66,7 @@ class OnPlane(GridSolver[PlaneGenerator]):
         return first, second
 
     def _resolution(
-        self, q: PlaneGenerator | Differences | PhaseSpace, masses: np.ndarray
+        self, q: Operator | Differences, masses: np.ndarray
     ) -> tuple[tuple[float, float], tuple[float, float]]:
         return plane_resolution(q, masses)
 
@@ -82,7 +81,7 @@ class OnPlane(GridSolver[PlaneGenerator]):
         return plane_start(x0, self.grid, self._sides)
 
     def _evolution(
-        self, found: Trace, start: Start, when: np.ndarray, method: str, q: PlaneGenerator | Differences | PhaseSpace
+        self, found: Trace, start: Start, when: np.ndarray, method: str, q: Operator | Differences
     ) -> PlaneEvolution:
         laws = tuple(self._law(masses) for masses in found.masses)
         how = self._in_time(found, start, when, q, method)

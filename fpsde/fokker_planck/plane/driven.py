@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from fpsde.fokker_planck.elimination import factorise_lanes
 from fpsde.fokker_planck.generator import QUICK_RULE, EdgePoints, scharfetter_gummel, upwind
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.lanes import LANES
-from fpsde.fokker_planck.plane.generator import PlaneGenerator
+from fpsde.fokker_planck.plane.assembly import FITTED, UPWIND
+from fpsde.fokker_planck.plane.generator import PlaneGenerator, neighbours
 from fpsde.fokker_planck.plane.lines import (
     add_rows,
     backward_euler_lines,
@@ -66,6 +67,47 @@ class DrivenLines:
     @property
     def arguments(self) -> tuple[Any, ...]:
         return (self.kernel.points, self.kernel.table, *self.geometry, self.silent)
+
+    def at(self, t: float) -> tuple[int, Any, np.ndarray]:
+        """Return how many D are out of range, room with the rates at a time, and the exponents (n_bundles, n LANES)."""
+        kept = room(self.arguments, self.n_cells, True)
+        exponents = np.zeros((len(self.kernel.points), self.n_cells * LANES))
+        bad = _rates()(self.kernel.function, self.arguments, t, self.kernel.parameters, *kept[:2], exponents)
+        return bad, kept, exponents
+
+
+class Links(NamedTuple):
+    """What :class:`~fpsde.fokker_planck.plane.generator.Edges` has of these names."""
+
+    offset: tuple[int, int]
+    tails: np.ndarray
+    heads: np.ndarray
+    exponents: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class DrivenPlane:
+    """What the record of an evolution asks of the generator at a time: its edges with their exponents."""
+
+    grid: Grid
+    families: tuple[Links, ...]
+    flux: str
+
+    @classmethod
+    def of(cls, grid: Grid, lines: tuple[DrivenLines, DrivenLines], t: float) -> DrivenPlane | None:
+        """Return that of the lines of both axes; None where a coefficient is out of range."""
+        families = []
+        for axis, along in enumerate(lines):
+            bad, (rates, _, _), exponents = along.at(t)
+            if bad > 0 or not np.isfinite(rates).all():
+                return None
+            periodic = along.geometry[3]
+            tails, heads, _, _ = neighbours(grid, axis, periodic=periodic)
+            n, n_lines = grid.shape[axis], grid.shape[1 - axis]
+            edges = np.moveaxis(exponents.reshape(-1, n, LANES), 1, 0).reshape(n, -1)[:, :n_lines]
+            edges = edges if periodic else edges[:-1]
+            families.append(Links((1 - axis, axis), tails, heads, np.ravel(edges if axis == 0 else edges.T)))
+        return cls(grid, tuple(families), UPWIND if any(along.silent for along in lines) else FITTED)
 
 
 class DrivenSplitPropagator(SplitPropagator):
@@ -147,9 +189,8 @@ class DrivenSplitPropagator(SplitPropagator):
     def _backward_euler(self, t: float, dt: float) -> None:
         masses, lost, bad = self._plane.copy(), np.zeros((2, 2)), 0
         for axis, lines in enumerate(self._driven):
-            rates, exits, factors = room(lines.arguments, lines.n_cells, True)
-            given = lines.kernel.function, lines.arguments, t, lines.kernel.parameters
-            bad += _rates()(*given, rates, exits)
+            beyond, (rates, exits, factors), _ = lines.at(t)
+            bad += beyond
             factorise_lines(rates, exits, dt, factors)
             lost[axis] = backward_euler_lines(exits, dt, factors, axis, masses)
         if bad > 0 or not np.isfinite(masses[0, 0]):
@@ -196,7 +237,9 @@ def _sweep() -> Callable[..., int]:
 def _rates() -> Callable[..., int]:
     """Return :func:`rates_of_lines` for the coefficients of any process: by itself it is compiled for each."""
     f8 = types.float64
-    signature = types.int64(type_of_coefficients(), _type_of_lines(), f8, f8[::1], f8[:, :, :, ::1], f8[:, :, ::1])
+    signature = types.int64(
+        type_of_coefficients(), _type_of_lines(), f8, f8[::1], f8[:, :, :, ::1], f8[:, :, ::1], f8[:, ::1]
+    )
     return kernel(signature)(rates_of_lines.py_func)
 
 
@@ -308,16 +351,17 @@ def bundles_in_room(count, n, ring):
 
 
 @kernel()
-def rates_of_lines(coefficients, lines, t, parameters, rates, exits):
+def rates_of_lines(coefficients, lines, t, parameters, rates, exits, exponents):
     """Write rates ``(n_bundles, 2, n, LANES)`` and exits of the lines of an axis; return how many D are out of range.
 
-    A drift that is out of range fills the masses with NaN, as does a rate.
+    And the exponents of edges ``(n_bundles, n LANES)``, but where there is no noise. A drift that is out of range fills
+    the masses with NaN, as does a rate.
     """
-    points, size = lines[0], rates.shape[2] * LANES
-    ratio, d, w = np.empty(points.shape[2] - size), np.empty(size), np.empty(size)
+    points, size = lines[0], exponents.shape[1]
+    ratio, d = np.empty(points.shape[2] - size), np.empty(size)
     bad = 0
     for k in range(len(points)):
-        bad += rates_of_bundle(coefficients, lines, k, t, parameters, rates[k], exits[k], ratio, d, w)
+        bad += rates_of_bundle(coefficients, lines, k, t, parameters, rates[k], exits[k], ratio, d, exponents[k])
     return bad
 
 

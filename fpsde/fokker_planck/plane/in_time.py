@@ -16,7 +16,7 @@ from fpsde.fokker_planck.high_order.stencils import stencils_of
 from fpsde.fokker_planck.plane.assembly import assemble_plane
 from fpsde.fokker_planck.plane.cells import OnPlane
 from fpsde.fokker_planck.plane.coefficients import Coefficients, plane_differences
-from fpsde.fokker_planck.plane.driven import DrivenLines, DrivenSplitPropagator
+from fpsde.fokker_planck.plane.driven import DrivenLines, DrivenPlane, DrivenSplitPropagator
 from fpsde.fokker_planck.plane.exact import trace_by_sums
 from fpsde.fokker_planck.plane.exact_lines import ExactSplitPropagator
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
@@ -127,7 +127,8 @@ class PlaneInTime(OnPlane):
 
         with on(device):
             found = trace_as_asked(propagator, when, dt=dt, tolerance=tolerance, progress=progress)
-        return self._evolution(found, start, when, taken.value, generators(when[-1]))
+        at_end = None if lines is None else DrivenPlane.of(self.grid, lines, when[-1])
+        return self._evolution(found, start, when, taken.value, at_end or generators(when[-1]))
 
     def evolve_by_uniformisation(
         self, x0: Any, *, t_end: float, t_start: float = 0.0, times: Any = None, backend: Backend = Backend.CPU

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.high_order.differences import Differences
-from fpsde.fokker_planck.plane.generator import PlaneGenerator
-from fpsde.fokker_planck.plane.phase_space import PhaseSpace
 from fpsde.fokker_planck.results import BULK, LawAtRest, LawsInTime, negative_mass
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw
@@ -19,6 +18,23 @@ from fpsde.optional import optional
 from fpsde.validation import finite_array
 
 interpolate = optional("scipy.interpolate")
+
+
+class Operator(Protocol):
+    """What the record of a run asks of the generator, or of what stands in its place.
+
+    ``families`` have an ``offset``, ``tails``, ``heads`` and ``exponents``, as
+    :class:`~fpsde.fokker_planck.plane.generator.Edges` have them.
+    """
+
+    @property
+    def grid(self) -> Grid: ...
+
+    @property
+    def families(self) -> Sequence[Any]: ...
+
+    @property
+    def flux(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -108,9 +124,7 @@ class PlaneSplitting:
     from_anywhere: tuple[PlaneFunction, ...]
 
 
-def plane_resolution(
-    q: PlaneGenerator | Differences | PhaseSpace, masses: np.ndarray
-) -> tuple[tuple[float, float], tuple[float, float]]:
+def plane_resolution(q: Operator | Differences, masses: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
     """Return, for each axis, Peclet number and cells per correlation length of :class:`Resolved`.
 
     They are read where there is mass, more than ``BULK`` of the largest of a cell: the first is the largest |w| over
@@ -124,7 +138,7 @@ def plane_resolution(
     return (float(largest[0]), float(largest[1])), (first, second)
 
 
-def extremes_of_edges(q: PlaneGenerator | PhaseSpace, held: np.ndarray) -> tuple[list[float], list[float]]:
+def extremes_of_edges(q: Operator, held: np.ndarray) -> tuple[list[float], list[float]]:
     """Return by axis the largest |w|, and the largest h |w_after/d_after - w_before/d_before|, where cells are held."""
     largest, steepest = [0.0, 0.0], [0.0, 0.0]
     for edges in q.families:
