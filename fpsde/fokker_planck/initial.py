@@ -40,8 +40,8 @@ def starting_masses(initial: float | Law, grid: Grid, sides: Sides) -> Start:
     below, atoms = law.cdf(grid.faces), law.atoms
     for at, mass in atoms:
         below = below - mass * (grid.faces >= at)
-    masses = below[1:] - below[:-1]
-    inside, negative = total(masses), negative_part(masses)
+    masses = np.empty(len(below) - 1)
+    inside, negative = write_masses(np.ascontiguousarray(below, dtype=float), masses)
     if not negative <= ROUND_OFF:
         raise _falling(masses, negative, grid)
     absorbed = np.zeros(2)
@@ -58,12 +58,16 @@ def starting_masses(initial: float | Law, grid: Grid, sides: Sides) -> Start:
 
 
 @kernel(portable=True)
-def negative_part(masses):
-    """Return the sum of what masses (n,) are below zero, as a positive number."""
+def write_masses(below, masses):
+    """Write the masses ``(n,)`` between the values ``(n + 1,)`` of a distribution function.
+
+    Return their sum, and that of what they are below zero, as a positive number.
+    """
     negative = 0.0
     for i in range(len(masses)):
+        masses[i] = below[i + 1] - below[i]
         negative -= min(masses[i], 0.0)
-    return negative
+    return total(masses), negative
 
 
 def _falling(masses: np.ndarray, negative: float, grid: Grid) -> InvalidInput:

@@ -15,7 +15,7 @@ from fpsde.fokker_planck.generator import Assemble, Generator, assemble
 from fpsde.fokker_planck.grid_solver import GridSolver
 from fpsde.fokker_planck.high_order.differences import Differences
 from fpsde.fokker_planck.initial import Start, starting_masses
-from fpsde.fokker_planck.results import Evolution, cells_per_length, peclet_number
+from fpsde.fokker_planck.results import Evolution, resolution_of_line
 from fpsde.fokker_planck.sides import Sides, sides_of
 from fpsde.fokker_planck.start_function import StartFunction, with_ends
 from fpsde.grid import Grid
@@ -36,6 +36,10 @@ class OnLine(GridSolver[Generator]):
     def _axes(self) -> tuple[Sides, ...]:
         return (self._sides,)
 
+    @property
+    def _absorbing(self) -> tuple[bool, bool]:
+        return self._sides.absorbing
+
     @cached_property
     def _sides(self) -> Sides:
         return sides_of(self.process.domain, self.grid)
@@ -53,7 +57,7 @@ class OnLine(GridSolver[Generator]):
         return float(masses[:low].sum()), float(masses[len(masses) - high :].sum())
 
     def _resolution(self, q: Generator | Differences, masses: np.ndarray) -> tuple[float, float]:
-        return peclet_number(q, masses), cells_per_length(q, masses)
+        return resolution_of_line(q, masses)
 
     @property
     def _points_backward(self) -> tuple[tuple[np.ndarray], tuple[np.ndarray]]:
@@ -71,8 +75,8 @@ class OnLine(GridSolver[Generator]):
     ) -> Evolution:
         how = self._in_time(found, start, when, q, method)
         laws = [self._law(m, a) for m, a in zip(found.masses, found.absorbed, strict=True)]
-        low, high = (mass * counts for mass, counts in zip(found.absorbed[-1].tolist(), self._absorbing, strict=True))
-        return Evolution(law=laws[-1], laws=tuple(laws), absorbed=(low, high), **how)
+        (low, high), absorbs = found.absorbed[-1].tolist(), self._absorbing
+        return Evolution(law=laws[-1], laws=tuple(laws), absorbed=(low * absorbs[0], high * absorbs[1]), **how)
 
     def _law(self, masses: np.ndarray, absorbed: np.ndarray) -> CellLaw:
         return CellLaw(self.grid, masses, self._sides.atoms(self.grid, absorbed))

@@ -21,7 +21,7 @@ from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.line import OnLine
 from fpsde.fokker_planck.propagator import Propagator
 from fpsde.fokker_planck.rational import trace_by_rational_approximation, trace_if_sound
-from fpsde.fokker_planck.results import Evolution, cells_per_length, peclet_number, provenance
+from fpsde.fokker_planck.results import Evolution, provenance, resolution_of_line
 from fpsde.optional import optional
 from fpsde.processes.parameter_sets import ParameterSets
 from fpsde.validation import positive
@@ -218,7 +218,8 @@ class LineInTime(OnLine):
                 self._refuse_at_ends(tuple(found.extremes[k, 1:].tolist()))
         absorbed = found.absorbed * self._absorbing
         totals = found.masses.sum(axis=2) + absorbed.sum(axis=2)
-        last = list(zip(members, found.masses[-1], strict=True))
+        last = zip(members, found.masses[-1], strict=True)
+        peclet, cells = np.array([resolution_of_line(q, masses) for q, masses in last]).T
         return batch_results.BatchEvolution(
             grid=self.grid,
             params=parameters.values,
@@ -233,8 +234,8 @@ class LineInTime(OnLine):
             dt=found.dt,
             n_steps=found.n_steps,
             n_refused=found.n_refused,
-            peclet=np.array([peclet_number(q, masses) for q, masses in last]),
-            cells_per_length=np.array([cells_per_length(q, masses) for q, masses in last]),
+            peclet=peclet,
+            cells_per_length=cells,
             sides=self._sides,
             provenance={
                 **provenance(

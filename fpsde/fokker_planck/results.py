@@ -134,21 +134,22 @@ def negative_mass(law: CellLaw | JointCellLaw) -> float:
     return float(-np.minimum(law.masses, 0.0).sum()) + 0.0
 
 
-def peclet_number(generator: Generator | Differences, masses: np.ndarray) -> float:
-    """Return the largest |w| over the edges with more than ``BULK`` of the mass on either side; over all of a ring."""
-    return steepest_edge(generator.exponents, np.ascontiguousarray(masses), generator.periodic)
+def resolution_of_line(generator: Generator | Differences, masses: np.ndarray) -> tuple[float, float]:
+    """Return Peclet number and cells in a correlation length, where more than ``BULK`` of the mass is on each side.
 
-
-def cells_per_length(generator: Generator | Differences, masses: np.ndarray) -> float:
-    """Return the smallest number of cells in a correlation length, over the cells with more than ``BULK`` on each side.
-
-    With w the integral of mu/D from centre to centre, at the distance d, the length at a cell of width h is
-    l = |difference of w/d on its two sides / h|^(-1/2).
+    The first is the largest |w|, the integral of mu/D over an edge. With w from centre to centre, at the distance d,
+    the length at a cell of width h is l = |difference of w/d on its two sides / h|^(-1/2). Of a ring all is read.
     """
-    steepest = steepest_change(
+    peclet, steepest = steepest_on_line(
         generator.grid.faces, generator.exponents, np.ascontiguousarray(masses), generator.periodic
     )
-    return 1 / math.sqrt(steepest) if steepest > 0 else math.inf
+    return peclet, 1 / math.sqrt(steepest) if steepest > 0 else math.inf
+
+
+@kernel(portable=True)
+def steepest_on_line(faces, w, masses, periodic):
+    """Return what :func:`steepest_edge` and :func:`steepest_change` do."""
+    return steepest_edge(w, masses, periodic), steepest_change(faces, w, masses, periodic)
 
 
 @kernel(portable=True)

@@ -53,13 +53,17 @@ def trace_at_high_order(operator: Differences, start: Start, times: np.ndarray, 
         row[:] = along_all(operator, volume * values, operator.stencils.average).ravel()
         error += moved
         used += products
-    refuse_loss(operator, masses, start)
-    refuse_negative(masses, "a smaller tolerance, or evolve")
+    ends = [side.fringe(n) for side, n in zip(operator.sides, operator.grid.shape, strict=True)]
+    shape, watched = operator.plane[0], ((0, 0), *ends)[-2:]
+    moved, dip, least, *edge = monitored(masses, start.masses, start.absorbed, shape, watched)
+    if not moved <= HELD:
+        raise _loss(operator, masses, start)
+    refuse_negative(dip, "a smaller tolerance, or evolve")
     return Trace(
         masses=masses,
         absorbed=absorbed,
-        minimum=min(smallest(start.masses), smallest(masses.ravel())),
-        edge=at_ends(operator, masses),
+        minimum=least,
+        edge=tuple(edge[-2 * len(ends) :]),
         dt=None,
         n_steps=used,
         n_refused=0,
@@ -97,23 +101,19 @@ def along_all(operator: Differences, values: np.ndarray, weights: np.ndarray) ->
     return smoothed(values.reshape(shape), weights, rings).reshape(values.shape)
 
 
-def refuse_loss(operator: Differences, masses: np.ndarray, start: Start) -> None:
-    """Refuse masses ``(n_times, n)`` of which more than ``HELD`` is lost, or gained, beyond a cut end."""
-    at_walls = np.zeros((len(masses), len(start.absorbed)))  # there are none that absorb
-    if departure(masses, at_walls, (True,) * len(start.absorbed), start.masses, start.absorbed) <= HELD:
-        return
+def _loss(operator: Differences, masses: np.ndarray, start: Start) -> InvalidInput:
+    """Return the error that says how much of masses ``(n_times, n)`` is lost, or gained, beyond a cut end."""
     lost = start.total - masses.sum(axis=1)
     worst = float(lost[np.argmax(np.abs(lost))])
     ends = " x ".join(f"[{faces[0]:g}, {faces[-1]:g}]" for faces in operator.grid.axes)
-    raise InvalidInput(
+    return InvalidInput(
         f"the grid {ends} does not hold the law: {worst:.3g} of the mass was lost at its cut ends, where at most "
         f"{HELD:g} may; extend the grid, or refine it where it is coarse"
     )
 
 
-def refuse_negative(masses: np.ndarray, instead: str) -> None:
-    """Refuse masses ``(n_times, n)`` below minus ``NEGATIVE`` of the largest at their time; say what helps besides."""
-    dip = deepest(masses, np.empty((len(masses), 0)))
+def refuse_negative(dip: float, instead: str) -> None:
+    """Refuse masses that fall to ``dip``, below minus ``NEGATIVE``, of the largest; say what helps ``instead``."""
     if not dip >= -NEGATIVE:
         raise InvalidInput(
             f"masses fall to {dip:.3g} of the largest, where {-NEGATIVE:g} is the bound of the high-order mode: the "
@@ -121,13 +121,20 @@ def refuse_negative(masses: np.ndarray, instead: str) -> None:
         )
 
 
-def at_ends(operator: Differences, masses: np.ndarray) -> tuple[float, ...]:
-    """Return the largest mass, over the times, in the cells that are watched at each end of each axis."""
-    edge: list[float] = []
-    for axis, (side, n) in enumerate(zip(operator.sides, operator.grid.shape, strict=True)):
-        along = masses.reshape(len(masses), math.prod(operator.grid.shape[:axis]), n, -1)
-        edge += sums_at_ends(along, *side.fringe(n))
-    return tuple(edge)
+@kernel()
+def monitored(masses, start, absorbed, shape, watched):
+    """Return what tells of masses ``(n_times, n)`` of a plane, of which a line is one row, whether they can be trusted.
+
+    The largest departure of their sum from that of the ``start``; the lowest as a fraction of the largest at its time;
+    the smallest; and the largest sums over the cells that are ``watched`` at the low and high end of either axis.
+    """
+    n, m = shape
+    times, walls = len(masses), np.empty((len(masses), 0))  # none absorbs
+    moved = departure(masses, walls, np.empty(0, np.bool_), start, absorbed)
+    least = min(smallest(start), smallest(masses.ravel()))
+    first = sums_at_ends(masses.reshape(times, 1, n, m), watched[0][0], watched[0][1])
+    second = sums_at_ends(masses.reshape(times, n, m, 1), watched[1][0], watched[1][1])
+    return moved, deepest(masses, walls), least, first[0], first[1], second[0], second[1]
 
 
 @kernel()

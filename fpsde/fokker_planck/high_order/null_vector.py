@@ -22,6 +22,7 @@ from fpsde.fokker_planck.high_order.stencils import sloped_along
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
 from fpsde.fokker_planck.plane.propagator import implicit_factors
 from fpsde.fokker_planck.plane.stationary import HUGE, settled
+from fpsde.fokker_planck.totals import deepest
 from fpsde.optional import optional
 
 krylov = optional("scipy.sparse.linalg")
@@ -81,7 +82,7 @@ def null_vector(operator: Differences, q: PlaneGenerator) -> NullVector:
     left = float(np.abs(product.times(p)).sum() / (q.out_rates @ np.abs(p)))
     values = p.reshape(operator.grid.shape)
     masses = along_all(operator, values, operator.stencils.average)
-    refuse_negative(masses.reshape(1, -1), "or stationary")
+    refuse_negative(deepest(masses.reshape(1, -1), np.empty((1, 0))), "or stationary")
     return NullVector(masses.ravel(), _current(operator, values), left, done)
 
 

@@ -25,6 +25,7 @@ from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.plane.phase_space import PhaseSpace
 from fpsde.fokker_planck.plane.phase_space_steps import PhaseSpaceSteps
 from fpsde.fokker_planck.plane.waves import averages_of, values_of
+from fpsde.fokker_planck.totals import deepest
 from fpsde.validation import positive
 
 #: What provenance calls it.
@@ -79,7 +80,7 @@ def trace_of_phase_space(
             f"tolerance={wanted:g} is not reached: with {max(runs) * int(least.sum())} steps orders 4 and 6 in dt "
             f"still differ by {error:.3g} of the mass; allow a larger tolerance, or take narrower cells"
         )
-    refuse_negative(masses, "a smaller tolerance, or evolve")
+    refuse_negative(deepest(masses, np.empty((len(masses), 0))), "a smaller tolerance, or evolve")
     return Trace(
         masses=masses,
         absorbed=np.zeros((len(masses), 4)),
