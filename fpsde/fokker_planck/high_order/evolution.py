@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from fpsde.errors import InvalidInput
+from fpsde.errors import InvalidInput, NotConverged
 from fpsde.fokker_planck.evolution import TOLERANCE, Trace
 from fpsde.fokker_planck.high_order.chebyshev import carried_by_products
 from fpsde.fokker_planck.high_order.differences import Differences
-from fpsde.fokker_planck.high_order.rational_bands import carried_by_bands
-from fpsde.fokker_planck.high_order.stencils import smoothed, stencils_of
+from fpsde.fokker_planck.high_order.rational_bands import masses_by_bands
+from fpsde.fokker_planck.high_order.stencils import smoothed, stencils_of, values_at_centres
 from fpsde.fokker_planck.initial import HELD, Start
-from fpsde.fokker_planck.totals import deepest, departure, distance
+from fpsde.fokker_planck.totals import deepest, departure
 from fpsde.fokker_planck.tridiagonal import smallest
 from fpsde.jit import kernel
 from fpsde.validation import positive
@@ -41,18 +41,11 @@ def trace_at_high_order(operator: Differences, start: Start, times: np.ndarray, 
     NotConverged
         a tolerance that is not reached
     """
-    wanted = positive("tolerance", TOLERANCE if tolerance is None else tolerance)
-    on_bands = operator.grid.dim == 1 and not operator.periodic
-    carried = carried_by_bands if on_bands else carried_by_products
-    volume = math.prod(operator.widths)
-    values = values_from(operator, start.masses) / volume
-    lengths, error, used = (times[1:] - times[:-1]).tolist(), 0.0, 0
+    wanted, lengths = positive("tolerance", TOLERANCE if tolerance is None else tolerance), times[1:] - times[:-1]
     masses, absorbed = np.empty((len(lengths), operator.size)), np.zeros((len(lengths), len(start.absorbed)))
-    for row, t in zip(masses, lengths, strict=True):
-        values, moved, products = carried(operator, values, t, wanted / len(lengths))
-        row[:] = along_all(operator, volume * values, operator.stencils.average).ravel()
-        error += moved
-        used += products
+    on_bands = operator.grid.dim == 1 and not operator.periodic
+    carry = carry_by_bands if on_bands else carry_by_products
+    error, used = carry(operator, start.masses, lengths, wanted / len(lengths), masses)
     ends = [side.fringe(n) for side, n in zip(operator.sides, operator.grid.shape, strict=True)]
     shape, watched = operator.plane[0], ((0, 0), *ends)[-2:]
     moved, dip, least, *edge = monitored(masses, start.masses, start.absorbed, shape, watched)
@@ -71,28 +64,55 @@ def trace_at_high_order(operator: Differences, start: Start, times: np.ndarray, 
     )
 
 
+def carry_by_bands(
+    operator: Differences, start: np.ndarray, lengths: np.ndarray, tolerance: float, masses: np.ndarray
+) -> tuple[float, int]:
+    """Write the masses ``(n_times, n)`` of a line after each of ``lengths``, from ``start``, all in one compiled call.
+
+    Return the mass that the approximations may have moved, at most ``tolerance`` in each, and the number of solves.
+    """
+    s = operator.stencils
+    differ, error, used, done, moved, pieces = masses_by_bands(
+        operator.bands, s.value, s.average, *ROUGHNESS, ROUGH, start, lengths, tolerance, masses
+    )
+    refuse_rough(differ)
+    if done < len(lengths):
+        raise NotConverged(
+            f"tolerance={tolerance:g} is not reached: {pieces} pieces instead of {pieces // 2} still move "
+            f"{moved:.3g} of the mass (time {lengths[done]:.6g}); allow a larger tolerance, or use evolve"
+        )
+    return error, used
+
+
+def carry_by_products(
+    operator: Differences, start: np.ndarray, lengths: np.ndarray, tolerance: float, masses: np.ndarray
+) -> tuple[float, int]:
+    """As :func:`carry_by_bands`, on a ring or a plane, by products with L, of which it returns the number."""
+    volume, error, used = math.prod(operator.widths), 0.0, 0
+    values = values_from(operator, start) / volume
+    for row, t in zip(masses, lengths.tolist(), strict=True):
+        values, moved, products = carried_by_products(operator, values, t, tolerance)
+        row[:] = along_all(operator, volume * values, operator.stencils.average).ravel()
+        error += moved
+        used += products
+    return error, used
+
+
 def values_from(operator: Differences, masses: np.ndarray) -> np.ndarray:
     """Return the values at the centres whose averages are ``masses``, in their unit, refused where these are rough."""
     shape, rings = operator.plane
     values, differ = values_at_centres(masses.reshape(shape), operator.stencils.value, *ROUGHNESS, rings)
+    refuse_rough(differ)
+    return values.reshape(operator.grid.shape)
+
+
+def refuse_rough(differ: float) -> None:
+    """Refuse a start of which orders 4 and 6 place the part ``differ`` differently, where that is above ``ROUGH``."""
     if differ > ROUGH:
         raise InvalidInput(
             f"the start is rough on this grid: orders 4 and 6 place {differ:.3g} of its mass differently, where at "
             f"most {ROUGH:g} may; give a law that is smooth over a few cells (no point), narrower cells, or use evolve"
         )
-    return values.reshape(operator.grid.shape)
-
-
-@kernel()
-def values_at_centres(masses, weights, fourth, sixth, rings):
-    """Return the values of a plane ``(n, m)``, and how much of the mass other weights, of orders 4 and 6, move."""
-    of_four, of_six = smoothed(masses, fourth, rings), smoothed(masses, sixth, rings)
-    differ = distance(of_four.ravel(), of_six.ravel())
-    if len(weights) == len(fourth):
-        return of_four, differ
-    if len(weights) == len(sixth):
-        return of_six, differ
-    return smoothed(masses, weights, rings), differ
 
 
 def along_all(operator: Differences, values: np.ndarray, weights: np.ndarray) -> np.ndarray:

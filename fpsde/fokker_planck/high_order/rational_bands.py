@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fpsde.errors import NotConverged
-from fpsde.fokker_planck.high_order.differences import Differences
+from fpsde.fokker_planck.high_order.stencils import smoothed, values_at_centres
 from fpsde.fokker_planck.lanes import LANES, load, real_sum, store
 from fpsde.fokker_planck.rational import LIMIT, THETA, UNIT, WEIGHT
 from fpsde.fokker_planck.totals import distance
@@ -22,21 +21,28 @@ from fpsde.jit import kernel
 MOST_PIECES = 2**10
 
 
-def carried_by_bands(
-    operator: Differences, values: np.ndarray, t: float, tolerance: float
-) -> tuple[np.ndarray, float, int]:
-    """Return the values after a time ``t``, the mass that twice the pieces move, and the number of solves.
+@kernel()
+def masses_by_bands(bands, value, average, fourth, sixth, rough, start, lengths, tolerance, masses):
+    """Write the masses ``(n_times, n)`` after successive ``lengths`` of time, from ``start``; weights as of `Stencils`.
 
-    Raises NotConverged where that stays above ``tolerance``.
+    Return how differently orders 4 and 6 place the start, more than ``rough`` and nothing is done; the mass moved and
+    the number of solves in all; the number of lengths that are done, fewer than there are where the last mass moved,
+    returned with its number of pieces, stays above ``tolerance``.
     """
-    found = np.empty(values.shape)
-    error, pieces, used = refined(operator.bands, values, t, operator.widths[0], tolerance, found)
-    if not error <= tolerance:
-        raise NotConverged(
-            f"tolerance={tolerance:g} is not reached: {pieces} pieces instead of {pieces // 2} still move "
-            f"{error:.3g} of the mass (time {t:.6g}); allow a larger tolerance, or use evolve"
-        )
-    return found, error, used
+    n, line = len(start), (False, False)
+    placed, differ = values_at_centres(start.reshape(1, n), value, fourth, sixth, line)
+    error, used, done, moved, pieces = 0.0, 0, 0, 0.0, 0
+    values, found = placed.ravel(), np.empty((1, n))
+    while done < len(lengths) and not differ > rough:
+        moved, pieces, solves = refined(bands, values, lengths[done], 1.0, tolerance, found[0])
+        if not moved <= tolerance:
+            break
+        values[:] = found[0]
+        masses[done] = smoothed(found, average, line)[0]
+        error += moved
+        used += solves
+        done += 1
+    return differ, error, used, done, moved, pieces
 
 
 @kernel()
@@ -45,14 +51,13 @@ def refined(bands, values, t, cell, tolerance, found):
 
     Return the mass that twice the pieces moved, their number, and that of all solves.
     """
-    coarse, pieces, used = values.copy(), 1, 1
-    exponential_of_bands(bands, t, coarse)
+    coarse, pieces, used = np.empty(len(values)), 1, 1
+    room = room_for(len(values), len(bands) // 2)
+    in_pieces(bands, values, t, 1, room, coarse)
     while True:
         pieces *= 2
         used += pieces
-        found[:] = values
-        for _ in range(pieces):
-            exponential_of_bands(bands, t / pieces, found)
+        in_pieces(bands, values, t, pieces, room, found)
         error = UNIT * pieces + 0.5 * cell * distance(found, coarse)
         if error <= tolerance or 2 * pieces > MOST_PIECES:
             return error, pieces, used
@@ -60,40 +65,68 @@ def refined(bands, values, t, cell, tolerance, found):
 
 
 @kernel()
-def exponential_of_bands(bands, t, p):
-    """Replace p ``(n,)`` by exp(tL) p, where L p_i = sum_k bands[reach + k, i] p_(i+k), bands that are zero beyond.
+def room_for(n, reach):
+    """Return the arrays of :func:`eliminate`, and one of rows for each cell."""
+    return (
+        np.empty((n, 2, LANES)), np.empty((n * reach, 2, LANES)), np.empty((n * reach, 2, LANES)),
+        np.empty((n, 2, LANES)),
+    )  # fmt: skip
 
-    To row i of theta/t - L so much of the ``reach`` rows above (``factors``, the nearest first) is added that nothing
-    is left before the pivot. ``right`` is what it then has in the columns behind the pivot, with the sign turned.
+
+@kernel()
+def in_pieces(bands, values, t, pieces, room, found):
+    """Write to ``found`` the values after ``pieces`` equal parts of t."""
+    inverse, factors, right, y = room
+    found[:] = values
+    eliminate(bands, t / pieces, inverse, factors, right)
+    for _ in range(pieces):
+        exponential(t / pieces, inverse, factors, right, y, found)
+
+
+@kernel()
+def eliminate(bands, t, inverse, factors, right):
+    """Eliminate theta/t - L, where L p_i = sum_k bands[reach + k, i] p_(i+k), bands that are zero beyond.
+
+    To row i so much of the ``reach`` rows above (``factors``, the nearest first) is added that nothing is left before
+    the pivot, of which the ``inverse`` is written. ``right`` is what the row then has in the columns behind it, with
+    the sign turned. Both have, at reach i + k - 1, what joins cell i and the one k away.
     """
-    n, reach = len(p), len(bands) // 2
-    inverse, y, factors = np.empty((n, 2, LANES)), np.empty((n, 2, LANES)), np.empty((reach + 1, 2, LANES))
-    right = np.empty((n * (reach + 1), 2, LANES))  # (reach + 1) i + k: in column i + k
-    theta, weight = (1.0 / t) * load(THETA, 0), (1.0 / t) * load(WEIGHT, 0)
+    n, reach = bands.shape[1], len(bands) // 2
+    theta = (1.0 / t) * load(THETA, 0)
     zero = 0.0 * theta
     for i in range(n):
-        above = min(i, reach)
+        above, here = min(i, reach), reach * i - 1
+        pivot = theta - bands[reach, i]
         for j in range(above, 0, -1):
             entry = zero + bands[reach - j, i]
             for k in range(j + 1, above + 1):
-                entry = entry + load(factors, k) * load(right, (reach + 1) * (i - k) + k - j)
-            store(factors, j, entry * load(inverse, i - j))
-        here, pivot = zero + p[i], theta - bands[reach, i]
-        for k in range(1, above + 1):
-            factor = load(factors, k)
-            here = here + factor * load(y, i - k)
-            pivot = pivot - factor * load(right, (reach + 1) * (i - k) + k)
-        store(y, i, here)
+                entry = entry + load(factors, here + k) * load(right, here - reach * k + k - j)
+            factor = entry * load(inverse, i - j)
+            pivot = pivot - factor * load(right, here - reach * j + j)
+            store(factors, here + j, factor)
         store(inverse, i, 1.0 / pivot)
         for j in range(1, reach + 1):
             entry = zero + bands[reach + j, i]
             for k in range(1, min(above, reach - j) + 1):
-                entry = entry + load(factors, k) * load(right, (reach + 1) * (i - k) + k + j)
-            store(right, (reach + 1) * i + j, entry)
+                entry = entry + load(factors, here + k) * load(right, here - reach * k + k + j)
+            store(right, here + j, entry)
+
+
+@kernel()
+def exponential(t, inverse, factors, right, y, p):
+    """Replace p ``(n,)`` by exp(tL) p with what :func:`eliminate` wrote; ``y`` (n, 2, LANES) is scratch."""
+    n, reach = len(p), len(factors) // len(p)
+    weight = (1.0 / t) * load(WEIGHT, 0)
+    zero = 0.0 * weight
+    for i in range(n):
+        here = zero + p[i]
+        for k in range(1, min(i, reach) + 1):
+            here = here + load(factors, reach * i - 1 + k) * load(y, i - k)
+        store(y, i, here)
     for i in range(n - 1, -1, -1):
         u = load(y, i)
         for k in range(1, min(reach, n - 1 - i) + 1):
-            u = u + load(right, (reach + 1) * i + k) * load(y, i + k)
+            u = u + load(right, reach * i - 1 + k) * load(y, i + k)
         u = u * load(inverse, i)
         store(y, i, u)
         p[i] = LIMIT * p[i] + real_sum(weight * u)

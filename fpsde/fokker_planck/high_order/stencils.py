@@ -23,6 +23,7 @@ from functools import cache, cached_property
 import numpy as np
 
 from fpsde.errors import InvalidInput
+from fpsde.fokker_planck.totals import distance
 from fpsde.jit import kernel
 
 #: The orders there are.
@@ -119,6 +120,18 @@ def smoothed(values, weights, rings):
     out = np.empty((1, n * m))
     sum_of_neighbours(along.reshape(1, n * m), m, weights, 1.0, rings[0], out)
     return out.reshape(n, m)
+
+
+@kernel()
+def values_at_centres(masses, weights, fourth, sixth, rings):
+    """Return the values of a plane ``(n, m)``, and how much of the mass other weights, of orders 4 and 6, move."""
+    of_four, of_six = smoothed(masses, fourth, rings), smoothed(masses, sixth, rings)
+    differ = distance(of_four.ravel(), of_six.ravel())
+    if len(weights) == len(fourth):
+        return of_four, differ
+    if len(weights) == len(sixth):
+        return of_six, differ
+    return smoothed(masses, weights, rings), differ
 
 
 @kernel()
