@@ -68,15 +68,15 @@ class ArrayStep:
         formulas is for the host. On a process of formulas without tables each column may have a time of its own,
         ``t`` (n,). What is not finite (a logarithm of a negative number, an overflow) passes through without a warning.
         """
-        dt = float(dt)
+        dt, model = float(dt), self.model
         if isinstance(t, np.ndarray):
             t = t.view(Values)
         else:
             t = float(t)
-            self.model.read_tables(t)
+            model = model.at_time(t)
         with np.errstate(all="ignore"):
             rows = self._assembly.advance(
-                self.model,
+                model,
                 [values_of(row) for row in state],
                 [values_of(row) for row in z.astype(state.dtype, copy=False)],
                 t=t,

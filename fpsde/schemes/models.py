@@ -199,9 +199,13 @@ class ArrayModel(Model):
         other.p = array_parameters(other._params)
         return other
 
-    def read_tables(self, t: float) -> None:
-        """Put the entries of the tables at time ``t`` among the parameters, where the process has tables."""
-        self.p = _with_tables(self.process, self._params, t, self.p)
+    def at_time(self, t: float) -> ArrayModel:
+        """Return the model with the entries of the tables at time ``t`` among its parameters: itself without tables."""
+        if not self.process.tables:
+            return self
+        other = copy.copy(self)  # threads at different times share this one
+        other.p = array_parameters({**self._params, **_tables_by_name(self.process, t)})
+        return other
 
     def at(self, what: str, exprs: tuple, x: Any, t: float) -> np.ndarray:
         return self._evaluated(what, exprs, x, t, self.process.tables_at(t))
@@ -224,7 +228,7 @@ class BlackBoxModel(Model):
     What needs formulas raises Unsuited.
 
     A coefficient that is asked for again at the point of the last time is not evaluated again: the channels of one
-    stage cost one call of sigma.
+    stage cost one call of sigma. So a model is of one thread, and :meth:`at_time` gives each step one of its own.
     """
 
     def __init__(self, process: Any) -> None:
@@ -235,9 +239,13 @@ class BlackBoxModel(Model):
     def __reduce__(self) -> tuple[type, tuple]:
         return BlackBoxModel, (self.process,)  # to another process without the values of the last time
 
-    def read_tables(self, t: float) -> None:
-        """Put the entries of the tables at time ``t`` among the parameters, where the black box has tables."""
-        self.p = _with_tables(self.process, self.process.params, t, self.p)
+    def at_time(self, t: float) -> BlackBoxModel:
+        """Return a model of its own, with the entries of the tables at time ``t`` among its parameters."""
+        other = copy.copy(self)
+        other._last = {}
+        if self.process.tables:
+            other.p = array_parameters({**self.process.params, **_tables_by_name(self.process, t)})
+        return other
 
     def at(self, what: str, exprs: tuple, x: Any, t: Any) -> np.ndarray:
         return self.statement
@@ -314,12 +322,9 @@ def _by_name(params: Mapping[str, Any], numbers: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _with_tables(process: Any, params: Mapping[str, Any], t: float, p: Parameters) -> Parameters:
-    """Return the parameters with the entries of the tables at time ``t``; ``p`` where the process has no tables."""
-    if not process.tables:
-        return p
-    tables = dict(zip(process.tables, process.tables_at(t), strict=True))
-    return array_parameters({**params, **tables})
+def _tables_by_name(process: Any, t: float) -> dict[str, float]:
+    """Return the entries of the tables of a process at time ``t``."""
+    return dict(zip(process.tables, process.tables_at(t), strict=True))
 
 
 def _rows(values: np.ndarray) -> np.ndarray:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -155,6 +158,25 @@ def test_a_run_on_an_uneven_grid_is_that_of_the_traced_process(seed, monkeypatch
         for one in (box, process)
     ]
     np.testing.assert_allclose(runs[0].x, runs[1].x, rtol=1e-12, atol=1e-13)
+
+
+def test_two_threads_at_different_times_read_the_tables_of_their_own():
+    """Each waits in the denoiser until the other has read its tables too."""
+    both, apart = threading.Barrier(2), []
+
+    def denoiser(x, level):
+        if apart:
+            both.wait(timeout=10)
+        return np.tanh(x) / (1 + level)
+
+    step = ArrayStep(fpsde.ancestral(), fpsde.denoising_box(denoiser, fpsde.linear_schedule(8), dim=1))
+    state, z, times = np.linspace(-1, 1, 6)[None], np.full((step.normals, 6), 0.3), (1.0, 5.0)
+    alone = [step.advance(state, z, t, 1.0) for t in times]
+    apart.append(True)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda t: step.advance(state, z, t, 1.0), times))
+    np.testing.assert_array_equal(found, alone)
+    assert not np.array_equal(*alone)
 
 
 def test_a_network_of_a_thousand_components_runs(seed):
