@@ -41,6 +41,8 @@ template <class V> DEV i64 length(Cells<V> c) { return c.n; }
 template <class V> DEV i64 length(Rows<V> r) { return r.count; }
 template <class V> DEV V at(Cells<V> c, i64 i) { return c[i]; }
 DEV double at(double number, i64) { return number; }
+DEV double smaller(double x, double y) { return x < y ? x : y; }
+DEV double larger(double x, double y) { return x > y ? x : y; }
 template <class V> DEV void put(Cells<V> c, i64 i, V value) { c[i] = value; }
 template <class V> DEV void fill(Cells<V> c, V value) { for (i64 i = 0; i < c.n; ++i) c[i] = value; }
 template <class V> DEV void fill(Cells<V> c, Cells<V> from) { for (i64 i = 0; i < c.n; ++i) c[i] = from[i]; }
@@ -56,7 +58,8 @@ _JOINED = {ast.And: "&&", ast.Or: "||"}
 def translated(functions: Sequence[Any], *, renamed: Mapping[str, Any] | None = None) -> str:
     """Return the C++ text of functions and of all that they call; ``renamed`` gives names another function, or number.
 
-    A function that is not compiled by Numba, such as ``at``, is taken to be there (``VIEWS``).
+    A function that is not compiled by Numba, such as ``at``, is taken to be there (``VIEWS``), and so is one that is
+    given by its name in the text.
     """
     done: dict[str, str] = {}
     for one in functions:
@@ -194,6 +197,8 @@ class _Translation:
 
     def _callee(self, name: str) -> str:
         called = self._renamed.get(name, self._globals.get(name))
+        if isinstance(called, str):
+            return called
         if not hasattr(called, "py_func"):
             return "length" if name == "len" else name
         self.called.append(called)

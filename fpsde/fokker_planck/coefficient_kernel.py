@@ -17,10 +17,12 @@ import sympy as sp
 
 from fpsde import elementary
 from fpsde.numba_text import compiled, decorated, header
-from fpsde.printing import lines
+from fpsde.printing import cuda_line, lines
 
 #: Counted while D is in the registers; a test that may end the loop would keep it from being vectorised.
 _OUT_OF_RANGE = "bad += not ((d_i > T(0.0)) & (d_i < T(np.inf)))"
+#: The same in CUDA C++, and a NaN by its bits.
+_IN_RANGE, _NAN = "(d_i > T(0.0)) & (d_i * T(0.0) == T(0.0))", f"from_bits(U({0x7FF8 << 48}))"
 
 _TYPES = """\
 f8, f8s, table_type = types.float64, types.float64[::1], types.float64[:, ::1]
@@ -56,9 +58,23 @@ def coefficient_kernel(process: Any, points: np.ndarray, axis: int = 0) -> Coeff
     return CoefficientKernel(module.coefficients, module.prepare, points, table, parameters)
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """Lines of the common text, apart by what they depend on; ``moving`` and ``still`` are the same at all points."""
+
+    points: list[str]  #: names of the components of a point
+    constants: list[str]  #: names of the parameters
+    moving: list[str]
+    still: list[str]  #: those of ``moving`` that are the same at all times
+    tabled: list[str]  #: the same at all times
+    rows: list[str]  #: names of what is tabled and used in the next two
+    centre: list[str]  #: D
+    node: list[str]  #: mu/D, or mu where there is no noise, and D
+    noisy: bool
+
+
 @lru_cache(maxsize=256)
-def coefficient_source(process: Any, axis: int = 0) -> tuple[int, str]:
-    """Return the number of rows of the table and the whole generated file."""
+def _parts(process: Any, axis: int) -> _Parts:
     s = process.statement
     mu, d = s.ito_drift[axis], s.diffusivity[axis, axis]
     outputs = sp.symbols("ratio_i d_i", real=True)
@@ -67,28 +83,63 @@ def coefficient_source(process: Any, axis: int = 0) -> tuple[int, str]:
     results = [_apart(e, set(s.x), before, _numbered("h"), _always) for e in (mu / d if d != 0 else mu, d)]
     moving = {s.t, *(name for e, name in before.items() if e.has(s.t))}
     results = [_apart(e, moving, tabled, _numbered("g"), _costly) for e in results]
-    constants = [f"{symbol.name} = c[{i}]" for i, symbol in enumerate(s.parameters)]
-    still = {e: name for e, name in before.items() if name not in moving}
-    both = lines(list(zip(outputs, results, strict=True)))
-    inputs = [(symbol.name, f"points[{i}]") for i, symbol in enumerate(s.x)]
-    rows = [(name.name, f"table[{i}]") for i, name in enumerate(tabled.values())]
+    return _Parts(
+        points=[symbol.name for symbol in s.x],
+        constants=[symbol.name for symbol in s.parameters],
+        moving=_lines(before),
+        still=_lines({e: name for e, name in before.items() if name not in moving}),
+        tabled=_lines(tabled),
+        rows=[name.name for name in tabled.values()],
+        centre=lines([(outputs[1], results[1])]),
+        node=lines(list(zip(outputs, results, strict=True))),
+        noisy=d != 0,
+    )
+
+
+@lru_cache(maxsize=256)
+def coefficient_source(process: Any, axis: int = 0) -> tuple[int, str]:
+    """Return the number of rows of the table and the whole generated file."""
+    parts = _parts(process, axis)
+    constants = [f"{name} = c[{i}]" for i, name in enumerate(parts.constants)]
+    inputs = [(name, f"points[{i}]") for i, name in enumerate(parts.points)]
+    rows = [(name, f"table[{i}]") for i, name in enumerate(parts.rows)]
     text = _function(
         "prepare(points, c, table)",
         "types.void(table_type, f8s, table_type)",
-        [*constants, *_lines(still)],
-        _loop("points.shape[1]", inputs, _lines(tabled), rows),
+        [*constants, *parts.still],
+        _loop("points.shape[1]", inputs, parts.tabled, rows),
     )
     centres, nodes = (_part([*inputs, *rows], cut) for cut in ("[:first]", "[first:]"))
     text += _function(
         "coefficients(points, table, t, c, ratio, d)",
         "types.int64(table_type, table_type, f8, f8s, f8s, f8s)",
-        [*constants, *_lines(before), "first, bad = len(d), 0"],
-        _loop("first", centres, [*lines([(outputs[1], results[1])]), _OUT_OF_RANGE], [("d_i", "d")]),
-        _loop("len(ratio)", nodes, [*both, _OUT_OF_RANGE], [("ratio_i", "ratio")]),
+        [*constants, *parts.moving, "first, bad = len(d), 0"],
+        _loop("first", centres, [*parts.centre, _OUT_OF_RANGE], [("d_i", "d")]),
+        _loop("len(ratio)", nodes, [*parts.node, _OUT_OF_RANGE], [("ratio_i", "ratio")]),
         ["return bad"],
     )
     functions = elementary.used(text, elementary.functions(elementary.FLOAT64))
-    return len(tabled), header("float64") + _TYPES + decorated(functions) + text
+    return len(parts.rows), header("float64") + _TYPES + decorated(functions) + text
+
+
+@lru_cache(maxsize=256)
+def cuda_coefficients(process: Any, axis: int = 0) -> str:
+    """Return the same as CUDA C++ text, for one point: ``centre_at(x0, ..., t, c, step)``, D, and ``node_at``.
+
+    The latter is mu/D, or mu where there is no noise; ``c[i * step]`` are the parameters. Both are NaN where there is
+    noise whose D is not positive and finite there. Nothing is tabled: a device computes a function about as soon as it
+    reads a number.
+    """
+    parts = _parts(process, axis)
+    given = ", ".join(f"const T {name}" for name in (*parts.points, "t"))
+    constants = [f"{name} = c[{i} * step]" for i, name in enumerate(parts.constants)]
+    text = ""
+    for name, body, result in (("centre_at", parts.centre, "d_i"), ("node_at", parts.node, "ratio_i")):
+        inside = [cuda_line(line) for line in (*constants, *parts.moving, *parts.tabled, *body)]
+        returned = f"where({_IN_RANGE}, {result}, {_NAN})" if parts.noisy else result
+        head = f"DEV T {name}({given}, const T* c, const i64 step) {{"
+        text += "\n".join([head, *(f"    {line}" for line in inside), f"    return {returned};", "}", ""])
+    return text
 
 
 def _function(head: str, signature: str, *parts: list[str]) -> str:

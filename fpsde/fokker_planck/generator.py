@@ -357,7 +357,7 @@ def scharfetter_gummel(ratio, d, weights, lengths, per_edge, periodic, absorbs, 
             for i in range(step):
                 k = n + side * step + i
                 outwards = lengths[k] * along_edge(ratio, weights, size, k)
-                exits[side, i] = _bernoulli(-outwards) * d[side * last + i] / (2.0 * lengths[k] * lengths[k])
+                exits[side, i] = into_wall(outwards, d[side * last + i], lengths[k])
 
 
 @kernel(portable=True)
@@ -375,6 +375,18 @@ def both_ways(w, small, before, after):
     return (small + larger(w, 0.0)) * before, (small - smaller(w, 0.0)) * after
 
 
+@kernel(portable=True)
+def into_wall(outwards, d, length):
+    """Return the rate into an absorbing wall, where q = 0, from ``outwards``, the integral of mu/D on the way there."""
+    return _bernoulli(-outwards) * d / (2.0 * length * length)
+
+
+@kernel(portable=True)
+def frozen_edge(w, d, d_ahead, before, after):
+    """Return the rates along one edge and back; ``before`` and ``after`` are what it has in ``per_edge``."""
+    return both_ways(w, _bernoulli(larger(w, 0.0 - w)), d * before, d_ahead * after)
+
+
 @kernel()
 def upwind(mu, weights, lengths, per_edge, periodic, absorbs, rates, exits):
     """Write the rates to the left and to the right (2, n), and those into walls (2, step), where there is no noise.
@@ -389,21 +401,36 @@ def upwind(mu, weights, lengths, per_edge, periodic, absorbs, rates, exits):
         mean[i] = along_edge(mu, weights, size, i)
     left, right = rates[0], rates[1]
     before, after = per_edge[0], per_edge[1]
-    for i in range(n):
-        right[i] = where(mean[i] < 0.0, 0.0, mean[i]) * (lengths[i] * before[i])
     down = left[step:]
     for i in range(last):
-        down[i] = where(mean[i] < 0.0, -mean[i], 0.0) * (lengths[i] * after[i])
-    for i in range(step):
-        left[i] = where(mean[last + i] < 0.0, -mean[last + i], 0.0) * (lengths[last + i] * after[last + i])
+        right[i], down[i] = upwind_edge(mean[i], lengths[i], before[i], after[i])
+    for i in range(last, n):
+        right[i], left[i - last] = upwind_edge(mean[i], lengths[i], before[i], after[i])
     if not periodic:
         left[:step] = 0.0
         right[last:] = 0.0
     for side in range(2):
         for i in range(step):
             k = n + side * step + i
-            out = mean[k] / (2.0 * lengths[k])  # the length has the sign of the way to the wall
-            exits[side, i] = where(out < 0.0, 0.0, out) if absorbs[side] else 0.0
+            exits[side, i] = carried_into_wall(mean[k], lengths[k]) if absorbs[side] else 0.0
+
+
+@kernel(portable=True)
+def ahead(speed):
+    """Return the speed of what moves ahead: nothing where it is negative."""
+    return where(speed < 0.0, 0.0, speed)
+
+
+@kernel(portable=True)
+def upwind_edge(mean, length, before, after):
+    """Return the rates along one edge and back where there is no noise, as :func:`upwind` writes them."""
+    return ahead(mean) * (length * before), ahead(0.0 - mean) * (length * after)
+
+
+@kernel(portable=True)
+def carried_into_wall(mean, length):
+    """Return the rate into an absorbing wall where there is no noise; a length has the sign of the way there."""
+    return ahead(mean / (2.0 * length))
 
 
 @kernel(portable=True)

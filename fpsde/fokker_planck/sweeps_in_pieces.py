@@ -137,31 +137,31 @@ extern "C" __global__ void __launch_bounds__({threads}) back_in_pieces(
     back(cut.rows(factors, k, j), cut.piece(b, k, j), end[k], end[cut.before(k)], true);
 }}
 
-// What tr_bdf2_still does after its solves, a thread for each cell: mass that crosses the faces of a cell, where v + u
-// are carried, v = weight * between, u = moved.
+// masses + aQ times a share of the masses at each of three times, a thread for each cell: what crosses its faces.
 extern "C" __global__ void __launch_bounds__({threads}) carry(
-    double* rates, double* exits, double a, double weight, double* masses, double* between, double* moved,
-    double* new_masses, double* lost, i64 n, i64 m)
+    double* rates, double* rates_between, double* rates_after, double* exits, double* exits_between,
+    double* exits_after, double a, double share, double share_between, double share_after, double* first,
+    double* between, double* after, double* masses, double* new_masses, double* lost, i64 n, i64 m)
 {{
-    const i64 i = thread() / m, j = thread() % m;
+    const i64 i = thread() / m, j = thread() % m, row = n * m;
     if (i >= n) return;
-    const i64 below = i == 0 ? n - 1 : i - 1, above = i == n - 1 ? 0 : i + 1;
-    double* const right = rates + n * m;
-    const double first = weight * between[below * m + j] + moved[below * m + j];
-    const double here = weight * between[i * m + j] + moved[i * m + j];
-    const double last = weight * between[above * m + j] + moved[above * m + j];
-    const double before = a * net(right[below * m + j], first, rates[i * m + j], here);
-    const double after = a * net(right[i * m + j], here, rates[above * m + j], last);
-    double mass = masses[i * m + j] + (before - after);
-    if (i == 0) {{
-        lost[j] = a * exits[j] * here;
-        mass -= lost[j];
+    const i64 below = (i == 0 ? n - 1 : i - 1) * m + j, here = i * m + j, above = (i == n - 1 ? 0 : i + 1) * m + j;
+    double* const rate[3] = {{rates, rates_between, rates_after}};
+    double* const walls[3] = {{exits, exits_between, exits_after}};
+    double* const mass[3] = {{first, between, after}};
+    const double shares[3] = {{share, share_between, share_after}};
+    double in = 0.0, on = 0.0, low = 0.0, high = 0.0;
+    for (int s = 0; s < 3; ++s) {{
+        if (shares[s] == 0.0) continue;
+        const double part = shares[s] * a, own = mass[s][here];
+        in += part * net(rate[s][row + below], mass[s][below], rate[s][here], own);
+        on += part * net(rate[s][row + here], own, rate[s][above], mass[s][above]);
+        if (i == 0) low += part * walls[s][j] * own;
+        if (i == n - 1) high += part * walls[s][m + j] * own;
     }}
-    if (i == n - 1) {{
-        lost[m + j] = a * exits[m + j] * here;
-        mass -= lost[m + j];
-    }}
-    new_masses[i * m + j] = mass;
+    new_masses[here] = ((masses[here] + (in - on)) - low) - high;
+    if (i == 0) lost[j] = low;
+    if (i == n - 1) lost[m + j] = high;
 }}
 """
 
@@ -217,8 +217,26 @@ class SweepsInPieces(SweepsOnGpu):
         self._solve(a, between)
         moved = masses + 2 * WEIGHT * (between - masses)
         self._solve(a, moved)
+        return self._carried((self, self), a, (2 * WEIGHT, 1.0), (between, moved), masses)
+
+    def tr_bdf2_between(self, middle: SweepsOnGpu, end: SweepsOnGpu, a: float, masses: Any) -> tuple[Any, Any]:
+        assert isinstance(middle, SweepsInPieces) and isinstance(end, SweepsInPieces)
+        between, _ = self._carried((self,), a, (1.0,), (masses,), masses)
+        middle._solve(a, between)
+        after, _ = self._carried((self, middle), a, (WEIGHT, WEIGHT), (masses, between), masses)
+        end._solve(a, after)
+        return self._carried((self, middle, end), a, (WEIGHT, WEIGHT, 1.0), (masses, between, after), masses)
+
+    def _carried(
+        self, at: tuple[SweepsInPieces, ...], a: float, shares: tuple[float, ...], moved: tuple[Any, ...], masses: Any
+    ) -> tuple[Any, Any]:
+        """Return ``masses`` and aQ times a share of those ``moved``, of each time; and what entered the walls."""
         new, lost, n = self._empty(self.shape[1]), self._empty(2), self.shape[1]
-        given = (self.rates, self.exits, np.float64(a), np.float64(2 * WEIGHT), masses, between, moved, new, lost)
+        times, unused = (*at, *at[-1:] * 2)[:3], 3 - len(at)
+        given = (
+            *(one.rates for one in times), *(one.exits for one in times), np.float64(a),
+            *map(np.float64, (*shares, *[0.0] * unused)), *moved, *[masses] * unused, masses, new, lost,
+        )  # fmt: skip
         self._launch(program_in_pieces(), "carry", n * self._width, *given, np.int64(n), np.int64(self._width))
         return new, lost
 

@@ -217,8 +217,8 @@ def test_what_has_no_lines_of_its_own_or_another_statement_takes_the_plain_loop(
     still = replace(kicked(), drift=lambda x, t: (-x[0], -x[1]), sigma=lambda x: (1.0, 1.0))
     correlated = replace(kicked(), sigma=lambda x, t: ((1.0, 0.0), (0.3 * np.sin(t), 1.0)))
     for process, options in ((still, {}), (correlated, {}), (kicked(), {"assemble": plain})):
-        assert FokkerPlanck(process, grid, **options)._driven_lines() is None
-    assert FokkerPlanck(kicked(), grid)._driven_lines() is not None
+        assert not FokkerPlanck(process, grid, **options)._drives_lines
+    assert FokkerPlanck(kicked(), grid)._drives_lines
 
 
 @pytest.mark.parametrize(

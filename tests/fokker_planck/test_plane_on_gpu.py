@@ -95,11 +95,6 @@ def test_sums_over_jumps_on_a_gpu_are_those_of_the_cpu_whatever_the_stencil_is(b
     [
         (turning(), {"stepping": Stepping.WHOLE}, "split steps alone"),
         (turning(sigma=lambda x: ((1.0, 0.0), (0.5, 0.7))), {}, "alone.*use evolve_by_uniformisation there"),
-        (
-            turning(sigma=lambda x, t: ((1.0, 0.0), (0.0, 0.7 + 0.1 * np.sin(t)))),
-            {},
-            "depends on time and is not carried on a GPU",
-        ),
         (turning(), {"backend": "gpu"}, r"give fpsde\.Backend\.CPU"),
     ],
 )

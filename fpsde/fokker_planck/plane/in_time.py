@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import enum
 import os
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from fpsde.arrays import Device
 from fpsde.backend import Backend
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.driven import printed
@@ -20,7 +22,13 @@ from fpsde.fokker_planck.plane.driven import DrivenLines, DrivenPlane, DrivenSpl
 from fpsde.fokker_planck.plane.exact import trace_by_sums
 from fpsde.fokker_planck.plane.exact_lines import ExactSplitPropagator
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
-from fpsde.fokker_planck.plane.on_gpu import SplitPropagatorOnGpu, lines_on_gpu
+from fpsde.fokker_planck.plane.on_gpu import (
+    LinesAt,
+    SplitPropagatorOnGpu,
+    assembled_lines_on_gpu,
+    driven_lines_on_gpu,
+    lines_on_gpu,
+)
 from fpsde.fokker_planck.plane.phase_space import phase_space
 from fpsde.fokker_planck.plane.phase_space_evolution import SPLITTING, trace_of_phase_space
 from fpsde.fokker_planck.plane.propagator import PlanePropagator, SplitPropagator, WholePropagator
@@ -72,8 +80,8 @@ class PlaneInTime(OnPlane):
         ``progress`` shows a bar on a long way in steps, as that of ``simulate``. ``threads`` of this process, one for
         each core unless it says otherwise, take the lines of split steps of TR-BDF2 on planes of many cells; the law
         has the same bits for any number of them. ``backend`` is where steps are taken: on the first GPU that is visible
-        split steps of TR-BDF2 with constant coefficients are, which are those of the CPU to round-off (``GPU_FAST``
-        fuses products into sums).
+        split steps of TR-BDF2 are, which are those of the CPU to round-off (``GPU_FAST`` fuses products into sums);
+        coefficients that depend on time are computed there where a process states them, and else on the host.
 
         Raises
         ------
@@ -81,7 +89,7 @@ class PlaneInTime(OnPlane):
             bad times; dt together with tolerance; a start that does not fit on the grid; mass that reaches a cut end of
             it (more than 1e-6 in the outermost fiftieth of the cells); split steps for correlated noise; exact factors
             where coefficients depend on time, or for more different lines than memory is allowed for; on a GPU steps
-            that are not split or have exact factors, and coefficients that depend on time
+            that are not split (of correlated noise all are) or have exact factors
         UnstableStep
             a step that stays negative however often it is halved
         NotConverged
@@ -93,28 +101,24 @@ class PlaneInTime(OnPlane):
         start = self._start(x0)
         device, fast = device_of(backend)
         workers = integer("threads", threads if threads is not None else os.cpu_count() or 1, least=1)
-        if device is not None:
-            self._refuse_time_dependence("is not carried on a GPU; leave the backend out to run on the CPU")
         if stepping is not None and not isinstance(stepping, Stepping):
             known = ", ".join(str(each) for each in Stepping)
             raise InvalidInput(f"stepping={stepping!r} is no Stepping; give one of {known}, or leave it out")
         generators = self._generators(when[0])
-        lines = self._driven_lines() if stepping in (None, Stepping.SPLIT) else None
-        taken = Stepping.SPLIT if lines is not None else self._stepping(generators(when[0]), stepping)
-        constant, fringe = not self.process.time_dependent, self._fringe
-        there = None
+        driven = stepping in (None, Stepping.SPLIT) and self._drives_lines
+        taken = Stepping.SPLIT if driven else self._stepping(generators(when[0]), stepping)
         if device is not None:
-            if taken is not Stepping.SPLIT:
-                raise InvalidInput(
-                    f"the steps of {self.process.name} would be {taken.value}, and on a GPU split steps alone are "
-                    f"taken, {Stepping.SPLIT.value}; use evolve_by_uniformisation there, or leave the backend out "
-                    "to run on the CPU"
-                )
-            there = device, lines_on_gpu(generators(when[0]), device, fast=fast)
+            self._refuse_on_gpu(taken)
+        constant, fringe = not self.process.time_dependent, self._fringe
+        lines = self._driven_lines() if driven and device is None else None
+        there = self._lines_on_gpu(generators, when[0], driven, device, fast) if device is not None else None
 
         def propagator() -> PlanePropagator:
-            if there is not None:
-                return SplitPropagatorOnGpu(generators, start, fringe=fringe, device=there[0], lines=there[1])
+            if there is not None and device is not None:
+                return SplitPropagatorOnGpu(
+                    generators, start, constant=constant, cells=self.grid.shape, fringe=fringe, device=device,
+                    fast=fast, lines=there, computed=driven,
+                )  # fmt: skip
             if lines is not None:
                 return DrivenSplitPropagator(
                     generators, start, fringe=fringe, lines=lines, watched=self._watched, threads=workers
@@ -197,15 +201,38 @@ class PlaneInTime(OnPlane):
         """How many outermost rows of cells are watched at each end, axis by axis."""
         return tuple(rows for side, n in zip(self._sides, self.grid.shape, strict=True) for rows in side.fringe(n))
 
-    def _driven_lines(self) -> tuple[DrivenLines, DrivenLines] | None:
-        """Return the lines of both axes where their rates can be computed anew, in compiled code, for each step."""
+    @property
+    def _drives_lines(self) -> bool:
+        """Whether the rates of lines can be computed anew, in compiled code, for each step."""
         process = self.process
         if not process.time_dependent or not printed(process) or self.assemble is not assemble_plane:
-            return None
-        if process.statement.diffusivity[0, 1] != 0 or stream_of(process) is not None:
-            return None
-        first, second = (DrivenLines.of(process, self.grid, axis, self._sides[axis]) for axis in (0, 1))
+            return False
+        return bool(process.statement.diffusivity[0, 1] == 0) and stream_of(process) is None
+
+    def _driven_lines(self) -> tuple[DrivenLines, DrivenLines]:
+        first, second = (DrivenLines.of(self.process, self.grid, axis, self._sides[axis]) for axis in (0, 1))
         return first, second
+
+    def _lines_on_gpu(
+        self, generators: Callable[[float], PlaneGenerator], begin: float, driven: bool, device: Device, fast: bool
+    ) -> LinesAt:
+        """Return the lines of both axes at any time: computed on the device where they are ``driven``."""
+        if driven:
+            return driven_lines_on_gpu(self.process, self.grid, self._sides, device, fast=fast)
+        if self.process.time_dependent:
+            return assembled_lines_on_gpu(generators, device, fast=fast)
+        lines = lines_on_gpu(generators(begin), device, fast=fast)
+        return lambda t, axis: lines[axis]
+
+    def _refuse_on_gpu(self, taken: Stepping) -> None:
+        """Raise InvalidInput for steps that no GPU takes."""
+        if taken is Stepping.SPLIT:
+            return
+        instead = "" if self.process.time_dependent else "use evolve_by_uniformisation there, or "
+        raise InvalidInput(
+            f"the steps of {self.process.name} would be {taken.value}, and on a GPU split steps alone are taken, "
+            f"{Stepping.SPLIT.value}; {instead}leave the backend out to run on the CPU"
+        )
 
     def _stepping(self, q: PlaneGenerator, stepping: Stepping | None) -> Stepping:
         """Return how steps are taken; InvalidInput where they cannot be as asked."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,15 @@ from fpsde.arrays import Device
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
 from fpsde.fokker_planck.plane.propagator import SplitPropagator
+from fpsde.fokker_planck.rates_on_gpu import RatesOnGpu
+from fpsde.fokker_planck.sides import Sides
 from fpsde.fokker_planck.sweeps import SweepsOnGpu
 from fpsde.fokker_planck.sweeps_in_pieces import sweeps_on_gpu
 from fpsde.fokker_planck.tridiagonal import STAGE
+from fpsde.grid import Grid
+
+#: Makes the lines of an axis at a time.
+LinesAt = Callable[[float, int], SweepsOnGpu]
 
 
 def lines_on_gpu(q: PlaneGenerator, device: Device, *, fast: bool) -> tuple[SweepsOnGpu, SweepsOnGpu]:
@@ -22,10 +29,28 @@ def lines_on_gpu(q: PlaneGenerator, device: Device, *, fast: bool) -> tuple[Swee
     return first, second
 
 
-class SplitPropagatorOnGpu(SplitPropagator):
-    """The cells of a plane with constant coefficients on a device; see :class:`SplitPropagator`.
+def driven_lines_on_gpu(process: Any, grid: Grid, sides: tuple[Sides, ...], device: Device, *, fast: bool) -> LinesAt:
+    """Return the lines at any time of a process that has a ``statement``, whose rates are computed on the device."""
+    parameters = process.parameter_values()[None]
+    first, second = (
+        RatesOnGpu.of(process, grid, sides[axis], device, fast=fast, parameters=parameters, axis=axis)
+        for axis in (0, 1)
+    )
+    return lambda t, axis: (first, second)[axis].lines(t)
 
-    Lines along the second axis are turned into the memory layout of those along the first, and back.
+
+def assembled_lines_on_gpu(generator: Callable[[float], PlaneGenerator], device: Device, *, fast: bool) -> LinesAt:
+    """Return the lines at any time, of a generator that is assembled on the host for each."""
+    known = lru_cache(maxsize=2)(lambda t: lines_on_gpu(generator(t), device, fast=fast))
+    return lambda t, axis: known(t)[axis]
+
+
+class SplitPropagatorOnGpu(SplitPropagator):
+    """The cells of a plane on a device; see :class:`SplitPropagator`.
+
+    Lines along the second axis are turned into the memory layout of those along the first, and back. Where those that
+    are ``computed`` there leave a NaN, the step is taken with lines that are assembled: these say where coefficients
+    are out of range, or have an axis that is silent for an instant.
     """
 
     def __init__(
@@ -33,25 +58,53 @@ class SplitPropagatorOnGpu(SplitPropagator):
         generator: Callable[[float], PlaneGenerator],
         start: Start,
         *,
+        constant: bool,
+        cells: tuple[int, ...],
         fringe: np.ndarray,
         device: Device,
-        lines: tuple[SweepsOnGpu, SweepsOnGpu],
+        lines: LinesAt,
+        computed: bool = False,
+        fast: bool = False,
     ):
-        super().__init__(generator, start, constant=True, fringe=fringe)
-        self._device, self._along = device, lines
+        super().__init__(generator, start, constant=constant, fringe=fringe)
+        self._device, self._cells, self._computed = device, cells, computed
+        self._lines_at: LinesAt = lru_cache(maxsize=4)(lines)
+        self._assembled = assembled_lines_on_gpu(generator, device, fast=fast)
         self._fringe, self.masses = self._there(fringe), self._there(self.masses)
+
+    def _march(self, t: float, dt: float, done: int, n_steps: int) -> tuple[int, int, float]:
+        taken, tried, least = super()._march(t, dt, done, n_steps)
+        if self._computed and not np.isfinite(least):
+            return self._by_assembly(super()._march, t, dt, done, n_steps)
+        return taken, tried, least
+
+    def _damped_step(self, t: float, dt: float) -> tuple[Any, np.ndarray]:
+        masses, lost = super()._damped_step(t, dt)
+        if self._computed and not np.isfinite(float(masses.min())):
+            return self._by_assembly(super()._damped_step, t, dt)
+        return masses, lost
+
+    def _by_assembly(self, take: Callable[..., Any], *given: Any) -> Any:
+        computed, self._lines_at = self._lines_at, self._assembled
+        try:
+            return take(*given)
+        finally:
+            self._lines_at = computed
+
+    def _shape(self, t: float) -> tuple[int, ...]:
+        return self._cells
 
     def _there(self, values: Any) -> Any:
         with self._device.current():
             return self._device.array(values)
 
     def _swept(self, t: float, axis: int, dt: float, masses: Any) -> tuple[Any, np.ndarray]:
-        lines = self._along[axis]
+        lines = self._lines_at(t, axis)
         moved, lost = lines.tr_bdf2(STAGE * dt, self._turned(axis, masses)[None])
         return self._turned(axis, moved[0]), lines.entered(lost)
 
     def _damped(self, t: float, axis: int, dt: float, masses: Any) -> tuple[Any, np.ndarray]:
-        lines, along = self._along[axis], self._turned(axis, masses)[None]
+        lines, along = self._lines_at(t, axis), self._turned(axis, masses)[None]
         lost = lines.backward_euler(dt, along)
         return self._turned(axis, along[0]), lines.entered(lost)
 

@@ -124,11 +124,15 @@ class StrangPropagator(PlanePropagator):
 
     def _stepped(self, t: float, dt: float) -> tuple[np.ndarray, np.ndarray]:
         lost, middle = np.zeros(4), self._key(t + dt / 2)
-        masses = self.masses.reshape(self._at(middle).grid.shape).copy()
+        masses = self.masses.reshape(self._shape(middle)).copy()
         for axis, part in ((0, dt / 2), (1, dt), (0, dt / 2)):
             masses, entered = self._swept(middle, axis, part, masses)
             lost[2 * axis : 2 * axis + 2] += entered
         return masses.reshape(-1), lost
+
+    def _shape(self, t: float) -> tuple[int, ...]:
+        """Return the shape of the plane, from the generator at ``t``."""
+        return self._at(t).grid.shape
 
     @abstractmethod
     def _swept(self, t: float, axis: int, dt: float, masses: Any) -> tuple[Any, np.ndarray]:
@@ -161,11 +165,15 @@ class SplitPropagator(DampedStepper, StrangPropagator):
         return ThreadPoolExecutor(self._threads - 1)
 
     def _backward_euler(self, t: float, dt: float) -> None:
+        self._accept(*self._damped_step(t, dt))
+
+    def _damped_step(self, t: float, dt: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the masses ``(n,)`` after backward Euler along both axes, at ``t``, and what entered the walls."""
         lost, end = np.zeros(4), self._key(t)
-        masses = self.masses.reshape(self._at(end).grid.shape).copy()
+        masses = self.masses.reshape(self._shape(end)).copy()
         for axis in (0, 1):
             masses, lost[2 * axis : 2 * axis + 2] = self._damped(end, axis, dt, masses)
-        self._accept(masses.reshape(-1), lost)
+        return masses.reshape(-1), lost
 
     def _swept(self, t: float, axis: int, dt: float, masses: Any) -> tuple[Any, np.ndarray]:
         (rates, exits), a = self._lines(t, axis), STAGE * dt

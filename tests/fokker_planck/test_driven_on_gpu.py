@@ -1,0 +1,155 @@
+"""Coefficients that depend on time on a GPU, emulated: computed there, and the laws are those of the CPU.
+
+No GPU is needed: the CUDA text is compiled by g++ (``emulated_gpu.py``).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from emulated_gpu import NEEDS_COMPILER, compiler_is_missing
+
+from fpsde.backend import Backend
+from fpsde.density import Normal
+from fpsde.domain import LINE, Interval, Wall
+from fpsde.errors import InvalidInput
+from fpsde.fokker_planck import FokkerPlanck, Stepping, assemble_plane, rates_on_gpu, sweeps
+from fpsde.fokker_planck.rates_on_gpu import RatesOnGpu
+from fpsde.grid import Grid
+from fpsde.processes.process import Process
+
+needs_compiler = pytest.mark.skipif(compiler_is_missing(), reason=NEEDS_COMPILER)
+ABSORBING = Interval(-1, 1, Wall.ABSORBING, Wall.REFLECTING)
+RING = Interval.between(-3, 3, Wall.PERIODIC)
+
+
+@pytest.fixture
+def on_gpu(emulated, monkeypatch):
+    monkeypatch.setattr(sweeps, "gpus", lambda: (emulated,))
+    return emulated
+
+
+def kicked(*domain):
+    """Return a process with costly parts in x, in t and in both, whose noise swings along both axes."""
+    return Process(
+        drift=lambda x, t, p: (
+            np.sin(4 * t) - x[0] + 0.5 * x[1],
+            -x[1] - p.k * np.cos(3 * t) * np.tanh(x[0]) + np.where(x[0] > t, 0.3, -0.1),
+        ),
+        sigma=lambda x, t: (1.0 + 0.4 * np.sin(5 * t), 0.9 + 0.2 * np.sin(x[0])),
+        dim=2,
+        params={"k": 0.5},
+        domain=domain,
+        name="kicked",
+    )
+
+
+def shaken():
+    """Return underdamped motion on a ring whose force swings: no noise along the first axis."""
+    return Process(
+        drift=lambda x, t: (x[1], -x[1] + np.sin(x[0] - 4 * t)), sigma=lambda x: ((0.0,), (0.8,)), dim=2,
+        domain=(Interval.between(-np.pi, np.pi, Wall.PERIODIC), LINE), name="shaken",
+    )  # fmt: skip
+
+
+def paused():
+    """Return a process without noise along the first axis at t = 0.3125, in the middle of a step."""
+    return Process(
+        drift=lambda x, t: (np.sin(t) - x[0], -x[1]), sigma=lambda x, t: (2 * (t - 0.3125), 0.8), dim=2, name="paused"
+    )
+
+
+NORMAL = Normal(0.1, 0.3), Normal(0, 0.5)
+PLANES = {
+    "wall and ring": (kicked(ABSORBING, RING), ((-1, 1), (-3, 3)), (0.5, -0.3), 0.125),
+    "cut": (kicked(LINE, LINE), ((-6, 6), (-6, 6)), NORMAL, 0.0625),
+    "no noise along an axis": (shaken(), ((-np.pi, np.pi), (-6, 6)), NORMAL, 0.0625),
+    "no noise for an instant": (paused(), ((-3, 3), (-3, 3)), NORMAL, 0.125),
+}
+
+
+def same(gpu, cpu):
+    for one, other in zip(gpu.laws, cpu.laws, strict=True):
+        np.testing.assert_allclose(one.masses, other.masses, rtol=1e-11, atol=1e-17)
+    for name in ("absorbed", "edge", "minimum"):
+        np.testing.assert_allclose(getattr(gpu, name), getattr(cpu, name), rtol=1e-9, atol=1e-15)
+    assert (gpu.n_steps, gpu.n_refused) == (cpu.n_steps, cpu.n_refused) and gpu.mass_error < 1e-13
+
+
+@pytest.mark.parametrize(
+    "name, cells",
+    [
+        ("wall and ring", (11, 9)),
+        *(pytest.param(name, cells, marks=pytest.mark.slow) for name in PLANES for cells in ((21, 18), (70, 66))),
+    ],
+)
+@needs_compiler
+def test_split_steps_of_a_driven_plane_on_a_gpu_are_those_of_the_cpu(name, cells, on_gpu, monkeypatch):
+    process, box, start, dt = PLANES[name]
+    solver, run = FokkerPlanck(process, Grid.uniform(*box, cells=cells)), dict(t_end=0.5, times=[0.25], dt=dt)
+    cpu, made, lines = solver.evolve(start, **run), [], RatesOnGpu.lines
+    monkeypatch.setattr(RatesOnGpu, "lines", lambda *it: made.append(it) or lines(*it))
+    gpu = solver.evolve(start, backend=Backend.GPU, **run)
+    same(gpu, cpu)
+    assert len(made) >= 2 * gpu.n_steps  # the rates of both axes for each step
+    late = solver.evolve(start, t_start=0.02, backend=Backend.GPU, **{**run, "t_end": 0.52, "times": [0.27]})
+    assert np.abs(late.law.masses - cpu.law.masses).sum() > 1e-5
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_a_driven_plane_takes_the_steps_of_the_cpu_to_a_tolerance(on_gpu):
+    process, box, start, _ = PLANES["wall and ring"]
+    solver = FokkerPlanck(process, Grid.uniform(*box, cells=(21, 18)))
+    cpu, gpu = (solver.evolve(start, t_end=0.5, tolerance=1e-4, backend=b) for b in (Backend.CPU, Backend.GPU))
+    same(gpu, cpu)
+    assert gpu.time_error < 1e-4 and gpu.dt == cpu.dt
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_a_wrong_flux_is_seen(on_gpu, monkeypatch):
+    process, box, start, dt = PLANES["wall and ring"]
+    solver, run = FokkerPlanck(process, Grid.uniform(*box, cells=(11, 9))), dict(t_end=0.5, dt=dt)
+    program = rates_on_gpu.rates_program
+    monkeypatch.setattr(
+        rates_on_gpu,
+        "rates_program",
+        lambda *it: program(*it).replace("lengths[i] * mean", "1.001 * lengths[i] * mean"),
+    )
+    cpu, gpu = (solver.evolve(start, backend=b, **run) for b in (Backend.CPU, Backend.GPU))
+    assert np.abs(gpu.law.masses - cpu.law.masses).sum() > 1e-6
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_lines_that_are_not_stated_are_assembled_for_each_step(on_gpu, monkeypatch):
+    process, box, start, dt = PLANES["wall and ring"]
+    grid, run = Grid.uniform(*box, cells=(11, 9)), dict(t_end=0.5, dt=dt, stepping=Stepping.SPLIT)
+    own = FokkerPlanck(process, grid, assemble=lambda process, grid, t=0.0: assemble_plane(process, grid, t))
+    monkeypatch.setattr(RatesOnGpu, "of", None)
+    same(own.evolve(start, backend=Backend.GPU, **run), FokkerPlanck(process, grid).evolve(start, **run))
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_coefficients_that_leave_their_range_are_refused_as_on_the_cpu(on_gpu):
+    lost = Process(
+        drift=lambda x, t: (-x[0], -x[1]), sigma=lambda x, t: (np.sqrt(0.5 - t + 0 * x[0]), 0.8), dim=2, name="lost"
+    )
+    solver, said = FokkerPlanck(lost, Grid.uniform((-4, 4), (-4, 4), cells=(11, 9))), []
+    for backend in (Backend.CPU, Backend.GPU):
+        with pytest.raises(InvalidInput, match=r"the diffusivity of lost is .* t=0\.5625") as error:
+            solver.evolve((Normal(0, 0.4), Normal(0, 0.4)), t_end=1.0, dt=0.125, backend=backend)
+        said.append(str(error.value))
+    assert said[0] == said[1]
+
+
+def test_the_steps_of_a_plane_whose_noise_is_correlated_are_refused_with_what_to_do(on_gpu):
+    process = Process(
+        drift=lambda x, t: (-x[0], -x[1] * (1 + 0.1 * t)), sigma=lambda x: ((1.0, 0.0), (0.5, 0.7)), dim=2
+    )
+    with pytest.raises(InvalidInput, match=r"split steps alone are taken.*; leave the backend out to run on the CPU"):
+        FokkerPlanck(process, Grid.uniform((-4, 4), (-4, 4), cells=8)).evolve(
+            (0.5, -0.3), t_end=1.0, dt=0.5, backend=Backend.GPU
+        )
