@@ -211,7 +211,7 @@ class Process:
         symbols = set().union(*(e.free_symbols for e in (*s.drift, *s.sigma)))
         return bool(symbols & {s.t, *s.tables})
 
-    @property
+    @cached_property
     def additive(self) -> bool:
         """Whether the noise is additive: sigma does not depend on x."""
         return not set().union(*(e.free_symbols for e in self.statement.sigma)) & set(self.statement.x)

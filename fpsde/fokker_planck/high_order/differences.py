@@ -65,25 +65,6 @@ class Differences:
         return tuple(float(faces[-1] - faces[0]) / (len(faces) - 1) for faces in self.grid.axes)
 
     @cached_property
-    def coefficients(self) -> np.ndarray:
-        """mu_1, mu_2, D_11, D_22, 2 D_12 in units of the cells, ``(5, n_1, n_2)``, 1/time; a line is one row of it."""
-        mu, d, h = self.drift, self.diffusivity, self.widths
-        if len(mu) == 1:
-            found = np.zeros((5, 1, *mu.shape[1:]))
-            found[1], found[3] = mu / h[0], d[0] / h[0] ** 2
-            return found
-        found = np.empty((5, *mu.shape[1:]))
-        for out, values, scale in (
-            (0, mu[0], h[0]),
-            (1, mu[1], h[1]),
-            (2, d[0, 0], h[0] ** 2),
-            (3, d[1, 1], h[1] ** 2),
-            (4, d[0, 1], 0.5 * h[0] * h[1]),
-        ):
-            np.divide(values, scale, out=found[out])
-        return found
-
-    @cached_property
     def bands(self) -> np.ndarray:
         """The bands ``(2 reach + 1, n)`` of a line without a ring: (L p)_i = sum_k bands[reach + k, i] p_(i+k)."""
         found = np.empty((2 * self.stencils.reach + 1, self.size))

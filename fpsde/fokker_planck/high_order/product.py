@@ -32,21 +32,24 @@ class Product:
     """L of ``operator`` ready to be multiplied with, its spectrum about [-2 ``half_width``, 0] (1/time)."""
 
     def __init__(self, operator: Differences):
-        coefficients = operator.coefficients
-        self._shape = coefficients.shape[1:]
-        self._rings, self._reach = (False, *operator.rings)[-2:], operator.stencils.reach
-        laid_out = self.laid_out(coefficients)
-        weights = tuple(operator.stencils.first.tolist()), tuple(operator.stencils.second.tolist())
-        self._operator = laid_out, self._shape, self._rings, weights, np.zeros_like(laid_out)
+        stencils = operator.stencils
+        (self._shape, self._rings), self._reach = operator.plane, stencils.reach
+        n, m = self._shape
+        self._places = (n + 2 * self._reach) * (m + 2 * self._reach) + BEYOND
+        mu, d, widths = operator.drift, operator.diffusivity, np.array(operator.widths)
+        coefficients, count = np.zeros((5, self._places)), len(mu)
+        rate = lay_out_coefficients(
+            mu.reshape(count, -1), d.reshape(count, count, -1), widths, *operator.plane, self._reach, coefficients
+        )
+        weights = tuple(stencils.first.tolist()), tuple(stencils.second.tolist())
+        self._operator = coefficients, self._shape, self._rings, weights, np.zeros_like(coefficients)
         self._cell = math.prod(operator.widths)
-        self.half_width = 0.5 * operator.stencils.stiffness * float((coefficients[2] + coefficients[3]).max())
+        self.half_width = 0.5 * stencils.stiffness * rate
 
     def laid_out(self, values: np.ndarray) -> np.ndarray:
-        """Return arrays of values of the cells in the layout of this module, ``(count, places)``."""
-        n, m = self._shape
-        arrays = values.reshape(-1, n, m)
-        flat = np.empty((len(arrays), (n + 2 * self._reach) * (m + 2 * self._reach) + BEYOND))
-        lay_out(arrays, self._reach, self._rings, flat)
+        """Return values of the cells in the layout of this module, ``(places,)``."""
+        flat = np.empty(self._places)
+        lay_out(values.reshape(self._shape), self._reach, self._rings, flat)
         return flat
 
     def values(self, flat: np.ndarray) -> np.ndarray:
@@ -60,7 +63,7 @@ class Product:
     def times(self, values: np.ndarray) -> np.ndarray:
         """Return L ``values``, flat as they are."""
         older, total = np.zeros((2, self._operator[0].shape[1]))
-        advance(self._operator, older, self.laid_out(values)[0], total, 1.0, 1.0, 0.0, 1.0)
+        advance(self._operator, older, self.laid_out(values), total, 1.0, 1.0, 0.0, 1.0)
         return self.values(total).reshape(values.shape)
 
     def series(
@@ -71,7 +74,7 @@ class Product:
         S_k = T_k(x_0 (1 + L/r))/T_k(x_0) with the half width r, ``ratios`` T_k(x_0)/T_(k+1)(x_0), and ``weights`` of
         the sum one. So many terms are taken as ``tolerance`` needs; growth is that of log |S_k p| for each product.
         """
-        newer = self.laid_out(values)[0]
+        newer = self.laid_out(values)
         older, total = np.zeros((2, len(newer)))
         error, products, growth = expanded(
             self._operator, self.half_width, self._cell, older, newer, total, weights, ratios, tolerance
@@ -129,15 +132,39 @@ def share(across, flow, first, second, i, row, k, once, twice):
 
 
 @kernel()
-def lay_out(arrays, reach, rings, flat):
-    """Write planes ``(count, n, m)`` to rows of ``flat`` with what lies beyond their ends."""
-    count, n, m = arrays.shape
-    for k in range(count):
-        for i in range(n):
-            begin = (reach + i) * (m + 2 * reach) + reach
-            for j in range(m):
-                flat[k, begin + j] = arrays[k, i, j]
-        close_rings(flat[k], n, m, reach, rings)
+def lay_out(values, reach, rings, flat):
+    """Write a plane ``(n, m)`` to the rows of ``flat`` with what lies beyond their ends."""
+    n, m = values.shape
+    for i in range(n):
+        begin = (reach + i) * (m + 2 * reach) + reach
+        for j in range(m):
+            flat[begin + j] = values[i, j]
+    close_rings(flat, n, m, reach, rings)
+
+
+@kernel()
+def lay_out_coefficients(mu, d, widths, shape, rings, reach, flat):
+    """Write mu_1, mu_2, D_11, D_22, 2 D_12 in units of the cells (1/time) to rows of ``flat``, zeros before.
+
+    They come as mu ``(dim, n)`` and D ``(dim, dim, n)``; a line is one row of cells, without a first axis. Return the
+    largest D_11 + D_22.
+    """
+    n, m = shape
+    last, h = len(mu) - 1, widths[-1]
+    rate = 0.0
+    for i in range(n):
+        for j in range(m):
+            cell, place = i * m + j, (reach + i) * (m + 2 * reach) + reach + j
+            across = d[last, last, cell] / h**2
+            flat[1, place], flat[3, place] = mu[last, cell] / h, across
+            if last > 0:
+                along, mixed = d[0, 0, cell] / widths[0] ** 2, d[0, 1, cell] / (0.5 * widths[0] * h)
+                flat[0, place], flat[2, place], flat[4, place] = mu[0, cell] / widths[0], along, mixed
+                across += along
+            rate = max(rate, across)
+    for row in flat:
+        close_rings(row, n, m, reach, rings)
+    return rate
 
 
 @kernel()

@@ -15,6 +15,7 @@ from fpsde.fokker_planck.high_order.stencils import Stencils
 from fpsde.fokker_planck.plane.generator import centres, widths
 from fpsde.fokker_planck.sides import Sides, sides_of
 from fpsde.grid import Grid
+from fpsde.processes.process import Process
 
 #: A determinant of D above minus this part of D_11 D_22 is zero but for round-off.
 ROUND_OFF = 1e-12
@@ -60,19 +61,24 @@ class Coefficients:
 
     def drift(self, x: np.ndarray) -> np.ndarray:
         mu = np.asarray(self.process.ito_drift(self._wrapped(x), self.t), dtype=float)
-        if not np.isfinite(mu).all():
+        if np.count_nonzero(np.isfinite(mu)) < mu.size:
             self._refuse_where(~np.isfinite(mu).all(axis=0), x, mu, "drift", "be finite")
         return mu
 
     def diffusivity(self, x: np.ndarray) -> np.ndarray:
-        """Return D; InvalidInput where it is not finite or not positive semi-definite, saying where."""
-        d = np.asarray(self.process.diffusivity(self._wrapped(x), self.t), dtype=float)
-        if not np.isfinite(d).all():
-            self._refuse_where(~np.isfinite(d).all(axis=(0, 1)), x, d, "diffusivity", "be finite")
+        """Return D; InvalidInput where it is not finite or not positive semi-definite, saying where.
+
+        Of traced noise that does not depend on x one point says all.
+        """
+        same = isinstance(self.process, Process) and self.process.additive
+        at = x[:, :1] if same else x
+        d = np.asarray(self.process.diffusivity(self._wrapped(at), self.t), dtype=float)
+        if np.count_nonzero(np.isfinite(d)) < d.size:
+            self._refuse_where(~np.isfinite(d).all(axis=(0, 1)), at, d, "diffusivity", "be finite")
         product = d[0, 0] * d[1, 1]
         bad = (d[0, 0] < 0) | (d[1, 1] < 0) | (product - d[0, 1] * d[1, 0] < -ROUND_OFF * product)
-        self._refuse_where(bad, x, d, "diffusivity", "be positive semi-definite")
-        return d
+        self._refuse_where(bad, at, d, "diffusivity", "be positive semi-definite")
+        return np.repeat(d, x.shape[1], axis=-1) if same else d
 
     def along(self, x: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return points on the edges from ``x`` to ``x + steps`` ``(2, n_nodes n)``, and mu and D there."""
@@ -144,10 +150,10 @@ class Coefficients:
         return weights @ values.reshape(len(weights), -1)
 
     def _wrapped(self, x: np.ndarray) -> np.ndarray:
-        x = np.array(x)
         for axis, sides in enumerate(self.sides):
             if sides.periodic:
                 low, high = self.grid.axes[axis][[0, -1]]
+                x = np.array(x)
                 x[axis] = low + np.mod(x[axis] - low, high - low)
         return x
 
