@@ -44,18 +44,22 @@ class GridSolver(ABC, Generic[Q]):
                 f"FokkerPlanck takes a Process and a Grid, not {type(self.process).__name__} and "
                 f"{type(self.grid).__name__}; {self._example} makes a grid"
             )
+        if not self.process.dim == self.grid.dim == self._dim:
+            raise self._of_other_dimensions()
+        assert self._axes  # raises where the grid leaves the domain
+
+    def _of_other_dimensions(self) -> InvalidInput:
+        """Return the error for a process or a grid with another number of components than are solved here."""
         if self.process.dim > 2:
-            raise InvalidInput(
+            return InvalidInput(
                 f"the process has {self.process.dim} dimension(s), where one or two can be solved on a grid of cells; "
                 "take particles: simulate, in any number of dimensions"
             )
-        for name, dim in (("process", self.process.dim), ("grid", self.grid.dim)):
-            if dim != self._dim:
-                needed = "one is" if self._dim == 1 else "two are"
-                raise InvalidInput(
-                    f"the {name} has {dim} dimension(s), where {needed} needed: {self._example} makes a grid for it"
-                )
-        assert self._axes  # raises where the grid leaves the domain
+        name, dim = ("grid", self.grid.dim) if self.process.dim == self._dim else ("process", self.process.dim)
+        needed = "one is" if self._dim == 1 else "two are"
+        return InvalidInput(
+            f"the {name} has {dim} dimension(s), where {needed} needed: {self._example} makes a grid for it"
+        )
 
     def generator(self, t: float = 0.0) -> Q:
         """Return the generator Q at time ``t``."""

@@ -20,7 +20,7 @@ from fpsde.fokker_planck.initial import HELD
 from fpsde.fokker_planck.results import Evolution, provenance
 from fpsde.fokker_planck.sides import sides_of
 from fpsde.fokker_planck.start_function import StartFunction, cubic_at, with_ends
-from fpsde.fokker_planck.stopping import Piece, Stopped, pieces
+from fpsde.fokker_planck.stopping import Piece, pieces
 from fpsde.grid import Grid
 from fpsde.validation import finite, increasing
 
@@ -132,7 +132,7 @@ def pieces_to(process: Any, grid: Grid, target: tuple[float, float] | None) -> l
         )
     stops = tuple(0 if absorbs else None for absorbs in absorbing)
     low, high = grid.faces[[0, -1]].tolist()
-    return [Piece(Stopped(process, process.domain), grid.faces, low, high, (stops[0], stops[1]))]
+    return [Piece(process, grid.faces, low, high, (stops[0], stops[1]))]
 
 
 def piece_with(found: Sequence[Piece], x0: Any, grid: Grid) -> tuple[Piece, float]:
@@ -142,7 +142,7 @@ def piece_with(found: Sequence[Piece], x0: Any, grid: Grid) -> tuple[Piece, floa
     if not first <= at <= last:
         raise InvalidInput(f"x0={at} lies outside of the grid [{first}, {last}]; extend the grid")
     for piece in found:
-        turned = at + (last - first if piece.process.process.domain.periodic and at <= piece.low else 0.0)
+        turned = at + (last - first if piece.whole.domain.periodic and at <= piece.low else 0.0)
         inside = piece.low < turned or (turned == piece.low and piece.stops[0] is None)
         if inside and (turned < piece.high or (turned == piece.high and piece.stops[1] is None)):
             return piece, turned
@@ -180,7 +180,7 @@ def _other_wall(piece: Piece) -> bool:
 
 
 def _turn(piece: Piece) -> float | None:
-    domain = piece.process.process.domain
+    domain = piece.whole.domain
     return domain.length if domain.periodic else None
 
 

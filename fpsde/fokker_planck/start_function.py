@@ -65,15 +65,25 @@ def with_ends(
 
     ``u`` has the values of one function ``(n,)``, or of several that agree at the ends ``(..., n)``.
     """
-    (low, high), x = sides.absorbing, grid.centres
-    inside = slice(int(low), int(low) + len(x))
-    points, values = np.empty(len(x) + low + high), np.empty((*u.shape[:-1], len(x) + low + high))
-    points[inside], values[..., inside] = x, u
-    if low:
-        points[0], values[..., 0] = grid.faces[0], at_ends[0]
-    if high:
-        points[-1], values[..., -1] = grid.faces[-1], at_ends[1]
+    (low, high), n = sides.absorbing, u.shape[-1]
+    points, values = np.empty(n + low + high), np.empty((*u.shape[:-1], n + low + high))
+    ends = float(at_ends[0]), float(at_ends[1])
+    put_between(grid.faces, low, high, u.reshape(-1, n), ends, points, values.reshape(-1, len(points)))
     return points, values
+
+
+@kernel()
+def put_between(faces, low, high, u, ends, points, values):
+    """Write what :func:`with_ends` returns; ``low`` and ``high`` say which ends of the grid absorb."""
+    n, before = len(faces) - 1, 1 if low else 0
+    for i in range(n):
+        points[before + i] = 0.5 * (faces[i + 1] + faces[i])
+        for k in range(len(u)):
+            values[k, before + i] = u[k, i]
+    if low:
+        points[0], values[:, 0] = faces[0], ends[0]
+    if high:
+        points[-1], values[:, -1] = faces[n], ends[1]
 
 
 def cubic_at(x: np.ndarray, values: np.ndarray, at: float) -> float:

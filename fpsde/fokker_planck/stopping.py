@@ -53,16 +53,28 @@ class Stopped:
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """The process from ``low`` to ``high``, two stops, or a stop and an end of the grid of all ``faces``.
+    """A process, the ``whole``, from ``low`` to ``high``: two stops, or a stop and an end of the grid of all ``faces``.
 
     ``stops`` are their numbers, None for an end.
     """
 
-    process: Stopped
+    whole: Any
     faces: np.ndarray
     low: float
     high: float
     stops: tuple[int | None, int | None]
+
+    @cached_property
+    def process(self) -> Stopped:
+        """The process on this part of its domain."""
+        domain, (first, last) = self.whole.domain, self.stops
+        own = Interval(
+            domain.low if first is None else self.low,
+            domain.high if last is None else self.high,
+            domain.low_wall if first is None else Wall.ABSORBING,
+            domain.high_wall if last is None else Wall.ABSORBING,
+        )
+        return Stopped(self.whole, own)
 
     @cached_property
     def grid(self) -> Grid:
@@ -130,11 +142,5 @@ def pieces(process: Any, grid: Grid, stops: Sequence[tuple[float, float]]) -> li
     found = []
     for ((_, low), (high, _)), ends in zip(pairwise(around), pairwise(marks), strict=True):
         if high - low > NOTHING * (faces[-1] - faces[0]):
-            own = Interval(
-                domain.low if ends[0] is None else low,
-                domain.high if ends[1] is None else high,
-                domain.low_wall if ends[0] is None else Wall.ABSORBING,
-                domain.high_wall if ends[1] is None else Wall.ABSORBING,
-            )
-            found.append(Piece(Stopped(process, own), faces, low, high, ends))
+            found.append(Piece(process, faces, low, high, ends))
     return found

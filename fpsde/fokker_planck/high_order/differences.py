@@ -45,7 +45,7 @@ class Differences:
     @cached_property
     def rings(self) -> tuple[bool, ...]:
         """Which axes are periodic."""
-        return tuple(side.periodic for side in self.sides)
+        return tuple([side.periodic for side in self.sides])
 
     @cached_property
     def periodic(self) -> bool:
@@ -203,9 +203,9 @@ def extreme_widths(faces):
 def refuse_walls(process: Any, grid: Grid, sides: tuple[Sides, ...]) -> None:
     """Refuse ends of the grid that are ends of the domain, unless the two are one point."""
     for side, faces in zip(sides, grid.axes, strict=True):
-        for cut, wall, end in zip(side.cut, side.walls, (faces[0], faces[-1]), strict=True):
+        for cut, wall, end in zip(side.cut, side.walls, (0, -1), strict=True):
             if not cut and wall is not Wall.PERIODIC:
                 raise InvalidInput(
-                    f"the grid reaches the end of the domain of {process.name} at {end:g} (wall: {wall.value}), where "
-                    "central differences of high order do not hold; use evolve, or cut the grid before that end"
+                    f"the grid reaches the end of the domain of {process.name} at {faces[end]:g} (wall: {wall.value}), "
+                    "where central differences of high order do not hold; use evolve, or cut the grid before that end"
                 )
