@@ -173,6 +173,41 @@ def test_negative_mass_is_in_the_result_and_bounded() -> None:
     assert solver.evolve(Normal(1.0, 0.4), t_end=1.0, dt=0.1).negative_mass == 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("order", ORDERS)
+def test_on_a_line_every_order_keeps_the_bound_at_an_error_of_1e_4(order) -> None:
+    """On the fewest cells that reach it, by fours; order 6 on a third less of them does not, and is refused."""
+    for t, all_cells in ((1.0, {4: 72, 6: 44, 8: 36, 10: 32}), (0.3, {4: 84, 6: 52, 8: 44, 10: 36})):
+        exact = OU.exact.marginal(Normal(1.0, 0.4), t)
+        solver = fpsde.FokkerPlanck(OU, Grid.uniform((-7, 7), cells=all_cells[order]))
+        run = solver.evolve_to_high_order(Normal(1.0, 0.4), t_end=t, order=order)
+        assert 1e-6 < np.abs(run.law.masses - np.diff(exact.cdf(solver.grid.faces))).sum() < 1e-4
+        assert run.minimum >= -1e-7 * run.law.masses.max()
+    with pytest.raises(InvalidInput, match="the bound of the high-order mode"):
+        fpsde.FokkerPlanck(OU, Grid.uniform((-7, 7), cells=34)).evolve_to_high_order(Normal(1.0, 0.4), t_end=0.3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", ORDERS)
+def test_on_a_plane_the_bound_holds_at_an_error_of_1e_4_but_for_orders_8_and_10_on_few_cells(order) -> None:
+    """There terms of the expansion grow at the edge, and those left off show as dips: a smaller tolerance mends it."""
+    start = Normal(1.0, 0.5), Normal(-0.5, 0.5)
+
+    def evolved(n, t, tolerance):
+        solver = fpsde.FokkerPlanck(PLANE, Grid.uniform((-5.5, 5.5), (-4.5, 4.5), cells=n))
+        return solver.evolve_to_high_order(start, t_end=t, order=order, tolerance=tolerance)
+
+    cells = {4: (104, 96), 6: (56, 56), 8: (42, 44), 10: (36, 44)}[order]
+    runs = [evolved(n, t, 1e-6) for n, t in zip(cells, (0.5, 1.0), strict=True)]
+    if order in (8, 10):
+        with pytest.raises(InvalidInput, match="the bound of the high-order mode"):
+            evolved(40, 1.0, 1e-6)
+        runs.append(evolved(40, 1.0, 1e-7))
+    for run in runs:
+        assert 1e-6 < np.abs(run.law.masses - exact_masses(run.law.grid, run.times[-1])).sum() < 1e-4
+        assert run.minimum >= -1e-7 * run.law.masses.max()
+
+
 def test_several_times_are_those_of_single_runs() -> None:
     solver = fpsde.FokkerPlanck(OU, Grid.uniform((-7, 7), cells=80))
     run = solver.evolve_to_high_order(START, t_end=1.0, times=[0.3, 0.7])
