@@ -167,8 +167,8 @@ class PlaneInTime(OnPlane):
         expansion of the exponential in Chebyshev polynomials, which may move ``tolerance`` of the mass (1e-6 if not
         given); ``n_steps`` counts products.
 
-        A mass below -1e-7 of the largest is refused. Where the error is 1e-4 or less masses keep to that, but not at orders
-        8 and 10 on the few cells that they need for it: where drift dominates at the edge of such a grid the terms of
+        A mass below -1e-7 of the largest is refused. Where the error is 1e-4 or less masses keep to that, but not at
+        orders 8 and 10 on the few cells that they need for it: where drift dominates at the edge of such a grid the terms of
         the expansion grow there, and those left off show as dips. A smaller tolerance takes more of them, damped.
 
         Without an ``order``, which is then 6, the equation of Klein and Kramers is recognised: underdamped motion of
