@@ -168,8 +168,9 @@ class PlaneInTime(OnPlane):
         given); ``n_steps`` counts products.
 
         A mass below -1e-7 of the largest is refused. Where the error is 1e-4 or less masses keep to that, but not at
-        orders 8 and 10 on the few cells that they need for it: where drift dominates at the edge of such a grid the terms of
-        the expansion grow there, and those left off show as dips. A smaller tolerance takes more of them, damped.
+        orders 8 and 10 on the few cells that they need for it: where drift dominates at the edge of such a grid the
+        terms of the expansion grow there, and those left off show as dips. A smaller tolerance takes more of them,
+        damped.
 
         Without an ``order``, which is then 6, the equation of Klein and Kramers is recognised: underdamped motion of
         one position, dX = V dt, dV = (f(X, t) - g V) dt + sqrt(2 D) dW with constant g and D. It is carried in steps
