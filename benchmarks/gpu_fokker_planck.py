@@ -21,7 +21,8 @@ from harness import Contest, Contestant, Goal, Sense
 
 from fpsde.backend import Backend
 from fpsde.fokker_planck import FokkerPlanck
-from fpsde.fokker_planck.batch import BatchStepper, sweeps_on
+from fpsde.fokker_planck.batch import BatchStepper
+from fpsde.fokker_planck.batch_lines import LinesThatStay, sweeps_on
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.plane.on_gpu import SplitPropagatorOnGpu, lines_on_gpu
 from fpsde.fokker_planck.plane.propagator import SplitPropagator
@@ -75,10 +76,9 @@ def of_lines(size: Size, cells: int) -> list[Contestant]:
     work = float(size.lines * cells * size.steps)
 
     def stepping(backend: Backend) -> Callable[[], Any]:
-        stepper = BatchStepper(
-            sweeps_on(device_of(backend)[0], fast=False), rates, exits, masses, np.zeros(size.lines), (0, 0), str
-        )
-        return lambda: stepper.advance(DT, size.steps)
+        lines = LinesThatStay(sweeps_on(device_of(backend)[0], fast=False), rates, exits)
+        stepper = BatchStepper(lines, masses, np.zeros(size.lines), (0, 0), str)
+        return lambda: stepper.advance(0.0, DT, size.steps)
 
     def whole(backend: Backend) -> Any:
         horizon = size.steps * DT
@@ -103,7 +103,15 @@ def of_planes(size: Size, side: int) -> list[Contestant]:
     assert device is not None
     lines = lines_on_gpu(q, device, fast=fast)
     steppers = {
-        "steps": SplitPropagatorOnGpu(lambda t: q, start, fringe=fringe, device=device, lines=lines),
+        "steps": SplitPropagatorOnGpu(
+            lambda t: q,
+            start,
+            constant=True,
+            cells=grid.shape,
+            fringe=fringe,
+            device=device,
+            lines=lambda t, axis: lines[axis],
+        ),
         "steps on the CPU": SplitPropagator(lambda t: q, start, constant=True, fringe=fringe),
     }
 

@@ -5,35 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from fpsde.arrays import Device
 from fpsde.errors import InvalidInput, UnstableStep
+from fpsde.fokker_planck.batch_lines import AssembledLines, ByTime, Lines, LinesOfTimes, rates_and_exits
 from fpsde.fokker_planck.coefficient_kernel import coefficient_kernel
-from fpsde.fokker_planck.driven import printed
-from fpsde.fokker_planck.evolution import MOST_STEPS, run_as_asked
+from fpsde.fokker_planck.driven import DrivenPropagator, printed
+from fpsde.fokker_planck.evolution import MOST_STEPS, run_as_asked, trace
 from fpsde.fokker_planck.exact_in_time import NEGLIGIBLE
-from fpsde.fokker_planck.generator import EDGE_RULE, EdgePoints, Generator, assemble, scharfetter_gummel
+from fpsde.fokker_planck.generator import (
+    EDGE_RULE,
+    QUICK_RULE,
+    EdgePoints,
+    Generator,
+    assemble,
+    scharfetter_gummel,
+)
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.plane.exact import carried_by_sums, refuse_too_many_products
+from fpsde.fokker_planck.propagator import Propagator
+from fpsde.fokker_planck.rates_on_gpu import RatesOnGpu
 from fpsde.fokker_planck.sides import Sides
-from fpsde.fokker_planck.stepper import MAX_HALVINGS
-from fpsde.fokker_planck.sweeps import Sweeps, SweepsOnCpu
-from fpsde.fokker_planck.sweeps_in_pieces import sweeps_on_gpu
-from fpsde.fokker_planck.tridiagonal import STAGE
+from fpsde.fokker_planck.stepper import MAX_HALVINGS, Stepper
+from fpsde.fokker_planck.tridiagonal import GAMMA
 from fpsde.grid import Grid
 from fpsde.optional import installed
 from fpsde.processes.parameter_sets import ParameterSets
-
-#: Makes lines side by side of their rates ``(m, 2, n)`` and exits ``(m, 2)``.
-MakeSweeps = Callable[[np.ndarray, np.ndarray], Sweeps]
-
-
-def sweeps_on(device: Device | None, *, fast: bool) -> MakeSweeps:
-    """Return what makes lines on a device, or on the CPU."""
-    return SweepsOnCpu if device is None else lambda rates, exits: sweeps_on_gpu(rates, exits, device, fast=fast)
 
 
 def generators_of(parameters: ParameterSets, grid: Grid, sides: Sides, build: Any, t: float) -> list[Generator]:
@@ -55,22 +56,25 @@ def generators_of(parameters: ParameterSets, grid: Grid, sides: Sides, build: An
 
 def _one_by_one(parameters: ParameterSets, grid: Grid, build: Any, t: float) -> Iterator[Generator]:
     for k in range(len(parameters)):
-        member = parameters.member(k)
-        if member.domain != parameters.process.domain:
-            raise InvalidInput(f"its domain {member.domain} is not {parameters.process.domain}, that of the process")
-        yield build(member, grid, t)
+        yield _built(parameters.member(k), parameters.process, grid, build, t)
+
+
+def _built(member: Any, process: Any, grid: Grid, build: Any, t: float) -> Generator:
+    if member.domain != process.domain:
+        raise InvalidInput(f"its domain {member.domain} is not {process.domain}, that of the process")
+    return build(member, grid, t)
 
 
 def _together(parameters: ParameterSets, grid: Grid, sides: Sides, t: float) -> Iterator[Generator]:
     """Yield the generators that :func:`assemble` makes, to round-off, without a process for each."""
-    edges = EdgePoints.of(grid, sides, EDGE_RULE)
+    rule = QUICK_RULE if parameters.process.time_dependent else EDGE_RULE
+    edges = EdgePoints.of(grid, sides, rule)
     kernel = coefficient_kernel(parameters.process, edges.points[None])
     n, size = grid.shape[0], len(edges.points)
     for k, values in enumerate(parameters.vectors()):
         ratio, d = np.empty(size - n), np.empty(n)
-        table = kernel.table.copy()
-        kernel.prepare(kernel.points, values, table)
-        bad = kernel.function(kernel.points, table, t, values, ratio, d)
+        own = kernel.with_parameters(values)
+        bad = own.function(own.points, own.table, t, values, ratio, d)
         if bad > 0 or not np.isfinite(ratio).all():
             assemble(parameters.member(k), grid, t)  # says where they are out of range
         rates, exits, w = np.empty((2, n)), np.empty((2, 1)), np.empty(n)
@@ -78,6 +82,58 @@ def _together(parameters: ParameterSets, grid: Grid, sides: Sides, t: float) -> 
             scharfetter_gummel(ratio, d, *edges.geometry, rates, exits, w)
         low, high = exits[:, 0].tolist()
         yield Generator(grid, rates[0], rates[1], (low, high), w if sides.periodic else w[:-1], sides.periodic)
+
+
+@dataclass(frozen=True, eq=False)
+class MembersInTime:
+    """Members of one ``process`` whose coefficients depend on time.
+
+    ``vectors`` (m, k) are their parameters where they differ in these alone and the process states all, None elsewhere;
+    ``generator(k, t)`` assembles that of one of them.
+    """
+
+    process: Any
+    grid: Grid
+    sides: Sides
+    count: int
+    vectors: np.ndarray | None
+    generator: Callable[[int, float], Generator]
+
+    @classmethod
+    def of(cls, parameters: ParameterSets, grid: Grid, sides: Sides, build: Any) -> MembersInTime:
+        """Return those of a batch."""
+        process, known = parameters.process, cache(parameters.member)
+
+        def generator(k: int, t: float) -> Generator:
+            with parameters.named(k):
+                return _built(known(k), process, grid, build, t)
+
+        alike = build is assemble and printed(process) and parameters.differ_in_numbers_alone()
+        return cls(process, grid, sides, len(parameters), parameters.vectors() if alike else None, generator)
+
+    def on_device(self, device: Device, *, fast: bool) -> LinesOfTimes:
+        """Return their lines, with rates that are computed there, or assembled on the host where they have to be."""
+
+        def made(which: np.ndarray) -> ByTime:
+            if self.vectors is None:
+                shape = len(which), self.grid.shape[0]
+                return AssembledLines(
+                    lambda t: [self.generator(k, t) for k in which.tolist()], shape, self.sides, device, fast=fast
+                )
+            return RatesOnGpu.of(
+                self.process, self.grid, self.sides, device, fast=fast, parameters=self.vectors[which]
+            )  # fmt: skip
+
+        return LinesOfTimes(made, np.arange(self.count), self.generator)
+
+    def propagator(self, k: int, start: Start, fringe: tuple[int, int]) -> Stepper:
+        """Return what carries one of them on the CPU."""
+        generator = partial(self.generator, k)
+        if self.vectors is None:
+            return Propagator(generator, start, constant=False, fringe=fringe)
+        return DrivenPropagator(
+            self.process, self.grid, self.sides, generator, start, fringe, parameters=self.vectors[k]
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,21 +159,19 @@ class BatchStepper:
 
     def __init__(
         self,
-        make: MakeSweeps,
-        rates: np.ndarray,
-        exits: np.ndarray,
+        lines: Lines,
         masses: np.ndarray,
         floor: np.ndarray,
         fringe: tuple[int, int],
         named: Callable[[int], str],
     ) -> None:
-        self._make, self._rates, self._exits, self._fringe, self._named = make, rates, exits, fringe, named
-        self._sweeps = make(rates, exits)
+        self._lines, self._fringe, self._named = lines, fringe, named
+        self._sweeps = lines.alike
         self._masses, self._floor = self._sweeps.load(masses), floor
-        self._absorbed = self._sweeps.load(np.zeros((len(rates), 2)))
-        self.extremes = np.zeros((len(rates), 3))
+        self._absorbed = self._sweeps.load(np.zeros((len(masses), 2)))
+        self.extremes = np.zeros((len(masses), 3))
         self.extremes[:, 0] = masses.min(axis=1)
-        self.n_steps, self.n_refused = np.zeros((2, len(rates)), dtype=np.int64)
+        self.n_steps, self.n_refused = np.zeros((2, len(masses)), dtype=np.int64)
 
     @property
     def masses(self) -> np.ndarray:
@@ -127,25 +181,32 @@ class BatchStepper:
     def absorbed(self) -> np.ndarray:
         return self._sweeps.lines(self._absorbed)
 
-    def start(self, dt: float) -> None:
-        """Take the damped first step."""
-        for _ in range(2):
-            lost = self._sweeps.backward_euler(dt / 4, self._masses)
+    def start(self, t: float, dt: float) -> None:
+        """Take the damped first step from ``t``."""
+        for end in (t + dt / 4, t + dt / 2):
+            lost = self._lines.at(end).backward_euler(dt / 4, self._masses)
+            for k in np.flatnonzero(~np.isfinite(self._least(self._masses))).tolist():
+                self._lines.refuse(k, end)
             self._absorbed = self._absorbed + lost
             self.n_steps += 1
-        self.advance(dt / 2, 1)
+        self.advance(t + dt / 2, dt / 2, 1)
 
-    def advance(self, dt: float, n_steps: int, halvings: int = 0) -> None:
-        """Take ``n_steps`` steps of ``dt``; those that are refused, in halves."""
-        for _ in range(n_steps):
-            new, lost = self._sweeps.tr_bdf2(STAGE * dt, self._masses)
-            least, taken = self._sweeps.lines(new.min(axis=1)[:, None])[:, 0], np.ones(len(self._floor), dtype=np.int64)
+    def advance(self, t: float, dt: float, n_steps: int, halvings: int = 0) -> None:
+        """Take ``n_steps`` steps of ``dt`` from ``t``; those that are refused, in halves."""
+        for done in range(n_steps):
+            begin = t + done * dt
+            new, lost = self._lines.step(begin, t + (done + 1) * dt, dt, self._masses)
+            least, taken = self._least(new), np.ones(len(self._floor), dtype=np.int64)
             refused = np.flatnonzero(~(least >= self._floor))  # a NaN fills every cell, and is not >= anything
             if len(refused):
-                new, lost, least, taken = self._in_halves(refused, dt, halvings, new, lost, least)
+                new, lost, least, taken = self._in_halves(refused, begin, dt, halvings, new, lost, least)
             self._masses, self._absorbed = new, self._absorbed + lost
             self._see(least)
             self.n_steps += taken
+
+    def _least(self, masses: Any) -> np.ndarray:
+        """Return the smallest mass of each line."""
+        return self._sweeps.lines(masses.min(axis=1)[:, None])[:, 0]
 
     def _see(self, least: np.ndarray) -> None:
         self.extremes[:, 0] = np.minimum(self.extremes[:, 0], least)
@@ -157,20 +218,21 @@ class BatchStepper:
                 self.extremes[:, place] = np.maximum(self.extremes[:, place], there)
 
     def _in_halves(
-        self, refused: np.ndarray, dt: float, halvings: int, new: Any, lost: Any, least: np.ndarray
+        self, refused: np.ndarray, t: float, dt: float, halvings: int, new: Any, lost: Any, least: np.ndarray
     ) -> tuple[Any, Any, np.ndarray, np.ndarray]:
         """Return new, lost, least and the steps taken, with what two halves of the step make of the refused lines."""
         if halvings == MAX_HALVINGS or not np.isfinite(least[refused]).all():
             k = int(refused[np.argmin(np.where(np.isfinite(least[refused]), 0.0, -1.0))])
+            self._lines.refuse(k, t, t + GAMMA * dt, t + dt)
             raise UnstableStep(
                 f"a step of {dt:.3g} leaves a cell with the mass {least[k]:.3g} after {halvings} halvings in "
                 f"{self._named(k)}; its rates are out of range: use wider cells or a smaller box"
             )
         part = BatchStepper(
-            self._make, self._rates[refused], self._exits[refused], self.masses[refused], self._floor[refused],
-            self._fringe, lambda k: self._named(int(refused[k])),
+            self._lines.some(refused), self.masses[refused], self._floor[refused], self._fringe,
+            lambda k: self._named(int(refused[k])),
         )  # fmt: skip
-        part.advance(dt / 2, 2, halvings + 1)
+        part.advance(t, dt / 2, 2, halvings + 1)
         masses, entered, taken = self._sweeps.lines(new), self._sweeps.lines(lost), np.ones_like(self.n_steps)
         masses[refused], entered[refused], taken[refused] = part.masses, part.absorbed, part.n_steps
         self.n_refused[refused] += 1 + part.n_refused
@@ -181,26 +243,55 @@ class BatchStepper:
 
 
 def batch_as_asked(
-    members: Sequence[Generator],
+    lines: Lines,
     start: Start,
     times: np.ndarray,
     *,
     dt: float | None,
     tolerance: float | None,
     fringe: tuple[int, int],
-    make: MakeSweeps,
     named: Callable[[int], str],
 ) -> tuple[BatchTrace, float | None]:
     """Return the trace in steps of ``dt``, or else to ``tolerance``, and what the last halving of dt moved."""
-    rates, exits = np.array([(q.left, q.right) for q in members]), np.array([q.exits for q in members])
-    masses = np.tile(start.masses, (len(members), 1))
-    floor = np.full(len(members), np.minimum(start.masses, 0.0).sum())
+    masses = np.tile(start.masses, (lines.count, 1))
+    floor = np.full(lines.count, np.minimum(start.masses, 0.0).sum())
 
     def run(steps: np.ndarray) -> BatchTrace:
-        return trace_of_batch(BatchStepper(make, rates, exits, masses, floor, fringe, named), start, times, steps)
+        stepper = BatchStepper(lines, masses, floor, fringe, named)
+        return trace_of_batch(stepper, start, times, steps)
 
     found, moved, _ = run_as_asked(run, _moved, times, dt=dt, tolerance=tolerance, most=MOST_STEPS)
     return found, moved
+
+
+def batch_one_by_one(
+    members: MembersInTime,
+    start: Start,
+    times: np.ndarray,
+    *,
+    dt: float | None,
+    tolerance: float | None,
+    fringe: tuple[int, int],
+    named: Callable[[int], AbstractContextManager[None]],
+) -> tuple[BatchTrace, float | None]:
+    """Return what :func:`batch_as_asked` returns, of members that are carried one after another."""
+
+    def run(steps: np.ndarray) -> BatchTrace:
+        found = []
+        for k in range(members.count):
+            with named(k):
+                found.append(trace(members.propagator(k, start, fringe), times, steps))
+        return BatchTrace(
+            masses=np.stack([one.masses for one in found], axis=1),
+            absorbed=np.stack([one.absorbed for one in found], axis=1),
+            extremes=np.array([(one.minimum, *one.edge) for one in found]),
+            dt=found[0].dt,
+            n_steps=np.array([one.n_steps for one in found]),
+            n_refused=np.array([one.n_refused for one in found]),
+        )
+
+    traced, moved, _ = run_as_asked(run, _moved, times, dt=dt, tolerance=tolerance, most=MOST_STEPS)
+    return traced, moved
 
 
 def _moved(one: BatchTrace, other: BatchTrace) -> float:
@@ -213,10 +304,12 @@ def _moved(one: BatchTrace, other: BatchTrace) -> float:
 def trace_of_batch(stepper: BatchStepper, start: Start, times: np.ndarray, steps: np.ndarray) -> BatchTrace:
     """Return the masses at ``times[1:]``, reached from ``times[0]`` in ``steps`` equal steps on each interval."""
     dts, seen = np.diff(times) / steps, []
-    for k, dt in enumerate(dts.tolist()):
+    for k, (t, dt) in enumerate(zip(times[:-1].tolist(), dts.tolist(), strict=True)):
         if k == 0:
-            stepper.start(dt)
-        stepper.advance(dt, int(steps[k]) - (k == 0))
+            stepper.start(t, dt)
+            stepper.advance(t + dt, dt, int(steps[k]) - 1)
+        else:
+            stepper.advance(t, dt, int(steps[k]))
         seen.append((stepper.masses, start.absorbed + stepper.absorbed))
     masses, absorbed = (np.array(values) for values in zip(*seen, strict=True))
     return BatchTrace(
@@ -245,7 +338,7 @@ def batch_by_sums(
     products, with the member that has the fastest cell.
     """
     m, n = len(members), len(start.masses)
-    rates, exits = np.array([(q.left, q.right) for q in members]), np.array([q.exits for q in members])
+    rates, exits = rates_and_exits(members)
     cells = np.arange(m * n).reshape(m, n)
     out = -np.array([q.diag for q in members])
     fastest = int(out.max(axis=1).argmax())

@@ -8,7 +8,7 @@ once for all calls, as a table over the points. What is left for each point and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -17,7 +17,7 @@ import sympy as sp
 
 from fpsde import elementary
 from fpsde.numba_text import compiled, decorated, header
-from fpsde.printing import cuda_line, lines
+from fpsde.printing import lines
 
 #: Counted while D is in the registers; a test that may end the loop would keep it from being vectorised.
 _OUT_OF_RANGE = "bad += not ((d_i > T(0.0)) & (d_i < T(np.inf)))"
@@ -43,6 +43,12 @@ class CoefficientKernel:
     points: np.ndarray
     table: np.ndarray
     parameters: np.ndarray
+
+    def with_parameters(self, values: np.ndarray) -> CoefficientKernel:
+        """Return the kernel of other values, of points that are one call."""
+        table = np.empty_like(self.table)
+        self.prepare(self.points, values, table)
+        return replace(self, table=table, parameters=values)
 
 
 def coefficient_kernel(process: Any, points: np.ndarray, axis: int = 0) -> CoefficientKernel:
@@ -135,11 +141,22 @@ def cuda_coefficients(process: Any, axis: int = 0) -> str:
     constants = [f"{name} = c[{i} * step]" for i, name in enumerate(parts.constants)]
     text = ""
     for name, body, result in (("centre_at", parts.centre, "d_i"), ("node_at", parts.node, "ratio_i")):
-        inside = [cuda_line(line) for line in (*constants, *parts.moving, *parts.tabled, *body)]
+        inside = _declared([*constants, *parts.moving, *parts.tabled, *body])
         returned = f"where({_IN_RANGE}, {result}, {_NAN})" if parts.noisy else result
         head = f"DEV T {name}({given}, const T* c, const i64 step) {{"
         text += "\n".join([head, *(f"    {line}" for line in inside), f"    return {returned};", "}", ""])
     return text
+
+
+def _declared(assignments: list[str]) -> list[str]:
+    """Return lines in C++ dress; parts that are printed by themselves use names of shared expressions again."""
+    known: set[str] = set()
+    out = []
+    for line in assignments:
+        name = line.partition(" = ")[0]
+        out.append(f"{line};" if name in known else f"T {line};")
+        known.add(name)
+    return out
 
 
 def _function(head: str, signature: str, *parts: list[str]) -> str:

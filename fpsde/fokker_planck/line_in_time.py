@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 #: Lines side by side, and what a GPU needs for them.
 batch, batch_results = optional("fpsde.fokker_planck.batch"), optional("fpsde.fokker_planck.batch_results")
+batch_lines = optional("fpsde.fokker_planck.batch_lines")
 sweeps = optional("fpsde.fokker_planck.sweeps")
 
 #: What provenance calls the method that takes no steps.
@@ -62,16 +63,14 @@ class LineInTime(OnLine):
         (:meth:`evolve_by_rational_approximation`) where that keeps to ``tolerance``, to signs up to round-off, and,
         by detailed balance, to the grid at all times.
 
-        ``progress`` shows a bar on a long way in steps, as that of ``simulate``. On a GPU (``backend``) constant
-        coefficients are carried as a batch of one, always in steps, without a bar (:meth:`evolve_batch`, which is what
-        a GPU is for).
+        ``progress`` shows a bar on a long way in steps, as that of ``simulate``. On a GPU (``backend``) there are
+        always steps, without a bar, of a batch of one (:meth:`evolve_batch`, which is what a GPU is for).
 
         Raises
         ------
         InvalidInput
             bad times; dt together with tolerance; an initial law that does not fit on the grid; mass that reaches a cut
-            end of it (more than 1e-6 in the outermost fiftieth of the cells); on a GPU coefficients that depend on
-            time, and a bar
+            end of it (more than 1e-6 in the outermost fiftieth of the cells); on a GPU a bar
         UnstableStep
             a step that stays negative however often it is halved
         NotConverged
@@ -105,15 +104,20 @@ class LineInTime(OnLine):
     ) -> Evolution:
         """Return what a batch of one member gives."""
         device, fast = sweeps.device_of(backend)
-        self._refuse_time_dependence("is not carried on a GPU; leave the backend out to run on the CPU")
         if progress:
             raise InvalidInput("progress=True: a GPU shows no bar; leave one of progress and backend out")
-        q = self.generator(when[0])
+        generators, process = self._generators(when[0]), self.process
         with sweeps.on(device):
+            if process.time_dependent:
+                stated = printed(process) and self.assemble is assemble
+                vectors = process.parameter_values()[None] if stated else None
+                alone = batch.MembersInTime(process, self.grid, self._sides, 1, vectors, lambda k, t: generators(t))
+                lines = alone.on_device(device, fast=fast)
+            else:
+                lines = batch_lines.lines_that_stay([generators(when[0])], device, fast=fast)
             found, moved = batch.batch_as_asked(
-                [q], start, when, dt=dt, tolerance=tolerance, fringe=self._fringe,
-                make=batch.sweeps_on(device, fast=fast), named=lambda k: self.process.name,
-            )  # fmt: skip
+                lines, start, when, dt=dt, tolerance=tolerance, fringe=self._fringe, named=lambda k: process.name
+            )
         least, *edge = found.extremes[0].tolist()
         one = Trace(
             masses=found.masses[:, 0],
@@ -125,7 +129,7 @@ class LineInTime(OnLine):
             n_refused=int(found.n_refused[0]),
             time_error=moved,
         )
-        return self._evolution(one, start, when, "TR-BDF2", q)
+        return self._evolution(one, start, when, "TR-BDF2", generators(when[-1]))
 
     def evolve_batch(
         self,
@@ -144,7 +148,9 @@ class LineInTime(OnLine):
         ``params`` has an array ``(m, ...)`` for each name, entry k of each for member k; parameters that are not named
         keep their values. Members are carried side by side, in vector registers of the CPU or in threads of a GPU
         (``backend``; the first one that is visible), by TR-BDF2 in the steps of :meth:`evolve`; a step that is refused
-        is halved for that member alone. ``GPU`` has the numbers of the CPU to round-off (and its bits on lines that are
+        is halved for that member alone. Where coefficients depend on time, a GPU computes them for each step (of a
+        process that does not state them all, or has tables, the host does), and the CPU carries one member after
+        another. ``GPU`` has the numbers of the CPU to round-off (and its bits on lines that are
         not cut into pieces: of fewer than 64 cells, or 32768 and more), ``GPU_FAST`` fuses products into sums.
         ``dt``, ``times`` and ``tolerance`` (of the member that needs the most steps) as of :meth:`evolve`, but that
         without ``dt`` steps are taken too. Up to 256 members, the factory of the process is asked for each; of more,
@@ -154,19 +160,29 @@ class LineInTime(OnLine):
         Raises
         ------
         InvalidInput
-            as :meth:`evolve`, with the member; if coefficients depend on time; unknown names; arrays of other lengths
+            as :meth:`evolve`, with the member; unknown names; arrays of other lengths
         UnstableStep, NotConverged
             as :meth:`evolve`
         BackendUnavailable
             where CuPy, the driver or the GPU is missing
         """
         when, (device, fast) = stops(t_start, t_end, times), sweeps.device_of(backend)
-        parameters, members, start = self._members(params, x0, when)
-        make = batch.sweeps_on(device, fast=fast)
-        with sweeps.on(device):
-            found, moved = batch.batch_as_asked(
-                members, start, when, dt=dt, tolerance=tolerance, fringe=self._fringe, make=make, named=parameters.said
-            )
+        parameters, start = ParameterSets.of(self.process, params), self._start(x0)
+        asked = {"dt": dt, "tolerance": tolerance, "fringe": self._fringe}
+        if self.process.time_dependent:
+            driven = batch.MembersInTime.of(parameters, self.grid, self._sides, self.assemble)
+            if device is None:
+                found, moved = batch.batch_one_by_one(driven, start, when, named=parameters.named, **asked)
+            else:
+                with sweeps.on(device):
+                    lines = driven.on_device(device, fast=fast)
+                    found, moved = batch.batch_as_asked(lines, start, when, named=parameters.said, **asked)
+            members = self._members(parameters, when[-1])
+        else:
+            members = self._members(parameters, when[0])
+            with sweeps.on(device):
+                lines = batch_lines.lines_that_stay(members, device, fast=fast)
+                found, moved = batch.batch_as_asked(lines, start, when, named=parameters.said, **asked)
         return self._batch(parameters, members, start, when, found, moved, "TR-BDF2", backend)
 
     def evolve_batch_by_uniformisation(
@@ -185,21 +201,18 @@ class LineInTime(OnLine):
         are read at the times asked for. Raises InvalidInput for more than 2e6 products, and as :meth:`evolve_batch`.
         """
         when, (device, fast) = stops(t_start, t_end, times), sweeps.device_of(backend)
-        parameters, members, start = self._members(params, x0, when)
+        parameters = ParameterSets.of(self.process, params)
+        self._refuse_time_dependence("is not carried exactly in time; use evolve_batch")
+        start, members = self._start(x0), self._members(parameters, when[0])
         with sweeps.on(device):
             found, left = batch.batch_by_sums(
                 members, start, when, fringe=self._fringe, device=device, fast=fast, named=parameters.named
             )
         return self._batch(parameters, members, start, when, found, left, "uniformisation", backend)
 
-    def _members(
-        self, params: Mapping[str, Any], x0: float | Law, when: np.ndarray
-    ) -> tuple[ParameterSets, list[Generator], Start]:
-        """Return the parameters checked, the generator of each member, and the start of all."""
-        parameters = ParameterSets.of(self.process, params)
-        self._refuse_time_dependence("is not carried in batches; use evolve for each member")
-        start = self._start(x0)
-        return parameters, batch.generators_of(parameters, self.grid, self._sides, self.assemble, when[0]), start
+    def _members(self, parameters: ParameterSets, t: float) -> list[Generator]:
+        """Return the generator of each member at ``t``."""
+        return batch.generators_of(parameters, self.grid, self._sides, self.assemble, t)
 
     def _batch(
         self,

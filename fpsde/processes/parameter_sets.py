@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fpsde.errors import InvalidInput, unknown_name
+from fpsde.errors import InvalidInput, UnstableStep, unknown_name
 from fpsde.processes.process import Process
 from fpsde.validation import finite_array
 
@@ -70,11 +70,11 @@ class ParameterSets:
 
     @contextmanager
     def named(self, k: int) -> Iterator[None]:
-        """Have errors of bad input say that they are of member ``k``."""
+        """Have errors of bad input and of steps say that they are of member ``k``."""
         try:
             yield
-        except InvalidInput as error:
-            raise InvalidInput(f"{self.said(k)}: {error}") from None
+        except (InvalidInput, UnstableStep) as error:
+            raise type(error)(f"{self.said(k)}: {error}") from None
 
     def vectors(self) -> np.ndarray:
         """Return all parameters of each member in the order of the statement, ``(m, k)``."""

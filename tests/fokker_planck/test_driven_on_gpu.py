@@ -13,10 +13,10 @@ from fpsde.backend import Backend
 from fpsde.density import Normal
 from fpsde.domain import LINE, Interval, Wall
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck import FokkerPlanck, Stepping, assemble_plane, rates_on_gpu, sweeps
+from fpsde.fokker_planck import FokkerPlanck, Stepping, assemble, assemble_plane, rates_on_gpu, sweeps
 from fpsde.fokker_planck.rates_on_gpu import RatesOnGpu
 from fpsde.grid import Grid
-from fpsde.processes.process import Process
+from fpsde.processes.process import STRATONOVICH, Process
 
 needs_compiler = pytest.mark.skipif(compiler_is_missing(), reason=NEEDS_COMPILER)
 ABSORBING = Interval(-1, 1, Wall.ABSORBING, Wall.REFLECTING)
@@ -141,6 +141,99 @@ def test_coefficients_that_leave_their_range_are_refused_as_on_the_cpu(on_gpu):
     for backend in (Backend.CPU, Backend.GPU):
         with pytest.raises(InvalidInput, match=r"the diffusivity of lost is .* t=0\.5625") as error:
             solver.evolve((Normal(0, 0.4), Normal(0, 0.4)), t_end=1.0, dt=0.125, backend=backend)
+        said.append(str(error.value))
+    assert said[0] == said[1]
+
+
+def swung(domain=Interval(-1, 1, Wall.ABSORBING, Wall.REFLECTING), **options):  # noqa: B008 (frozen)
+    """Return a process with costly parts in x, in t and in both that share some, a condition, and parameters."""
+    return Process(
+        drift=lambda x, t, p: (
+            -p.k[0] * np.sin(np.pi * x) * np.exp(-t)
+            + np.where(x > 0.3 * t, 0.4, -0.2) * np.cos(p.k[1] * t)
+            + np.tanh(x * t)
+        ),
+        sigma=lambda x, t, p: np.sqrt(
+            0.4 + 0.1 * np.cos(np.pi * x) * np.sin(p.k[1] * t) ** 2 + 0.05 * np.sqrt(1 + x**2)
+        ),
+        params={"k": [2.0, 3.0]}, domain=domain, name="swung", **options,
+    )  # fmt: skip
+
+
+#: The last is blown about so hard that steps of an eighth, from a point, are refused.
+MEMBERS = {"k": np.array([[2.0, 3.0], [1.0, 5.0], [60.0, 1.0]])}
+LINE_RUN = {"t_start": 0.1, "t_end": 0.85, "times": [0.35], "dt": 0.125}
+
+
+def equal(gpu, cpu):
+    np.testing.assert_allclose(gpu.masses, cpu.masses, rtol=1e-11, atol=1e-17)
+    for name in ("absorbed", "edge", "minimum", "mass_error"):
+        np.testing.assert_allclose(getattr(gpu, name), getattr(cpu, name), rtol=1e-9, atol=1e-14)
+    for name in ("n_steps", "n_refused"):
+        np.testing.assert_array_equal(getattr(gpu, name), getattr(cpu, name))
+
+
+@needs_compiler
+def test_driven_members_on_a_gpu_are_those_of_the_cpu_and_each_is_as_if_it_were_alone(on_gpu):
+    solver = FokkerPlanck(swung(), Grid.uniform((-1, 1), cells=33))
+    cpu, gpu = (solver.evolve_batch(0.3, MEMBERS, backend=b, **LINE_RUN) for b in (Backend.CPU, Backend.GPU))
+    equal(gpu, cpu)
+    assert (cpu.n_refused > 0).tolist() == [False, False, True] and cpu.absorbed[..., 0].min() > 0
+    for k in (0, 2):
+        alone = FokkerPlanck(swung().with_params(k=MEMBERS["k"][k]), solver.grid).evolve(0.3, **LINE_RUN)
+        np.testing.assert_array_equal(cpu.masses[:, k], [law.masses for law in alone.laws])
+        assert (cpu.n_steps[k], cpu.n_refused[k]) == (alone.n_steps, alone.n_refused)
+        np.testing.assert_allclose(cpu.peclet[k], alone.peclet, rtol=1e-12)
+    assert np.abs(cpu.masses[:, 0] - cpu.masses[:, 1]).max() > 1e-3  # another member is seen
+    same(solver.evolve(0.3, backend=Backend.GPU, **LINE_RUN), solver.evolve(0.3, **LINE_RUN))
+    late = solver.evolve(0.3, backend=Backend.GPU, **LINE_RUN | {"t_start": 0.12, "t_end": 0.87, "times": [0.37]})
+    assert np.abs(late.law.masses - cpu.masses[-1, 0]).sum() > 1e-5
+
+
+LINES = {
+    "cut": (swung(Interval()), (-7, 7)),
+    "wall": (swung(), (-1, 1)),
+    "ring": (swung(Interval.between(-1, 1, Wall.PERIODIC)), (-1, 1)),
+    "Stratonovich": (swung(Interval(), interpretation=STRATONOVICH), (-7, 7)),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cells", [37, 90])
+@pytest.mark.parametrize("name", LINES)
+@needs_compiler
+def test_driven_lines_on_a_gpu_are_those_of_the_cpu(name, cells, on_gpu):
+    """In pieces, of 90 cells, and whole."""
+    process, ends = LINES[name]
+    solver = FokkerPlanck(process, Grid.uniform(ends, cells=cells))
+    equal(*(solver.evolve_batch(0.3, MEMBERS, backend=b, **LINE_RUN) for b in (Backend.GPU, Backend.CPU)))
+    cpu, gpu = (solver.evolve(0.3, t_end=0.5, tolerance=1e-5, backend=b) for b in (Backend.CPU, Backend.GPU))
+    same(gpu, cpu)
+    assert gpu.time_error < 1e-5 and gpu.dt == cpu.dt
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_members_that_are_not_stated_are_assembled_for_each_step(on_gpu, monkeypatch):
+    stated = FokkerPlanck(swung(), Grid.uniform((-1, 1), cells=33)).evolve_batch(0.3, MEMBERS, **LINE_RUN)
+    own = FokkerPlanck(swung(), stated.grid, assemble=lambda process, grid, t=0.0: assemble(process, grid, t))
+    monkeypatch.setattr(RatesOnGpu, "of", None)
+    for backend in (Backend.CPU, Backend.GPU):
+        equal(own.evolve_batch(0.3, MEMBERS, backend=backend, **LINE_RUN), stated)
+    one = own.evolve(0.3, backend=Backend.GPU, **LINE_RUN)
+    np.testing.assert_allclose(one.law.masses, stated.law(0).masses, rtol=1e-11)
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_a_member_whose_coefficients_leave_their_range_is_named_on_both_machines(on_gpu):
+    lost = Process(drift=lambda x, t: -x, sigma=lambda x, t, p: p.s - t + 0 * x, params={"s": 2.0}, name="lost")
+    solver, said = FokkerPlanck(lost, Grid.uniform((-14, 14), cells=60)), []
+    for backend in (Backend.CPU, Backend.GPU):
+        with pytest.raises(InvalidInput, match=r"member 1 \(s=0\.5\): the diffusivity of lost is 0\.0 at x=.*, t=0\.5"):
+            solver.evolve_batch(0.0, {"s": [2.0, 0.5]}, t_end=1.0, dt=0.125, backend=backend)
+        with pytest.raises(InvalidInput) as error:
+            FokkerPlanck(lost.with_params(s=0.5), solver.grid).evolve(0.0, t_end=1.0, dt=0.125, backend=backend)
         said.append(str(error.value))
     assert said[0] == said[1]
 

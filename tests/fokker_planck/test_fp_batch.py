@@ -17,6 +17,7 @@ from fpsde.density import Normal
 from fpsde.domain import Interval, Wall
 from fpsde.errors import BackendUnavailable, InvalidInput, UnstableStep
 from fpsde.fokker_planck import FokkerPlanck, assemble, batch, sweeps
+from fpsde.fokker_planck.batch_lines import LinesThatStay
 from fpsde.fokker_planck.sweeps import SweepsOnCpu, SweepsOnGpu
 from fpsde.fokker_planck.tridiagonal import STAGE, WEIGHT
 from fpsde.grid import Grid
@@ -184,8 +185,8 @@ def test_what_cannot_be_had_is_said(monkeypatch):
     with pytest.raises(InvalidInput, match="members are numbered from 0 to 0"):
         solver.evolve_batch(0.0, {"theta": [1.0]}, t_end=1.0, dt=0.5).law(1)
     driven = Process(drift=lambda x, t, p: -p.k * x + np.sin(t), sigma=lambda x: 1.0, params={"k": 1.0})
-    with pytest.raises(InvalidInput, match="depends on time and is not carried in batches"):
-        FokkerPlanck(driven, GRID).evolve_batch(0.0, {"k": [1.0]}, t_end=1.0, dt=0.5)
+    with pytest.raises(InvalidInput, match="not carried exactly in time; use evolve_batch"):
+        FokkerPlanck(driven, GRID).evolve_batch_by_uniformisation(0.0, {"k": [1.0]}, t_end=1.0)
 
 
 def test_too_many_products_name_the_fastest_member_and_what_to_call():
@@ -217,9 +218,10 @@ def test_more_lines_than_a_device_holds_are_refused_with_the_size(emulated, monk
 def test_a_step_that_cannot_be_taken_names_its_member():
     rates, exits, masses = random_lines(3, 5, False)
     rates[1, :, 1:-1] = np.inf
-    stepper = batch.BatchStepper(SweepsOnCpu, rates, exits, masses, np.zeros(3), (0, 0), lambda k: f"member {k}")
+    lines = LinesThatStay(SweepsOnCpu, rates, exits)
+    stepper = batch.BatchStepper(lines, masses, np.zeros(3), (0, 0), lambda k: f"member {k}")
     with pytest.raises(UnstableStep, match="member 1"):
-        stepper.advance(0.1, 1)
+        stepper.advance(0.0, 0.1, 1)
 
 
 WALLED = {
