@@ -65,9 +65,7 @@ def test_a_batch_goes_on_from_its_checkpoint_after_the_device_was_lost(on_gpu, t
         well(**given, params={"temperature": [0.1, 0.3, 0.2, 0.70001]})
 
 
-@pytest.mark.parametrize(
-    "arrays_too", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["lost", "refused"]
-)
+@pytest.mark.parametrize("arrays_too", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["lost", "refused"])
 def test_an_error_in_a_batch_carries_the_members_that_can_still_be_read(arrays_too, on_gpu, monkeypatch):
     monkeypatch.setattr(packs, "COUNT_ROOM", 1)
     given = dict(observers=[fpsde.Moments(), fpsde.Histogram(-2.0, 2.0, 8)])
@@ -82,6 +80,26 @@ def test_an_error_in_a_batch_carries_the_members_that_can_still_be_read(arrays_t
         assert (part[m].x is None) == arrays_too
     with pytest.raises(InvalidInput, match="member 2 was not finished"):
         part[2]
+
+
+@pytest.mark.parametrize(
+    "scheme", [fpsde.mala, pytest.param(euler_maruyama, marks=pytest.mark.slow)], ids=lambda one: one.name
+)
+def test_members_of_a_black_box_have_the_bits_of_the_cpu_side_by_side(scheme, on_gpu):
+    """Its parameters lie on the device, one for each particle; every observer, and a scheme that reads one of them."""
+    box = fpsde.BlackBox(
+        drift=lambda x, t, p: np.stack([-p.k[0] * x[0], p.k[1] * np.sin(x[0]) - x[1] + 0.1 * t]), sigma=[0.6, 0.5],
+        dim=2, energy=lambda x, t: 0.5 * np.sum(x * x, axis=0),
+        params={"k": np.array([0.5, 1.0]), "temperature": 0.2},
+    )  # fmt: skip
+    given = dict(
+        x0=(0.2, 0.3), t_end=1.0, dt=0.1, n_particles=300, seed=5, observers=looks(TIMES, 2)[:5],
+        params={"k": [[0.5, 1.0], [0.4, 0.9], [1.5, 0.2]], "temperature": [0.2, 0.3, 0.1]},
+    )  # fmt: skip
+    cpu, gpu = (simulate_batch(box, scheme, **given, backend=backend) for backend in (Backend.CPU, Backend.GPU))
+    assert [bits_of(run) for run in gpu] == [bits_of(run) for run in cpu]
+    assert len({run.x.tobytes() for run in gpu}) == 3
+    assert {blocks for _, blocks in EmulatedGpu.launches} == {12}  # of 128 threads: all members in one launch
 
 
 WRONG = {

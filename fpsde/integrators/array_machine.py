@@ -18,11 +18,13 @@ from fpsde.schemes.array_step import ArrayStep
 
 
 def hash_of(step: ArrayStep, dtype: np.dtype) -> str:
-    """Return a hash of what one step makes of a few states."""
+    """Return a hash of what one step makes of a few states; parameters, which have their own hash, are of no run."""
     state = np.linspace(-1.0, 1.0, step.state_rows * LANES).reshape(-1, LANES).astype(dtype)
     z = np.linspace(-2.0, 2.0, step.normals * LANES).reshape(-1, LANES)
+    size = step.model.process.parameter_values().size
+    parameters = step.spread(np.linspace(0.5, 1.0, size)[None], LANES, dtype)
     with np.errstate(all="ignore"):
-        found = step.advance(state, z, 0.0, 0.01)
+        found = step.advance(state, z, 0.0, 0.01, parameters=parameters)
     return hashlib.sha256(np.ascontiguousarray(found).tobytes()).hexdigest()
 
 
@@ -54,20 +56,22 @@ class OnArrays(Machine):
         times, observed, dim = plan.constants.times, plan.layout.observed, plan.layout.dim
         due = plan.looks.due(steps.start, steps.stop)
         scratch, places = np.empty((2, LANES)), np.empty((2, LANES), np.int32)
+        parameters = self.step.spread(plan.constants.parameters, state.shape[1], self.dtype)
+        share = state.shape[1] // LANES // plan.members
         for s in steps:
             if stop():
                 raise Stopped
             z = self._normals(plan, first, state.shape[1], s)
             t = float(times[s])
-            state[...] = self.step.advance(state, z, t, float(times[s + 1]) - t)
+            state[...] = self.step.advance(state, z, t, float(times[s + 1]) - t, parameters=parameters)
             for b in range(state.shape[1] // LANES):
                 here = slice(b * LANES, (b + 1) * LANES)
                 w = np.ascontiguousarray(state[:, here]).ravel()
                 mark_exploded(w, observed, dim, INTACT, s + 1, record.exploded[here])
                 if np.any(due[s - steps.start] >= 0):
                     look(
-                        w, min(LANES, count - b * LANES), b, plan.looks.integers, plan.looks.reals,
-                        due[s - steps.start], record.sums, record.counts[0], record.copies, scratch, places,
+                        w, min(LANES, count - b % share * LANES), b, plan.looks.integers, plan.looks.reals,
+                        due[s - steps.start], record.sums, record.counts[b // share], record.copies, scratch, places,
                     )  # fmt: skip
 
     def _normals(self, plan: Any, first: int, n: int, s: int) -> np.ndarray:

@@ -102,7 +102,7 @@ class Batch:
 
 
 def simulate_batch(
-    process: Process,
+    process: Process | BlackBox,
     scheme: Scheme,
     *,
     params: Mapping[str, Any] | None = None,
@@ -133,6 +133,10 @@ def simulate_batch(
     No two members share noise, and each has the bits of its single run; see :class:`Batch`. Ctrl-C returns the members
     that are finished.
 
+    The functions of a ``BlackBox`` are called with the particles of many members at once, and with their parameters,
+    ``(n,)`` of a number, where they take p. Its members have the bits of their single runs where a function gives each
+    particle the same bits beside any others: NumPy's functions of each element do, a product of matrices need not.
+
     Parameters
     ----------
     params : arrays by the names of the process's ``params``: (members,) for a number, (members, *shape) for an array.
@@ -147,18 +151,14 @@ def simulate_batch(
     Raises
     ------
     InvalidInput          if the lengths of ``params`` and ``starts`` differ, a name is no parameter of the process, a
-                          value is not finite, a parameter decides what is not in the kernel (a wall, say), the
-                          process is a black box, or the batch does not fit in memory; and as ``simulate`` does.
+                          value is not finite, a parameter decides what is not in the kernel (a wall, say), or the
+                          batch does not fit in memory; and as ``simulate`` does.
                           Members are held against what the process says its parameters may be (``allowed``: all of
                           the catalogue say so). Where it does not, its factory is asked for each of up to 256 members;
                           of more, for those with the least and the greatest value of each parameter, so that a
                           combination of values that ``with_params`` refuses may run
     BackendUnavailable    as ``simulate`` does; ``finished`` of an error in mid-run is the batch of what is finished
     """
-    if isinstance(process, BlackBox):
-        raise InvalidInput(
-            f"{process.name} is a black box, which has no kernel that members could share; call simulate for each"
-        )
     n = integer("n_particles", n_particles, least=1)
     ready = prepared(
         process, scheme, t_end=t_end, dt=dt, times=times, seed=seed, observers=observers, dtype=dtype, normals=normals,
@@ -230,7 +230,9 @@ def _members(varied: ParameterSets | None, x0: Any, starts: Any) -> int:
     return len(starts)
 
 
-def _start(process: Process, ready: Prepared, deal: Deal, x0: Any, starts: Sequence[Any] | None) -> StartState:
+def _start(
+    process: Process | BlackBox, ready: Prepared, deal: Deal, x0: Any, starts: Sequence[Any] | None
+) -> StartState:
     """Return the function that gives the whole state of a range of ids at the start."""
     of = partial(start_of, process=process, n_particles=deal.count, seed=ready.plan.seed)
     if starts is None and ready.scheme.start is None and starts_by_id(x0, process.dim):

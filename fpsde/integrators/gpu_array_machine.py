@@ -75,8 +75,11 @@ class ArraysOnGpu(OnGpu):
         steps: range,
         stop: Callable[[], bool] = bool,
     ) -> None:
-        times, none = plan.constants.times, (np.empty((1, 0)), np.empty((1, 0)))
-        z = self.devices[0].full((self.step.normals, state.shape[1]), 0.0, self.dtype)
+        device, vectors = self.devices[0], plan.constants.parameters
+        own = self.step.spread(vectors, state.shape[1], self.dtype)
+        parameters = {name: device.array(v) for name, v in own.items()}
+        times, none = plan.constants.times, (np.empty((1, 0)), np.empty((plan.members, 0)))
+        z = device.full((self.step.normals, state.shape[1]), 0.0, self.dtype)
         for s in steps:
             if stop():
                 raise Stopped
@@ -85,5 +88,5 @@ class ArraysOnGpu(OnGpu):
                 self._run(
                     self.normals_text, z, record, self.nothing, plan.weights, *none, plan.keys, first, count, now
                 )  # fmt: skip
-            state[...] = self.step.advance(state, z, t, float(times[s + 1]) - t)
+            state[...] = self.step.advance(state, z, t, float(times[s + 1]) - t, parameters=parameters)
             self._run(self.text, state, record, plan.looks, plan.weights, *none, plan.keys, first, count, now)

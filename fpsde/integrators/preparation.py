@@ -21,7 +21,6 @@ from fpsde.noise import MAX_BLOCK, Normals
 from fpsde.processes.black_box import BlackBox
 from fpsde.processes.process import Process
 from fpsde.provenance import environment
-from fpsde.schemes.models import ArrayModel
 from fpsde.schemes.scheme import Scheme
 from fpsde.schemes.tracked import Tracked
 from fpsde.validation import integer, longest_step, seed64, time_grid
@@ -46,8 +45,7 @@ class Prepared:
     looked: tuple[int, ...]  #: how many looks each of the observers takes
 
     def with_numbers(self, numbers: np.ndarray) -> Prepared:
-        """Return the run of a compiled process with other parameters, in so far as they decide where it starts."""
-        assert isinstance(self.step.model, ArrayModel)
+        """Return the run with other parameters, in so far as they decide where it starts."""
         return replace(self, step=replace(self.step, model=self.step.model.with_numbers(numbers)))
 
     def start(self, placed: Start) -> StartState:

@@ -22,7 +22,7 @@ from fpsde.noise import Normals
 from fpsde.processes.black_box import BlackBox
 from fpsde.processes.process import Process
 from fpsde.schemes.array_step import array_step
-from fpsde.schemes.models import ArrayModel, Model
+from fpsde.schemes.models import ArrayModel, BlackBoxModel
 from fpsde.schemes.scheme import Scheme
 from fpsde.schemes.tracing import traced_step
 from fpsde.schemes.tracked import Tracked
@@ -34,7 +34,7 @@ class Step:
     """One step of a run: what takes it, and the layout of its state."""
 
     machine: Machine
-    model: Model  #: with which the state begins
+    model: ArrayModel | BlackBoxModel  #: with which the state begins
     rows: int  #: of the state
     normals: int  #: that it takes for each particle
     dim: int
@@ -76,8 +76,7 @@ def step_of(
 
 def constants_of(process: Process | BlackBox, grid: np.ndarray) -> Constants:
     """Return what the steps of a run read besides state and noise."""
-    values = np.empty(0) if isinstance(process, BlackBox) else process.parameter_values()
-    return Constants(grid, values[None], dict(process.tables), process.intervals, process.name)
+    return Constants(grid, process.parameter_values()[None], dict(process.tables), process.intervals, process.name)
 
 
 def names_of(step: Step, scheme: Scheme, tracked: Sequence[Tracked]) -> dict[str, tuple[int, ...]]:

@@ -6,7 +6,7 @@ dX = drift(X, t) dt + sigma(X, t) dW      (Itô)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -15,10 +15,11 @@ import numpy as np
 
 from fpsde.arrays import beside
 from fpsde.domain import LINE, Interval, probes
-from fpsde.errors import InvalidInput, Unsuited
+from fpsde.errors import InvalidInput, Unsuited, unknown_name
 from fpsde.noise_class import NoiseType
 from fpsde.processes.process import numbers_by_name, tables_at
-from fpsde.user_code import refuse_other_arguments
+from fpsde.symbolic import Parameters
+from fpsde.user_code import argument_names, refuse_other_arguments
 from fpsde.validation import finite_array, integer
 
 #: The classes of noise that may be stated of a function sigma.
@@ -32,7 +33,9 @@ class BlackBox:
 
     Parameters
     ----------
-    drift : function (x, t) -> (d, n), of positions x (d, n) and a number t, both of them. Unit: (unit of x)/time.
+    drift : function (x, t) -> (d, n), of positions x (d, n) and a number t, both of them. Unit: (unit of x)/time. Like
+        every function here it may take (x, t, p): ``params`` by name, one for each particle, p.k (n,) of a number k and
+        (..., n) of an array.
     sigma : the factor of dW: a number, ``(d,)`` for one channel each or ``(d, m)``; or a function (x, t) that returns
         a number or ``(n,)`` (the same in every component), ``(d, n)`` or ``(d, m, n)``. Unit: (unit of x)/sqrt(time).
     dim : the number d of components.
@@ -41,7 +44,8 @@ class BlackBox:
         An array is ADDITIVE.
     domain : an :class:`~fpsde.domain.Interval`, or one for each component.
     energy : function (x, t) -> (n,), where there is one: the stationary density is exp(-energy/temperature)/Z.
-    params : numbers that a scheme reads, such as ``temperature``; the functions do not get them.
+    params : numbers or arrays by name, for functions that take p, and for a scheme, such as ``temperature``. In a run
+        they are arrays of the state's type, so that those of a batch may differ from particle to particle.
     tables : arrays ``(n_steps,)`` that a scheme reads by step, in steps of unit time; the functions do not get them.
     denoiser : function (x, level) -> (d, n), of a process from noise to data: E[X_0 | X_0 + level Z = x].
 
@@ -73,12 +77,15 @@ class BlackBox:
     tables: Mapping[str, Any] = field(default_factory=dict)
     denoiser: Callable[..., Any] | None = None
 
+    takes_p: frozenset[str] = field(init=False)  #: which of the functions read parameters
     sigma_is_diagonal: bool = field(init=False)  #: whether each component has one channel, of its own
     channels: int = field(init=False)  #: the number m of driving Brownian motions
 
     black_box: ClassVar[bool] = True  #: what tells it from a process that can be traced
     sample: ClassVar[None] = None
     rate: ClassVar[None] = None
+    factory: ClassVar[None] = None
+    allowed: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dim", integer("dim", self.dim, least=1))
@@ -90,11 +97,11 @@ class BlackBox:
             function = getattr(self, what)
             if not callable(function) and (what == "drift" or function is not None):
                 raise InvalidInput(f"{what}={function!r} is not a function; give one of (x, t)")
-        for what in ("drift", "sigma", "energy"):
-            if callable(getattr(self, what)):
-                refuse_other_arguments(what, getattr(self, what), ("x", "t"))
-        if self.denoiser is not None:
-            refuse_other_arguments("denoiser", self.denoiser, ("x", "level"))
+        stated = [what for what in ("drift", "sigma", "energy", "denoiser") if callable(getattr(self, what))]
+        object.__setattr__(self, "takes_p", frozenset(what for what in stated if _takes_p(getattr(self, what))))
+        for what in stated:
+            arguments = ["x", "level" if what == "denoiser" else "t", *(["p"] if what in self.takes_p else [])]
+            refuse_other_arguments(what, getattr(self, what), arguments)
         for kind, ndim in (("params", None), ("tables", 1)):
             object.__setattr__(self, kind, numbers_by_name(kind, getattr(self, kind), ndim))
         points = _points(self)
@@ -105,7 +112,7 @@ class BlackBox:
                 object.__setattr__(self, "sigma", sigma)
                 form = sigma.ndim == 1, sigma.shape[-1]
             else:
-                form = _form_of(self, _real("sigma", self, self.sigma(points.copy(), 0.0), points), points.shape[1])
+                form = _form_of(self, self._value("sigma", points.copy(), 0.0, None), points.shape[1])
             object.__setattr__(self, "sigma_is_diagonal", form[0])
             object.__setattr__(self, "channels", form[1])
             _refuse_not_finite("sigma", self, self.sigma_at, points)
@@ -130,6 +137,28 @@ class BlackBox:
     def intervals(self) -> tuple[Interval, ...]:
         """The domain of each component, ``(d,)``."""
         return self.domain if isinstance(self.domain, tuple) else (self.domain,) * self.dim
+
+    def parameter_values(self) -> np.ndarray:
+        """Return the parameters as one float64 vector, in the order of ``params``."""
+        return np.concatenate([np.ravel(v) for v in self.params.values()]) if self.params else np.empty(0)
+
+    def with_params(self, **changes: Any) -> BlackBox:
+        """Return the same black box with other parameter values."""
+        for name in changes:
+            if name not in self.params:
+                raise unknown_name(f"parameter of {self.name}", name, self.params)
+        return replace(self, params={**self.params, **changes})
+
+    def spread(self, vectors: np.ndarray, n: int, dtype: Any) -> dict[str, np.ndarray]:
+        """Return the parameters ``(..., n)`` of n particles by name, of which members have equal shares in order.
+
+        ``vectors`` (members, P) are their parameters, each in the order of :meth:`parameter_values`.
+        """
+        shapes = [np.shape(v) for v in self.params.values()]
+        ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])
+        columns = [vectors[:, a:b].T.reshape(*s, -1) for a, b, s in zip(ends, ends[1:], shapes, strict=False)]
+        shares = [np.repeat(own, n // len(vectors), axis=-1).astype(dtype) for own in columns]
+        return dict(zip(self.params, shares, strict=True))
 
     def tables_at(self, t: float) -> np.ndarray:
         """Return the entries of the tables at time ``t``, in steps of unit time."""
@@ -162,28 +191,37 @@ class BlackBox:
         """A black box has no kernel: Unsuited."""
         return scheme.kernel_source(self, **options)
 
-    def drift_at(self, x: np.ndarray, t: float) -> np.ndarray:
-        """Return the drift at ``x`` (d, n), its shape checked."""
-        return self._like_x("drift", self.drift, x, t)
+    # what each returns has its shape checked; p are the parameters of each particle by name, those stated if left out
 
-    def denoised_at(self, x: np.ndarray, level: float) -> np.ndarray:
-        """Return the denoiser at ``x`` (d, n), its shape checked."""
-        assert self.denoiser is not None  # for the type checker: schemes ask for it where it is stated
-        return self._like_x("denoiser", self.denoiser, x, level)
+    def drift_at(self, x: np.ndarray, t: float, p: Parameters | None = None) -> np.ndarray:
+        """Return the drift at ``x`` (d, n)."""
+        return self._like_x("drift", x, t, p)
 
-    def _like_x(self, what: str, function: Callable, x: np.ndarray, t: float) -> np.ndarray:
-        value = _real(what, self, function(x, t), x)
+    def denoised_at(self, x: np.ndarray, level: float, p: Parameters | None = None) -> np.ndarray:
+        """Return the denoiser at ``x`` (d, n)."""
+        return self._like_x("denoiser", x, level, p)
+
+    def _value(self, what: str, x: np.ndarray, t: float, p: Parameters | None) -> Any:
+        """Return what a function gives for ``x``, as an array where x lies."""
+        more: tuple[Parameters, ...] = ()
+        if what in self.takes_p:
+            own = self.spread(self.parameter_values()[None], x.shape[1], x.dtype) if p is None else {}
+            more = (Parameters(**{name: beside(v, x) for name, v in own.items()}) if p is None else p,)
+        return _real(what, self, getattr(self, what)(x, t, *more), x)
+
+    def _like_x(self, what: str, x: np.ndarray, t: float, p: Parameters | None) -> np.ndarray:
+        value = self._value(what, x, t, p)
         if value.shape != x.shape:
             raise InvalidInput(
                 f"{what} of {self.name} returned shape {value.shape} for x of shape {x.shape}; equal ones are needed"
             )
         return value
 
-    def sigma_at(self, x: np.ndarray, t: float) -> np.ndarray:
+    def sigma_at(self, x: np.ndarray, t: float, p: Parameters | None = None) -> np.ndarray:
         """Return sigma at ``x`` (d, n): its diagonal (d, n) where ``sigma_is_diagonal``, else (d, m, n)."""
         if not callable(self.sigma):
             return np.broadcast_to(beside(self.sigma, x)[..., None], (*self.sigma.shape, x.shape[1]))
-        sigma = _real("sigma", self, self.sigma(x, t), x)
+        sigma = self._value("sigma", x, t, p)
         rows = x.shape if self.sigma_is_diagonal else (self.dim, self.channels, x.shape[1])
         if sigma.ndim == 2 and not self.sigma_is_diagonal and self.channels == 1:
             sigma = sigma[:, None, :]
@@ -194,19 +232,27 @@ class BlackBox:
             )
         return np.broadcast_to(sigma, rows)
 
-    def energy_at(self, x: np.ndarray, t: float) -> np.ndarray:
-        """Return the energy at ``x`` (d, n), its shape checked, ``(n,)``."""
+    def energy_at(self, x: np.ndarray, t: float, p: Parameters | None = None) -> np.ndarray:
+        """Return the energy at ``x`` (d, n), ``(n,)``."""
         if self.energy is None:
             raise Unsuited(
                 f"{self.name} states no energy, whose density exp(-energy/temperature) this scheme needs; "
                 "give BlackBox(..., energy=...)"
             )
-        energy = _real("energy", self, self.energy(x, t), x)
+        energy = self._value("energy", x, t, p)
         if energy.shape != x.shape[1:]:
             raise InvalidInput(
                 f"energy of {self.name} returned shape {energy.shape} for x of shape {x.shape}; {x.shape[1:]} is needed"
             )
         return energy
+
+
+def _takes_p(function: Callable) -> bool:
+    """Return whether a function reads parameters: its third argument is p."""
+    try:
+        return argument_names(function)[2:] == ["p"]
+    except InvalidInput:  # a function that does not say what it takes
+        return False
 
 
 def _constant(sigma: Any, d: int) -> np.ndarray:

@@ -36,7 +36,7 @@ class ParameterSets:
         if not known:
             raise InvalidInput(
                 f"params name {', '.join(map(str, params))}, but {process.name} has no params that could vary; state "
-                "its numbers as Process(..., params={'name': value}) and read p.name in drift and sigma"
+                f"its numbers as {type(process).__name__}(..., params={{'name': value}}) and read p.name there"
             )
         values = {}
         for name, given in params.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from fpsde.arrays import bare
 from fpsde.domain import probes
 from fpsde.schemes.assembly import Assembly, coarsening
-from fpsde.schemes.models import array_model
+from fpsde.schemes.models import BlackBoxModel, array_model
 from fpsde.schemes.registry import offers_the_suited
 from fpsde.schemes.tracked import Tracked
 from fpsde.symbolic import Values, components, values_of
@@ -61,14 +61,30 @@ class ArrayStep:
             out[self.dim : self.dim + len(rows)] = np.stack([np.broadcast_to(row, x.shape[1:]) for row in rows])
         return out
 
-    def advance(self, state: np.ndarray, z: np.ndarray, t: float | np.ndarray, dt: float) -> np.ndarray:
+    def spread(self, vectors: np.ndarray, n: int, dtype: Any) -> dict[str, np.ndarray]:
+        """Return the parameters of a black box for n particles; ``vectors`` (members, P) are those of its members."""
+        return self.model.process.spread(vectors, n, dtype)
+
+    def advance(
+        self,
+        state: np.ndarray,
+        z: np.ndarray,
+        t: float | np.ndarray,
+        dt: float,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> np.ndarray:
         """Return the state ``(rows, n)`` at t + dt from that at t and normals ``z`` (normals, n), in the state's type.
 
         State and normals are arrays of NumPy, or both of one device: a black box then runs there; a process of
         formulas is for the host. On a process of formulas without tables each column may have a time of its own,
-        ``t`` (n,). What is not finite (a logarithm of a negative number, an overflow) passes through without a warning.
+        ``t`` (n,). A black box takes ``parameters`` by name, ``(..., n)`` for each particle, in place of those that it
+        states. What is not finite (a logarithm of a negative number, an overflow) passes through without a warning.
         """
         dt, model = float(dt), self.model
+        if parameters is not None:
+            assert isinstance(model, BlackBoxModel)  # formulas have numbers
+            model = model.with_values(parameters)
         if isinstance(t, np.ndarray):
             t = t.view(Values)
         else:

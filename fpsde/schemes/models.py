@@ -234,17 +234,40 @@ class BlackBoxModel(Model):
     def __init__(self, process: Any) -> None:
         super().__init__(process)
         self._last: dict[str, tuple[tuple, np.ndarray]] = {}
+        self._of_functions: Callable[[Any], Parameters | None] = _those_stated
         self.p = array_parameters(process.params)
+
+    def with_numbers(self, numbers: np.ndarray) -> BlackBoxModel:
+        """Return the model with other parameters, in the order of ``process.parameter_values()``."""
+        other, spread = self._apart(), self.process.spread
+        other.p = array_parameters(_by_name(self.process.params, numbers))
+        other._of_functions = lambda x: Parameters(
+            **{name: beside(v, x) for name, v in spread(numbers[None], x.shape[1], x.dtype).items()}
+        )
+        return other
+
+    def with_values(self, values: Mapping[str, Any]) -> BlackBoxModel:
+        """Return the model with parameters ``(..., n)`` by name for n particles, which lie where these do."""
+        other, given = self._apart(), Parameters(**values)
+        other._of_functions = lambda x: given
+        other.p = Parameters(
+            **{name: values_of(v) if v.ndim == 1 else _components_of(v) for name, v in values.items()}
+        )
+        return other
+
+    def _apart(self) -> BlackBoxModel:
+        other = BlackBoxModel.__new__(BlackBoxModel)  # copy.copy would go by __reduce__
+        other.__dict__.update(self.__dict__, _last={})
+        return other
 
     def __reduce__(self) -> tuple[type, tuple]:
         return BlackBoxModel, (self.process,)  # to another process without the values of the last time
 
     def at_time(self, t: float) -> BlackBoxModel:
         """Return a model of its own, with the entries of the tables at time ``t`` among its parameters."""
-        other = copy.copy(self)
-        other._last = {}
+        other = self._apart()
         if self.process.tables:
-            other.p = array_parameters({**self.process.params, **_tables_by_name(self.process, t)})
+            other.p = Parameters(**{**vars(self.p), **_tables_by_name(self.process, t)})
         return other
 
     def at(self, what: str, exprs: tuple, x: Any, t: Any) -> np.ndarray:
@@ -302,7 +325,8 @@ class BlackBoxModel(Model):
             last, value = self._last[function.__name__]
             if len(last) == len(point) and all(a is b for a, b in zip(last, point, strict=True)):
                 return value
-        value = function(_stacked(x), t)
+        stacked = _stacked(x)
+        value = function(stacked, t, self._of_functions(stacked) if self.process.takes_p else None)
         self._last[function.__name__] = (point, value)
         return value
 
@@ -320,6 +344,19 @@ def _by_name(params: Mapping[str, Any], numbers: np.ndarray) -> dict[str, Any]:
         name: part.reshape(np.shape(value)) if np.ndim(value) else float(part[0])
         for (name, value), part in zip(params.items(), parts, strict=False)
     }
+
+
+def _those_stated(x: Any) -> None:
+    """Functions of a black box get the parameters that it states."""
+    return None
+
+
+def _components_of(values: Any) -> np.ndarray:
+    """Return an array ``(..., n)`` as components ``(...)`` of n values each."""
+    out = np.empty(values.shape[:-1], dtype=object)
+    for index in np.ndindex(out.shape):
+        out[index] = values_of(values[index])
+    return out.view(Components)
 
 
 def _tables_by_name(process: Any, t: float) -> dict[str, float]:

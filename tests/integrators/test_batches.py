@@ -113,6 +113,90 @@ def test_parameters_that_are_arrays_vary_too():
     assert not np.array_equal(found[0].x, found[1].x)
 
 
+# --- black boxes
+
+
+def pull(x, t, p):
+    return np.stack([p.k * np.sin(x[1]) - p.a[0] * x[0], p.a[1] * (x[0] - x[1]) + t])
+
+
+def push(x, t, p):
+    return np.stack([p.k * (1 + 0.1 * np.cos(x[0])), p.temperature + 0 * x[0]])
+
+
+#: Two functions take parameters, a number and an array; the scheme reads another one.
+BOX = fpsde.BlackBox(
+    drift=pull, sigma=push, dim=2, noise=fpsde.NoiseType.DIAGONAL,
+    params={"k": 0.7, "a": np.array([0.5, 1.0]), "temperature": 0.3},
+)  # fmt: skip
+VARIED = {"k": [0.7, 0.4, 0.9], "a": [[0.5, 1.0], [0.6, 0.9], [0.2, 1.1]]}
+BOXED = dict(
+    x0=(0.2, -0.1), t_end=0.5, dt=0.125, params=VARIED,
+    observers=[
+        Moments([0.25, 0.5]), Histogram(-2.0, 2.0, 20), Snapshots([0.25]),
+        FirstPassage(lambda x, p: x[0] > p.k, bins=8),
+    ],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "blocks"),
+    [({}, 64), ({"n_particles": 1100, "dtype": "float32"}, 64), ({"n_particles": 1100}, 2), ({"refinement": 3}, 1)],
+    ids=["side by side", "of three blocks, single precision", "cut into chunks", "one by one, refined"],
+)
+def test_members_of_a_black_box_have_the_bits_of_its_single_runs(changes, blocks, monkeypatch):
+    monkeypatch.setattr(packs, "CHUNK_BLOCKS", blocks)
+    monkeypatch.setattr(shards, "CHUNK_BLOCKS", blocks)
+    found = batch(BOX, **BOXED | changes)
+    own = {name: v for name, v in (BOXED | changes).items() if name != "params"}
+    for m, run in enumerate(found):
+        assert same(run, single(found, m, BOX, **own))
+    assert len({run.x.tobytes() for run in found}) == 3
+
+
+def test_members_of_a_black_box_that_are_mixed_up_are_seen():
+    """The parameters of a member in the last digit, and those of two of them in the place of each other."""
+    found, near = batch(BOX, **BOXED), np.array(VARIED["k"])
+    near[1] = np.nextafter(near[1], 1.0)
+    other = batch(BOX, **BOXED | {"params": VARIED | {"k": near}})
+    assert [same(a, b) for a, b in zip(found, other, strict=True)] == [True, False, True]
+    turned = batch(BOX, **BOXED | {"params": VARIED | {"a": VARIED["a"][::-1]}})
+    assert [same(a, b) for a, b in zip(found, turned, strict=True)] == [False, True, False]
+
+
+def test_a_scheme_reads_the_parameters_of_each_member_of_a_black_box():
+    wide = fpsde.BlackBox(
+        drift=lambda x, t: -x, sigma=0.5, dim=1, energy=lambda x, t: 0.5 * x[0] ** 2, params={"temperature": 0.125}
+    )
+    given = dict(x0=0.3, observers=[Moments(of="accepted")], dtype="float32")
+    found = batch(wide, fpsde.mala, **given | {"params": {"temperature": [0.125, 0.01, 1.0]}})
+    assert all(same(run, single(found, m, wide, fpsde.mala, **given)) for m, run in enumerate(found))
+    accepted = [run.results[0][0].mean.item() for run in found]
+    assert accepted[1] < accepted[0] and len(set(accepted)) == 3
+
+
+def test_starts_of_a_black_box_vary_without_parameters():
+    """Each of three samplers of a network has a start of its own, and the tables are those of all."""
+    box = fpsde.denoising_box(lambda x, level: np.tanh(x) / (1 + level), fpsde.linear_schedule(6), dim=1)
+    starts = [0.3, Normal(0.0, 1.0), np.linspace(-1, 1, 300)]
+    given = dict(observers=[], t_end=6.0, dt=1.0)
+    found = batch(box, fpsde.ancestral(), params=None, x0=None, starts=starts, **given)
+    for m, x0 in enumerate(starts):
+        assert same(found[m], single(found, m, box, fpsde.ancestral(), x0=x0, **given))
+
+
+@pytest.mark.slow
+def test_a_black_box_in_batches_runs_in_other_processes_and_goes_on_from_its_checkpoint(tmp_path):
+    given = BOXED | {"observers": [Moments([0.25, 0.5])], "x0": (Normal(0.2, 0.1), 0.1)}
+    whole = batch(BOX, **given)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        for _ in range(2):  # the second time it is all there
+            found = batch(BOX, executor=pool, checkpoint=tmp_path, **given)
+            assert all(same(a, b) for a, b in zip(found, whole, strict=True))
+    with pytest.raises(InvalidInput, match="differs in parameters"):
+        batch(BOX, checkpoint=tmp_path, **given | {"params": VARIED | {"k": [0.7, 0.4, 0.8]}})
+
+
 # --- starts
 
 
@@ -245,7 +329,10 @@ def moving_wall(length=1.0):
         ({"n_particles": 10**12, "observers": []}, r"5 members of 1000000000000 particles need .* GiB for positions"),
         ({"first_particle": 7}, "not a multiple of 512"),
         ({"process": moving_wall(), "params": {"length": [1.0, 2.0]}, "observers": []}, "formulas, walls or"),
-        ({"process": fpsde.BlackBox(drift=lambda x, t: -x, sigma=1.0, dim=1), "params": {}}, "is a black box"),
+        (
+            {"process": fpsde.BlackBox(drift=lambda x, t: -x, sigma=1.0, dim=1), "observers": []},
+            r"as BlackBox\(\.\.\., params=",
+        ),
     ],
 )  # fmt: skip
 def test_what_a_batch_does_not_take_is_refused(changes, words):

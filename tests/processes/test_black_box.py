@@ -179,6 +179,38 @@ def test_two_threads_at_different_times_read_the_tables_of_their_own():
     assert not np.array_equal(*alone)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_functions_take_parameters_of_each_particle_in_the_type_of_the_state(dtype, seed):
+    """A number and an array, in every function that a scheme reads; and the traced process of the same numbers."""
+    seen = []
+
+    def drift(x, t, p):
+        seen.append((p.k.shape, p.a.shape, p.k.dtype, p.a.dtype))
+        return np.stack([p.a[0] * x[1] - p.k * x[0], np.sin(x[0]) - p.a[1] * x[1] + 0.3 * t])
+
+    params = {"k": 0.6, "a": np.array([0.9, 1.1])}
+    box = BlackBox(
+        drift=drift, sigma=lambda x, t, p: p.k + 0.1 * np.cos(x), dim=2, noise=DIAGONAL, params=params
+    )
+    process = Process(
+        drift=lambda x, t, p: (p.a[0] * x[1] - p.k * x[0], np.sin(x[0]) - p.a[1] * x[1] + 0.3 * t),
+        sigma=lambda x, p: (p.k + 0.1 * np.cos(x[0]), p.k + 0.1 * np.cos(x[1])), dim=2, params=params,
+    )  # fmt: skip
+    state = np.random.default_rng(seed).normal(size=(2, 50)).astype(dtype)
+    here, there = (ArrayStep(euler_maruyama, one).advance(state, state[::-1], 0.5, 0.1) for one in (box, process))
+    np.testing.assert_allclose(here, there, rtol=0, atol=1e-14 if dtype == "float64" else 1e-6)
+    seen.clear()
+    given = dict(x0=(0.1, 0.2), t_end=0.5, dt=0.125, n_particles=700, seed=seed, dtype=dtype)
+    found = fpsde.simulate(box, euler_maruyama, **given).x
+    in_run = [one for one in seen if one[0][0] >= 512]  # others try the step out, and look which noise it has
+    kind = np.dtype(dtype)
+    assert in_run and all(one == (one[0], (2, *one[0]), kind, kind) for one in in_run)
+    other = box.with_params(k=0.7)
+    assert not np.array_equal(fpsde.simulate(other, euler_maruyama, **given).x, found)
+    with pytest.raises(InvalidInput, match="unknown parameter of black_box 'kk'"):
+        box.with_params(kk=1.0)
+
+
 def test_a_network_of_a_thousand_components_runs(seed):
     rng = np.random.default_rng(seed)
     d, n = 1000, 64
@@ -313,7 +345,12 @@ BAD = {
     "dim": ({"dim": 0}, "dim=0 must be at least 1"),
     "domain": ({"domain": (LINE,)}, "for dim=2; give an Interval, or a tuple of one for each component"),
     "drift of x alone": ({"drift": lambda x: -x}, r"<lambda> takes \['x'\]; drift takes \(x, t\)"),
-    "drift of parameters": ({"drift": lambda x, t, p: -x}, r"takes \['x', 't', 'p'\]; drift takes \(x, t\)"),
+    "drift of a network": ({"drift": lambda x, t, net: -x}, r"takes \['x', 't', 'net'\]; drift takes \(x, t\)"),
+    "drift of no parameters": ({"drift": lambda x, t, p: -p.k * x}, r"p\.k is read, and there are no parameters"),
+    "an unknown parameter": (
+        {"drift": lambda x, t, p: -p.rates * x, "params": {"rate": 1.0}},
+        "unknown parameter 'rates': did you mean 'rate'",
+    ),
     "sigma of x alone": ({"sigma": lambda x: x, "noise": DIAGONAL}, r"takes \['x'\]; sigma takes \(x, t\)"),
     "drift a number": ({"drift": 1.0}, "drift=1.0 is not a function"),
     "energy a number": ({"energy": 1.0}, "energy=1.0 is not a function"),
