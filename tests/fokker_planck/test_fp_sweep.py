@@ -108,9 +108,11 @@ def the_plane_holds(domain, slopes, strength, bend, t, turn, correlation, widths
     axes = tuple(faces_of(one if correlation == 0 else np.ones(len(one))) for one in widths)
     solver = PlaneFokkerPlanck(process, Grid(axes), assemble=generator)
     x0 = tuple(float(0.5 * (f[1:] + f[:-1])[len(f) // 2]) for f in solver.grid.axes)
-    for stepping in Stepping if correlation == 0 else [Stepping.WHOLE]:
-        if driven and stepping is Stepping.EXACT_LINES:
+    for stepping in Stepping:
+        if stepping is Stepping.EXACT_LINES and (driven or correlation != 0):
             continue  # refused
+        if stepping is Stepping.SPLIT and not solver.generator().on_lines:
+            continue
         in_steps(solver.evolve(x0, t_end=t, dt=t / 4, times=[t / 2], stepping=stepping))
     if not driven:
         in_steps(solver.evolve_by_uniformisation(x0, t_end=t))

@@ -18,7 +18,7 @@ from fpsde.fokker_planck.elimination import factorise
 from fpsde.fokker_planck.lanes import LANES
 from fpsde.fokker_planck.plane import driven, propagator
 from fpsde.fokker_planck.plane.driven import DrivenSplitPropagator
-from fpsde.fokker_planck.plane.lines import factorise_lines, in_bundles, tr_bdf2_lines
+from fpsde.fokker_planck.plane.lines import factorise_lines, in_bundles, straight, tr_bdf2_lines
 from fpsde.fokker_planck.tridiagonal import tr_bdf2
 from fpsde.grid import Grid
 from fpsde.processes.process import Process
@@ -141,7 +141,7 @@ def test_a_step_on_lines_side_by_side_is_that_on_each_of_them(seed):
         masses = rng.uniform(size=(n_lines, n))
         for axis, plane in ((1, masses.copy()), (0, masses.T.copy())):
             new = np.full_like(plane, np.nan)
-            lost = tr_bdf2_lines(bundles, out, a, factors, axis, plane, new)
+            lost = tr_bdf2_lines(bundles, out, a, factors, straight(axis), plane, new)
             found, total = new if axis else new.T, np.zeros(2)
             for k in range(n_lines):
                 one, entered = factorise(*rates[k], *exits[k], a), np.empty(2)

@@ -427,7 +427,7 @@ def test_bad_arguments_are_refused_with_their_numbers():
             FokkerPlanck(ou, Grid.uniform(*box, cells=20)).evolve((0.0, 0.0), t_end=1.0, dt=0.1)
     correlated = FokkerPlanck(linear_system(A, np.linalg.cholesky(2 * D)), Grid.uniform(*BOX, cells=20))
     with pytest.raises(InvalidInput, match=r"noise of linear_system is correlated: mass moves along diagonals"):
-        correlated.evolve((0.0, 0.0), t_end=1.0, dt=0.1, stepping=Stepping.SPLIT)
+        correlated.evolve((0.0, 0.0), t_end=1.0, dt=0.1, stepping=Stepping.EXACT_LINES)
     with pytest.raises(InvalidInput, match=r"pulsed depends on time and is not carried exactly"):
         FokkerPlanck(pulsed(), solver.grid).evolve_by_uniformisation((0.0, 0.0), t_end=1.0)
     with pytest.raises(InvalidInput, match=r"makes \S+ products with Q up to t=10000000\.0"):

@@ -90,11 +90,17 @@ def test_sums_over_jumps_on_a_gpu_are_those_of_the_cpu_whatever_the_stencil_is(b
     assert np.abs(cpu.laws[0].masses - cpu.law.masses).max() > 1e-3
 
 
+def correlated(x):
+    return ((1.0, 0.0), (0.5, 0.7))
+
+
 @pytest.mark.parametrize(
     "process, more, message",
     [
         (turning(), {"stepping": Stepping.WHOLE}, "split steps alone"),
-        (turning(sigma=lambda x: ((1.0, 0.0), (0.5, 0.7))), {}, "alone.*use evolve_by_uniformisation there"),
+        (turning(sigma=correlated), {}, "alone.*use evolve_by_uniformisation there"),
+        (turning(sigma=correlated), {"stepping": Stepping.SPLIT}, "of noise that is not correlated"),
+        (turning(sigma=lambda x, t: ((1.0, 0.0), (np.sin(t), 0.7))), {}, "of noise that is not correlated"),
         (turning(), {"backend": "gpu"}, r"give fpsde\.Backend\.CPU"),
     ],
 )

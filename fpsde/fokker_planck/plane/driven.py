@@ -18,10 +18,12 @@ from fpsde.fokker_planck.lanes import LANES
 from fpsde.fokker_planck.plane.assembly import FITTED, UPWIND
 from fpsde.fokker_planck.plane.generator import PlaneGenerator, neighbours
 from fpsde.fokker_planck.plane.lines import (
+    Way,
     add_rows,
     backward_euler_lines,
     bundles_of,
     factorise_lines,
+    straight,
     tr_bdf2_bundle,
     tr_bdf2_bundles,
 )
@@ -47,6 +49,7 @@ class DrivenLines:
     kernel: CoefficientKernel
     geometry: tuple[Any, ...]
     silent: bool
+    way: Way
     n_cells: int
 
     @classmethod
@@ -62,11 +65,11 @@ class DrivenLines:
         weights, lengths, per_edge, periodic, absorbs = edges.geometry
         geometry = weights, np.repeat(lengths, LANES), np.repeat(per_edge, LANES, axis=1), periodic, absorbs
         silent = bool(process.statement.diffusivity[axis, axis] == 0)
-        return cls(coefficient_kernel(process, points, axis), geometry, silent, grid.shape[axis])
+        return cls(coefficient_kernel(process, points, axis), geometry, silent, straight(axis), grid.shape[axis])
 
     @property
     def arguments(self) -> tuple[Any, ...]:
-        return (self.kernel.points, self.kernel.table, *self.geometry, self.silent)
+        return (self.kernel.points, self.kernel.table, *self.geometry, self.silent, self.way)
 
     def at(self, t: float) -> tuple[int, Any, np.ndarray]:
         """Return how many D are out of range, room with the rates at a time, and the exponents (n_bundles, n LANES)."""
@@ -179,10 +182,10 @@ class DrivenSplitPropagator(SplitPropagator):
         a = STAGE * (dt if axis == 1 else dt / 2)
         if sweep == 2:  # with the factors of the first
             rates, exits, factors = kept
-            tr_bdf2_bundles(rates, exits, a, factors, axis, masses, new, first, end, walls)
+            tr_bdf2_bundles(rates, exits, a, factors, lines.way, masses, new, first, end, walls)
             return 0
         return _sweep()(
-            lines.kernel.function, lines.arguments, lines.kernel.parameters, middle, a, axis, kept, True, masses, new,
+            lines.kernel.function, lines.arguments, lines.kernel.parameters, middle, a, kept, True, masses, new,
             first, end, walls,
         )  # fmt: skip
 
@@ -192,7 +195,7 @@ class DrivenSplitPropagator(SplitPropagator):
             beyond, (rates, exits, factors), _ = lines.at(t)
             bad += beyond
             factorise_lines(rates, exits, dt, factors)
-            lost[axis] = backward_euler_lines(exits, dt, factors, axis, masses)
+            lost[axis] = backward_euler_lines(exits, dt, factors, lines.way, masses)
         if bad > 0 or not np.isfinite(masses[0, 0]):
             super()._backward_euler(t, dt)  # as in a march
         else:
@@ -206,8 +209,9 @@ class DrivenSplitPropagator(SplitPropagator):
 
 def _type_of_lines() -> Any:
     """Return the type of the arguments of :class:`DrivenLines`."""
-    f8, flag = types.float64, types.boolean
-    return types.Tuple((f8[:, :, ::1], f8[:, :, ::1], f8[::1], f8[::1], f8[:, ::1], flag, flag[::1], flag))
+    f8, i8, flag = types.float64, types.int64, types.boolean
+    way = types.Tuple((i8, i8[::1], i8[::1]))
+    return types.Tuple((f8[:, :, ::1], f8[:, :, ::1], f8[::1], f8[::1], f8[:, ::1], flag, flag[::1], flag, way))
 
 
 @cache
@@ -227,7 +231,7 @@ def _sweep() -> Callable[..., int]:
     f8, i8 = types.float64, types.int64
     room_for_all = types.Tuple((f8[:, :, :, ::1], f8[:, :, ::1], f8[:, :, :, ::1]))
     signature = i8(
-        type_of_coefficients(), _type_of_lines(), f8[::1], f8, f8, i8, room_for_all, types.boolean,
+        type_of_coefficients(), _type_of_lines(), f8[::1], f8, f8, room_for_all, types.boolean,
         f8[:, ::1], f8[:, ::1], i8, i8, f8[:, ::1],
     )  # fmt: skip
     return sweep_of_lines.compile(signature)
@@ -276,7 +280,7 @@ def march_split(
             axis = sweep % 2
             bad = sweep_of_lines(
                 coefficients if axis == 0 else coefficients_across, lines if axis == 0 else lines_across, parameters,
-                middle, STAGE * (dt if axis == 1 else dt / 2), axis, along if axis == 0 else across, sweep < 2,
+                middle, STAGE * (dt if axis == 1 else dt / 2), along if axis == 0 else across, sweep < 2,
                 masses if sweep == 0 else new, new, 0, len(walls[axis]), walls[axis],
             )  # fmt: skip
             if bad > 0:
@@ -308,14 +312,15 @@ def accepted(new, entered, masses, absorbed, floor, watched, extremes):
 
 
 @kernel()
-def sweep_of_lines(coefficients, lines, parameters, t, a, axis, kept, fresh, masses, new, first, end, walls):
+def sweep_of_lines(coefficients, lines, parameters, t, a, kept, fresh, masses, new, first, end, walls):
     """Write to ``new`` the masses after TR-BDF2 on the bundles of an axis from ``first`` to before ``end``.
 
     Returns how many D are out of range. What enters the walls from each bundle goes to its row of ``walls``
     (n_bundles, 2). A bundle is done with while its rates and factors are in the cache: where there is a room
     ``kept`` for all of them they stay there, and are those of the sweep before unless they are to be made ``fresh``.
     """
-    n, ring = masses.shape[axis], lines[5]
+    way, ring = lines[8], lines[5]
+    n = masses.shape[way[0]]
     own, keeps = bundles_in_room(1, n, ring), len(kept[0]) > 0
     points, scratch = lines[0], np.empty((3, n, LANES))
     ratio, d, w = np.empty(points.shape[2] - n * LANES), np.empty(n * LANES), np.empty(n * LANES)
@@ -327,7 +332,7 @@ def sweep_of_lines(coefficients, lines, parameters, t, a, axis, kept, fresh, mas
         if fresh:
             bad += rates_of_bundle(coefficients, lines, k, t, parameters, rates, exits, ratio, d, w)
             factorise_lanes(rates[0], rates[1], exits, a, factors)
-        tr_bdf2_bundle(rates, exits, a, factors, axis, k, masses, new, scratch, walls[k])
+        tr_bdf2_bundle(rates, exits, a, factors, way, k, masses, new, scratch, walls[k])
     return bad
 
 
@@ -368,7 +373,7 @@ def rates_of_lines(coefficients, lines, t, parameters, rates, exits, exponents):
 @kernel()
 def rates_of_bundle(coefficients, lines, k, t, parameters, rates, exits, ratio, d, w):
     """Do what :func:`rates_of_lines` does for bundle ``k``; ``ratio``, ``d`` and ``w`` are room for its edges."""
-    points, tables, weights, lengths, per_edge, periodic, absorbs, silent = lines
+    points, tables, weights, lengths, per_edge, periodic, absorbs, silent, _ = lines
     without = coefficients(points[k], tables[k], t, parameters, ratio, d)
     flat = rates.reshape(2, len(w))
     if silent:

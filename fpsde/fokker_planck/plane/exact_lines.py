@@ -31,7 +31,7 @@ from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.exact_in_time import uniformise
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
-from fpsde.fokker_planck.plane.propagator import StrangPropagator
+from fpsde.fokker_planck.plane.propagator import AXES, Offset, StrangPropagator
 from fpsde.fokker_planck.stepper import KEPT
 from fpsde.jit import kernel
 
@@ -112,7 +112,8 @@ class ExactSplitPropagator(StrangPropagator):
         self._distinct = tuple(DistinctLines.of(self._at(0.0), axis) for axis in (0, 1))
         self._probabilities = lru_cache(maxsize=KEPT)(lambda axis, t: self._distinct[axis].probabilities(t))
 
-    def _swept(self, t: float, axis: int, dt: float, masses: Any) -> tuple[np.ndarray, np.ndarray]:
+    def _swept(self, t: float, offset: Offset, dt: float, masses: Any) -> tuple[np.ndarray, np.ndarray]:
+        axis = AXES.index(offset)
         lines = masses.T if axis == 0 else masses
         moved, n = np.empty((len(lines), lines.shape[1] + 2)), lines.shape[1]
         matrices = self._probabilities(axis, float(f"{dt:.{DIGITS - 1}e}"))

@@ -11,6 +11,7 @@ import numpy as np
 
 from fpsde.cached import cached_property
 from fpsde.errors import InvalidInput
+from fpsde.fokker_planck.plane.lines import Way, cells_on, straight, way_along
 from fpsde.grid import Grid
 from fpsde.jit import kernel
 from fpsde.optional import optional
@@ -160,20 +161,67 @@ class PlaneGenerator:
         """Whether also every edge is open both ways, as it is where there is noise along both axes."""
         return self.along_axes and bool(min(self.up.min(), self.down.min()) > 0)
 
+    @property
+    def offsets(self) -> tuple[tuple[int, int], ...]:
+        """The offsets of the edges, first that of the first axis where all lie along axes."""
+        return tuple(sorted({edges.offset for edges in self.families}, reverse=True))
+
+    @property
+    def on_lines(self) -> bool:
+        """Whether Q is a sum of operators on lines, one for each offset: see :meth:`way`.
+
+        They may lie along diagonals where no mass leaves, and each offset can be followed across no seam.
+        """
+        return self.along_axes or (
+            not self.exits.any() and all(self.way(offset) is not None for offset in self.offsets)
+        )
+
+    def way(self, offset: tuple[int, int]) -> Way | None:
+        """Return the way of the lines through cells that lie apart by ``offset``.
+
+        Along a diagonal they go on an axis whose seam no edge crosses; None where there is none.
+        """
+        if offset in ((1, 0), (0, 1)):
+            return straight(offset.index(1))
+        for axis in (0, 1):
+            if offset[axis] and not self._crosses_seam(offset, axis):
+                return way_along(ahead_on(offset, axis), self.grid.shape, axis)
+        return None
+
+    def _crosses_seam(self, offset: tuple[int, int], axis: int) -> bool:
+        for edges in self.families:
+            if edges.offset == offset:
+                tails, heads = (np.unravel_index(cells, self.grid.shape)[axis] for cells in (edges.tails, edges.heads))
+                if (heads - tails != offset[axis]).any():
+                    return True
+        return False
+
     def lines(self, axis: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return rates to the left and right along ``axis``, ``(n_lines, 2, n)``, and exits ``(n_lines, 2)``.
+        """Return :meth:`lines_on` the lines of an axis."""
+        return self.lines_on(straight(axis), (1 - axis, axis))
+
+    def lines_on(self, way: Way, offset: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """Return rates to the left and right on the way of an offset, ``(n_lines, 2, n)``, and exits ``(n_lines, 2)``.
 
         As in the generator of one dimension, the first to the left and the last to the right lead across the seam.
         """
-        rates = np.zeros((2, self.size))
+        axis, rates, shape = way[0], np.zeros((2, self.size)), self.grid.shape
         for edges in self.families:
-            if edges.offset == (1 - axis, axis):
+            if edges.offset == offset:
                 rates[0] += np.bincount(edges.heads, edges.down, self.size)
                 rates[1] += np.bincount(edges.tails, edges.up, self.size)
-        shape = self.grid.shape
-        along = np.moveaxis(rates.reshape(2, *shape), 1 + axis, 2).swapaxes(0, 1)
-        low, high = (np.moveaxis(self.exits[2 * axis + side].reshape(shape), axis, 0)[-side] for side in (0, 1))
-        return np.ascontiguousarray(along), np.stack([low, high], axis=1)
+        if ahead_on(offset, axis) != offset:  # they lie backwards
+            rates = rates[::-1]
+        exits = np.zeros((shape[1 - axis], 2))
+        if offset == (1 - axis, axis):
+            for side in (0, 1):
+                exits[:, side] = np.moveaxis(self.exits[2 * axis + side].reshape(shape), axis, 0)[-side]
+        return np.ascontiguousarray(rates[:, cells_on(way, shape)].swapaxes(0, 1)), exits
+
+
+def ahead_on(offset: tuple[int, int], axis: int) -> tuple[int, int]:
+    """Return the offset, or its opposite, that is positive along an axis."""
+    return offset if offset[axis] > 0 else (-offset[0], -offset[1])
 
 
 @kernel()

@@ -31,10 +31,16 @@ from fpsde.fokker_planck.plane.on_gpu import (
 )
 from fpsde.fokker_planck.plane.phase_space import phase_space
 from fpsde.fokker_planck.plane.phase_space_evolution import SPLITTING, trace_of_phase_space
-from fpsde.fokker_planck.plane.propagator import PlanePropagator, SplitPropagator, WholePropagator
+from fpsde.fokker_planck.plane.propagator import (
+    PlanePropagator,
+    SplitPropagator,
+    WholePropagator,
+    refuse_unless_on_lines,
+)
 from fpsde.fokker_planck.plane.results import PlaneEvolution
 from fpsde.fokker_planck.plane.stream import stream_of
 from fpsde.fokker_planck.sweeps import device_of, on
+from fpsde.processes.process import Process
 from fpsde.validation import integer
 
 
@@ -42,7 +48,8 @@ class Stepping(enum.Enum):
     """How steps in time are taken on a plane; all are of order 2 in dt."""
 
     WHOLE = "TR-BDF2"  #: with sparse factors of all of Q
-    #: Where no noise is correlated; faster. Along an axis without noise it takes steps below a cell's crossing time.
+    #: Faster; where noise is correlated, along diagonals too, which must not end at an absorbing wall, nor go round
+    #: along both axes. Along an axis without noise it takes steps below a cell's crossing time.
     SPLIT = "Strang splitting of TR-BDF2 on lines"
     #: Where no noise is correlated and coefficients are constant: exact in time where components are independent, and
     #: without any limit on steps. Costs more where lines differ, the square of their cells for each.
@@ -72,10 +79,10 @@ class PlaneInTime(OnPlane):
         ``dt``, also where coefficients depend on time, and in the cell width (1 along an axis without noise). With
         ``dt`` (which must divide every interval between times) steps are of that length; without it dt is halved until
         that moves less than ``tolerance`` of the mass at every time (total variation; 1e-6 if not given). Steps are
-        split where there is noise along both axes that is not correlated, and along one axis alone where coefficients
-        depend on time (all of Q would have to be factored anew for each step), unless ``stepping`` says otherwise: with
-        ``EXACT_LINES`` a step is split into exact factors, and one step of any length is exact where the components are
-        independent (``dt=t_end - t_start``).
+        split where there is noise along both axes that is not correlated, and where coefficients depend on time (all of
+        Q would have to be factored anew for each step) also with noise along one axis alone or correlated, unless that
+        cannot be split or ``stepping`` says otherwise: with ``EXACT_LINES`` a step is split into exact factors, and one
+        step of any length is exact where the components are independent (``dt=t_end - t_start``).
 
         ``progress`` shows a bar on a long way in steps, as that of ``simulate``. ``threads`` of this process, one for
         each core unless it says otherwise, take the lines of split steps of TR-BDF2 on planes of many cells; the law
@@ -87,9 +94,10 @@ class PlaneInTime(OnPlane):
         ------
         InvalidInput
             bad times; dt together with tolerance; a start that does not fit on the grid; mass that reaches a cut end of
-            it (more than 1e-6 in the outermost fiftieth of the cells); split steps for correlated noise; exact factors
-            where coefficients depend on time, or for more different lines than memory is allowed for; on a GPU steps
-            that are not split (of correlated noise all are) or have exact factors
+            it (more than 1e-6 in the outermost fiftieth of the cells); split steps for correlated noise where a wall
+            absorbs, or both axes are periodic; exact factors for correlated noise, where coefficients depend on time,
+            or for more different lines than memory is allowed for; on a GPU steps that are not split, have exact
+            factors, or are those of correlated noise
         UnstableStep
             a step that stays negative however often it is halved
         NotConverged
@@ -108,7 +116,7 @@ class PlaneInTime(OnPlane):
         driven = stepping in (None, Stepping.SPLIT) and self._drives_lines
         taken = Stepping.SPLIT if driven else self._stepping(generators(when[0]), stepping)
         if device is not None:
-            self._refuse_on_gpu(taken)
+            self._refuse_on_gpu(taken, driven or (not self._correlates and generators(when[0]).along_axes))
         constant, fringe = not self.process.time_dependent, self._fringe
         lines = self._driven_lines() if driven and device is None else None
         there = self._lines_on_gpu(generators, when[0], driven, device, fast) if device is not None else None
@@ -229,25 +237,43 @@ class PlaneInTime(OnPlane):
         lines = lines_on_gpu(generators(begin), device, fast=fast)
         return lambda t, axis: lines[axis]
 
-    def _refuse_on_gpu(self, taken: Stepping) -> None:
+    def _refuse_on_gpu(self, taken: Stepping, along_axes: bool) -> None:
         """Raise InvalidInput for steps that no GPU takes."""
-        if taken is Stepping.SPLIT:
+        if taken is Stepping.SPLIT and along_axes:
             return
         instead = "" if self.process.time_dependent else "use evolve_by_uniformisation there, or "
         raise InvalidInput(
             f"the steps of {self.process.name} would be {taken.value}, and on a GPU split steps alone are taken, "
-            f"{Stepping.SPLIT.value}; {instead}leave the backend out to run on the CPU"
+            f"{Stepping.SPLIT.value}, of noise that is not correlated; {instead}leave the backend out to run on the CPU"
         )
 
     def _stepping(self, q: PlaneGenerator, stepping: Stepping | None) -> Stepping:
         """Return how steps are taken; InvalidInput where they cannot be as asked."""
         if stepping is Stepping.EXACT_LINES:
             self._refuse_time_dependence("has no factors that are exact for a step; use Stepping.SPLIT")
-        if stepping in (Stepping.SPLIT, Stepping.EXACT_LINES) and not q.along_axes:
-            raise InvalidInput(
-                f"the noise of {self.process.name} is correlated: mass moves along diagonals, which are no lines to "
-                "split steps into; use Stepping.WHOLE"
-            )
+            if not q.along_axes:
+                raise InvalidInput(
+                    f"the noise of {self.process.name} is correlated: mass moves along diagonals too, whose lines have "
+                    "no exact factors; use Stepping.SPLIT or Stepping.WHOLE"
+                )
+        if stepping is Stepping.SPLIT:
+            refuse_unless_on_lines(q)
         if stepping is None:
-            return Stepping.SPLIT if q.reversible_lines else Stepping.WHOLE
+            return Stepping.SPLIT if self._splits(q) else Stepping.WHOLE
         return stepping
+
+    def _splits(self, q: PlaneGenerator) -> bool:
+        """Return whether steps are split unless they are asked for otherwise.
+
+        With constant coefficients correlated noise is not: the whole of Q is factored once.
+        """
+        if not self.process.time_dependent:
+            return q.reversible_lines
+        if q.along_axes and not self._correlates:
+            return q.reversible_lines
+        return q.on_lines and not any(self._absorbing)
+
+    @property
+    def _correlates(self) -> bool:
+        """Whether a statement of the process says that its noise is correlated, now or at another time."""
+        return isinstance(self.process, Process) and self.process.statement.diffusivity[0, 1] != 0

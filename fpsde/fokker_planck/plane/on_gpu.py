@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from fpsde.arrays import Device
+from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
-from fpsde.fokker_planck.plane.propagator import SplitPropagator
+from fpsde.fokker_planck.plane.propagator import AXES, Offset, SplitPropagator
 from fpsde.fokker_planck.rates_on_gpu import RatesOnGpu
 from fpsde.fokker_planck.sides import Sides
 from fpsde.fokker_planck.sweeps import SweepsOnGpu
@@ -24,7 +25,12 @@ LinesAt = Callable[[float, int], SweepsOnGpu]
 
 
 def lines_on_gpu(q: PlaneGenerator, device: Device, *, fast: bool) -> tuple[SweepsOnGpu, SweepsOnGpu]:
-    """Return the lines of both axes of a generator whose edges lie along them."""
+    """Return the lines of both axes of a generator; InvalidInput where its edges lie along others."""
+    if not q.along_axes:
+        raise InvalidInput(
+            "noise is correlated, and on a GPU steps are split along the axes alone; leave the backend out to run on "
+            "the CPU"
+        )
     first, second = (sweeps_on_gpu(*q.lines(axis), device, fast=fast) for axis in (0, 1))
     return first, second
 
@@ -98,12 +104,17 @@ class SplitPropagatorOnGpu(SplitPropagator):
         with self._device.current():
             return self._device.array(values)
 
-    def _swept(self, t: float, axis: int, dt: float, masses: Any) -> tuple[Any, np.ndarray]:
+    def _offsets(self, t: float) -> tuple[Offset, ...]:
+        return AXES
+
+    def _swept(self, t: float, offset: Offset, dt: float, masses: Any) -> tuple[Any, np.ndarray]:
+        axis = AXES.index(offset)
         lines = self._lines_at(t, axis)
         moved, lost = lines.tr_bdf2(STAGE * dt, self._turned(axis, masses)[None])
         return self._turned(axis, moved[0]), lines.entered(lost)
 
-    def _damped(self, t: float, axis: int, dt: float, masses: Any) -> tuple[Any, np.ndarray]:
+    def _damped(self, t: float, offset: Offset, dt: float, masses: Any) -> tuple[Any, np.ndarray]:
+        axis = AXES.index(offset)
         lines, along = self._lines_at(t, axis), self._turned(axis, masses)[None]
         lost = lines.backward_euler(dt, along)
         return self._turned(axis, along[0]), lines.entered(lost)

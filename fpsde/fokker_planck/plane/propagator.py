@@ -5,9 +5,10 @@ entries beside the pivots are negative, so that solves subtract nothing and keep
 
 Split (Strang, SIAM J. Numer. Anal. 5 (1968) 506), where all edges lie along the axes: half a step along the first, a
 step along the second, half a step along the first, each of them TR-BDF2 on every line (or exact: ``exact_lines.py``),
-with the coefficients of the middle of the step. Order 2 too, and many times faster. Under detailed balance the currents
-along each axis vanish separately in the stationary law, which therefore stays exact at any dt; one with a current moves
-by O(dt^2).
+with the coefficients of the middle of the step. Where noise is correlated, edges lie along diagonals too, and these are
+lines like the axes: half a step along each but the last, a step along the last, and the halves backwards. Order 2 too,
+and many times faster. Under detailed balance the currents along each edge vanish separately in the stationary law,
+which therefore stays exact at any dt; one with a current moves by O(dt^2).
 
 Lines of one axis do not know of each other, so threads step them side by side, and the masses have the same bits.
 
@@ -17,7 +18,7 @@ Either way a step that would leave a negative mass is refused and taken as two h
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -26,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from fpsde.arrays import host
+from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
 from fpsde.fokker_planck.plane.lines import backward_euler_lines, factorise_lines, in_bundles, tr_bdf2_bundles
@@ -37,6 +39,10 @@ sparse, direct = optional("scipy.sparse"), optional("scipy.sparse.linalg")
 
 #: Cells of a plane from which on threads are woken for a sweep: a smaller one is over before they are up.
 THREADED = 2**16
+
+#: How far apart the cells at the ends of an edge lie, and that of the edges along each axis.
+Offset = tuple[int, int]
+AXES: tuple[Offset, Offset] = ((1, 0), (0, 1))
 
 #: The sparse factors that SciPy's splu returns.
 Factors = Any
@@ -119,27 +125,47 @@ class WholePropagator(DampedStepper, PlanePropagator):
         return implicit_factors(self._generator(t), a)
 
 
+def there_and_back(offsets: Sequence[Offset], dt: float) -> Iterator[tuple[Offset, float]]:
+    """Yield what a symmetric step takes in turn: half of it along each offset but the last, all of it along that one.
+
+    And the halves again, backwards.
+    """
+    *others, last = offsets
+    halves = [(offset, dt / 2) for offset in others]
+    yield from (*halves, (last, dt), *reversed(halves))
+
+
 class StrangPropagator(PlanePropagator):
-    """Strang steps along the lines of the two axes in turn."""
+    """Strang steps along the lines of the two axes in turn, or of every offset between cells."""
 
     def _stepped(self, t: float, dt: float) -> tuple[np.ndarray, np.ndarray]:
-        lost, middle = np.zeros(4), self._key(t + dt / 2)
+        lost, middle = np.zeros((2, 2)), self._key(t + dt / 2)
         masses = self.masses.reshape(self._shape(middle)).copy()
-        for axis, part in ((0, dt / 2), (1, dt), (0, dt / 2)):
-            masses, entered = self._swept(middle, axis, part, masses)
-            lost[2 * axis : 2 * axis + 2] += entered
-        return masses.reshape(-1), lost
+        for offset, part in there_and_back(self._offsets(middle), dt):
+            masses, entered = self._swept(middle, offset, part, masses)
+            _enter(lost, offset, entered)
+        return masses.reshape(-1), lost.ravel()
+
+    def _offsets(self, t: float) -> tuple[Offset, ...]:
+        """Return the offsets of the edges, from the generator at ``t``."""
+        return self._at(t).offsets
 
     def _shape(self, t: float) -> tuple[int, ...]:
         """Return the shape of the plane, from the generator at ``t``."""
         return self._at(t).grid.shape
 
     @abstractmethod
-    def _swept(self, t: float, axis: int, dt: float, masses: Any) -> tuple[Any, np.ndarray]:
-        """Return the plane after a time ``dt`` along an axis, which may be ``masses``, and what entered its walls (2,).
+    def _swept(self, t: float, offset: Offset, dt: float, masses: Any) -> tuple[Any, np.ndarray]:
+        """Return the plane after a time ``dt`` on the lines of an offset, and what entered the walls at their ends.
 
-        Coefficients are those at ``t``.
+        The plane may be ``masses``, and coefficients are those at ``t``. What entered is ``(2,)``.
         """
+
+
+def _enter(lost: np.ndarray, offset: Offset, entered: np.ndarray) -> None:
+    """Add what entered the walls at the ends of lines to that of all walls, ``(2, 2)``, in place."""
+    if offset in AXES:  # there are no walls that absorb where lines lie otherwise
+        lost[AXES.index(offset)] += entered
 
 
 class SplitPropagator(DampedStepper, StrangPropagator):
@@ -156,8 +182,7 @@ class SplitPropagator(DampedStepper, StrangPropagator):
     ):
         super().__init__(generator, start, constant=constant, fringe=fringe)
         self._threads = threads if len(self.masses) >= THREADED else 1
-        self._lines = lru_cache(maxsize=4)(self._lines_of)
-        self._factors = lru_cache(maxsize=KEPT)(self._factorise)
+        self._lines = lru_cache(maxsize=2)(lambda t: LinesInPlane(self._generator(t)))
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
@@ -168,19 +193,21 @@ class SplitPropagator(DampedStepper, StrangPropagator):
         self._accept(*self._damped_step(t, dt))
 
     def _damped_step(self, t: float, dt: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the masses ``(n,)`` after backward Euler along both axes, at ``t``, and what entered the walls."""
-        lost, end = np.zeros(4), self._key(t)
+        """Return the masses ``(n,)`` after backward Euler on all lines, at ``t``, and what entered the walls."""
+        lost, end = np.zeros((2, 2)), self._key(t)
         masses = self.masses.reshape(self._shape(end)).copy()
-        for axis in (0, 1):
-            masses, lost[2 * axis : 2 * axis + 2] = self._damped(end, axis, dt, masses)
-        return masses.reshape(-1), lost
+        for offset in self._offsets(end):
+            masses, entered = self._damped(end, offset, dt, masses)
+            _enter(lost, offset, entered)
+        return masses.reshape(-1), lost.ravel()
 
-    def _swept(self, t: float, axis: int, dt: float, masses: Any) -> tuple[Any, np.ndarray]:
-        (rates, exits), a = self._lines(t, axis), STAGE * dt
-        factors, entered = self._factors(t, axis, a), np.empty((len(rates), 2))
+    def _swept(self, t: float, offset: Offset, dt: float, masses: Any) -> tuple[Any, np.ndarray]:
+        lines, a = self._lines(t), STAGE * dt
+        (rates, exits), way, factors = lines.bundles(offset), lines.ways[offset], lines.factors(offset, a)
+        entered = np.empty((len(rates), 2))
 
         def step(first: int, end: int) -> None:
-            tr_bdf2_bundles(rates, exits, a, factors, axis, masses, masses, first, end, entered)
+            tr_bdf2_bundles(rates, exits, a, factors, way, masses, masses, first, end, entered)
 
         self._side_by_side(step, len(rates))
         return masses, entered.sum(axis=0)
@@ -191,18 +218,42 @@ class SplitPropagator(DampedStepper, StrangPropagator):
         others = [self._pool.submit(step, *part) for part in pairwise(cuts[1:])]
         return [step(*cuts[:2]), *(other.result() for other in others)]
 
-    def _damped(self, t: float, axis: int, dt: float, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the plane after backward Euler on the lines of an axis, and what entered their walls ``(2,)``."""
-        _, exits = self._lines(t, axis)
-        return masses, backward_euler_lines(exits, dt, self._factors(t, axis, dt), axis, masses)
+    def _damped(self, t: float, offset: Offset, dt: float, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the plane after backward Euler on the lines of an offset, and what entered the walls there (2,)."""
+        lines = self._lines(t)
+        _, exits = lines.bundles(offset)
+        return masses, backward_euler_lines(exits, dt, lines.factors(offset, dt), lines.ways[offset], masses)
 
-    def _lines_of(self, t: float, axis: int) -> tuple[np.ndarray, np.ndarray]:
-        rates, exits = self._generator(t).lines(axis)
+
+class LinesInPlane:
+    """The lines of a generator in bundles, for each offset of its edges, with the factors that were last asked for.
+
+    Raises InvalidInput where it is no sum of operators on lines.
+    """
+
+    def __init__(self, q: PlaneGenerator):
+        refuse_unless_on_lines(q)
+        self._q = q
+        self.ways = {offset: way for offset in q.offsets if (way := q.way(offset)) is not None}
+        self.bundles = lru_cache(maxsize=None)(self._bundles)
+        self.factors = lru_cache(maxsize=KEPT // 2 * len(self.ways))(self._factors)
+
+    def _bundles(self, offset: Offset) -> tuple[np.ndarray, np.ndarray]:
+        rates, exits = self._q.lines_on(self.ways[offset], offset)
         return in_bundles(rates), in_bundles(exits)
 
-    def _factorise(self, t: float, axis: int, a: float) -> np.ndarray:
-        rates, exits = self._lines(t, axis)
+    def _factors(self, offset: Offset, a: float) -> np.ndarray:
+        rates, exits = self.bundles(offset)
         ring = bool(rates[:, 0, 0].any() or rates[:, 1, -1].any())
         factors = np.empty((len(rates), 5 if ring else 3, *rates.shape[2:]))
         factorise_lines(rates, exits, a, factors)
         return factors
+
+
+def refuse_unless_on_lines(q: PlaneGenerator) -> None:
+    """Raise InvalidInput where mass moves along diagonals that are no lines to split steps into."""
+    if not q.on_lines:
+        raise InvalidInput(
+            "noise is correlated, and mass moves along diagonals which end at a wall that absorbs, or go round along "
+            "both axes: these are no lines to split steps into; use Stepping.WHOLE"
+        )

@@ -1,0 +1,146 @@
+"""Correlated noise in split steps: lines along diagonals make up Q, order 2 in dt, exact moments where it is driven."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.integrate import solve_ivp
+
+from fpsde.density import Normal
+from fpsde.domain import LINE, Interval, Wall
+from fpsde.errors import InvalidInput
+from fpsde.fokker_planck import FokkerPlanck, Stepping, assemble_plane
+from fpsde.fokker_planck.plane.lines import cells_on
+from fpsde.grid import Grid
+from fpsde.processes.process import Process
+
+RING = Interval.between(-3, 3, Wall.PERIODIC)
+WALLED = Interval.between(-3, 3, Wall.REFLECTING)
+A = np.array([[1.0, -0.8], [0.3, 0.5]])
+
+
+def sheared(first=LINE, second=LINE, *, narrow=0.0, moves=True):
+    """Return a turning process whose correlation varies in place, and changes its sign in time unless it stands still.
+
+    With ``narrow`` noise the stencil is wider than its neighbours.
+    """
+    return Process(
+        drift=lambda x: (-x[0] - 0.5 * np.sin(x[0]) + 0.8 * x[1], -0.3 * x[0] - x[1] - 0.5 * np.sin(x[1])),
+        sigma=(
+            (lambda x, t, p: ((1.0, 0.0), (p.narrow + 0.5 * np.cos(3 * t) + 0.1 * np.sin(x[0]), 0.7)))
+            if moves
+            else (lambda x, p: ((1.0, 0.0), (p.narrow + 0.4 + 0.1 * np.sin(x[0]), 0.7)))
+        ),
+        dim=2,
+        params={"narrow": narrow},
+        domain=(first, second),
+        name="sheared",
+    )
+
+
+@pytest.mark.parametrize(
+    ("process", "box"),
+    [
+        (sheared(), ((-4, 4), (-4, 4))),
+        (sheared(narrow=2.5), ((-4, 4), (-4, 4))),
+        (sheared(RING, WALLED, narrow=0.1), ((-3, 3), (-3, 3))),
+        (sheared(WALLED, RING, narrow=2.5), ((-3, 3), (-3, 3))),
+    ],
+    ids=["plane", "narrow", "ring across", "ring along"],
+)
+def test_the_lines_of_all_offsets_make_up_the_generator(process, box) -> None:
+    """Each cell lies on one line of every offset, and the rates on the lines are those of Q."""
+    q = assemble_plane(process, Grid.uniform(*box, cells=(21, 13)), 0.3)
+    assert q.on_lines and not q.along_axes
+    parts = {}
+    for offset in q.offsets:
+        way = q.way(offset)
+        rates, _ = q.lines_on(way, offset)
+        cells = cells_on(way, q.grid.shape)
+        np.testing.assert_array_equal(np.sort(cells.ravel()), np.arange(q.size))
+        ahead, back = np.roll(cells, -1, axis=1), np.roll(cells, 1, axis=1)
+        rows = np.concatenate([back.ravel(), ahead.ravel(), cells.ravel(), cells.ravel()])
+        out = rates[:, 0].ravel(), rates[:, 1].ravel()
+        values = np.concatenate([*out, -out[0], -out[1]])
+        parts[offset] = sparse.coo_array((values, (rows, np.tile(cells.ravel(), 4))), shape=(q.size, q.size)).toarray()
+    whole = q.matrix.toarray()
+    np.testing.assert_allclose(sum(parts.values()), whole, rtol=0, atol=1e-12 * q.max_rate)
+    for part in parts.values():
+        assert np.abs(sum(parts.values()) - part - whole).max() > 1e-6 * q.max_rate
+
+
+def test_steps_along_diagonals_are_of_order_two_in_dt_against_uniformisation() -> None:
+    solver = FokkerPlanck(sheared(moves=False), Grid.uniform((-7, 7), (-7, 7), cells=24))
+    start, errors = (Normal(0.3, 0.8), Normal(-0.2, 0.8)), []
+    exact = solver.evolve_by_uniformisation(start, t_end=0.5).law.masses
+    for dt in (0.0625, 0.03125, 0.015625):
+        found = solver.evolve(start, t_end=0.5, dt=dt, stepping=Stepping.SPLIT)
+        assert found.mass_error <= 1e-13 * np.sqrt(found.n_steps) and found.minimum >= 0
+        errors.append(float(np.abs(found.law.masses - exact).sum()))
+    orders = np.log2(np.array(errors[:-1]) / errors[1:])
+    assert np.all(np.abs(orders - 2) < 0.1), (errors, orders)
+    late = solver.evolve(start, t_end=0.5 + 0.015625, dt=0.015625, stepping=Stepping.SPLIT)
+    assert np.abs(late.law.masses - exact).sum() > 10 * errors[-1]
+
+
+def pulled() -> Process:
+    """Return dX = (f(t) - A X) dt + B(t) dW with D_12 that swings through zero."""
+    return Process(
+        drift=lambda x, t: (np.sin(3 * t) - x[0] + 0.8 * x[1], -0.3 * x[0] - 0.5 * x[1]),
+        sigma=lambda x, t: ((1.0, 0.0), (0.6 * np.sin(4 * t), 0.9)),
+        dim=2,
+        name="pulled",
+    )
+
+
+def moments(t, mean, covariance, lag=0.0):
+    """Return mean and covariance of ``pulled`` from its linear equations; the noise comes ``lag`` late."""
+
+    def change(s, y):
+        m, c = y[:2], y[2:].reshape(2, 2)
+        b = np.array([[1.0, 0.0], [0.6 * np.sin(4 * (s - lag)), 0.9]])
+        return np.r_[np.array([np.sin(3 * s), 0.0]) - A @ m, (-A @ c - c @ A.T + b @ b.T).ravel()]
+
+    y = solve_ivp(change, (0, t), np.r_[mean, np.ravel(covariance)], rtol=1e-11, atol=1e-13).y[:, -1]
+    return y[:2], y[2:].reshape(2, 2)
+
+
+def test_driven_correlated_noise_is_split_by_default_and_its_moments_converge_at_order_two() -> None:
+    start, sizes, errors, lagging = ((0.5, -0.3), 0.36 * np.eye(2)), np.array([32, 44, 60]), [], []
+    for cells in sizes.tolist():
+        found = FokkerPlanck(pulled(), Grid.uniform((-7, 7), (-7, 7), cells=cells)).evolve(
+            (Normal(0.5, 0.6), Normal(-0.3, 0.6)), t_end=0.8, dt=0.8 / cells
+        )
+        assert found.provenance["method"].endswith(Stepping.SPLIT.value) and found.minimum >= 0
+        assert found.mass_error <= 1e-13 * np.sqrt(found.n_steps)
+        for lag, kept in ((0.0, errors), (0.4 / cells, lagging)):  # the noise of the start of each step
+            mean, covariance = moments(0.8, *start, lag=lag)
+            kept.append(
+                np.linalg.norm([*(found.law.mean - mean), *(found.law.covariance - covariance)[np.triu_indices(2)]])
+            )
+    orders, late = (-np.diff(np.log(each)) / np.diff(np.log(sizes)) for each in (errors, lagging))
+    assert np.all(np.abs(orders - 2) < 0.1), (errors, orders)
+    assert np.all(late < 1.85), (lagging, late)
+
+
+@pytest.mark.parametrize(
+    "domain", [(Interval(-3, 3, Wall.ABSORBING, Wall.NONE), LINE), (RING, RING)], ids=["absorbing", "torus"]
+)
+def test_diagonals_that_are_no_lines_are_refused_and_taken_whole_by_default(domain) -> None:
+    box = [(-3, 3) if each is not LINE else (-5, 5) for each in domain]
+    solver = FokkerPlanck(sheared(*domain), Grid.uniform(*box, cells=(11, 12)))
+    start = Normal(0.0, 0.4), Normal(0.0, 0.4)
+    with pytest.raises(InvalidInput, match=r"no lines to split steps into; use Stepping\.WHOLE"):
+        solver.evolve(start, t_end=0.1, dt=0.05, stepping=Stepping.SPLIT)
+    found = solver.evolve(start, t_end=0.1, dt=0.05)
+    assert found.provenance["method"].endswith(Stepping.WHOLE.value)
+
+
+def test_noise_that_is_correlated_later_is_not_taken_for_noise_along_axes() -> None:
+    """At the start D_12 = 0 and all edges lie along axes."""
+    solver = FokkerPlanck(pulled(), Grid.uniform((-6, 6), (-6, 6), cells=20))
+    assert solver.generator(0.0).along_axes and not solver.generator(0.1).along_axes
+    start, run = (Normal(0.5, 0.6), Normal(-0.3, 0.6)), {"t_end": 0.4, "dt": 0.025}
+    split, whole = (solver.evolve(start, **run, stepping=each) for each in (Stepping.SPLIT, Stepping.WHOLE))
+    assert np.abs(split.law.covariance - whole.law.covariance).max() < 2e-3 < 0.1 * whole.law.covariance[0, 1]
