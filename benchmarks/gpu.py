@@ -5,7 +5,7 @@
 Everything goes through the public ``simulate``. Each number comes from this run, beside its goal. Needs a GPU and CuPy;
 where PyTorch sees the same GPU it is a peer, and so is the CPU where Numba is installed; SciPy and rich are not needed.
 With --json the file is written after each table, and a second call with the same file goes on from there: what failed
-and what is missing is measured, and the rest is kept.
+and what is missing is measured, and the rest is kept. The tables of the goals come first.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import argparse
 import json
 import math
 import sys
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ cupy, torch, numba = harness.optional("cupy"), harness.optional("torch"), harnes
 DT = 1 / 128
 X0 = 0.3
 LOOK_EVERY = 10
+#: No round of a table begins after so long, so that all tables fit into a quarter of an hour of a borrowed device.
+TABLE_SECONDS = 45.0
 #: Of the README: particle-steps a second on an H200, times the loop of CuPy, cost of observers, seconds, bytes.
 RATE_GOALS = {"float32": 3e11, "float64": 1e11}
 LOOP_GOAL, OBSERVER_GOAL, LARGE_GOAL, MEMORY_GOAL = 50.0, 0.15, 5.0, 1.0
@@ -107,9 +110,6 @@ def groups(size: Size) -> dict[str, Callable[[], list[Contestant]]]:
             for name, kind in KINDS.items()
             for backend in (Backend.GPU, Backend.GPU_FAST)
         ],
-        "particles": lambda: [ours(f"{k} particles", OU, k, steps, **single) for k in size.some_particles],
-        "steps": lambda: [ours(f"{k} steps", OU, n, k, **single) for k in size.some_steps],
-        "dimension": lambda: [ours(f"{d} components", chain(d), n // d, steps, **single) for d in size.dimensions],
         "observers": lambda: [
             ours(name, OU, n, steps, observers=seen, **single)
             for name, seen in (
@@ -126,6 +126,9 @@ def groups(size: Size) -> dict[str, Callable[[], list[Contestant]]]:
             ours("with a histogram at the end", OU, *size.large, keep_positions=False,
                  observers=(Histogram(-3.0, 4.0),), **single)
         ],
+        "particles": lambda: [ours(f"{k} particles", OU, k, steps, **single) for k in size.some_particles],
+        "steps": lambda: [ours(f"{k} steps", OU, n, k, **single) for k in size.some_steps],
+        "dimension": lambda: [ours(f"{d} components", chain(d), n // d, steps, **single) for d in size.dimensions],
     }  # fmt: skip
 
 
@@ -153,20 +156,48 @@ def array_loops(process: Process, n: int, steps: int) -> list[Contestant]:
     return found + ([Contestant("PyTorch loop", by_torch, work)] if torch and torch.cuda.is_available() else [])
 
 
-def measured(name: str, made: Callable[[], list[Contestant]], rounds: int) -> tuple[Contest, dict[str, str]]:
-    """Return a table, and by name the contestants that failed with what they said: the others are measured."""
-    failed, able, timings = {}, [], ()
+def measured(
+    name: str, made: Callable[[], list[Contestant]], rounds: int, *, warm: bool = True
+) -> tuple[Contest, dict[str, str]]:
+    """Return a table, and by name the contestants that failed with what they said: the others are measured.
+
+    Where a round takes long there are fewer of them, one at least. Without ``warm`` none is for warming up: its kernel
+    has been compiled for another table.
+    """
+    failed: dict[str, str] = {}
     try:
-        for contestant in made():
-            try:
-                contestant.run()  # compiles, and warms up
-                able.append(contestant)
-            except Exception as error:  # whatever a peer, a driver or a device says
-                failed[contestant.name] = f"{type(error).__name__}: {error}"
-        timings = harness.measure(able, rounds=rounds)
+        contestants = [guarded(one, failed) for one in made()]
     except Exception as error:
-        failed["the table"] = f"{type(error).__name__}: {error}"
-    return Contest(name, timings), failed
+        return Contest(name, ()), {"the table": _said(error)}
+    if warm:  # compiles
+        for one in contestants:
+            one.run()
+    begun, parts = time.perf_counter(), []
+    while len(parts) < rounds and (not parts or time.perf_counter() - begun < TABLE_SECONDS):
+        parts.append(harness.measure([one for one in contestants if one.name not in failed], rounds=1))
+    able = [[one for one in part if one.name not in failed] for part in parts]
+    timings = [
+        replace(same[0], **{key: sum((getattr(one, key) for one in same), ()) for key in ("seconds", "cpu_seconds")})
+        for same in zip(*able, strict=True)
+    ]
+    return Contest(name, tuple(timings)), failed
+
+
+def guarded(contestant: Contestant, failed: dict[str, str]) -> Contestant:
+    """Return a contestant that puts what stopped it among ``failed``, and does not try again."""
+
+    def run() -> None:
+        if contestant.name not in failed:
+            try:
+                contestant.run()
+            except Exception as error:  # whatever a peer, a driver or a device says
+                failed[contestant.name] = _said(error)
+
+    return replace(contestant, run=run)
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def device_bytes() -> int | None:
@@ -268,7 +299,8 @@ def report(size: Size, card: dict[str, Any], console: Any, file: str | None) -> 
         kept = {contest["name"]: harness.contest_of(contest) for contest in record["contests"]}
         if name not in kept or name in record["failed"]:
             forget_arrays()
-            contest, failed = measured(name, made, 1 if name == "large" else size.rounds)
+            large = name == "large"  # seconds for one run, of a kernel that "observers" has compiled
+            contest, failed = measured(name, made, 1 if large else size.rounds, warm=not large)
             record["contests"] = [one for one in record["contests"] if one["name"] != name]
             record["contests"].append(harness.contest_record(contest))
             record["failed"] = {k: v for k, v in record["failed"].items() if k != name}

@@ -130,6 +130,36 @@ def test_a_table_that_failed_is_measured_again_and_the_others_are_kept(gpu, tmp_
     assert gpu.main(["--quick", "--json", str(file)]) == 0 and "none" in calls
 
 
+def test_one_that_fails_on_its_way_costs_no_other_its_times(gpu):
+    calls = {"sound": 0, "fragile": 0}
+
+    def run(name):
+        calls[name] += 1
+        if calls[name] == 3 and name == "fragile":
+            raise RuntimeError("the device is lost")
+
+    made = [gpu.Contestant(name, lambda name=name: run(name), 1e3) for name in ("fragile", "sound")]
+    contest, failed = gpu.measured("peers", lambda: made, 4)
+    assert failed == {"fragile": "RuntimeError: the device is lost"} and calls == {"sound": 5, "fragile": 3}
+    assert [(one.name, len(one.seconds), len(one.cpu_seconds)) for one in contest.timings] == [("sound", 4, 4)]
+    contest, failed = gpu.measured("large", lambda: made[1:], 1, warm=False)
+    assert calls["sound"] == 6 and not failed and len(contest["sound"].seconds) == 1
+
+
+def test_long_rounds_are_fewer(gpu, monkeypatch):
+    clock = [0.0]
+
+    def run():
+        clock[0] += 20.0
+
+    monkeypatch.setattr(gpu.time, "perf_counter", lambda: clock[0])
+    made = [gpu.Contestant(name, run, 1e3) for name in ("ours", "theirs")]
+    contest, _ = gpu.measured("peers", lambda: made, 7)
+    assert [len(one.seconds) for one in contest.timings] == [2, 2]
+    monkeypatch.setattr(gpu, "TABLE_SECONDS", 1.0)
+    assert [len(one.seconds) for one in gpu.measured("peers", lambda: made, 7)[0].timings] == [1, 1]
+
+
 def test_tables_are_plain_text_where_rich_is_not_installed(gpu):
     table = gpu.harness.plain.Table(title="rates", title_justify="left")
     table.add_column("who")
@@ -177,7 +207,7 @@ def test_a_quick_benchmark_on_an_emulated_gpu_writes_every_table(gpu, tmp_path, 
     assert gpu.main(["--quick", "--json", str(tmp_path / "record.json")]) == 0
     record = json.loads((tmp_path / "record.json").read_text())
     assert [contest["name"] for contest in record["contests"]] == [
-        "precision", "particles", "steps", "dimension", "observers", "peers", "large",
+        "precision", "observers", "peers", "large", "particles", "steps", "dimension",
     ]  # fmt: skip
     rates = {t["name"]: t["rate"]["median"] for contest in record["contests"] for t in contest["timings"]}
     assert all(rate > 0 for rate in rates.values()) and "fpsde on the CPU" in rates

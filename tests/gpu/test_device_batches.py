@@ -50,6 +50,20 @@ def test_thousands_of_members_have_the_bits_of_the_cpu():
         assert bits_of(gpu[m]) == bits_of(cpu[m])
 
 
+def test_members_of_a_black_box_have_the_bits_of_the_cpu():
+    """Sums and products are rounded alike by NumPy and CuPy. Members side by side, and in packs."""
+    box = fpsde.BlackBox(
+        drift=lambda x, t, p: p.k[0] * x - p.k[1] * x[::-1] * x * x + t, sigma=[0.6, 0.5], dim=2,
+        params={"k": np.array([0.5, 1.0])},
+    )  # fmt: skip
+    given = dict(x0=(0.2, 0.3), t_end=1.0, dt=0.0625, n_particles=700, seed=5, dtype=np.float32)
+    given |= {"params": {"k": np.stack([np.linspace(0.1, 1.0, 600), np.linspace(2.0, 0.5, 600)], axis=1)}}
+    observers = [Moments([0.5, 1.0], centre=0.1), Histogram(-2.0, 2.0, 30)]
+    cpu, gpu = (simulate_batch(box, euler_maruyama, **given, observers=observers, backend=b) for b in BACKENDS)
+    for m in range(0, 600, 37):
+        assert bits_of(gpu[m]) == bits_of(cpu[m])
+
+
 def test_more_members_than_the_device_holds_are_refused_with_the_size(devices):
     if len(devices) > 1:
         pytest.skip("with several GPUs positions are gathered on the host")
