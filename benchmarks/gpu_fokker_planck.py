@@ -3,8 +3,8 @@
     python benchmarks/gpu_fokker_planck.py [--quick] [--json FILE]
 
 A rate is cells x steps a second; of a plane a step is a Strang step, three sweeps. Generators are made beforehand, but
-in the row that says so. Needs a GPU with CuPy, and Numba for the CPU beside it. With --json the file is written
-after each table.
+in the row that says so; the rates of a driven plane are computed for each step. Needs a GPU with CuPy, and Numba for
+the CPU beside it. With --json the file is written after each table.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from fpsde.fokker_planck import FokkerPlanck
 from fpsde.fokker_planck.batch import BatchStepper
 from fpsde.fokker_planck.batch_lines import LinesThatStay, sweeps_on
 from fpsde.fokker_planck.initial import Start
-from fpsde.fokker_planck.plane.on_gpu import SplitPropagatorOnGpu, lines_on_gpu
+from fpsde.fokker_planck.plane.driven import DrivenLines, DrivenSplitPropagator
+from fpsde.fokker_planck.plane.on_gpu import SplitPropagatorOnGpu, driven_lines_on_gpu, lines_on_gpu
 from fpsde.fokker_planck.plane.propagator import SplitPropagator
+from fpsde.fokker_planck.sides import sides_of
 from fpsde.fokker_planck.sweeps import device_of
 from fpsde.grid import Grid
 from fpsde.processes.process import Process
@@ -38,6 +40,13 @@ LINE = Process(
     drift=lambda x, t, p: -p.theta * x, sigma=lambda x: 1.0, params={"theta": 1.0}, name="ornstein_uhlenbeck"
 )
 PLANE = Process(drift=lambda x: (-x[0], -x[1]), sigma=lambda x: ((1.0, 0.0), (0.0, 1.0)), dim=2, name="plane")
+#: Coefficients that cost something, and hardly move masses: along each axis they vary in x and in t.
+DRIVEN = Process(
+    drift=lambda x, t: (-x[0] + 0.01 * np.sin(4 * t) * x[1], -x[1] - 0.01 * np.tanh(x[0] - t)),
+    sigma=lambda x, t: (1.0 + 0.01 * np.sin(5 * t), 1.0 + 0.01 * np.cos(x[0])),
+    dim=2,
+    name="driven plane",
+)
 
 
 @dataclass(frozen=True)
@@ -104,21 +113,42 @@ def of_planes(size: Size, side: int) -> list[Contestant]:
     lines = lines_on_gpu(q, device, fast=fast)
     steppers = {
         "steps": SplitPropagatorOnGpu(
-            lambda t: q,
-            start,
-            constant=True,
-            cells=grid.shape,
-            fringe=fringe,
-            device=device,
+            lambda t: q, start, constant=True, cells=grid.shape, fringe=fringe, device=device,
             lines=lambda t, axis: lines[axis],
         ),
         "steps on the CPU": SplitPropagator(lambda t: q, start, constant=True, fringe=fringe),
-    }
+    }  # fmt: skip
+    return stepping(size, side, steppers)
 
-    def stepping(stepper: SplitPropagator) -> Callable[[], None]:
+
+def of_driven_planes(size: Size, side: int) -> list[Contestant]:
+    """Return Strang steps of a plane whose rates are computed anew for each, on the GPU and on the CPU."""
+    grid = grids(side, 2)
+    solver, one = FokkerPlanck(DRIVEN, grid), stationary(grid)
+    start = Start(np.multiply.outer(one, one).ravel(), np.zeros(4), 0.0)
+    fringe, (device, fast) = np.zeros((4, side * side)), device_of(Backend.GPU)
+    assert device is not None
+    sides = tuple(sides_of(domain, along) for domain, along in zip(DRIVEN.intervals, grid.lines, strict=True))
+    first, second = (DrivenLines.of(DRIVEN, grid, axis, sides[axis]) for axis in (0, 1))
+    steppers = {
+        "steps": SplitPropagatorOnGpu(
+            solver.generator, start, constant=False, cells=grid.shape, fringe=fringe, device=device,
+            lines=driven_lines_on_gpu(DRIVEN, grid, sides, device, fast=fast), computed=True,
+        ),
+        "steps on the CPU": DrivenSplitPropagator(
+            solver.generator, start, fringe=fringe, lines=(first, second), watched=(0, 0, 0, 0), threads=1
+        ),
+    }  # fmt: skip
+    return stepping(size, side, steppers)
+
+
+def stepping(size: Size, side: int, steppers: dict[str, SplitPropagator]) -> list[Contestant]:
+    """Return the steps of planes."""
+
+    def steps(stepper: SplitPropagator) -> Callable[[], None]:
         return lambda: stepper.advance(0.0, DT, size.steps)
 
-    return [Contestant(name, stepping(stepper), float(side**2 * size.steps)) for name, stepper in steppers.items()]
+    return [Contestant(name, steps(stepper), float(side**2 * size.steps)) for name, stepper in steppers.items()]
 
 
 def tables(size: Size) -> dict[str, Callable[[], list[Contestant]]]:
@@ -126,6 +156,7 @@ def tables(size: Size) -> dict[str, Callable[[], list[Contestant]]]:
     return {
         **{f"{size.lines} lines of {n} cells": lambda n=n: of_lines(size, n) for n in size.cells},
         **{f"plane of {n} x {n} cells": lambda n=n: of_planes(size, n) for n in size.sides},
+        **{f"driven plane of {n} x {n} cells": lambda n=n: of_driven_planes(size, n) for n in size.sides},
     }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,19 +13,28 @@ from gpu_runs import CASES
 
 from fpsde.arrays import FAST, STRICT, binary
 from fpsde.fokker_planck.plane.jumps_on_gpu import product_program
+from fpsde.fokker_planck.rates_on_gpu import rates_program
 from fpsde.fokker_planck.sweeps import cuda_program as cuda_program_of_lines
 from fpsde.fokker_planck.sweeps_in_pieces import program_in_pieces
 from fpsde.integrators.cuda_text import cuda_program
 from fpsde.integrators.gpu_array_machine import look_program, normals_program
 from fpsde.noise import Normals
 from fpsde.processes.black_box import BlackBox
+from fpsde.processes.process import Process
 from fpsde.schemes import mala
 from fpsde.schemes.array_step import ArrayStep
 from fpsde.schemes.tracing import traced_step
 
 pytestmark = pytest.mark.slow
 needs_nvcc = pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is needed to compile CUDA text for a device")
-OF_FOKKER_PLANCK = (cuda_program_of_lines, program_in_pieces, product_program)
+DRIVEN = Process(
+    drift=lambda x, t: (x[1], np.sin(4 * t) * np.tanh(x[0]) - np.where(x[1] > t, x[1], x[0])),
+    sigma=lambda x, t: (0.0, 0.8 + 0.2 * np.cos(t + x[0])), dim=2,
+)  # fmt: skip
+OF_FOKKER_PLANCK = (
+    cuda_program_of_lines, program_in_pieces, product_program, partial(rates_program, DRIVEN, 0),
+    partial(rates_program, DRIVEN, 1),
+)  # fmt: skip
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90")
 
 

@@ -38,6 +38,18 @@ def run_bare(code, folder):
     return json.loads(done.stdout)
 
 
+def driven():
+    """Return processes on a line and in the plane whose coefficients depend on time."""
+    line = Process(
+        drift=lambda x, t, p: -p.k * x * np.exp(-t), sigma=lambda x, t: np.sqrt(1 + 0.2 * np.cos(x + t)),
+        params={"k": 1.0}, domain=fpsde.Interval(-2.0, 2.0, fpsde.Wall.ABSORBING, fpsde.Wall.REFLECTING),
+    )  # fmt: skip
+    plane = Process(
+        drift=lambda x, t: (np.sin(t) - x[0], -x[1] - t * x[0]), sigma=lambda x: ((1.0, 0.0), (0.0, 0.7)), dim=2
+    )
+    return line, plane
+
+
 def equations():
     """Return what solves equations of a line and of a plane; each returns masses, and what is said of them."""
     line = Process(
@@ -47,8 +59,14 @@ def equations():
     plane = Process(
         drift=lambda x: (-x[0] + 0.3 * x[1], -x[1] - 0.3 * x[0]), sigma=lambda x: ((1.0, 0.0), (0.0, 0.7)), dim=2
     )
-    on_line = fpsde.FokkerPlanck(line, fpsde.Grid.uniform((-2.0, 2.0), cells=21))
-    on_plane = fpsde.FokkerPlanck(plane, fpsde.Grid.uniform((-4.0, 4.0), (-3.5, 3.5), cells=(11, 10)))
+    driven_line, driven_plane = driven()
+    on_line, on_driven_line = (
+        fpsde.FokkerPlanck(one, fpsde.Grid.uniform((-2.0, 2.0), cells=21)) for one in (line, driven_line)
+    )
+    on_plane, on_driven_plane = (
+        fpsde.FokkerPlanck(one, fpsde.Grid.uniform((-4.0, 4.0), (-3.5, 3.5), cells=(11, 10)))
+        for one in (plane, driven_plane)
+    )
 
     def batch(run):
         return run.masses[-1], *run.minimum, *run.mass_error, *run.peclet, *run.cells_per_length
@@ -62,6 +80,8 @@ def equations():
         lambda **on: batch(on_line.evolve_batch_by_uniformisation(0.3, members, **times, **on)),
         lambda **on: one(on_plane.evolve((0.5, -0.3), dt=0.125, **times, **on)),
         lambda **on: one(on_plane.evolve_by_uniformisation((0.5, -0.3), **times, **on)),
+        lambda **on: batch(on_driven_line.evolve_batch(0.3, members, dt=0.125, **times, **on)),
+        lambda **on: one(on_driven_plane.evolve((0.5, -0.3), dt=0.125, **times, **on)),
     ]
 
 
@@ -102,12 +122,18 @@ import numpy as np
 from emulated_gpu import EmulatedGpu
 from fpsde.errors import FpsdeError
 from fpsde.fokker_planck import sweeps
+from fpsde.fokker_planck.plane.jumps_on_gpu import product_program
+from fpsde.fokker_planck.rates_on_gpu import rates_program
 from fpsde.processes.process import Process
 
-sweeps.gpus = lambda: (EmulatedGpu(Path(sys.argv[1])),)
 """
+    + inspect.getsource(driven)
     + inspect.getsource(equations)
     + """
+line, plane = driven()
+rates = [rates_program(*of) for of in ((line, 0), (plane, 0), (plane, 1))]
+device = EmulatedGpu(Path(sys.argv[1]), together=(sweeps.cuda_program(), product_program(), *rates))
+sweeps.gpus = lambda: (device,)
 gpu, cpu = [], []
 for solve in equations():
     masses, *said = solve(backend=fpsde.Backend.GPU)
@@ -131,8 +157,7 @@ def test_fokker_planck_on_a_gpu_needs_neither_numba_nor_scipy(tmp_path):
         np.testing.assert_allclose(said, told, rtol=1e-12, atol=1e-15)
     assert np.abs(cpu[0][0][0] - cpu[0][0][1]).max() > 1e-3 and np.abs(cpu[2][0] - cpu[3][0]).max() > 1e-4
     assert [error.partition(" is not")[0] for error in on_cpu] == [
-        "BackendUnavailable: numba", "BackendUnavailable: scipy", "BackendUnavailable: numba",
-        "BackendUnavailable: scipy",
+        f"BackendUnavailable: {missing}" for missing in ("numba", "scipy", "numba", "scipy", "numba", "numba")
     ]  # fmt: skip
 
 

@@ -62,6 +62,40 @@ def test_split_steps_of_a_plane_are_those_of_the_cpu(walls, cells):
     assert gpu.n_refused == cpu.n_refused and cpu.law.masses.max() > 1e-4
 
 
+@pytest.mark.parametrize("cells", [CUT - 1, 200])
+@pytest.mark.parametrize("walls", WALLS)
+def test_driven_members_and_lines_are_those_of_the_cpu(walls, cells):
+    domain, ends = WALLS[walls]
+    process = Process(
+        drift=lambda x, t, p: -p.k * x + np.sin(p.w * t) * np.tanh(x), sigma=lambda x, t: 0.8 + 0.2 * np.cos(t + x),
+        params={"k": 1.0, "w": 3.0}, domain=domain,
+    )  # fmt: skip
+    params = {"k": np.linspace(0.8, 3.0, 60), "w": np.linspace(-4.0, 4.0, 60)}
+    solver, run = fpsde.FokkerPlanck(process, fpsde.Grid.uniform(ends, cells=cells)), dict(t_end=0.5, dt=0.0625)
+    cpu, gpu = (solver.evolve_batch(0.4, params, backend=b, **run) for b in (Backend.CPU, Backend.GPU))
+    equal(gpu, cpu, bits=False)
+    assert np.abs(cpu.masses[:, 0] - cpu.masses[:, -1]).max() > 1e-3
+    one, other = (solver.evolve(0.4, backend=b, **run) for b in (Backend.CPU, Backend.GPU))
+    np.testing.assert_allclose(other.law.masses, one.law.masses, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("cells", [(50, 40), (300, 257)])
+@pytest.mark.parametrize("noise", [0.8, 0.0])
+@pytest.mark.parametrize("walls", WALLS)
+def test_split_steps_of_a_driven_plane_are_those_of_the_cpu(walls, noise, cells):
+    """With noise along both axes, and along the second alone."""
+    domain, ends = WALLS[walls]
+    process = Process(
+        drift=lambda x, t: (0.3 * np.sin(4 * t) - 0.5 * x[0], -x[1] * (1 + t) - 0.3 * np.sin(x[0])),
+        sigma=lambda x, t: (noise * (1 + 0.3 * np.cos(t)), 0.7), dim=2, domain=(domain, LINE),
+    )  # fmt: skip
+    solver = fpsde.FokkerPlanck(process, fpsde.Grid.uniform(ends, (-5.0, 5.0), cells=cells))
+    cpu, gpu = (solver.evolve((0.5, -0.3), t_end=0.5, dt=0.0625, backend=b) for b in (Backend.CPU, Backend.GPU))
+    np.testing.assert_allclose(gpu.law.masses, cpu.law.masses, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(gpu.absorbed, cpu.absorbed, rtol=0, atol=1e-12)
+    assert gpu.n_refused == cpu.n_refused and cpu.law.masses.max() > 1e-4
+
+
 def test_sums_over_jumps_are_those_of_the_cpu():
     process = Process(
         drift=lambda x: (-x[0] + 0.3 * x[1], -x[1] - 0.3 * x[0]), sigma=lambda x: ((0.8, 0.0), (0.5, 0.7)), dim=2
