@@ -159,14 +159,14 @@ def race() -> Race:
             *(
                 Method(f"fpsde, order {order}", Kind.OURS, partial(by_fpsde, order=order), cells, (4, 5, 6, 7))
                 for order, cells in (
-                    (6, (44, 52, 56, 64, 72, 80, 96)),
-                    (8, (30, 34, 40, 44, 48, 54, 64)),
-                    (10, (30, 34, 40, 44, 48, 54)),
+                    (6, (42, 44, 46, 48, 52, 56, 64, 72, 80, 96)),
+                    (8, (30, 34, 40, 42, 43, 44, 48, 54, 64)),
+                    (10, (30, 34, 40, 42, 44, 45, 48, 54)),
                 )
             ),
             Method("SciPy, order 4, expm_multiply", Kind.SCIPY, exponential, grids),
             Method("SciPy, order 4, Crank-Nicolson", Kind.SCIPY, crank_nicolson, grids, steps),
-            Method("SciPy, sinc collocation, RK4", Kind.SCIPY, sinc_collocation, (20, 24, 28, 32, 40, 48), (1, 2)),
+            Method("SciPy, sinc collocation, RK4", Kind.SCIPY, sinc_collocation, (20, 22, 23, 24, 26, 27, 28, 32, 40), (1, 2)),
             Method("py-pde, stepper alone", Kind.PACKAGE, by_py_pde, (208,), needs="py-pde"),
             Method("FiPy", Kind.PACKAGE, by_fipy, (64,), (8, 16), needs="FiPy"),
         ),
