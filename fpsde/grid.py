@@ -70,7 +70,15 @@ class Grid:
     @cached_property
     def lines(self) -> tuple[Grid, ...]:
         """The grid of each axis by itself."""
-        return tuple(Grid((faces,)) for faces in self.axes)
+        return tuple(Grid._of_checked(faces) for faces in self.axes)
+
+    @classmethod
+    def _of_checked(cls, faces: np.ndarray) -> Grid:
+        """Return the grid of one axis whose faces have been checked."""
+        grid = object.__new__(cls)
+        object.__setattr__(grid, "axes", (faces,))
+        object.__setattr__(grid, "shape", (len(faces) - 1,))
+        return grid
 
     @cached_property
     def faces(self) -> np.ndarray:
