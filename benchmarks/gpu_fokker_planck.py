@@ -114,7 +114,7 @@ def of_planes(size: Size, side: int) -> list[Contestant]:
     steppers = {
         "steps": SplitPropagatorOnGpu(
             lambda t: q, start, constant=True, cells=grid.shape, fringe=fringe, device=device,
-            lines=lambda t, axis: lines[axis],
+            lines=lambda t, offset: lines[offset],
         ),
         "steps on the CPU": SplitPropagator(lambda t: q, start, constant=True, fringe=fringe),
     }  # fmt: skip

@@ -238,11 +238,49 @@ def test_a_member_whose_coefficients_leave_their_range_is_named_on_both_machines
     assert said[0] == said[1]
 
 
-def test_the_steps_of_a_plane_whose_noise_is_correlated_are_refused_with_what_to_do(on_gpu):
-    process = Process(
-        drift=lambda x, t: (-x[0], -x[1] * (1 + 0.1 * t)), sigma=lambda x: ((1.0, 0.0), (0.5, 0.7)), dim=2
-    )
-    with pytest.raises(InvalidInput, match=r"split steps alone are taken.*; leave the backend out to run on the CPU"):
-        FokkerPlanck(process, Grid.uniform((-4, 4), (-4, 4), cells=8)).evolve(
-            (0.5, -0.3), t_end=1.0, dt=0.5, backend=Backend.GPU
-        )
+def sheared(first=LINE, second=LINE, *, narrow=0.0, moves=1.0):
+    """Return a turning process whose correlation varies in place, and swings in time where it ``moves``.
+
+    With ``narrow`` noise the stencil is wider than its neighbours.
+    """
+    return Process(
+        drift=lambda x: (-x[0] + 0.8 * x[1], -0.3 * x[0] - x[1]),
+        sigma=lambda x, t, p: ((1.0, 0.0), (p.narrow + 0.5 * np.cos(3 * p.moves * t) + 0.1 * np.sin(x[0]), 0.7)),
+        dim=2, params={"narrow": narrow, "moves": moves}, domain=(first, second), name="sheared",
+    )  # fmt: skip
+
+
+WALLED = Interval.between(-3, 3, Wall.REFLECTING)
+SHEARED = {
+    "plane": (sheared(), ((-5, 5), (-5, 5))),
+    "narrow": (sheared(narrow=2.5), ((-8, 8), (-16, 16))),
+    "ring across": (sheared(RING, WALLED, narrow=0.1), ((-3, 3), (-3, 3))),
+    "ring along": (sheared(WALLED, RING, narrow=2.5), ((-3, 3), (-3, 3))),
+}
+
+
+@pytest.mark.parametrize(
+    "name, cells",
+    [
+        ("plane", (21, 13)),
+        *(pytest.param(name, cells, marks=pytest.mark.slow) for name in SHEARED for cells in ((21, 13), (66, 71))),
+    ],
+)
+@needs_compiler
+def test_steps_along_diagonals_on_a_gpu_are_those_of_the_cpu(name, cells, on_gpu):
+    process, box = SHEARED[name]
+    start, run = (Normal(0.1, 0.5), Normal(0, 0.5)), dict(t_end=0.125, times=[0.0625], dt=0.03125)
+    solver = FokkerPlanck(process, Grid.uniform(*box, cells=cells))
+    cpu, gpu = (solver.evolve(start, backend=b, **run) for b in (Backend.CPU, Backend.GPU))
+    same(gpu, cpu)
+    assert gpu.provenance["method"].endswith(Stepping.SPLIT.value) and len(solver.generator().offsets) > 2
+    turned = solver.evolve((Normal(0.1, 0.5), Normal(0.2, 0.5)), backend=Backend.GPU, **run)
+    assert np.abs(turned.law.masses - cpu.law.masses).sum() > 1e-2  # another start is seen
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_noise_that_stays_correlated_is_split_where_that_is_asked_for(on_gpu):
+    solver = FokkerPlanck(sheared(narrow=0.4, moves=0.0), Grid.uniform((-5, 5), (-5, 5), cells=(21, 13)))
+    run = dict(t_end=0.25, dt=0.0625, stepping=Stepping.SPLIT)
+    same(*(solver.evolve((Normal(0.1, 0.3), Normal(0, 0.4)), backend=b, **run) for b in (Backend.GPU, Backend.CPU)))

@@ -98,9 +98,12 @@ def correlated(x):
     "process, more, message",
     [
         (turning(), {"stepping": Stepping.WHOLE}, "split steps alone"),
-        (turning(sigma=correlated), {}, "alone.*use evolve_by_uniformisation there"),
-        (turning(sigma=correlated), {"stepping": Stepping.SPLIT}, "of noise that is not correlated"),
-        (turning(sigma=lambda x, t: ((1.0, 0.0), (np.sin(t), 0.7))), {}, "of noise that is not correlated"),
+        (turning(sigma=correlated), {}, "alone.*; give stepping=fpsde.*SPLIT, or use evolve_by_uniformisation there"),
+        (
+            turning((Interval.between(-4, 4, Wall.ABSORBING), LINE), lambda x, t: ((1.0, 0.0), (np.cos(t), 0.7))),
+            {},
+            "alone.*; leave the backend out",
+        ),
         (turning(), {"backend": "gpu"}, r"give fpsde\.Backend\.CPU"),
     ],
 )

@@ -88,7 +88,8 @@ class PlaneInTime(OnPlane):
         each core unless it says otherwise, take the lines of split steps of TR-BDF2 on planes of many cells; the law
         has the same bits for any number of them. ``backend`` is where steps are taken: on the first GPU that is visible
         split steps of TR-BDF2 are, which are those of the CPU to round-off (``GPU_FAST`` fuses products into sums);
-        coefficients that depend on time are computed there where a process states them, and else on the host.
+        coefficients that depend on time are computed there where a process states them and its noise is not correlated,
+        and else on the host.
 
         Raises
         ------
@@ -96,8 +97,8 @@ class PlaneInTime(OnPlane):
             bad times; dt together with tolerance; a start that does not fit on the grid; mass that reaches a cut end of
             it (more than 1e-6 in the outermost fiftieth of the cells); split steps for correlated noise where a wall
             absorbs, or both axes are periodic; exact factors for correlated noise, where coefficients depend on time,
-            or for more different lines than memory is allowed for; on a GPU steps that are not split, have exact
-            factors, or are those of correlated noise
+            or for more different lines than memory is allowed for; on a GPU steps that are not split, or have exact
+            factors
         UnstableStep
             a step that stays negative however often it is halved
         NotConverged
@@ -116,7 +117,7 @@ class PlaneInTime(OnPlane):
         driven = stepping in (None, Stepping.SPLIT) and self._drives_lines
         taken = Stepping.SPLIT if driven else self._stepping(generators(when[0]), stepping)
         if device is not None:
-            self._refuse_on_gpu(taken, driven or (not self._correlates and generators(when[0]).along_axes))
+            self._refuse_on_gpu(taken, generators(when[0]))
         constant, fringe = not self.process.time_dependent, self._fringe
         lines = self._driven_lines() if driven and device is None else None
         there = self._lines_on_gpu(generators, when[0], driven, device, fast) if device is not None else None
@@ -229,22 +230,25 @@ class PlaneInTime(OnPlane):
     def _lines_on_gpu(
         self, generators: Callable[[float], PlaneGenerator], begin: float, driven: bool, device: Device, fast: bool
     ) -> LinesAt:
-        """Return the lines of both axes at any time: computed on the device where they are ``driven``."""
+        """Return the lines of each offset at any time: computed on the device where they are ``driven``."""
         if driven:
             return driven_lines_on_gpu(self.process, self.grid, self._sides, device, fast=fast)
         if self.process.time_dependent:
             return assembled_lines_on_gpu(generators, device, fast=fast)
         lines = lines_on_gpu(generators(begin), device, fast=fast)
-        return lambda t, axis: lines[axis]
+        return lambda t, offset: lines[offset]
 
-    def _refuse_on_gpu(self, taken: Stepping, along_axes: bool) -> None:
-        """Raise InvalidInput for steps that no GPU takes."""
-        if taken is Stepping.SPLIT and along_axes:
+    def _refuse_on_gpu(self, taken: Stepping, q: PlaneGenerator) -> None:
+        """Raise InvalidInput for steps that no GPU takes, with what can be had there."""
+        if taken is Stepping.SPLIT:
             return
-        instead = "" if self.process.time_dependent else "use evolve_by_uniformisation there, or "
+        there = [
+            *(["give stepping=fpsde.Stepping.SPLIT"] if q.on_lines else []),
+            *([] if self.process.time_dependent else ["use evolve_by_uniformisation there"]),
+        ]
         raise InvalidInput(
             f"the steps of {self.process.name} would be {taken.value}, and on a GPU split steps alone are taken, "
-            f"{Stepping.SPLIT.value}, of noise that is not correlated; {instead}leave the backend out to run on the CPU"
+            f"{Stepping.SPLIT.value}; {', or '.join([*there, 'leave the backend out to run on the CPU'])}"
         )
 
     def _stepping(self, q: PlaneGenerator, stepping: Stepping | None) -> Stepping:

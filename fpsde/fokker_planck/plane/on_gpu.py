@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from fpsde.arrays import Device
-from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
-from fpsde.fokker_planck.plane.propagator import AXES, Offset, SplitPropagator
+from fpsde.fokker_planck.plane.lines import cells_on
+from fpsde.fokker_planck.plane.propagator import AXES, Offset, SplitPropagator, ways_of
 from fpsde.fokker_planck.rates_on_gpu import RatesOnGpu
 from fpsde.fokker_planck.sides import Sides
 from fpsde.fokker_planck.sweeps import SweepsOnGpu
@@ -20,19 +20,16 @@ from fpsde.fokker_planck.sweeps_in_pieces import sweeps_on_gpu
 from fpsde.fokker_planck.tridiagonal import STAGE
 from fpsde.grid import Grid
 
-#: Makes the lines of an axis at a time.
-LinesAt = Callable[[float, int], SweepsOnGpu]
+#: Makes the lines of an offset between cells at a time.
+LinesAt = Callable[[float, Offset], SweepsOnGpu]
 
 
-def lines_on_gpu(q: PlaneGenerator, device: Device, *, fast: bool) -> tuple[SweepsOnGpu, SweepsOnGpu]:
-    """Return the lines of both axes of a generator; InvalidInput where its edges lie along others."""
-    if not q.along_axes:
-        raise InvalidInput(
-            "noise is correlated, and on a GPU steps are split along the axes alone; leave the backend out to run on "
-            "the CPU"
-        )
-    first, second = (sweeps_on_gpu(*q.lines(axis), device, fast=fast) for axis in (0, 1))
-    return first, second
+def lines_on_gpu(q: PlaneGenerator, device: Device, *, fast: bool) -> dict[Offset, SweepsOnGpu]:
+    """Return the lines of each offset of the edges of a generator.
+
+    Raises InvalidInput where it is no sum of operators on lines.
+    """
+    return {offset: sweeps_on_gpu(*q.lines_on(way, offset), device, fast=fast) for offset, way in ways_of(q).items()}
 
 
 def driven_lines_on_gpu(process: Any, grid: Grid, sides: tuple[Sides, ...], device: Device, *, fast: bool) -> LinesAt:
@@ -42,19 +39,19 @@ def driven_lines_on_gpu(process: Any, grid: Grid, sides: tuple[Sides, ...], devi
         RatesOnGpu.of(process, grid, sides[axis], device, fast=fast, parameters=parameters, axis=axis)
         for axis in (0, 1)
     )
-    return lambda t, axis: (first, second)[axis].lines(t)
+    return lambda t, offset: (first, second)[AXES.index(offset)].lines(t)
 
 
 def assembled_lines_on_gpu(generator: Callable[[float], PlaneGenerator], device: Device, *, fast: bool) -> LinesAt:
     """Return the lines at any time, of a generator that is assembled on the host for each."""
     known = lru_cache(maxsize=2)(lambda t: lines_on_gpu(generator(t), device, fast=fast))
-    return lambda t, axis: known(t)[axis]
+    return lambda t, offset: known(t)[offset]
 
 
 class SplitPropagatorOnGpu(SplitPropagator):
     """The cells of a plane on a device; see :class:`SplitPropagator`.
 
-    Lines along the second axis are turned into the memory layout of those along the first, and back. Where those that
+    Lines of other offsets are turned into the memory layout of those along the first axis, and back. Where those that
     are ``computed`` there leave a NaN, the step is taken with lines that are assembled: these say where coefficients
     are out of range, or have an axis that is silent for an instant.
     """
@@ -74,6 +71,7 @@ class SplitPropagatorOnGpu(SplitPropagator):
     ):
         super().__init__(generator, start, constant=constant, fringe=fringe)
         self._device, self._cells, self._computed = device, cells, computed
+        self._places: dict[Offset, tuple[Any, Any]] = {}
         self._lines_at: LinesAt = lru_cache(maxsize=4)(lines)
         self._assembled = assembled_lines_on_gpu(generator, device, fast=fast)
         self._fringe, self.masses = self._there(fringe), self._there(self.masses)
@@ -105,19 +103,36 @@ class SplitPropagatorOnGpu(SplitPropagator):
             return self._device.array(values)
 
     def _offsets(self, t: float) -> tuple[Offset, ...]:
-        return AXES
+        return AXES if self._computed else super()._offsets(t)
 
     def _swept(self, t: float, offset: Offset, dt: float, masses: Any) -> tuple[Any, np.ndarray]:
-        axis = AXES.index(offset)
-        lines = self._lines_at(t, axis)
-        moved, lost = lines.tr_bdf2(STAGE * dt, self._turned(axis, masses)[None])
-        return self._turned(axis, moved[0]), lines.entered(lost)
+        lines = self._lines_at(t, offset)
+        moved, lost = lines.tr_bdf2(STAGE * dt, self._turned(t, offset, masses)[None])
+        return self._back(t, offset, moved[0]), lines.entered(lost)
 
     def _damped(self, t: float, offset: Offset, dt: float, masses: Any) -> tuple[Any, np.ndarray]:
-        axis = AXES.index(offset)
-        lines, along = self._lines_at(t, axis), self._turned(axis, masses)[None]
+        lines, along = self._lines_at(t, offset), self._turned(t, offset, masses)[None]
         lost = lines.backward_euler(dt, along)
-        return self._turned(axis, along[0]), lines.entered(lost)
+        return self._back(t, offset, along[0]), lines.entered(lost)
 
-    def _turned(self, axis: int, plane: Any) -> Any:
-        return self._there(plane.T) if axis == 1 else plane
+    def _turned(self, t: float, offset: Offset, plane: Any) -> Any:
+        """Return the masses on the lines of an offset, ``(n, n_lines)``."""
+        if offset in AXES:
+            return plane if offset == AXES[0] else self._there(plane.T)
+        return plane.reshape(-1)[self._placed(t, offset)[0]]
+
+    def _back(self, t: float, offset: Offset, lines: Any) -> Any:
+        """Return the plane of what lies on the lines of an offset."""
+        if offset in AXES:
+            return lines if offset == AXES[0] else self._there(lines.T)
+        return lines.reshape(-1)[self._placed(t, offset)[1]]
+
+    def _placed(self, t: float, offset: Offset) -> tuple[Any, Any]:
+        """Return the cell of each place on the lines of a diagonal, and the place of each cell, on the device."""
+        if offset not in self._places:
+            way = ways_of(self._at(t))[offset]
+            cells = cells_on(way, self._cells).T
+            places = np.empty(cells.size, dtype=np.int64)
+            places[cells.ravel()] = np.arange(cells.size)
+            self._places[offset] = self._there(cells), self._there(places.reshape(self._cells))
+        return self._places[offset]

@@ -30,7 +30,7 @@ from fpsde.arrays import host
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
-from fpsde.fokker_planck.plane.lines import backward_euler_lines, factorise_lines, in_bundles, tr_bdf2_bundles
+from fpsde.fokker_planck.plane.lines import Way, backward_euler_lines, factorise_lines, in_bundles, tr_bdf2_bundles
 from fpsde.fokker_planck.stepper import KEPT, DampedStepper, Stepper
 from fpsde.fokker_planck.tridiagonal import GAMMA, STAGE, WEIGHT
 from fpsde.optional import optional
@@ -232,9 +232,7 @@ class LinesInPlane:
     """
 
     def __init__(self, q: PlaneGenerator):
-        refuse_unless_on_lines(q)
-        self._q = q
-        self.ways = {offset: way for offset in q.offsets if (way := q.way(offset)) is not None}
+        self._q, self.ways = q, ways_of(q)
         self.bundles = lru_cache(maxsize=None)(self._bundles)
         self.factors = lru_cache(maxsize=KEPT // 2 * len(self.ways))(self._factors)
 
@@ -248,6 +246,12 @@ class LinesInPlane:
         factors = np.empty((len(rates), 5 if ring else 3, *rates.shape[2:]))
         factorise_lines(rates, exits, a, factors)
         return factors
+
+
+def ways_of(q: PlaneGenerator) -> dict[Offset, Way]:
+    """Return the ways of the lines of each offset; InvalidInput where Q is no sum of operators on lines."""
+    refuse_unless_on_lines(q)
+    return {offset: way for offset in q.offsets if (way := q.way(offset)) is not None}
 
 
 def refuse_unless_on_lines(q: PlaneGenerator) -> None:
