@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fpsde.errors import InvalidInput, unknown_name
+from fpsde.user_code import raised_at
 from fpsde.validation import REAL, Range, within
 
 
@@ -42,7 +43,8 @@ class Allowed:
     ranges: Mapping[str, Range]
 
     def __init__(self, *conditions: Condition, **ranges: Range) -> None:
-        wrong = [one for one in (*conditions, *ranges.values()) if not isinstance(one, Condition | Range)]
+        given = (*conditions, *ranges.values())
+        wrong = [one for one in given if not (isinstance(one, Condition | Range) and callable(one.holds))]
         if wrong or any(isinstance(one, Range) for one in conditions):
             raise InvalidInput(
                 "Allowed takes Conditions and, by the name of a parameter, a Range such as fpsde.POSITIVE; "
@@ -68,23 +70,32 @@ class Allowed:
     def _refuse_together(self, values: Mapping[str, Any]) -> None:
         p = SimpleNamespace(**values)
         for condition in self.conditions:
-            with np.errstate(all="ignore"):
-                holds = bool(condition.holds(p))
-            if not holds:
+            if not _said(condition, p):
                 raise InvalidInput(condition.words(p))
 
     def of_each(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return whether the values of each of m members, ``(m, ...)`` by name, are allowed: ``(m,)``."""
+        """Return whether the values of each of m members, finite arrays ``(m, ...)`` by name, are allowed: ``(m,)``."""
         good = [
-            np.all(np.isfinite(v) & self.ranges.get(name, REAL).holds(v), axis=tuple(range(1, v.ndim)))
+            np.all(_said(self.ranges.get(name, REAL), v), axis=tuple(range(1, v.ndim)))
             for name, v in values.items()
         ]
         out = np.logical_and.reduce(good)
         p = SimpleNamespace(**values)
-        with np.errstate(all="ignore"):
-            for condition in self.conditions:
-                out = out & condition.holds(p)
+        for condition in self.conditions:
+            out = out & _said(condition, p)
         return out
+
+
+def _said(one: Condition | Range, given: Any) -> Any:
+    """Return whether it holds for numbers, or for each member of arrays; InvalidInput where it cannot be asked."""
+    try:
+        with np.errstate(all="ignore"):
+            return one.holds(given)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InvalidInput(
+            f"{raised_at(error)}: {error}; write holds with operators and NumPy's functions, which take the arrays of "
+            "all members of a batch too: & in place of and, (v > 0) & (v < 1) in place of 0 < v < 1"
+        ) from error
 
 
 def refuse_forbidden(allowed: Any, params: Mapping[str, Any], name: str) -> None:

@@ -47,7 +47,10 @@ def test_vectors_are_in_the_order_of_the_statement():
 
 @pytest.mark.parametrize(("decides", "alone"), [(None, True), ("formula", False), ("wall", False), ("table", False)])
 def test_what_is_no_number_is_seen_at_the_extreme_of_any_component(decides, alone):
-    assert ParameterSets.of(made(decides=decides), VALUES).differ_in_numbers_alone() is alone
+    """Also where it is stated what they may be."""
+    for allowed in (None, Allowed(a=REAL)):
+        process = dataclasses.replace(made(decides=decides), allowed=allowed)
+        assert ParameterSets.of(process, VALUES).differ_in_numbers_alone() is alone
 
 
 def test_a_factory_is_asked_for_every_member_of_few_and_for_the_ends_of_many(monkeypatch):
@@ -171,7 +174,7 @@ def test_a_process_of_ones_own_states_it_and_keeps_to_it():
         Process(drift=lambda x: -x, sigma=lambda x: 1.0, params={"k": 1.0}, allowed=Allowed(theta=POSITIVE))
     with pytest.raises(InvalidInput, match=r"give fpsde\.Allowed\(theta=fpsde\.POSITIVE"):
         Process(drift=lambda x: -x, sigma=lambda x: 1.0, params={"k": 1.0}, allowed={"k": POSITIVE})
-    for wrong in (lambda: Allowed(POSITIVE), lambda: Allowed(k=lambda v: v > 0)):
+    for wrong in (lambda: Allowed(POSITIVE), lambda: Allowed(k=lambda v: v > 0), lambda: Allowed(k=Range("v > 0", ""))):
         with pytest.raises(InvalidInput, match="Allowed takes Conditions and"):
             wrong()
 
@@ -184,3 +187,16 @@ def test_each_entry_of_an_array_is_in_its_range():
     assert len(ParameterSets.of(process, {"a": [[0.0, 1.0], [2.0, 0.0]]})) == 2
     with pytest.raises(InvalidInput, match=r"member 1 .*: a=-1e-09 must not be negative"):
         ParameterSets.of(process, {"a": [[0.0, 1.0], [2.0, -1e-9]]})
+
+
+@pytest.mark.parametrize(
+    "allowed",
+    [
+        Allowed(k=Range(lambda v: 0 < v < 1, "must lie between 0 and 1")),
+        Allowed(Condition(lambda p: p.k < 1 and p.k > 0, lambda p: "no")),
+    ],
+)
+def test_what_cannot_be_asked_of_all_members_at_once_is_refused_with_what_to_write(allowed):
+    process = Process(drift=lambda x, p: -p.k * x, sigma=lambda x: 1.0, params={"k": 0.5}, allowed=allowed)
+    with pytest.raises(InvalidInput, match=r"test_parameter_sets\.py:\d+: The truth value .*& in place of and"):
+        ParameterSets.of(process, {"k": [0.2, 0.4]})
