@@ -20,10 +20,12 @@ from fpsde.integrators import (
     Paths,
     Sampler,
     Snapshots,
+    batches,
     execution,
     packs,
     shards,
 )
+from fpsde.integrators.machine import Machine
 from fpsde.schemes import baoab, euler_maruyama, obabo
 
 WELL = fpsde.double_well()
@@ -53,6 +55,21 @@ def same(a, b):
     return bits_of(a) == bits_of(b) and a.shards.plan.fingerprint == b.shards.plan.fingerprint
 
 
+def in_packs(monkeypatch, blocks):
+    """Have one thread take as many members together as fit into so many blocks; return a list of how many were."""
+    taken, together = packs.pack, []
+
+    def noted(plan, start, *, count, deal, **given):
+        together.append(count // deal.share)
+        return taken(plan, start, count=count, deal=deal, **given)
+
+    monkeypatch.setattr(Machine, "shards_each", 1)
+    monkeypatch.setattr(batches, "pack", noted)
+    for module in (packs, shards):
+        monkeypatch.setattr(module, "CHUNK_BLOCKS", blocks)
+    return together
+
+
 # --- the bits of single runs
 
 
@@ -61,9 +78,9 @@ def same(a, b):
 )
 def test_each_member_has_the_bits_of_its_single_run(n, blocks, monkeypatch):
     """Members of less than a block and of three; several in a pack, and one that is cut into chunks."""
-    monkeypatch.setattr(packs, "CHUNK_BLOCKS", blocks)
-    monkeypatch.setattr(shards, "CHUNK_BLOCKS", blocks)
-    found = batch(n_particles=n, threads=2)
+    together = in_packs(monkeypatch, blocks)
+    found = batch(n_particles=n, threads=1)
+    assert max(together) == {300: min(blocks, 5), 1500: max(1, min(blocks // 3, 5))}[n]
     assert len(found) == 5 and found.finished == tuple(range(5))
     for m, run in enumerate(found):
         assert same(run, single(found, m, n_particles=n))
@@ -145,9 +162,9 @@ BOXED = dict(
     ids=["side by side", "of three blocks, single precision", "cut into chunks", "one by one, refined"],
 )
 def test_members_of_a_black_box_have_the_bits_of_its_single_runs(changes, blocks, monkeypatch):
-    monkeypatch.setattr(packs, "CHUNK_BLOCKS", blocks)
-    monkeypatch.setattr(shards, "CHUNK_BLOCKS", blocks)
-    found = batch(BOX, **BOXED | changes)
+    together = in_packs(monkeypatch, blocks)
+    found = batch(BOX, threads=1, **BOXED | changes)
+    assert max(together) == (3 if blocks == 64 else 1)
     own = {name: v for name, v in (BOXED | changes).items() if name != "params"}
     for m, run in enumerate(found):
         assert same(run, single(found, m, BOX, **own))
