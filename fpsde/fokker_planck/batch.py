@@ -89,7 +89,7 @@ class MembersInTime:
     """Members of one ``process`` whose coefficients depend on time.
 
     ``vectors`` (m, k) are their parameters where they differ in these alone and the process states all, None elsewhere;
-    ``generator(k, t)`` assembles that of one of them.
+    ``generator(k, t)`` assembles that of one of them, and ``named(k)`` has errors say which one it is.
     """
 
     process: Any
@@ -98,6 +98,7 @@ class MembersInTime:
     count: int
     vectors: np.ndarray | None
     generator: Callable[[int, float], Generator]
+    named: Callable[[int], AbstractContextManager[Any]]
 
     @classmethod
     def of(cls, parameters: ParameterSets, grid: Grid, sides: Sides, build: Any) -> MembersInTime:
@@ -105,11 +106,11 @@ class MembersInTime:
         process, known = parameters.process, cache(parameters.member)
 
         def generator(k: int, t: float) -> Generator:
-            with parameters.named(k):
-                return _built(known(k), process, grid, build, t)
+            return _built(known(k), process, grid, build, t)
 
         alike = build is assemble and printed(process) and parameters.differ_in_numbers_alone()
-        return cls(process, grid, sides, len(parameters), parameters.vectors() if alike else None, generator)
+        vectors = parameters.vectors() if alike else None
+        return cls(process, grid, sides, len(parameters), vectors, generator, parameters.named)
 
     def on_device(self, device: Device, *, fast: bool) -> LinesOfTimes:
         """Return their lines, with rates that are computed there, or assembled on the host where they have to be."""
@@ -118,13 +119,17 @@ class MembersInTime:
             if self.vectors is None:
                 shape = len(which), self.grid.shape[0]
                 return AssembledLines(
-                    lambda t: [self.generator(k, t) for k in which.tolist()], shape, self.sides, device, fast=fast
+                    lambda t: [self._told(k, t) for k in which.tolist()], shape, self.sides, device, fast=fast
                 )
             return RatesOnGpu.of(
                 self.process, self.grid, self.sides, device, fast=fast, parameters=self.vectors[which]
             )  # fmt: skip
 
-        return LinesOfTimes(made, np.arange(self.count), self.generator)
+        return LinesOfTimes(made, np.arange(self.count), self._told)
+
+    def _told(self, k: int, t: float) -> Generator:
+        with self.named(k):
+            return self.generator(k, t)
 
     def propagator(self, k: int, start: Start, fringe: tuple[int, int]) -> Stepper:
         """Return what carries one of them on the CPU."""
@@ -272,14 +277,13 @@ def batch_one_by_one(
     dt: float | None,
     tolerance: float | None,
     fringe: tuple[int, int],
-    named: Callable[[int], AbstractContextManager[None]],
 ) -> tuple[BatchTrace, float | None]:
     """Return what :func:`batch_as_asked` returns, of members that are carried one after another."""
 
     def run(steps: np.ndarray) -> BatchTrace:
         found = []
         for k in range(members.count):
-            with named(k):
+            with members.named(k):
                 found.append(trace(members.propagator(k, start, fringe), times, steps))
         return BatchTrace(
             masses=np.stack([one.masses for one in found], axis=1),

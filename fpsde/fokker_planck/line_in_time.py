@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,7 +112,9 @@ class LineInTime(OnLine):
             if process.time_dependent:
                 stated = printed(process) and self.assemble is assemble
                 vectors = process.parameter_values()[None] if stated else None
-                alone = batch.MembersInTime(process, self.grid, self._sides, 1, vectors, lambda k, t: generators(t))
+                alone = batch.MembersInTime(
+                    process, self.grid, self._sides, 1, vectors, generator=lambda k, t: generators(t), named=nullcontext
+                )
                 lines = alone.on_device(device, fast=fast)
             else:
                 lines = batch_lines.lines_that_stay([generators(when[0])], device, fast=fast)
@@ -172,7 +175,7 @@ class LineInTime(OnLine):
         if self.process.time_dependent:
             driven = batch.MembersInTime.of(parameters, self.grid, self._sides, self.assemble)
             if device is None:
-                found, moved = batch.batch_one_by_one(driven, start, when, named=parameters.named, **asked)
+                found, moved = batch.batch_one_by_one(driven, start, when, **asked)
             else:
                 with sweeps.on(device):
                     lines = driven.on_device(device, fast=fast)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -125,7 +125,19 @@ class Sweeps(ABC):
         ring = bool(rates[:, 0, 0].any() or rates[:, 1, -1].any())
         self._rows, self._absorb = 5 if ring else 3, bool(exits.any())
         self.rates, self.exits = self.load(rates), self.load(exits)
-        self.factors = lru_cache(maxsize=KEPT)(self._factorised)
+        self._known: dict[float, Any] = {}
+
+    def factors(self, a: float) -> Any:
+        """Return the factors of I - aQ, ``(bundles, 3 or 5, n, lanes)``, of which the last ``KEPT`` are kept.
+
+        Not by an ``lru_cache``: it would hold the lines that hold it, and their memory on a device until Python looks
+        for cycles.
+        """
+        found = self._known.pop(a) if a in self._known else self._factorised(a)
+        self._known[a] = found
+        if len(self._known) > KEPT:
+            del self._known[next(iter(self._known))]
+        return found
 
     def load(self, lines: np.ndarray) -> Any:
         """Return values ``(m, ..., n)`` as ``(bundles, ..., n, lanes)`` on the machine; empty lanes hold zeros."""
@@ -151,7 +163,7 @@ class Sweeps(ABC):
 
     @abstractmethod
     def _factorised(self, a: float) -> Any:
-        """Return the factors of I - aQ, ``(bundles, 3 or 5, n, lanes)``."""
+        """Return the factors anew."""
 
     @abstractmethod
     def tr_bdf2(self, a: float, masses: Any) -> tuple[Any, Any]:
@@ -246,7 +258,7 @@ class SweepsOnGpu(Sweeps):
         """Return the same lines with other rates and exits, which lie on the device; room to work in is shared."""
         other = copy(self)
         other.rates, other.exits, other._rows, other._absorb = rates, exits, 5 if ring else 3, absorb
-        other.factors = lru_cache(maxsize=KEPT)(other._factorised)
+        other._known = {}
         return other
 
     def backward_euler(self, dt: float, masses: Any) -> Any:

@@ -6,6 +6,8 @@ No GPU is needed: the CUDA text is compiled by g++ (``emulated_gpu.py``).
 from __future__ import annotations
 
 import dataclasses
+import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from fpsde.errors import BackendUnavailable, InvalidInput, UnstableStep
 from fpsde.fokker_planck import FokkerPlanck, assemble, batch, sweeps
 from fpsde.fokker_planck.batch_lines import LinesThatStay
 from fpsde.fokker_planck.sweeps import SweepsOnCpu, SweepsOnGpu
+from fpsde.fokker_planck.sweeps_in_pieces import SweepsInPieces
 from fpsde.fokker_planck.tridiagonal import STAGE, WEIGHT
 from fpsde.grid import Grid
 from fpsde.processes import ornstein_uhlenbeck
@@ -112,6 +115,36 @@ def test_a_step_on_a_gpu_has_the_bits_of_the_cpu_and_solves_its_equations(ring, 
     np.testing.assert_allclose(found[1][3].sum(axis=1), gone, atol=1e-14)
 
 
+@pytest.mark.parametrize("kind, n", [(SweepsOnGpu, 7), (SweepsInPieces, 12)])
+@needs_compiler
+def test_a_step_on_a_gpu_with_the_rates_of_three_times_solves_its_equations(kind, n, emulated):
+    (rates, exits, masses), a = random_lines(3, n, False), STAGE * 0.3
+    lines, powers = kind(rates, exits, emulated, fast=False), (0.5, 1, 2)
+    first, middle, last = (
+        lines.with_rates(lines.load(rates**k), lines.load(exits**k), ring=False, absorb=True) for k in powers
+    )
+    found, lost = (lines.lines(one) for one in first.tr_bdf2_between(middle, last, a, lines.load(masses)))
+    q, one, p = [dense(rates**k, exits**k) for k in powers], np.eye(n), masses[..., None]
+    between = np.linalg.solve(one - a * q[1], p + a * (q[0] @ p))
+    after = np.linalg.solve(one - a * q[2], p + a * WEIGHT * (q[0] @ p + q[1] @ between))
+    np.testing.assert_allclose(found, after[..., 0], rtol=1e-12)
+    terms = zip((WEIGHT, WEIGHT, 1), powers, (p, between, after), strict=True)
+    entered = sum(share * exits**k * at[:, [0, -1], 0] for share, k, at in terms)
+    np.testing.assert_allclose(lost, a * entered, rtol=1e-12)
+
+
+def test_lines_leave_a_device_with_their_last_use(emulated):
+    """Not when Python looks for cycles: those of each step would lie there together."""
+    rates, exits, _ = random_lines(3, 7, False)
+    lines = SweepsOnGpu(rates, exits, emulated, fast=False)
+    gc.disable()
+    try:
+        other = weakref.ref(lines.with_rates(lines.rates, lines.exits, ring=False, absorb=True))
+        assert other() is None
+    finally:
+        gc.enable()
+
+
 @needs_compiler
 def test_members_on_a_gpu_have_the_bits_of_the_cpu(on_gpu, texts, monkeypatch):
     solver = FokkerPlanck(OU, GRID)
@@ -187,6 +220,9 @@ def test_what_cannot_be_had_is_said(monkeypatch):
     driven = Process(drift=lambda x, t, p: -p.k * x + np.sin(t), sigma=lambda x: 1.0, params={"k": 1.0})
     with pytest.raises(InvalidInput, match="not carried exactly in time; use evolve_batch"):
         FokkerPlanck(driven, GRID).evolve_batch_by_uniformisation(0.0, {"k": [1.0]}, t_end=1.0)
+    fades = Process(drift=lambda x, t: -x, sigma=lambda x, t, p: p.s - t, params={"s": 2.0}, name="fades")
+    with pytest.raises(InvalidInput, match=r"^member 1 \(s=0\.5\): the diffusivity of fades is 0\.0 at x=.*, t=0\.5"):
+        FokkerPlanck(fades, GRID).evolve_batch(0.0, {"s": [2.0, 0.5]}, t_end=1.0, dt=0.5)
 
 
 def test_too_many_products_name_the_fastest_member_and_what_to_call():
