@@ -22,11 +22,15 @@ import numpy as np
 
 from fpsde import elementary
 from fpsde.errors import InvalidInput
+from fpsde.numba_text import compiled, header, widened
+from fpsde.optional import installed
 
 ROUNDS = 10
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
 MAX_BLOCK = 2**48
+#: From so many blocks of uniforms on they are made by compiled code: fewer take NumPy milliseconds.
+COMPILED_FROM = 2**14
 
 
 class Purpose(enum.IntEnum):
@@ -145,10 +149,41 @@ def _turned(p: elementary.Precision, v: str, first: str, second: str, u: str) ->
     ]
 
 
-#: The integers of the text when it is run on NumPy arrays.
-_NUMPY_INTEGERS: dict[str, Any] = {
+def uniform_lines() -> list[str]:
+    """Return the text of the uniforms u0, u1 of one block, from its four words: in [2^-53, 1 - 2^-53].
+
+    52 bits: with 53 the half could not be held above 1/2, and the largest would round to 1.
+    """
+    out = []
+    for k, (low, high) in enumerate((("a", "b"), ("c", "d"))):
+        out += [
+            f"v{k} = u64(u64({low}{ROUNDS}) | u64(u64({high}{ROUNDS}) << u64(32)))",
+            f"u{k} = (T(u64(v{k} >> u64(12))) + T(0.5)) * T({2.0**-52!r})",
+        ]
+    return out
+
+
+def uniforms_source() -> str:
+    """Return the generated file that fills ``u`` (2 blocks, n) with the uniforms of n particles."""
+    lines = ["particle = particles[l]", *counter_lines(), *philox_lines(), *uniform_lines()]
+    text = [
+        "def fill(u, particles, purpose, key0, key1):",
+        *(f"    {line}" for line in key_lines()),
+        "    for b in range(u.shape[0] // 2):",
+        "        block = u64(b)",
+        "        for l in range(u.shape[1]):",
+        *(f"            {line}" for line in [*lines, "u[2 * b, l] = u0", "u[2 * b + 1, l] = u1"]),
+    ]
+    integers = "types.uint64[::1], types.uint64, types.uint32, types.uint32"
+    signature = f"@kernel(types.void(types.float64[:, ::1], {integers}))"
+    return header("float64") + f"\n{signature}\n" + widened("\n".join(text)) + "\n"
+
+
+#: The types of the text when it is run on NumPy arrays.
+_NUMPY_TYPES: dict[str, Any] = {
     "u32": lambda x: np.asarray(x).astype(np.uint32),
     "u64": lambda x: np.asarray(x).astype(np.uint64),
+    "T": np.float64,
 }
 
 
@@ -157,11 +192,11 @@ def words(
 ) -> np.ndarray:
     """Return the four random words of blocks, ``(4, ...)`` uint32: the shared text, run on NumPy arrays.
 
-    ``particles`` and ``blocks`` broadcast against each other. Used where few numbers are needed (initial laws, tests).
+    ``particles`` and ``blocks`` broadcast against each other. Used where few numbers are needed (small draws, tests).
     """
     particles, blocks = np.broadcast_arrays(np.asarray(particles, np.uint64), np.asarray(blocks, np.uint64))
     high = (blocks >> np.uint64(32)) | np.uint64(int(purpose) << 16)
-    names = _NUMPY_INTEGERS | {"key0": seed & 0xFFFFFFFF, "key1": seed >> 32}
+    names = _NUMPY_TYPES | {"key0": seed & 0xFFFFFFFF, "key1": seed >> 32}
     names |= {"a0": particles.astype(np.uint32), "b0": (particles >> np.uint64(32)).astype(np.uint32)}
     names |= {"c0": blocks.astype(np.uint32), "d0": high.astype(np.uint32)}
     exec("\n".join(key_lines(rounds) + philox_lines(rounds)), names)
@@ -169,9 +204,17 @@ def words(
 
 
 def uniforms(seed: int, purpose: Purpose, *, particles: np.ndarray, count: int) -> np.ndarray:
-    """Return ``count`` uniform numbers for each particle, ``(count, n)`` float64 in [2^-53, 1 - 2^-53]."""
-    blocks = np.arange((count + 1) // 2)
-    w = words(seed, purpose, particles=np.asarray(particles)[None, :], blocks=blocks[:, None]).astype(np.uint64)
-    pairs = np.stack([w[0] | (w[1] << np.uint64(32)), w[2] | (w[3] << np.uint64(32))], axis=1)  # (blocks, 2, n)
-    # 52 bits: with 53 the half could not be held above 1/2, and the largest would round to 1
-    return ((pairs.reshape(-1, w.shape[-1])[:count] >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+    """Return ``count`` uniform numbers for each particle, ``(count, n)`` float64 in [2^-53, 1 - 2^-53].
+
+    Many are made by compiled code where Numba is installed: the same text, and so the same bits.
+    """
+    particles, blocks = np.ascontiguousarray(particles, np.uint64), np.arange((count + 1) // 2)
+    if len(blocks) * particles.size >= COMPILED_FROM and installed("numba"):
+        out = np.empty((2 * len(blocks), particles.size))
+        keys = np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32)
+        compiled("uniforms", uniforms_source()).fill(out, particles, np.uint64(purpose), *keys)
+        return out[:count]
+    w = words(seed, purpose, particles=particles[None, :], blocks=blocks[:, None])
+    names = _NUMPY_TYPES | {f"{letter}{ROUNDS}": w[k] for k, letter in enumerate("abcd")}
+    exec("\n".join(uniform_lines()), names)
+    return np.stack([names["u0"], names["u1"]], axis=1).reshape(-1, particles.size)[:count]

@@ -427,6 +427,36 @@ def test_uniforms_lie_strictly_between_0_and_1_for_every_word(monkeypatch):
         assert np.all(np.isfinite(Normal(0.0, 1.0).ppf(u)))
 
 
+def uniforms_by(count, *, compiled, monkeypatch):
+    """Return uniforms of ids on both sides of 2^32, by compiled code or by NumPy."""
+    monkeypatch.setattr(noise, "COMPILED_FROM", 0 if compiled else 2**40)
+    ids = np.arange(2**32 - 40, 2**32 + 37, dtype=np.uint64)
+    return uniforms(2**63 + 12345, Purpose.TRAINING, particles=ids[::-1], count=count)
+
+
+def test_compiled_uniforms_have_the_bits_of_the_text_under_numpy(monkeypatch):
+    for count in (1, 2, 5):
+        here, there = (uniforms_by(count, compiled=one, monkeypatch=monkeypatch) for one in (True, False))
+        assert here.shape == (count, 77)
+        np.testing.assert_array_equal(here, there)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("u64(3528531795)", "u64(3528531793)"), ("u64(purpose", "u64(u64(0) * purpose"),
+     ("u[2 * b + 1, l] = u1", "u[2 * b + 1, l] = u0"),
+     ("block = u64(b)", "block = u64(0)"), ("T(0.5)", "T(0.25)")],
+    ids=["a multiplier", "the purpose", "the second of a block", "which block", "half a bit"],
+)  # fmt: skip
+def test_a_change_in_the_compiled_text_of_uniforms_is_seen(before, after, monkeypatch):
+    right = noise.uniforms_source()
+    assert before in right
+    there = uniforms_by(3, compiled=False, monkeypatch=monkeypatch)
+    monkeypatch.setattr(noise, "uniforms_source", lambda: right.replace(before, after))
+    assert not np.array_equal(uniforms_by(3, compiled=True, monkeypatch=monkeypatch), there)
+
+
 @pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_uniforms_are_uniform_and_independent(count, seed):
     u = uniforms(seed, Purpose.INITIAL, particles=np.arange(10**6, dtype=np.uint64), count=count)
