@@ -298,6 +298,19 @@ def test_steps_along_diagonals_on_a_gpu_are_those_of_the_cpu(name, cells, on_gpu
     assert np.abs(turned.law.masses - cpu.law.masses).sum() > 1e-2  # another start is seen
 
 
+@needs_compiler
+def test_diagonals_whose_lines_go_on_another_axis_at_another_time_are_carried_as_on_the_cpu(on_gpu):
+    """Noise is correlated on a part of a ring alone, which comes to its seam."""
+    patch = Process(
+        drift=lambda x, t: (0.3 * np.sin(x[0]), -x[1]), dim=2, domain=(RING, LINE),
+        sigma=lambda x, t: ((1.0, 0.0), (np.maximum(0.0, np.cos(np.pi / 3 * x[0] - 4 * t) - 0.5), 0.9)),
+    )  # fmt: skip
+    solver = FokkerPlanck(patch, Grid.uniform((-3, 3), (-5, 5), cells=(11, 12)))
+    assert {solver.generator(t).way((1, 1))[0] for t in (0.3125, 0.6875)} == {0, 1}
+    run = dict(t_start=0.25, t_end=0.75, dt=0.125)
+    same(*(solver.evolve((Normal(0, 0.4), Normal(0, 0.5)), backend=b, **run) for b in (Backend.GPU, Backend.CPU)))
+
+
 @pytest.mark.slow
 @needs_compiler
 def test_noise_that_stays_correlated_is_split_where_that_is_asked_for(on_gpu):

@@ -46,8 +46,9 @@ def sheared(first=LINE, second=LINE, *, narrow=0.0, moves=True):
         (sheared(narrow=2.5), ((-4, 4), (-4, 4))),
         (sheared(RING, WALLED, narrow=0.1), ((-3, 3), (-3, 3))),
         (sheared(WALLED, RING, narrow=2.5), ((-3, 3), (-3, 3))),
+        (sheared(RING, WALLED, narrow=-1.5), ((-3, 3), (-3, 3))),
     ],
-    ids=["plane", "narrow", "ring across", "ring along"],
+    ids=["plane", "narrow", "ring across", "ring along", "backwards"],
 )
 def test_the_lines_of_all_offsets_make_up_the_generator(process, box) -> None:
     """Each cell lies on one line of every offset, and the rates on the lines are those of Q."""

@@ -71,7 +71,8 @@ class SplitPropagatorOnGpu(SplitPropagator):
     ):
         super().__init__(generator, start, constant=constant, fringe=fringe)
         self._device, self._cells, self._computed = device, cells, computed
-        self._places: dict[Offset, tuple[Any, Any]] = {}
+        self._ways = lru_cache(maxsize=2)(lambda t: ways_of(self._at(t)))
+        self._places: dict[tuple[Offset, int], tuple[Any, Any]] = {}
         self._lines_at: LinesAt = lru_cache(maxsize=4)(lines)
         self._assembled = assembled_lines_on_gpu(generator, device, fast=fast)
         self._fringe, self.masses = self._there(fringe), self._there(self.masses)
@@ -128,11 +129,14 @@ class SplitPropagatorOnGpu(SplitPropagator):
         return lines.reshape(-1)[self._placed(t, offset)[1]]
 
     def _placed(self, t: float, offset: Offset) -> tuple[Any, Any]:
-        """Return the cell of each place on the lines of a diagonal, and the place of each cell, on the device."""
-        if offset not in self._places:
-            way = ways_of(self._at(t))[offset]
+        """Return the cell of each place on the lines of a diagonal, and the place of each cell, on the device.
+
+        The axis on which the lines go may change in time, with the edges that there are at a seam.
+        """
+        way = self._ways(t)[offset]
+        if (offset, way[0]) not in self._places:
             cells = cells_on(way, self._cells).T
             places = np.empty(cells.size, dtype=np.int64)
             places[cells.ravel()] = np.arange(cells.size)
-            self._places[offset] = self._there(cells), self._there(places.reshape(self._cells))
-        return self._places[offset]
+            self._places[offset, way[0]] = self._there(cells), self._there(places.reshape(self._cells))
+        return self._places[offset, way[0]]
