@@ -64,6 +64,11 @@ def coefficient_kernel(process: Any, points: np.ndarray, axis: int = 0) -> Coeff
     return CoefficientKernel(module.coefficients, module.prepare, points, table, parameters)
 
 
+def silent(process: Any, axis: int) -> bool:
+    """Return whether there is no noise along an axis: mass then moves along it upwind."""
+    return bool(process.statement.diffusivity[axis, axis] == 0)
+
+
 @dataclass(frozen=True)
 class _Parts:
     """Lines of the common text, apart by what they depend on; ``moving`` and ``still`` are the same at all points."""
@@ -86,7 +91,9 @@ def _parts(process: Any, axis: int) -> _Parts:
     outputs = sp.symbols("ratio_i d_i", real=True)
     before: dict[Any, sp.Symbol] = {}  # the same at all points
     tabled: dict[Any, sp.Symbol] = {}  # the same at all times
-    results = [_apart(e, set(s.x), before, _numbered("h"), _always) for e in (mu / d if d != 0 else mu, d)]
+    results = [
+        _apart(e, set(s.x), before, _numbered("h"), _always) for e in (mu if silent(process, axis) else mu / d, d)
+    ]
     moving = {s.t, *(name for e, name in before.items() if e.has(s.t))}
     results = [_apart(e, moving, tabled, _numbered("g"), _costly) for e in results]
     return _Parts(
@@ -98,7 +105,7 @@ def _parts(process: Any, axis: int) -> _Parts:
         rows=[name.name for name in tabled.values()],
         centre=lines([(outputs[1], results[1])]),
         node=lines(list(zip(outputs, results, strict=True))),
-        noisy=d != 0,
+        noisy=not silent(process, axis),
     )
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 #: Lines side by side, and what a GPU needs for them.
 batch, batch_results = optional("fpsde.fokker_planck.batch"), optional("fpsde.fokker_planck.batch_results")
-batch_lines = optional("fpsde.fokker_planck.batch_lines")
+batch_lines, batch_members = optional("fpsde.fokker_planck.batch_lines"), optional("fpsde.fokker_planck.batch_members")
 sweeps = optional("fpsde.fokker_planck.sweeps")
 
 #: What provenance calls the method that takes no steps.
@@ -112,7 +112,7 @@ class LineInTime(OnLine):
             if process.time_dependent:
                 stated = printed(process) and self.assemble is assemble
                 vectors = process.parameter_values()[None] if stated else None
-                alone = batch.MembersInTime(
+                alone = batch_members.MembersInTime(
                     process, self.grid, self._sides, 1, vectors, generator=lambda k, t: generators(t), named=nullcontext
                 )
                 lines = alone.on_device(device, fast=fast)
@@ -173,7 +173,7 @@ class LineInTime(OnLine):
         parameters, start = ParameterSets.of(self.process, params), self._start(x0)
         asked = {"dt": dt, "tolerance": tolerance, "fringe": self._fringe}
         if self.process.time_dependent:
-            driven = batch.MembersInTime.of(parameters, self.grid, self._sides, self.assemble)
+            driven = batch_members.MembersInTime.of(parameters, self.grid, self._sides, self.assemble)
             if device is None:
                 found, moved = batch.batch_one_by_one(driven, start, when, **asked)
             else:
@@ -215,7 +215,7 @@ class LineInTime(OnLine):
 
     def _members(self, parameters: ParameterSets, t: float) -> list[Generator]:
         """Return the generator of each member at ``t``."""
-        return batch.generators_of(parameters, self.grid, self._sides, self.assemble, t)
+        return batch_members.generators_of(parameters, self.grid, self._sides, self.assemble, t)
 
     def _batch(
         self,

@@ -16,7 +16,7 @@ from fpsde import elementary
 from fpsde.arrays import FAST, STRICT, Device
 from fpsde.cuda_translation import VIEWS, translated
 from fpsde.fokker_planck import generator
-from fpsde.fokker_planck.coefficient_kernel import cuda_coefficients
+from fpsde.fokker_planck.coefficient_kernel import cuda_coefficients, silent
 from fpsde.fokker_planck.generator import QUICK_RULE, EdgePoints
 from fpsde.fokker_planck.sides import Sides
 from fpsde.fokker_planck.sweeps import SweepsOnGpu
@@ -75,11 +75,6 @@ _SILENT = {
     "edge": "upwind_edge(mean(i), lengths[i], per_edge[i], per_edge[n + i])",
     "wall": "carried_into_wall(mean(way), lengths[way])",
 }
-
-
-def silent(process: Any, axis: int) -> bool:
-    """Return whether there is no noise along an axis: mass then moves along it upwind."""
-    return bool(process.statement.diffusivity[axis, axis] == 0)
 
 
 @lru_cache(maxsize=64)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fpsde.fokker_planck.coefficient_kernel import CoefficientKernel, coefficient_kernel
+from fpsde.fokker_planck.coefficient_kernel import CoefficientKernel, coefficient_kernel, silent
 from fpsde.fokker_planck.driven import type_of_coefficients
 from fpsde.fokker_planck.elimination import factorise_lanes
 from fpsde.fokker_planck.generator import QUICK_RULE, EdgePoints, scharfetter_gummel, upwind
@@ -64,8 +64,9 @@ class DrivenLines:
         points[:, 1 - axis] = np.tile(lines, len(edges.points))
         weights, lengths, per_edge, periodic, absorbs = edges.geometry
         geometry = weights, np.repeat(lengths, LANES), np.repeat(per_edge, LANES, axis=1), periodic, absorbs
-        silent = bool(process.statement.diffusivity[axis, axis] == 0)
-        return cls(coefficient_kernel(process, points, axis), geometry, silent, straight(axis), grid.shape[axis])
+        return cls(
+            coefficient_kernel(process, points, axis), geometry, silent(process, axis), straight(axis), grid.shape[axis]
+        )
 
     @property
     def arguments(self) -> tuple[Any, ...]:
