@@ -419,12 +419,15 @@ def test_products_on_a_plane_are_sums_of_shifted_arrays(rings, order, seed) -> N
         parts = (w * (moved(f, axis, k) + moved(f, axis, -k)) for k, w in enumerate(stencils.second[1:], 1))
         return (stencils.second[0] * f + sum(parts)) / (1.0, 4.0)[axis]
 
-    expected = sum(twice(noise[i, i] * values, i) - once(drift[i] * values, i) for i in (0, 1))
-    expected = expected + 2 * once(once(noise[0, 1] * values, 1), 0)
-    operator = Differences(grid, sides, stencils, drift, noise)
-    np.testing.assert_allclose(chebyshev.Product(operator).times(values), expected, rtol=0, atol=1e-12)
-    other = replace(operator, drift=drift + 1e-6)
-    assert np.abs(chebyshev.Product(other).times(values) - expected).max() > 1e-8
+    for d in (noise, noise[:, :, :1, :1] + np.zeros(shape)):  # from cell to cell, and the same everywhere
+        expected = sum(twice(d[i, i] * values, i) - once(drift[i] * values, i) for i in (0, 1))
+        expected = expected + 2 * once(once(d[0, 1] * values, 1), 0)
+        operator = Differences(grid, sides, stencils, drift, d)
+        np.testing.assert_allclose(chebyshev.Product(operator).times(values), expected, rtol=0, atol=1e-12)
+        spot = np.zeros((2, 2, *shape))
+        spot[1, 1, 3, 5] = 1e-6
+        for other in (replace(operator, drift=drift + 1e-6), replace(operator, diffusivity=d + spot)):
+            assert np.abs(chebyshev.Product(other).times(values) - expected).max() > 1e-8
 
 
 @pytest.mark.parametrize("rings", [(False, False), (True, False), (False, True)])

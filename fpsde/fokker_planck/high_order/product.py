@@ -5,6 +5,9 @@ more below and above: zeros, or on a ring the cells of the other end. So every n
 of places away, and eight cells side by side are taken at once, whatever the length of a row. What is differenced is
 written a block and a few rows ahead of the differences that read it, which finds it in the nearest cache. Weights are
 tuples: how many there are is known while the text is compiled, for each order anew, and no loop over them is left.
+
+A D that is the same in all cells is a factor of the weights, and what is differenced is then p itself: half as much
+goes through the caches, which is what a product costs.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import numpy as np
 
 from fpsde.fokker_planck.high_order.differences import Differences
 from fpsde.fokker_planck.lanes import LANES, eight, put_eight
-from fpsde.jit import inlined, kernel
+from fpsde.jit import kernel
 
 #: Cells whose differences are taken at a time.
 AT_A_TIME = 128 * LANES
@@ -38,11 +41,13 @@ class Product:
         self._places = (n + 2 * self._reach) * (m + 2 * self._reach) + BEYOND
         mu, d, widths = operator.drift, operator.diffusivity, np.array(operator.widths)
         coefficients, count = np.zeros((5, self._places)), len(mu)
-        rate = lay_out_coefficients(
+        rate, even, noise = lay_out_coefficients(
             mu.reshape(count, -1), d.reshape(count, count, -1), widths, *operator.plane, self._reach, coefficients
         )
-        weights = tuple(stencils.first.tolist()), tuple(stencils.second.tolist())
-        self._operator = coefficients, self._shape, self._rings, weights, np.zeros_like(coefficients)
+        once, twice = stencils.first.tolist(), stencils.second.tolist()
+        sums = zip((once, once, twice, twice), (1.0, noise[2], noise[0], noise[1]), strict=True)
+        weights = tuple([tuple([factor * weight for weight in of]) for of, factor in sums])
+        self._operator = coefficients, even, self._shape, self._rings, weights, np.zeros_like(coefficients)
         self._cell = math.prod(operator.widths)
         self.half_width = 0.5 * stencils.stiffness * rate
 
@@ -85,7 +90,7 @@ class Product:
 @kernel()
 def advance(operator, older, newer, total, weight, scale, shift, keep):
     """Replace ``older`` by (scale L + shift) newer - keep older, and add that to ``total`` with its weight."""
-    coefficients, (n, m), rings, (once, twice), room = operator
+    coefficients, even, (n, m), rings, (once, mixed_once, twice_1, twice_2), room = operator
     reach = len(once)
     row = m + 2 * reach
     rows = begin = reach * row
@@ -96,39 +101,37 @@ def advance(operator, older, newer, total, weight, scale, shift, keep):
         coefficients[0], coefficients[1], coefficients[2], coefficients[3], coefficients[4]
     )  # fmt: skip
     flow, first, second, mixed, across = room[0], room[1], room[2], room[3], room[4]
+    if even:
+        first, second, mixed = newer, newer, newer
     for block in range(begin, end, AT_A_TIME):
         stop = min(block + AT_A_TIME, end)
         while made < min(stop + rows + 2 * LANES + reach, made_last):
             p = eight(newer, made)
             put_eight(flow, made, eight(mu_2, made) * p)
-            put_eight(first, made, eight(d_11, made) * p)
-            put_eight(second, made, eight(d_22, made) * p)
-            put_eight(mixed, made, eight(d_12, made) * p)
+            if not even:
+                put_eight(first, made, eight(d_11, made) * p)
+                put_eight(second, made, eight(d_22, made) * p)
+                put_eight(mixed, made, eight(d_12, made) * p)
             made += LANES
         while crossed < min(stop + rows + LANES, crossed_last):
             drifted = eight(mu_1, crossed) * eight(newer, crossed)
-            slope = once[0] * (eight(mixed, crossed + 1) - eight(mixed, crossed - 1))
+            slope = mixed_once[0] * (eight(mixed, crossed + 1) - eight(mixed, crossed - 1))
             for k in range(2, reach + 1):
-                slope = slope + once[k - 1] * (eight(mixed, crossed + k) - eight(mixed, crossed - k))
+                slope = slope + mixed_once[k - 1] * (eight(mixed, crossed + k) - eight(mixed, crossed - k))
             put_eight(across, crossed, slope - drifted)
             crossed += LANES
         for i in range(block, stop, LANES):
-            change = twice[0] * (eight(first, i) + eight(second, i))
+            change = twice_1[0] * eight(first, i) + twice_2[0] * eight(second, i)
             for k in range(1, reach + 1):
-                change = change + share(across, flow, first, second, i, row, k, once, twice)
+                up, down = i + k * row, i - k * row
+                slope = eight(across, up) - eight(across, down) - (eight(flow, i + k) - eight(flow, i - k))
+                along = twice_1[k] * (eight(first, up) + eight(first, down))
+                change = change + (once[k - 1] * slope + along)
+                change = change + twice_2[k] * (eight(second, i + k) + eight(second, i - k))
             new = scale * change + (shift * eight(newer, i) - keep * eight(older, i))
             put_eight(older, i, new)
             put_eight(total, i, eight(total, i) + weight * new)
     close_rings(older, n, m, reach, rings)
-
-
-@inlined
-def share(across, flow, first, second, i, row, k, once, twice):
-    """Return what the neighbours ``k`` cells away add to the change of eight cells from place ``i``."""
-    up, down = i + k * row, i - k * row
-    slope = eight(across, up) - eight(across, down) - (eight(flow, i + k) - eight(flow, i - k))
-    along = eight(first, up) + eight(first, down) + (eight(second, i + k) + eight(second, i - k))
-    return once[k - 1] * slope + twice[k] * along
 
 
 @kernel()
@@ -147,24 +150,26 @@ def lay_out_coefficients(mu, d, widths, shape, rings, reach, flat):
     """Write mu_1, mu_2, D_11, D_22, 2 D_12 in units of the cells (1/time) to rows of ``flat``, zeros before.
 
     They come as mu ``(dim, n)`` and D ``(dim, dim, n)``; a line is one row of cells, without a first axis. Return the
-    largest D_11 + D_22.
+    largest D_11 + D_22, whether D is the same in all cells, and the factors of the weights: then D_11, D_22, 2 D_12,
+    else ones.
     """
     n, m = shape
     last, h = len(mu) - 1, widths[-1]
-    rate = 0.0
+    rate, even, along, across, mixed = 0.0, True, 0.0, 0.0, 0.0
     for i in range(n):
         for j in range(m):
             cell, place = i * m + j, (reach + i) * (m + 2 * reach) + reach + j
             across = d[last, last, cell] / h**2
             flat[1, place], flat[3, place] = mu[last, cell] / h, across
+            even = even and d[last, last, cell] == d[last, last, 0]
             if last > 0:
                 along, mixed = d[0, 0, cell] / widths[0] ** 2, d[0, 1, cell] / (0.5 * widths[0] * h)
                 flat[0, place], flat[2, place], flat[4, place] = mu[0, cell] / widths[0], along, mixed
-                across += along
-            rate = max(rate, across)
+                even = even and d[0, 0, cell] == d[0, 0, 0] and d[0, 1, cell] == d[0, 1, 0]
+            rate = max(rate, along + across)
     for row in flat:
         close_rings(row, n, m, reach, rings)
-    return rate
+    return rate, even, (along, across, mixed) if even else (1.0, 1.0, 1.0)
 
 
 @kernel()
@@ -219,7 +224,7 @@ def expanded(operator, half_width, cell, older, newer, total, weights, ratios, t
         total[i] = weights[0] * newer[i]
     k, largest, noise, first, growth = 1, 0.0, 0.0, 0.0, 0.0
     while True:
-        size = integral_of_size(newer, operator[1], len(operator[3][0]), cell)
+        size = integral_of_size(newer, operator[2], len(operator[4][0]), cell)
         if k == 1:
             first = before = size
         growth, before = np.log(size / before) / BETWEEN_LOOKS, size
