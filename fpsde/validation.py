@@ -142,14 +142,11 @@ def _finite(name: str, array: Any) -> Any:
 def increasing(name: str, values: Any) -> np.ndarray:
     """Return ``values`` as a strictly increasing 1-D float64 array."""
     array = _real(name, _of_host(name, values), 1)
-    if (
-        np.count_nonzero(array[1:] > array[:-1]) == len(array) - 1
-        and math.isfinite(array[0])
-        and math.isfinite(array[-1])
-    ):
+    rises = array[1:] > array[:-1]
+    i = int(rises.argmin()) if len(rises) else 0  # the first place where it does not, if there is one
+    if (not len(rises) or rises[i]) and math.isfinite(array[0]) and math.isfinite(array[-1]):
         return array  # what increases from one finite number to another is finite in between
     _finite(name, array)
-    i = int(np.argmax(array[1:] <= array[:-1]))
     raise InvalidInput(f"{name} must strictly increase, but {name}[{i}]={array[i]} is followed by {array[i + 1]}")
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -47,8 +46,7 @@ def steps_between(begin: float, end: float, dt: float) -> int:
         raise InvalidInput(f"from t={begin} to t={end}: {error}") from None
 
 
-@dataclass(frozen=True)
-class Trace:
+class Trace(NamedTuple):
     """Masses ``(n_times, n)`` and absorbed mass at the times asked for, and what the monitors saw.
 
     ``absorbed`` ``(n_times, n_ends)`` and ``edge`` have one entry for each end of the grid, low and high, axis by axis.
@@ -86,7 +84,7 @@ def trace_as_asked(
             return trace(stepper, times, steps)
 
     found, moved, _ = run_as_asked(run, _total_variation, times, dt=dt, tolerance=tolerance, most=MOST_STEPS)
-    return replace(found, time_error=moved)
+    return found._replace(time_error=moved)
 
 
 def run_as_asked(

@@ -26,6 +26,7 @@ from fpsde.fokker_planck.coefficients import LEAST, beyond, diffusivity_at, drif
 from fpsde.fokker_planck.elimination import factorise
 from fpsde.fokker_planck.lanes import LANES, at, eight, fused, larger, put, put_eight, smaller
 from fpsde.fokker_planck.sides import Sides, sides_of
+from fpsde.fokker_planck.steepness import steepest_on_line
 from fpsde.grid import Grid
 from fpsde.jit import kernel
 from fpsde.numba_text import elementary_function
@@ -176,6 +177,10 @@ class Generator:
     def max_rate(self) -> float:
         """The largest total rate out of a cell, max |Q_ii|, 1/time."""
         return float(self.out_rates.max())
+
+    def steepest(self, masses: np.ndarray) -> tuple[float, float]:
+        """Return how steep mu/D is where the masses are, as :func:`steepest_on_line` does."""
+        return steepest_on_line(self.grid.faces, self.exponents, masses, self.periodic)
 
     def currents(self, masses: np.ndarray) -> np.ndarray:
         """Return the mass that crosses the right-hand edge of each cell per time, ``(n,)``; the last is the seam's."""

@@ -11,14 +11,10 @@ import numpy as np
 from fpsde.density import CellLaw
 from fpsde.fokker_planck.generator import Generator
 from fpsde.fokker_planck.high_order.differences import Differences
-from fpsde.fokker_planck.totals import total
 from fpsde.grid import Grid
-from fpsde.jit import kernel
 from fpsde.joint_law import JointCellLaw
 from fpsde.provenance import environment
 
-#: The Peclet number is read where at least this fraction of the mass lies on either side.
-BULK = 1e-6
 #: A Peclet number above it, and fewer cells than this for a correlation length, are worth a word.
 LARGE_PECLET, FEW_CELLS = 2.0, 3.0
 
@@ -134,52 +130,14 @@ def negative_mass(law: CellLaw | JointCellLaw) -> float:
     return float(-np.minimum(law.masses, 0.0).sum()) + 0.0
 
 
-def resolution_of_line(generator: Generator | Differences, masses: np.ndarray) -> tuple[float, float]:
+def resolution_of_line(operator: Generator | Differences, masses: np.ndarray) -> tuple[float, float]:
     """Return Peclet number and cells in a correlation length, where more than ``BULK`` of the mass is on each side.
 
     The first is the largest |w|, the integral of mu/D over an edge. With w from centre to centre, at the distance d,
     the length at a cell of width h is l = |difference of w/d on its two sides / h|^(-1/2). Of a ring all is read.
     """
-    peclet, steepest = steepest_on_line(
-        generator.grid.faces, generator.exponents, np.ascontiguousarray(masses), generator.periodic
-    )
+    peclet, steepest = operator.steepest(np.ascontiguousarray(masses))
     return peclet, 1 / math.sqrt(steepest) if steepest > 0 else math.inf
-
-
-@kernel(portable=True)
-def steepest_on_line(faces, w, masses, periodic):
-    """Return what :func:`steepest_edge` and :func:`steepest_change` do."""
-    return steepest_edge(w, masses, periodic), steepest_change(faces, w, masses, periodic)
-
-
-@kernel(portable=True)
-def steepest_edge(w, masses, periodic):
-    """Return the largest |w| over the edges with more than ``BULK`` of the mass on either side; over all of a ring."""
-    largest, below, whole = 0.0, 0.0, total(masses)
-    for i in range(len(w)):
-        below += masses[i]
-        if periodic or (below > BULK and whole - below > BULK):
-            largest = max(largest, abs(w[i]))
-    return largest
-
-
-@kernel(portable=True)
-def steepest_change(faces, w, masses, periodic):
-    """Return the largest h^2/l^2 over the cells with more than ``BULK`` on each side; over all of a ring.
-
-    Cell i lies between the edges i - 1 and i, at which slopes are w over the distance of two centres.
-    """
-    n = len(masses)
-    largest, below, whole = 0.0, masses[0], total(masses)
-    slope = w[n - 1] / (0.5 * (faces[n] - faces[n - 1] + faces[1] - faces[0])) if periodic else 0.0
-    for i in range(n if periodic else n - 1):
-        below += masses[i] if i > 0 else 0.0
-        before, h = slope, faces[i + 1] - faces[i]
-        after = faces[i + 2] - faces[i + 1] if i < n - 1 else faces[1] - faces[0]
-        slope = w[i] / (0.5 * (h + after))
-        if periodic or (i > 0 and below > BULK and whole - below > BULK):
-            largest = max(largest, abs(slope - before) * h)
-    return largest
 
 
 def doubts_about(peclet: A, cells: A) -> tuple[str, ...]:

@@ -274,11 +274,13 @@ class Process:
         columns = (x,) if self.dim == 1 else tuple(x)
         tables = self.tables_at(t) if self.tables else ()
         values = self._functions[what](*columns, t, *self._numbers, *tables)
+        if self.dim == 1:
+            (value,), out = values, np.empty(x.shape)
+            out[...] = value
+            return out
         out = np.empty((len(values), *columns[0].shape))
         for i, value in enumerate(values):
             out[i] = value
-        if self.dim == 1:
-            return out[0]
         return out if what == "ito_drift" else out.reshape(self.dim, -1, *columns[0].shape)
 
 

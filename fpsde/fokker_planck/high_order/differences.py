@@ -21,6 +21,7 @@ from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.coefficients import diffusivity_at, drift_at
 from fpsde.fokker_planck.high_order.stencils import Stencils
 from fpsde.fokker_planck.sides import Sides
+from fpsde.fokker_planck.steepness import steepest_on_line
 from fpsde.grid import Grid
 from fpsde.jit import kernel
 
@@ -73,13 +74,10 @@ class Differences:
         )
         return found
 
-    @cached_property
-    def exponents(self) -> np.ndarray:
-        """The integrals of mu/D between neighbours on a line, the last one over the seam of a ring."""
-        (h,), (ring,) = self.widths, self.rings
-        found = np.empty(self.size if ring else self.size - 1)
-        exponents_on_line(self.drift[0], self.diffusivity[0, 0], h, found)
-        return found
+    def steepest(self, masses: np.ndarray) -> tuple[float, float]:
+        """Return how steep mu/D is on a line where the masses are, as :func:`steepest_on_line` does."""
+        mu, d, (h,) = self.drift[0], self.diffusivity[0, 0], self.widths
+        return steepest_between(mu, d, h, self.grid.faces, masses, self.periodic)
 
     def extremes(self, held: np.ndarray) -> np.ndarray:
         """Return by axis of a plane the largest |w| and the largest change of w ``(2, 2)``, where cells are ``held``.
@@ -120,12 +118,14 @@ def pull(mu, d, found):
 
 
 @kernel()
-def exponents_on_line(mu, d, h, exponents):
-    """Write the integrals of mu/D between neighbours (n - 1,), or with that over a seam (n,)."""
+def steepest_between(mu, d, h, faces, masses, ring):
+    """Return :func:`steepest_on_line` of the integrals of mu/D between neighbours, of a ring also over its seam."""
     n = len(mu)
+    exponents = np.empty(n if ring else n - 1)
     for i in range(len(exponents)):
         k = i + 1 if i + 1 < n else 0
         exponents[i] = trapezoid(h, mu[i] / d[i], mu[k] / d[k])
+    return steepest_on_line(faces, exponents, masses, ring)
 
 
 @kernel()

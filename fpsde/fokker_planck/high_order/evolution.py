@@ -73,7 +73,7 @@ def carry_by_bands(
     """
     s = operator.stencils
     differ, error, used, done, moved, pieces = masses_by_bands(
-        operator.bands, s.value, s.average, *ROUGHNESS, ROUGH, start, lengths, tolerance, masses
+        operator.bands, s.distances, s.value, s.average, *ROUGHNESS, ROUGH, start, lengths, tolerance, masses
     )
     refuse_rough(differ)
     if done < len(lengths):

@@ -22,7 +22,7 @@ MOST_PIECES = 2**10
 
 
 @kernel()
-def masses_by_bands(bands, value, average, fourth, sixth, rough, start, lengths, tolerance, masses):
+def masses_by_bands(bands, distances, value, average, fourth, sixth, rough, start, lengths, tolerance, masses):
     """Write the masses ``(n_times, n)`` after successive ``lengths`` of time, from ``start``; weights as of `Stencils`.
 
     Return how differently orders 4 and 6 place the start, more than ``rough`` and nothing is done; the mass moved and
@@ -34,7 +34,7 @@ def masses_by_bands(bands, value, average, fourth, sixth, rough, start, lengths,
     error, used, done, moved, pieces = 0.0, 0, 0, 0.0, 0
     values, found = placed.ravel(), np.empty((1, n))
     while done < len(lengths) and not differ > rough:
-        moved, pieces, solves = refined(bands, values, lengths[done], 1.0, tolerance, found[0])
+        moved, pieces, solves = refined(bands, distances, values, lengths[done], 1.0, tolerance, found[0])
         if not moved <= tolerance:
             break
         values[:] = found[0]
@@ -46,18 +46,18 @@ def masses_by_bands(bands, value, average, fourth, sixth, rough, start, lengths,
 
 
 @kernel()
-def refined(bands, values, t, cell, tolerance, found):
+def refined(bands, distances, values, t, cell, tolerance, found):
     """Write to ``found`` the values after a time t, in the fewest pieces that move what is wanted, or the most allowed.
 
     Return the mass that twice the pieces moved, their number, and that of all solves.
     """
     coarse, pieces, used = np.empty(len(values)), 1, 1
-    room = room_for(len(values), len(bands) // 2)
-    in_pieces(bands, values, t, 1, room, coarse)
+    room = room_for(len(values), len(distances))
+    in_pieces(bands, distances, values, t, 1, room, coarse)
     while True:
         pieces *= 2
         used += pieces
-        in_pieces(bands, values, t, pieces, room, found)
+        in_pieces(bands, distances, values, t, pieces, room, found)
         error = UNIT * pieces + 0.5 * cell * distance(found, coarse)
         if error <= tolerance or 2 * pieces > MOST_PIECES:
             return error, pieces, used
@@ -74,41 +74,44 @@ def room_for(n, reach):
 
 
 @kernel()
-def in_pieces(bands, values, t, pieces, room, found):
+def in_pieces(bands, distances, values, t, pieces, room, found):
     """Write to ``found`` the values after ``pieces`` equal parts of t."""
     inverse, factors, right, y = room
     found[:] = values
-    eliminate(bands, t / pieces, inverse, factors, right)
+    eliminate(bands, distances, t / pieces, inverse, factors, right)
     for _ in range(pieces):
         exponential(t / pieces, inverse, factors, right, y, found)
 
 
 @kernel()
-def eliminate(bands, t, inverse, factors, right):
+def eliminate(bands, distances, t, inverse, factors, right):
     """Eliminate theta/t - L, where L p_i = sum_k bands[reach + k, i] p_(i+k), bands that are zero beyond.
 
     To row i so much of the ``reach`` rows above (``factors``, the nearest first) is added that nothing is left before
     the pivot, of which the ``inverse`` is written. ``right`` is what the row then has in the columns behind it, with
-    the sign turned. Both have, at reach i + k - 1, what joins cell i and the one k away.
+    the sign turned. Both have, at reach i + k - 1, what joins cell i and the one k away. ``distances`` are a tuple, 1
+    to reach: how many there are is known while the text is compiled, and no loop over them is left.
     """
-    n, reach = bands.shape[1], len(bands) // 2
+    n, reach = bands.shape[1], len(distances)
     theta = (1.0 / t) * load(THETA, 0)
     zero = 0.0 * theta
     for i in range(n):
-        above, here = min(i, reach), reach * i - 1
-        pivot = theta - bands[reach, i]
-        for j in range(above, 0, -1):
-            entry = zero + bands[reach - j, i]
-            for k in range(j + 1, above + 1):
-                entry = entry + load(factors, here + k) * load(right, here - reach * k + k - j)
-            factor = entry * load(inverse, i - j)
-            pivot = pivot - factor * load(right, here - reach * j + j)
-            store(factors, here + j, factor)
+        here, pivot = reach * i - 1, theta - bands[reach, i]
+        for j in range(reach, 0, -1):
+            if j <= i:
+                entry = zero + bands[reach - j, i]
+                for k in range(j + 1, reach + 1):
+                    if k <= i:
+                        entry = entry + load(factors, here + k) * load(right, here - reach * k + k - j)
+                factor = entry * load(inverse, i - j)
+                pivot = pivot - factor * load(right, here - reach * j + j)
+                store(factors, here + j, factor)
         store(inverse, i, 1.0 / pivot)
         for j in range(1, reach + 1):
             entry = zero + bands[reach + j, i]
-            for k in range(1, min(above, reach - j) + 1):
-                entry = entry + load(factors, here + k) * load(right, here - reach * k + k + j)
+            for k in range(1, reach - j + 1):
+                if k <= i:
+                    entry = entry + load(factors, here + k) * load(right, here - reach * k + k + j)
             store(right, here + j, entry)
 
 

@@ -46,6 +46,11 @@ class Stencils:
         return len(self.first)
 
     @cached_property
+    def distances(self) -> tuple[int, ...]:
+        """The distances from 1 to the reach: a tuple, of which compiled code knows the length."""
+        return tuple(range(1, self.reach + 1))
+
+    @cached_property
     def stiffness(self) -> float:
         """The largest of -second^ and first^2 - second^, over all waves on the grid.
 

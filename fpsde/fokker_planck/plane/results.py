@@ -11,7 +11,8 @@ import numpy as np
 
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.high_order.differences import Differences
-from fpsde.fokker_planck.results import BULK, LawAtRest, LawsInTime, negative_mass
+from fpsde.fokker_planck.results import LawAtRest, LawsInTime, negative_mass
+from fpsde.fokker_planck.steepness import BULK
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw
 from fpsde.optional import optional
