@@ -83,24 +83,19 @@ class Grid:
     @cached_property
     def faces(self) -> np.ndarray:
         """The cell faces ``(n + 1,)`` of a one-dimensional grid."""
-        return self._only_axis()
+        if len(self.axes) != 1:
+            raise InvalidInput(f"this needs a grid of one dimension; the grid has {self.dim}")
+        return self.axes[0]
 
     @cached_property
     def centres(self) -> np.ndarray:
         """The cell centres ``(n,)`` of a one-dimensional grid."""
-        faces = self._only_axis()
-        return 0.5 * (faces[1:] + faces[:-1])
+        return 0.5 * (self.faces[1:] + self.faces[:-1])
 
     @cached_property
     def widths(self) -> np.ndarray:
         """The cell widths ``(n,)`` of a one-dimensional grid."""
-        faces = self._only_axis()
-        return faces[1:] - faces[:-1]
-
-    def _only_axis(self) -> np.ndarray:
-        if self.dim != 1:
-            raise InvalidInput(f"this needs a grid of one dimension; the grid has {self.dim}")
-        return self.axes[0]
+        return self.faces[1:] - self.faces[:-1]
 
 
 def _equal_cells(bounds: tuple[float, float], cells: int) -> np.ndarray:

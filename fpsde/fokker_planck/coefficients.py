@@ -21,7 +21,8 @@ def half_cell_coefficients(process: Any, grid: Grid, t: float, nodes: np.ndarray
     """
     x = np.empty((2, len(nodes), *grid.shape))
     place_in_halves(grid.faces, nodes, x)
-    return drift_at(process, x.ravel(), t).reshape(x.shape), diffusivity_at(process, x.ravel(), t).reshape(x.shape)
+    mu, d = drift_and_diffusivity(process, x.ravel(), t)
+    return mu.reshape(x.shape), d.reshape(x.shape)
 
 
 @kernel()
@@ -33,27 +34,33 @@ def place_in_halves(faces, nodes, x):
             x[0, k, i], x[1, k, i] = centre - step, centre + step
 
 
-def drift_at(process: Any, x: np.ndarray, t: float) -> np.ndarray:
-    """Return mu at the points ``x``; InvalidInput, with the place, where it is not finite."""
-    mu = _filling(x, process.ito_drift(x, t))
-    if beyond(mu, -np.inf):
-        raise _refusal(~np.isfinite(mu), x, t, f"the drift of {process.name}", mu, "be finite")
-    return mu
+def drift_and_diffusivity(
+    process: Any, x: np.ndarray, t: float, *, drift_from: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return mu at the points ``x`` from one on, and D at all of them.
 
-
-def diffusivity_at(process: Any, x: np.ndarray, t: float) -> np.ndarray:
-    """Return D at the points ``x``; InvalidInput, with the place, where it is not finite and positive."""
-    d = _filling(x, process.diffusivity(x, t))
-    if beyond(d, 0.0):
+    Raises InvalidInput, with the place, where mu is not finite, or D not finite and positive.
+    """
+    moving = x[drift_from:]
+    mu, d = _filling(moving, process.ito_drift(moving, t)), _filling(x, process.diffusivity(x, t))
+    if unusable(mu, d):
+        if beyond(mu, -np.inf):
+            raise _refusal(~np.isfinite(mu), moving, t, f"the drift of {process.name}", mu, "be finite")
         bad = ~(np.isfinite(d) & (d > 0))
         raise _refusal(bad, x, t, f"the diffusivity of {process.name}", d, "be finite and positive")
-    return d
+    return mu, d
 
 
 def _filling(x: np.ndarray, values: Any) -> np.ndarray:
     values = np.asarray(values, dtype=float)
     filled = values if values.shape == x.shape else np.broadcast_to(values, x.shape)
     return np.ascontiguousarray(filled)
+
+
+@kernel(portable=True)
+def unusable(mu, d):
+    """Return at how many points mu is not finite, or D not finite and positive."""
+    return beyond(mu, -np.inf) + beyond(d, 0.0)
 
 
 @kernel(portable=True)

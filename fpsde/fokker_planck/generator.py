@@ -22,7 +22,7 @@ import numpy as np
 
 from fpsde.cached import cached_property
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck.coefficients import LEAST, beyond, diffusivity_at, drift_at
+from fpsde.fokker_planck.coefficients import LEAST, beyond, drift_and_diffusivity
 from fpsde.fokker_planck.elimination import factorise
 from fpsde.fokker_planck.lanes import LANES, at, eight, fused, larger, put, put_eight, smaller
 from fpsde.fokker_planck.sides import Sides, sides_of
@@ -241,8 +241,8 @@ def assemble(process: Any, grid: Grid, t: float = 0.0) -> Generator:
     t = finite("t", t)
     edges = EdgePoints.of(grid, sides, QUICK_RULE if process.time_dependent else EDGE_RULE)
     n, rates, exits, w = grid.shape[0], np.empty((2, *grid.shape)), np.empty((2, 1)), np.empty(grid.shape)
-    d = diffusivity_at(process, edges.points, t)
-    frozen_fluxes(drift_at(process, edges.points[n:], t), d, *edges.geometry, rates, exits, w)
+    mu, d = drift_and_diffusivity(process, edges.points, t, drift_from=n)
+    frozen_fluxes(mu, d, *edges.geometry, rates, exits, w)
     low, high = exits[:, 0].tolist()
     return Generator(grid, rates[0], rates[1], (low, high), w if sides.periodic else w[:-1], sides.periodic)
 

@@ -18,7 +18,7 @@ import numpy as np
 from fpsde.cached import cached_property
 from fpsde.domain import Wall
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck.coefficients import diffusivity_at, drift_at
+from fpsde.fokker_planck.coefficients import drift_and_diffusivity
 from fpsde.fokker_planck.high_order.stencils import Stencils
 from fpsde.fokker_planck.sides import Sides
 from fpsde.fokker_planck.steepness import steepest_on_line
@@ -76,8 +76,8 @@ class Differences:
 
     def steepest(self, masses: np.ndarray) -> tuple[float, float]:
         """Return how steep mu/D is on a line where the masses are, as :func:`steepest_on_line` does."""
-        mu, d, (h,) = self.drift[0], self.diffusivity[0, 0], self.widths
-        return steepest_between(mu, d, h, self.grid.faces, masses, self.periodic)
+        mu, d, (h,), (ring,) = self.drift[0], self.diffusivity[0, 0], self.widths, self.rings
+        return steepest_between(mu, d, h, self.grid.faces, masses, ring)
 
     def extremes(self, held: np.ndarray) -> np.ndarray:
         """Return by axis of a plane the largest |w| and the largest change of w ``(2, 2)``, where cells are ``held``.
@@ -165,8 +165,8 @@ def differences(process: Any, grid: Grid, sides: tuple[Sides, ...], t: float, st
     coefficients that are not finite or a D that is not positive.
     """
     refuse_unfit(process, grid, sides, stencils)
-    x = grid.centres
-    return Differences(grid, sides, stencils, drift_at(process, x, t)[None], diffusivity_at(process, x, t)[None, None])
+    mu, d = drift_and_diffusivity(process, grid.centres, t)
+    return Differences(grid, sides, stencils, mu[None], d[None, None])
 
 
 def refuse_unfit(process: Any, grid: Grid, sides: tuple[Sides, ...], stencils: Stencils) -> None:

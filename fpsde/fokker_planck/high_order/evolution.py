@@ -43,12 +43,11 @@ def trace_at_high_order(operator: Differences, start: Start, times: np.ndarray, 
     """
     wanted, lengths = positive("tolerance", TOLERANCE if tolerance is None else tolerance), times[1:] - times[:-1]
     masses, absorbed = np.empty((len(lengths), operator.size)), np.zeros((len(lengths), len(start.absorbed)))
-    on_bands = operator.grid.dim == 1 and not operator.periodic
-    carry = carry_by_bands if on_bands else carry_by_products
+    shape, rings = operator.plane
+    carry = carry_by_bands if shape[0] == 1 and not rings[1] else carry_by_products
     error, used = carry(operator, start.masses, lengths, wanted / len(lengths), masses)
     ends = [side.fringe(n) for side, n in zip(operator.sides, operator.grid.shape, strict=True)]
-    shape, watched = operator.plane[0], ((0, 0), *ends)[-2:]
-    moved, dip, least, *edge = monitored(masses, start.masses, start.absorbed, shape, watched)
+    moved, dip, least, *edge = monitored(masses, start.masses, start.absorbed, shape, ((0, 0), *ends)[-2:])
     if not moved <= HELD:
         raise _loss(operator, masses, start)
     refuse_negative(dip, "a smaller tolerance, or evolve")
