@@ -7,7 +7,7 @@ once for all calls, as a table over the points. What is left for each point and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -16,11 +16,14 @@ import numpy as np
 import sympy as sp
 
 from fpsde import elementary
+from fpsde.functions import absolute, maximum
 from fpsde.numba_text import compiled, decorated, header
 from fpsde.printing import lines
 
 #: Counted while D is in the registers; a test that may end the loop would keep it from being vectorised.
 _OUT_OF_RANGE = "bad += not ((d_i > T(0.0)) & (d_i < T(np.inf)))"
+#: Of a weight, which may be zero.
+_BELOW_ZERO = _OUT_OF_RANGE.replace(">", ">=")
 #: The same in CUDA C++, and a NaN by its bits.
 _IN_RANGE, _NAN = "(d_i > T(0.0)) & (d_i * T(0.0) == T(0.0))", f"from_bits(U({0x7FF8 << 48}))"
 
@@ -51,13 +54,26 @@ class CoefficientKernel:
         return replace(self, table=table, parameters=values)
 
 
-def coefficient_kernel(process: Any, points: np.ndarray, axis: int = 0) -> CoefficientKernel:
+#: An axis; or in a plane the cells between those that an edge joins, (1, 0), (0, 1) or (1, +-1).
+Along = int | tuple[int, int]
+
+
+def coefficient_kernel(
+    process: Any, points: np.ndarray, along: Along = 0, widths: Sequence[float] = ()
+) -> CoefficientKernel:
     """Return the kernel of a process that has a ``statement`` and no tables, at ``points`` (..., dim, n).
 
     The table is then ``(..., k, n)``: each of the places before the last two is a call of its own.
+
+    Along an offset e of cells of the plane with these ``widths`` h, in place of D stands the weight rho of the jumps
+    along it (1/time), and in place of mu/D the integral of D^-1 mu along the edge, (D^-1 mu)_k e_k h_k. With A = D_11 /
+    h_1^2, B = D_12 / (h_1 h_2) and C = D_22 / h_2^2, the seven-point stencil has rho = A - |B| and C - |B| along the
+    axes and max(+-B, 0) along (1, +-1); where it is not enough, a weight is negative. ``points`` have a third row: 1/2
+    in a cell that lies beside a wall without flux, along which edges go; there |B| (1 - |B|/N) times it is added, with
+    N that of A and C across the wall. See ``plane/assembly.py``.
     """
-    size, source = coefficient_source(process, axis)
-    module, parameters = compiled("coefficients", source), process.parameter_values()
+    size, source = coefficient_source(process, along)
+    module, parameters = compiled("coefficients", source), np.append(process.parameter_values(), widths)
     table = np.empty((*points.shape[:-2], size, points.shape[-1]))
     for i in np.ndindex(points.shape[:-2]):
         module.prepare(points[i], parameters, table[i])
@@ -84,35 +100,57 @@ class _Parts:
     noisy: bool
 
 
+#: The third row of points in a plane, and the widths of its cells.
+_BESIDE, _WIDTHS = sp.Symbol("beside_wall", real=True), sp.symbols("width_1 width_2", positive=True)
+
+
+def _jumps(statement: Any, offset: tuple[int, int]) -> tuple[Any, Any]:
+    """Return the integral of D^-1 mu and the weight along an offset."""
+    mu, d, h, e = statement.ito_drift, statement.diffusivity, _WIDTHS, offset
+    determinant = d[0, 0] * d[1, 1] - d[0, 1] ** 2
+    pulls = d[1, 1] * mu[0] - d[0, 1] * mu[1], d[0, 0] * mu[1] - d[0, 1] * mu[0]
+    pull = (e[0] * h[0] * pulls[0] + e[1] * h[1] * pulls[1]) / determinant
+    cross = d[0, 1] / (h[0] * h[1])
+    if 0 not in e:
+        return pull, maximum(e[0] * e[1] * cross, 0)
+    own, across = (d[k, k] / h[k] ** 2 for k in (e.index(0) ^ 1, e.index(0)))
+    size = absolute(cross)
+    return pull, own - size + _BESIDE * size * (1 - size / across)
+
+
 @lru_cache(maxsize=256)
-def _parts(process: Any, axis: int) -> _Parts:
+def _parts(process: Any, along: Along) -> _Parts:
     s = process.statement
-    mu, d = s.ito_drift[axis], s.diffusivity[axis, axis]
+    points, constants = s.x, s.parameters
+    if isinstance(along, int):
+        mu, d = s.ito_drift[along], s.diffusivity[along, along]
+        ratio = mu if silent(process, along) else mu / d
+    else:
+        ratio, d = _jumps(s, along)
+        points, constants = (*points, _BESIDE), (*constants, *_WIDTHS)
     outputs = sp.symbols("ratio_i d_i", real=True)
     before: dict[Any, sp.Symbol] = {}  # the same at all points
     tabled: dict[Any, sp.Symbol] = {}  # the same at all times
-    results = [
-        _apart(e, set(s.x), before, _numbered("h"), _always) for e in (mu if silent(process, axis) else mu / d, d)
-    ]
+    results = [_apart(e, set(points), before, _numbered("h"), _always) for e in (ratio, d)]
     moving = {s.t, *(name for e, name in before.items() if e.has(s.t))}
     results = [_apart(e, moving, tabled, _numbered("g"), _costly) for e in results]
     return _Parts(
-        points=[symbol.name for symbol in s.x],
-        constants=[symbol.name for symbol in s.parameters],
+        points=[symbol.name for symbol in points],
+        constants=[symbol.name for symbol in constants],
         moving=_lines(before),
         still=_lines({e: name for e, name in before.items() if name not in moving}),
         tabled=_lines(tabled),
         rows=[name.name for name in tabled.values()],
         centre=lines([(outputs[1], results[1])]),
         node=lines(list(zip(outputs, results, strict=True))),
-        noisy=not silent(process, axis),
+        noisy=not (isinstance(along, int) and silent(process, along)),
     )
 
 
 @lru_cache(maxsize=256)
-def coefficient_source(process: Any, axis: int = 0) -> tuple[int, str]:
+def coefficient_source(process: Any, along: Along = 0) -> tuple[int, str]:
     """Return the number of rows of the table and the whole generated file."""
-    parts = _parts(process, axis)
+    parts, beyond = _parts(process, along), _OUT_OF_RANGE if isinstance(along, int) else _BELOW_ZERO
     constants = [f"{name} = c[{i}]" for i, name in enumerate(parts.constants)]
     inputs = [(name, f"points[{i}]") for i, name in enumerate(parts.points)]
     rows = [(name, f"table[{i}]") for i, name in enumerate(parts.rows)]
@@ -127,8 +165,8 @@ def coefficient_source(process: Any, axis: int = 0) -> tuple[int, str]:
         "coefficients(points, table, t, c, ratio, d)",
         "types.int64(table_type, table_type, f8, f8s, f8s, f8s)",
         [*constants, *parts.moving, "first, bad = len(d), 0"],
-        _loop("first", centres, [*parts.centre, _OUT_OF_RANGE], [("d_i", "d")]),
-        _loop("len(ratio)", nodes, [*parts.node, _OUT_OF_RANGE], [("ratio_i", "ratio")]),
+        _loop("first", centres, [*parts.centre, beyond], [("d_i", "d")]),
+        _loop("len(ratio)", nodes, [*parts.node, beyond], [("ratio_i", "ratio")]),
         ["return bad"],
     )
     functions = elementary.used(text, elementary.functions(elementary.FLOAT64))

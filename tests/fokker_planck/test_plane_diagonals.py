@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -11,7 +13,9 @@ from fpsde.density import Normal
 from fpsde.domain import LINE, Interval, Wall
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck import FokkerPlanck, Stepping, assemble_plane
+from fpsde.fokker_planck.plane import propagator
 from fpsde.fokker_planck.plane.lines import cells_on
+from fpsde.fokker_planck.plane.propagator import SplitPropagator
 from fpsde.grid import Grid
 from fpsde.processes.process import Process
 
@@ -39,19 +43,20 @@ def sheared(first=LINE, second=LINE, *, narrow=0.0, moves=True):
     )
 
 
-@pytest.mark.parametrize(
-    ("process", "box"),
-    [
-        (sheared(), ((-4, 4), (-4, 4))),
-        (sheared(narrow=2.5), ((-4, 4), (-4, 4))),
-        (sheared(RING, WALLED, narrow=0.1), ((-3, 3), (-3, 3))),
-        (sheared(WALLED, RING, narrow=2.5), ((-3, 3), (-3, 3))),
-        (sheared(RING, WALLED, narrow=-1.5), ((-3, 3), (-3, 3))),
-    ],
-    ids=["plane", "narrow", "ring across", "ring along", "backwards"],
-)
-def test_the_lines_of_all_offsets_make_up_the_generator(process, box) -> None:
+CASES = {
+    "plane": (sheared(), ((-4, 4), (-4, 4))),
+    "narrow": (sheared(narrow=1.5), ((-9, 9), (-9, 9))),
+    "ring across": (sheared(RING, WALLED, narrow=0.1), ((-3, 3), (-3, 3))),
+    "ring along": (sheared(WALLED, RING, narrow=0.4), ((-3, 3), (-3, 3))),
+    "ring along, narrow": (sheared(WALLED, RING, narrow=2.5), ((-3, 3), (-3, 3))),
+    "backwards": (sheared(RING, WALLED, narrow=-1.5), ((-3, 3), (-3, 3))),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_lines_of_all_offsets_make_up_the_generator(name) -> None:
     """Each cell lies on one line of every offset, and the rates on the lines are those of Q."""
+    process, box = CASES[name]
     q = assemble_plane(process, Grid.uniform(*box, cells=(21, 13)), 0.3)
     assert q.on_lines and not q.along_axes
     parts = {}
@@ -105,6 +110,43 @@ def moments(t, mean, covariance, lag=0.0):
 
     y = solve_ivp(change, (0, t), np.r_[mean, np.ravel(covariance)], rtol=1e-11, atol=1e-13).y[:, -1]
     return y[:2], y[2:].reshape(2, 2)
+
+
+def plain(process, grid, t=0.0):
+    return assemble_plane(process, grid, t)
+
+
+def are_those_of_the_plain_loop(process, box, **run) -> None:
+    grid, run = Grid.uniform(*box, cells=(21, 27)), {"t_start": 0.1, "t_end": 0.3, "dt": 0.05} | run
+    start = Normal(0.1, 0.3), Normal(-0.1, 0.3)
+    fast, slow = (FokkerPlanck(process, grid, assemble=f).evolve(start, **run) for f in (assemble_plane, plain))
+    assert np.abs(fast.law.masses - slow.law.masses).sum() < 1e-13
+    assert (fast.n_steps, fast.n_refused) == (slow.n_steps, slow.n_refused)
+    np.testing.assert_allclose(fast.edge, slow.edge, atol=1e-15)
+    np.testing.assert_allclose(fast.peclet, slow.peclet, rtol=1e-12)
+    np.testing.assert_allclose(fast.cells_per_length, slow.cells_per_length, rtol=1e-9)
+    assert fast.mass_error <= 1e-13 * np.sqrt(fast.n_steps) and fast.minimum >= 0
+    late = FokkerPlanck(process, grid).evolve(start, **run | {"t_start": 0.11, "t_end": 0.31})
+    assert np.abs(late.law.masses - slow.law.masses).sum() > 1e-5
+
+
+def test_compiled_steps_along_diagonals_are_those_of_the_plain_loop(monkeypatch) -> None:
+    are_those_of_the_plain_loop(pulled(), ((-6, 6), (-6, 6)))
+    solver = FokkerPlanck(pulled(), Grid.uniform((-6, 6), (-6, 6), cells=20))
+    plain_steps, step = [], SplitPropagator._swept
+    monkeypatch.setattr(SplitPropagator, "_swept", lambda *it: plain_steps.append(it) or step(*it))
+    for assemble, are_taken in ((assemble_plane, False), (plain, True)):
+        replace(solver, assemble=assemble).evolve((0.0, 0.0), t_end=0.1, dt=0.05)
+        assert (len(plain_steps) > 0) == are_taken
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["plane", "narrow", "ring across", "ring along"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_compiled_steps_at_walls_and_round_seams_are_those_of_the_plain_loop(name, threads, monkeypatch) -> None:
+    """With narrow noise the seven-point stencil is not enough somewhere, and the plain step takes over."""
+    monkeypatch.setattr(propagator, "THREADED", 0)
+    are_those_of_the_plain_loop(*CASES[name], threads=threads)
 
 
 def test_driven_correlated_noise_is_split_by_default_and_its_moments_converge_at_order_two() -> None:

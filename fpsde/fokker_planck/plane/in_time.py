@@ -15,10 +15,10 @@ from fpsde.fokker_planck.driven import printed
 from fpsde.fokker_planck.evolution import stops, trace_as_asked
 from fpsde.fokker_planck.high_order.evolution import CHEBYSHEV, trace_at_high_order
 from fpsde.fokker_planck.high_order.stencils import stencils_of
-from fpsde.fokker_planck.plane.assembly import assemble_plane
+from fpsde.fokker_planck.plane.assembly import assemble_plane, equal_widths
 from fpsde.fokker_planck.plane.cells import OnPlane
 from fpsde.fokker_planck.plane.coefficients import Coefficients, plane_differences
-from fpsde.fokker_planck.plane.driven import DrivenLines, DrivenPlane, DrivenSplitPropagator
+from fpsde.fokker_planck.plane.driven import NEIGHBOURS, DrivenLines, DrivenPlane, DrivenSplitPropagator
 from fpsde.fokker_planck.plane.exact import trace_by_sums
 from fpsde.fokker_planck.plane.exact_lines import ExactSplitPropagator
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
@@ -130,7 +130,13 @@ class PlaneInTime(OnPlane):
                 )  # fmt: skip
             if lines is not None:
                 return DrivenSplitPropagator(
-                    generators, start, fringe=fringe, lines=lines, watched=self._watched, threads=workers
+                    generators,
+                    start,
+                    fringe=fringe,
+                    lines=lines,
+                    shape=self.grid.shape,
+                    watched=self._watched,
+                    threads=workers,
                 )
             if taken is Stepping.EXACT_LINES:
                 return ExactSplitPropagator(generators, start, fringe=fringe)
@@ -221,11 +227,16 @@ class PlaneInTime(OnPlane):
         process = self.process
         if not process.time_dependent or not printed(process) or self.assemble is not assemble_plane:
             return False
-        return bool(process.statement.diffusivity[0, 1] == 0) and stream_of(process) is None
+        if self._correlates:
+            return not any(self._absorbing) and not all(side.periodic for side in self._sides)
+        return stream_of(process) is None
 
-    def _driven_lines(self) -> tuple[DrivenLines, DrivenLines]:
-        first, second = (DrivenLines.of(self.process, self.grid, axis, self._sides[axis]) for axis in (0, 1))
-        return first, second
+    def _driven_lines(self) -> tuple[DrivenLines, ...]:
+        """Return the lines of both axes, or of all neighbours where noise is correlated."""
+        if not self._correlates:
+            return tuple(DrivenLines.of(self.process, self.grid, axis, self._sides[axis]) for axis in (0, 1))
+        h = equal_widths(self.process, self.grid)
+        return tuple(DrivenLines.along(self.process, self.grid, offset, self._sides, h) for offset in NEIGHBOURS)
 
     def _lines_on_gpu(
         self, generators: Callable[[float], PlaneGenerator], begin: float, driven: bool, device: Device, fast: bool
