@@ -45,7 +45,7 @@ def sheared(first=LINE, second=LINE, *, narrow=0.0, moves=True):
 
 CASES = {
     "plane": (sheared(), ((-4, 4), (-4, 4))),
-    "narrow": (sheared(narrow=1.5), ((-9, 9), (-9, 9))),
+    "narrow": (sheared(narrow=1.5), ((-9, 9), (-14, 14))),
     "ring across": (sheared(RING, WALLED, narrow=0.1), ((-3, 3), (-3, 3))),
     "ring along": (sheared(WALLED, RING, narrow=0.4), ((-3, 3), (-3, 3))),
     "ring along, narrow": (sheared(WALLED, RING, narrow=2.5), ((-3, 3), (-3, 3))),

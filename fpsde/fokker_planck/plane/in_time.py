@@ -115,6 +115,7 @@ class PlaneInTime(OnPlane):
             raise InvalidInput(f"stepping={stepping!r} is no Stepping; give one of {known}, or leave it out")
         generators = self._generators(when[0])
         driven = stepping in (None, Stepping.SPLIT) and self._drives_lines
+        driven = driven and (device is None or not self._correlates)  # there the rates of diagonals are not computed
         taken = Stepping.SPLIT if driven else self._stepping(generators(when[0]), stepping)
         if device is not None:
             self._refuse_on_gpu(taken, generators(when[0]))
