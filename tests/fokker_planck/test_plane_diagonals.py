@@ -141,7 +141,7 @@ def test_compiled_steps_along_diagonals_are_those_of_the_plain_loop(monkeypatch)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["plane", "narrow", "ring across", "ring along"])
+@pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("threads", [1, 2])
 def test_compiled_steps_at_walls_and_round_seams_are_those_of_the_plain_loop(name, threads, monkeypatch) -> None:
     """With narrow noise the seven-point stencil is not enough somewhere, and the plain step takes over."""
