@@ -19,7 +19,7 @@ from fpsde.errors import InvalidInput, Unsuited, unknown_name
 from fpsde.noise_class import NoiseType
 from fpsde.processes.process import numbers_by_name, tables_at
 from fpsde.symbolic import Parameters
-from fpsde.user_code import argument_names, refuse_other_arguments
+from fpsde.user_code import argument_names, place_and_name, refuse_other_arguments
 from fpsde.validation import finite_array, integer
 
 #: The classes of noise that may be stated of a function sigma.
@@ -98,7 +98,7 @@ class BlackBox:
             if not callable(function) and (what == "drift" or function is not None):
                 raise InvalidInput(f"{what}={function!r} is not a function; give one of (x, t)")
         stated = [what for what in ("drift", "sigma", "energy", "denoiser") if callable(getattr(self, what))]
-        object.__setattr__(self, "takes_p", frozenset(what for what in stated if _takes_p(getattr(self, what))))
+        object.__setattr__(self, "takes_p", frozenset(what for what in stated if _takes_p(what, getattr(self, what))))
         for what in stated:
             arguments = ["x", "level" if what == "denoiser" else "t", *(["p"] if what in self.takes_p else [])]
             refuse_other_arguments(what, getattr(self, what), arguments)
@@ -247,12 +247,19 @@ class BlackBox:
         return energy
 
 
-def _takes_p(function: Callable) -> bool:
-    """Return whether a function reads parameters: its third argument is p."""
+def _takes_p(what: str, function: Callable) -> bool:
+    """Return whether a function reads parameters: its third argument is p, and InvalidInput where its second one is."""
     try:
-        return argument_names(function)[2:] == ["p"]
+        names = argument_names(function)
     except InvalidInput:  # a function that does not say what it takes
         return False
+    if names[1:] == ["p"]:
+        second = "level" if what == "denoiser" else "t"
+        raise InvalidInput(
+            f"{place_and_name(function)} takes {names}; {what} takes (x, {second}), or (x, {second}, p) where it reads "
+            "parameters"
+        )
+    return names[2:] == ["p"]
 
 
 def _constant(sigma: Any, d: int) -> np.ndarray:

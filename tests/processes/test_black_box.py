@@ -346,6 +346,7 @@ BAD = {
     "domain": ({"domain": (LINE,)}, "for dim=2; give an Interval, or a tuple of one for each component"),
     "drift of x alone": ({"drift": lambda x: -x}, r"<lambda> takes \['x'\]; drift takes \(x, t\)"),
     "drift of a network": ({"drift": lambda x, t, net: -x}, r"takes \['x', 't', 'net'\]; drift takes \(x, t\)"),
+    "drift of no time": ({"drift": lambda x, p: -p.k * x}, r"takes \['x', 'p'\]; drift takes \(x, t\), or \(x, t, p\)"),
     "drift of no parameters": ({"drift": lambda x, t, p: -p.k * x}, r"p\.k is read, and there are no parameters"),
     "an unknown parameter": (
         {"drift": lambda x, t, p: -p.rates * x, "params": {"rate": 1.0}},
