@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from emulated_gpu import NEEDS_COMPILER, EmulatedGpu, compiler_is_missing, losing
@@ -42,6 +44,23 @@ def test_members_side_by_side_have_the_bits_of_the_cpu(on_gpu):
     assert [bits_of(run) for run in gpu] == [bits_of(run) for run in cpu]
     assert len({run.x.tobytes() for run in gpu}) == 4
     assert {blocks for _, blocks in EmulatedGpu.launches} == {16}  # of 128 threads: all members in one launch
+
+
+def test_what_members_of_a_pack_count_and_keep_beside_the_batch_is_in_the_size(on_gpu, tmp_path, monkeypatch):
+    """All go together, so that their positions lie there twice, and the histograms of four members, not of one."""
+    refuse, said = gpu_machine.OnGpu.refuse_too_many, []
+
+    def noted(machine, n, plan, *, in_parts):
+        said.append((n, plan.members, in_parts))
+        counts = 16 * plan.looks.count_bytes  # of a member, in sixteen copies
+        small = replace(machine, devices=(EmulatedGpu(tmp_path, bytes_free=3 * counts),))
+        refuse(small, 0, plan.of(0, 1), in_parts=0)
+        with pytest.raises(InvalidInput, match="for histograms"):
+            refuse(small, 0, plan.of(0, 4), in_parts=0)
+
+    monkeypatch.setattr(gpu_machine.OnGpu, "refuse_too_many", noted)
+    well(backend=Backend.GPU, observers=[fpsde.Histogram(-2.0, 2.0, 2**14)], t_end=0.1)
+    assert said == [(1200, 4, 1200)]
 
 
 def test_a_batch_goes_on_from_its_checkpoint_after_the_device_was_lost(on_gpu, tmp_path, monkeypatch):
