@@ -16,6 +16,7 @@ from fpsde.fokker_planck.high_order import chebyshev, evolution, rational_bands
 from fpsde.fokker_planck.high_order.differences import Differences, differences
 from fpsde.fokker_planck.high_order.stencils import ORDERS, stencils_of
 from fpsde.fokker_planck.plane.results import largest_between, steepest_change
+from fpsde.fokker_planck.rational import UNIT
 from fpsde.fokker_planck.sides import sides_of
 from fpsde.grid import Grid
 from fpsde.processes import breathing_mixture, double_well, linear_system, manufactured, ornstein_uhlenbeck
@@ -454,3 +455,26 @@ def test_what_a_plane_of_equal_cells_resolves_is_read_as_from_its_edges(rings, s
         )  # fmt: skip
         assert found[0, axis] == pytest.approx(largest_between(tails, heads, w, held), rel=1e-12)
         assert found[1, axis] == pytest.approx(steepest_change(tails, heads, w, np.full(66, h), held), rel=1e-12)
+
+
+def test_what_is_watched_at_the_ends_of_a_plane_and_of_a_line_is_told_axis_by_axis(seed) -> None:
+    masses = np.random.default_rng(seed).random((3, 4, 5))
+    ends = masses[:, :1], masses[:, -2:], masses[:, :, :2], masses[:, :, -1:]
+    for shape, watched, first in (((4, 5), ((1, 2), (2, 1)), 0), ((1, 20), ((0, 0), (5, 10)), 2)):
+        told = evolution.monitored(masses.reshape(3, 20), masses[0].ravel(), np.zeros(4), shape, watched)[3:]
+        expected = [end.sum(axis=(1, 2)).max() for end in (ends if first == 0 else ends[:2])]
+        assert told[first:] == pytest.approx(expected, rel=1e-13)
+
+
+@pytest.mark.slow
+def test_the_error_in_time_is_what_twice_the_pieces_move() -> None:
+    operator = operator_of(fpsde.FokkerPlanck(OU, Grid.uniform((-7, 7), cells=80)))
+    bands, distances = operator.bands, operator.stencils.distances
+    values = np.exp(-0.5 * ((operator.grid.centres - 1) / 0.5) ** 2)
+    pieces, found = np.empty((2, 80)), np.empty(80)
+    for count in (1, 2):
+        room = rational_bands.room_for(80, len(distances))
+        rational_bands.in_pieces(bands, distances, values, 2.0, count, room, pieces[count - 1])
+    error, count, solves = rational_bands.refined(bands, distances, values, 2.0, 0.25, 1.0, found)
+    assert (count, solves) == (2, 3) and np.array_equal(found, pieces[1])
+    assert error == pytest.approx(2 * UNIT + 0.125 * np.abs(pieces[1] - pieces[0]).sum(), rel=1e-12)
