@@ -24,7 +24,8 @@ from fpsde.fokker_planck import FokkerPlanck
 from fpsde.fokker_planck.batch import BatchStepper
 from fpsde.fokker_planck.batch_lines import LinesThatStay, sweeps_on
 from fpsde.fokker_planck.initial import Start
-from fpsde.fokker_planck.plane.driven import DrivenLines, DrivenSplitPropagator
+from fpsde.fokker_planck.plane.driven import DrivenSplitPropagator
+from fpsde.fokker_planck.plane.driven_lines import DrivenLines
 from fpsde.fokker_planck.plane.on_gpu import SplitPropagatorOnGpu, driven_lines_on_gpu, lines_on_gpu
 from fpsde.fokker_planck.plane.propagator import SplitPropagator
 from fpsde.fokker_planck.sides import sides_of

@@ -3,167 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from fpsde.fokker_planck.coefficient_kernel import CoefficientKernel, coefficient_kernel, silent
 from fpsde.fokker_planck.driven import type_of_coefficients
 from fpsde.fokker_planck.elimination import factorise_lanes
-from fpsde.fokker_planck.generator import QUICK_RULE, EdgePoints, scharfetter_gummel, upwind
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.lanes import LANES
-from fpsde.fokker_planck.plane.assembly import FITTED, UPWIND
-from fpsde.fokker_planck.plane.generator import PlaneGenerator, ahead_on
+from fpsde.fokker_planck.plane.driven_lines import (
+    NEIGHBOURS,
+    DrivenLines,
+    bundles_in_room,
+    rates_of_bundle,
+    type_of_lines,
+)
+from fpsde.fokker_planck.plane.generator import PlaneGenerator
 from fpsde.fokker_planck.plane.lines import (
-    Way,
     add_rows,
     backward_euler_lines,
-    bundles_of,
-    cells_on,
     factorise_lines,
-    straight,
     tr_bdf2_bundle,
     tr_bdf2_bundles,
-    way_along,
 )
 from fpsde.fokker_planck.plane.propagator import SplitPropagator
 from fpsde.fokker_planck.propagator import CHUNK
-from fpsde.fokker_planck.sides import Sides
 from fpsde.fokker_planck.tridiagonal import STAGE, smallest
-from fpsde.grid import Grid
 from fpsde.jit import kernel
 from fpsde.optional import optional
 
 types = optional("numba.core.types")
 
 
-@dataclass(frozen=True, eq=False)
-class DrivenLines:
-    """The coefficients of a process on the lines of a way, at the places where their edges read them.
-
-    ``silent`` says that there is no noise along an axis: mass moves along it upwind. ``geometry`` is that of
-    ``EdgePoints``, for ``LANES`` lines side by side; ``per_edge`` (1 or n_bundles, 2, n LANES) may differ between
-    bundles.
-    """
-
-    kernel: CoefficientKernel
-    geometry: tuple[Any, ...]
-    silent: bool
-    way: Way
-    offset: tuple[int, int]
-    n_cells: int
-
-    @classmethod
-    def of(cls, process: Any, grid: Grid, axis: int, sides: Sides) -> DrivenLines:
-        """Return those along ``axis`` of a process that has a ``statement``, whose noise is not correlated."""
-        edges = EdgePoints.of(grid.lines[axis], sides, QUICK_RULE)
-        across = grid.lines[1 - axis].centres
-        points = np.empty((2, len(across), len(edges.points)))
-        points[axis], points[1 - axis] = edges.points, across[:, None]
-        weights, lengths, per_edge, periodic, absorbs = edges.geometry
-        geometry = weights, np.repeat(lengths, LANES), np.repeat(per_edge, LANES, axis=1)[None], periodic, absorbs
-        kernel = coefficient_kernel(process, side_by_side(points), axis)
-        return cls(kernel, geometry, silent(process, axis), straight(axis), (1 - axis, axis), grid.shape[axis])
-
-    @classmethod
-    def along(
-        cls, process: Any, grid: Grid, offset: tuple[int, int], sides: tuple[Sides, Sides], h: np.ndarray
-    ) -> DrivenLines:
-        """Return those along one of the :data:`NEIGHBOURS`, on cells of the widths ``h``, where noise is correlated.
-
-        One axis at most is periodic.
-        """
-        axis = next(k for k in (0, 1) if offset[k] and (0 in offset or not sides[k].periodic))
-        step, ends = ahead_on(offset, axis), np.array([side.periodic for side in sides])[:, None, None]
-        way, shape = way_along(step, grid.shape, axis), np.array(grid.shape)[:, None, None]
-        cells = np.array(np.unravel_index(cells_on(way, grid.shape), grid.shape))
-        ahead = cells + np.array(step)[:, None, None]
-        is_edge = (np.where(ends, ahead % shape, ahead) == np.roll(cells, -1, axis=2)).all(axis=0)
-        low, length = np.array([faces[0] for faces in grid.axes])[:, None, None], h[:, None, None] * shape
-        x = np.stack([line.centres[each] for line, each in zip(grid.lines, cells, strict=True)])
-        rows = [x]
-        for node in QUICK_RULE[0]:
-            there = x + node * np.where(is_edge, (np.array(step) * h)[:, None, None], 0.0)
-            there = np.where(ends, low + (there - low) % length, there)
-            rows += [there, x[:, :, :1], x[:, :, :1]]  # there are no ways to walls
-        points = np.concatenate(rows, axis=2)
-        beside = np.zeros(points.shape[1:])
-        if 0 in offset and not sides[1 - axis].periodic:
-            place = cells[1 - axis]
-            beside[:, : place.shape[1]][(place == 0) | (place == grid.shape[1 - axis] - 1)] = 0.5
-        n = grid.shape[axis]
-        open_edges = side_by_side(np.array([is_edge, is_edge], dtype=float))
-        geometry = QUICK_RULE[1], np.ones((n + 2) * LANES), open_edges, bool(is_edge[:, -1].any()), np.zeros(2, bool)
-        kernel = coefficient_kernel(process, side_by_side(np.concatenate([points, beside[None]])), step, h.tolist())
-        return cls(kernel, geometry, False, way, step, n)
-
-    @property
-    def arguments(self) -> tuple[Any, ...]:
-        return (self.kernel.points, self.kernel.table, *self.geometry, self.silent, self.way)
-
-    def room(self, keeps: bool) -> Any:
-        """Return :func:`room` for the lines."""
-        return room(self.arguments, self.n_cells, keeps)
-
-    def at(self, t: float) -> tuple[int, Any, np.ndarray]:
-        """Return how many D are out of range, room with the rates at a time, and the exponents (n_bundles, n LANES)."""
-        kept = self.room(True)
-        exponents = np.zeros((len(self.kernel.points), self.n_cells * LANES))
-        bad = _rates()(self.kernel.function, self.arguments, t, self.kernel.parameters, *kept[:2], exponents)
-        return bad, kept, exponents
-
-
-def side_by_side(values: np.ndarray) -> np.ndarray:
-    """Return values ``(k, n_lines, n)`` as bundles ``(n_bundles, k, n LANES)``; empty lanes hold those of others."""
-    k, n_lines, n = values.shape
-    count = bundles_of(n_lines)
-    lanes = np.pad(values, ((0, 0), (0, count * LANES - n_lines), (0, 0)), mode="edge")
-    return np.ascontiguousarray(lanes.reshape(k, count, LANES, n).transpose(1, 0, 3, 2)).reshape(count, k, n * LANES)
-
-
-#: Offsets of the seven-point stencil, in the order in which a step takes them; one of the diagonals may be empty.
-NEIGHBOURS = ((1, 1), (1, 0), (1, -1), (0, 1))
-
-
-class Links(NamedTuple):
-    """What :class:`~fpsde.fokker_planck.plane.generator.Edges` has of these names."""
-
-    offset: tuple[int, int]
-    tails: np.ndarray
-    heads: np.ndarray
-    exponents: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class DrivenPlane:
-    """What the record of an evolution asks of the generator at a time: its edges with their exponents."""
-
-    grid: Grid
-    families: tuple[Links, ...]
-    flux: str
-
-    @classmethod
-    def of(cls, grid: Grid, lines: tuple[DrivenLines, ...], t: float) -> DrivenPlane | None:
-        """Return that of all lines; None where a coefficient is out of range."""
-        families = []
-        for along in lines:
-            bad, (rates, *_), exponents = along.at(t)
-            if bad > 0 or not np.isfinite(rates).all():
-                return None
-            cells = cells_on(along.way, grid.shape)
-            count, n = cells.shape
-            left, right = np.moveaxis(rates, 3, 1).reshape(-1, 2, n)[:count].swapaxes(0, 1)
-            used = (right > 0) | (np.roll(left, -1, axis=1) > 0)
-            w = exponents.reshape(-1, n, LANES).swapaxes(1, 2).reshape(-1, n)[:count]
-            families.append(Links(along.offset, cells[used], np.roll(cells, -1, axis=1)[used], w[used]))
-        return cls(grid, tuple(families), UPWIND if any(along.silent for along in lines) else FITTED)
-
-
 class DrivenSplitPropagator(SplitPropagator):
-    """The cells of a plane whose coefficients depend on time, without correlated noise.
+    """The cells of a plane whose coefficients depend on time, along its axes or with diagonals, by its ``lines``.
 
     Differs from :class:`SplitPropagator` in speed alone.
     """
@@ -253,13 +127,6 @@ def _filled(values: Iterable[Any]) -> tuple[Any, ...]:
     return first + first[-1:] * (len(NEIGHBOURS) - len(first))
 
 
-def _type_of_lines() -> Any:
-    """Return the type of the arguments of :class:`DrivenLines`."""
-    f8, i8, flag = types.float64, types.int64, types.boolean
-    way = types.Tuple((i8, i8[::1], i8[::1]))
-    return types.Tuple((f8[:, :, ::1], f8[:, :, ::1], f8[::1], f8[::1], f8[:, :, ::1], flag, flag[::1], flag, way))
-
-
 def _type_of_room() -> Any:
     f8 = types.float64
     return types.Tuple((f8[:, :, :, ::1], f8[:, :, ::1], f8[:, :, :, ::1]))
@@ -268,7 +135,7 @@ def _type_of_room() -> Any:
 @cache
 def _driver() -> Callable[..., tuple[int, float]]:
     f8, i8 = types.float64, types.int64
-    functions, of_each = [type_of_coefficients()] * len(NEIGHBOURS), (_type_of_lines(), _type_of_room(), f8[:, ::1])
+    functions, of_each = [type_of_coefficients()] * len(NEIGHBOURS), (type_of_lines(), _type_of_room(), f8[:, ::1])
     signature = types.Tuple((i8, f8))(
         *functions, *(types.UniTuple(kind, len(NEIGHBOURS)) for kind in of_each), i8, f8[::1],  # the process
         f8, f8, i8, i8,  # the times
@@ -282,20 +149,10 @@ def _sweep() -> Callable[..., int]:
     """Return what the march has of :func:`sweep_of_lines`, for the coefficients of any process."""
     f8, i8 = types.float64, types.int64
     signature = i8(
-        type_of_coefficients(), _type_of_lines(), f8[::1], f8, f8, _type_of_room(), types.boolean,
+        type_of_coefficients(), type_of_lines(), f8[::1], f8, f8, _type_of_room(), types.boolean,
         f8[:, ::1], f8[:, ::1], i8, i8, f8[:, ::1],
     )  # fmt: skip
     return sweep_of_lines.compile(signature)
-
-
-@cache
-def _rates() -> Callable[..., int]:
-    """Return :func:`rates_of_lines` for the coefficients of any process: by itself it is compiled for each."""
-    f8 = types.float64
-    signature = types.int64(
-        type_of_coefficients(), _type_of_lines(), f8, f8[::1], f8[:, :, :, ::1], f8[:, :, ::1], f8[:, ::1]
-    )
-    return kernel(signature)(rates_of_lines.py_func)
 
 
 def march_split(
@@ -390,48 +247,3 @@ def sweep_of_lines(coefficients, lines, parameters, t, a, kept, fresh, masses, n
     return bad
 
 
-@kernel()
-def room(lines, n, keeps):
-    """Return arrays for the rates, the exits and the factors of the lines of an axis with ``n`` cells each.
-
-    There are none unless it ``keeps`` them.
-    """
-    return bundles_in_room(len(lines[0]) if keeps else 0, n, lines[5])
-
-
-@kernel()
-def bundles_in_room(count, n, ring):
-    """Return arrays for the rates, the exits and the factors of so many bundles of lines, or of rings."""
-    return (
-        np.empty((count, 2, n, LANES)),
-        np.empty((count, 2, LANES)),
-        np.empty((count, 5 if ring else 3, n, LANES)),
-    )
-
-
-@kernel()
-def rates_of_lines(coefficients, lines, t, parameters, rates, exits, exponents):
-    """Write rates ``(n_bundles, 2, n, LANES)`` and exits of the lines of an axis; return how many D are out of range.
-
-    And the exponents of edges ``(n_bundles, n LANES)``, but where there is no noise. A drift that is out of range fills
-    the masses with NaN, as does a rate.
-    """
-    points, size = lines[0], exponents.shape[1]
-    ratio, d = np.empty(points.shape[2] - size), np.empty(size)
-    bad = 0
-    for k in range(len(points)):
-        bad += rates_of_bundle(coefficients, lines, k, t, parameters, rates[k], exits[k], ratio, d, exponents[k])
-    return bad
-
-
-@kernel()
-def rates_of_bundle(coefficients, lines, k, t, parameters, rates, exits, ratio, d, w):
-    """Do what :func:`rates_of_lines` does for bundle ``k``; ``ratio``, ``d`` and ``w`` are room for its edges."""
-    points, tables, weights, lengths, per_edge, periodic, absorbs, silent, _ = lines
-    without = coefficients(points[k], tables[k], t, parameters, ratio, d)
-    flat, ends = rates.reshape(2, len(w)), per_edge[min(k, len(per_edge) - 1)]
-    if silent:
-        upwind(ratio, weights, lengths, ends, periodic, absorbs, flat, exits)
-        return 0
-    scharfetter_gummel(ratio, d, weights, lengths, ends, periodic, absorbs, flat, exits, w)
-    return without

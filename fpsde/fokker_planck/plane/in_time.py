@@ -18,7 +18,8 @@ from fpsde.fokker_planck.high_order.stencils import stencils_of
 from fpsde.fokker_planck.plane.assembly import assemble_plane, equal_widths
 from fpsde.fokker_planck.plane.cells import OnPlane
 from fpsde.fokker_planck.plane.coefficients import Coefficients, plane_differences
-from fpsde.fokker_planck.plane.driven import NEIGHBOURS, DrivenLines, DrivenPlane, DrivenSplitPropagator
+from fpsde.fokker_planck.plane.driven import DrivenSplitPropagator
+from fpsde.fokker_planck.plane.driven_lines import NEIGHBOURS, DrivenLines, DrivenPlane
 from fpsde.fokker_planck.plane.exact import trace_by_sums
 from fpsde.fokker_planck.plane.exact_lines import ExactSplitPropagator
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
