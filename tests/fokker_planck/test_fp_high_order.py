@@ -432,6 +432,23 @@ def test_products_on_a_plane_are_sums_of_shifted_arrays(rings, order, seed) -> N
             assert np.abs(chebyshev.Product(other).times(values) - expected).max() > 1e-8
 
 
+@pytest.mark.parametrize("varies", [None, (0, 0), (1, 1), (0, 1)])
+def test_noise_is_even_where_no_part_of_it_varies_and_products_are_those_of_noise_that_is_not(varies, seed) -> None:
+    """One cell differs in the last digit: the product is then taken without D as a factor of the weights."""
+    grid, random = Grid.uniform((0, 3), (0, 2.2), cells=(6, 11)), np.random.default_rng(seed)
+    noise = np.array([[1.0, 0.3], [0.3, 0.8]])[:, :, None, None] * np.ones(grid.shape)
+    if varies:
+        noise[varies] = noise[varies[::-1]] = noise[varies] * random.uniform(0.5, 1.0, grid.shape)
+    other, values = noise.copy(), random.random(66)
+    other[0, 0, 0, 0] = np.nextafter(other[0, 0, 0, 0], 2.0)
+    sides = (sides_of(OU.domain, grid.lines[0]),) * 2
+    one, uneven = (
+        chebyshev.Product(Differences(grid, sides, stencils_of(6), np.ones((2, *grid.shape)), each))
+        for each in (noise, other)
+    )
+    np.testing.assert_allclose(one.times(values), uneven.times(values), rtol=0, atol=1e-11)
+
+
 @pytest.mark.parametrize("rings", [(False, False), (True, False), (False, True)])
 def test_what_a_plane_of_equal_cells_resolves_is_read_as_from_its_edges(rings, seed) -> None:
     """Peclet numbers and changes of w, from a drift and a correlated D that differ from cell to cell."""
