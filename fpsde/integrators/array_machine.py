@@ -18,7 +18,10 @@ from fpsde.schemes.array_step import ArrayStep
 
 
 def hash_of(step: ArrayStep, dtype: np.dtype) -> str:
-    """Return a hash of what one step makes of a few states; parameters, which have their own hash, are of no run."""
+    """Return a hash of what one step makes of a few states.
+
+    Parameters, which have their own hash, are of no run: a member of a batch and its single run have the same hash.
+    """
     state = np.linspace(-1.0, 1.0, step.state_rows * LANES).reshape(-1, LANES).astype(dtype)
     z = np.linspace(-2.0, 2.0, step.normals * LANES).reshape(-1, LANES)
     size = step.model.process.parameter_values().size

@@ -34,7 +34,7 @@ def masses_by_bands(bands, distances, value, average, fourth, sixth, rough, star
     error, used, done, moved, pieces = 0.0, 0, 0, 0.0, 0
     values, found = placed.ravel(), np.empty((1, n))
     while done < len(lengths) and not differ > rough:
-        moved, pieces, solves = refined(bands, distances, values, lengths[done], 1.0, tolerance, found[0])
+        moved, pieces, solves = refined(bands, distances, values, lengths[done], tolerance, found[0])
         if not moved <= tolerance:
             break
         values[:] = found[0]
@@ -46,8 +46,8 @@ def masses_by_bands(bands, distances, value, average, fourth, sixth, rough, star
 
 
 @kernel()
-def refined(bands, distances, values, t, cell, tolerance, found):
-    """Write to ``found`` the values after a time t, in the fewest pieces that move what is wanted, or the most allowed.
+def refined(bands, distances, values, t, tolerance, found):
+    """Write to ``found`` the ``values``, of mass, after t, in the fewest pieces that move what is wanted, or the most.
 
     Return the mass that twice the pieces moved, their number, and that of all solves.
     """
@@ -58,7 +58,7 @@ def refined(bands, distances, values, t, cell, tolerance, found):
         pieces *= 2
         used += pieces
         in_pieces(bands, distances, values, t, pieces, room, found)
-        error = UNIT * pieces + 0.5 * cell * distance(found, coarse)
+        error = UNIT * pieces + 0.5 * distance(found, coarse)
         if error <= tolerance or 2 * pieces > MOST_PIECES:
             return error, pieces, used
         coarse[:] = found
