@@ -11,6 +11,12 @@ from fpsde.cached import cached_property
 from fpsde.errors import InvalidInput
 from fpsde.validation import finite, increasing, integer
 
+#: Equal cells are wider than this fraction of the farther bound, so that their faces, of which each is rounded by less
+#: than half of it, increase.
+ROUNDED = 2.0**-49
+#: The smallest number that float64 has in full.
+SMALLEST = float(np.finfo(float).tiny)
+
 
 @dataclass(frozen=True, eq=False)
 class Grid:
@@ -29,9 +35,15 @@ class Grid:
         for k, faces in enumerate(checked):
             if len(faces) < 4:
                 raise InvalidInput(f"axis {k} has {len(faces) - 1} cells; at least 3 are needed")
+        self._take(checked)
+
+    def _take(self, axes: tuple[np.ndarray, ...]) -> Grid:
+        """Return this grid with ``axes`` that have been checked."""
+        for faces in axes:
             faces.setflags(write=False)
-        object.__setattr__(self, "axes", checked)
-        object.__setattr__(self, "shape", tuple([len(faces) - 1 for faces in checked]))
+        object.__setattr__(self, "axes", axes)
+        object.__setattr__(self, "shape", tuple([len(faces) - 1 for faces in axes]))
+        return self
 
     @classmethod
     def uniform(cls, *bounds: tuple[float, float], cells: int | Sequence[int]) -> Grid:
@@ -42,7 +54,9 @@ class Grid:
             counts = list(cells)
         if len(counts) != len(bounds):
             raise InvalidInput(f"{len(bounds)} axes but {len(counts)} cell counts; give one count for each axis")
-        return cls(tuple([_equal_cells(b, n) for b, n in zip(bounds, counts, strict=True)]))
+        if not counts:
+            return cls(())  # which is refused
+        return object.__new__(cls)._take(tuple([_equal_cells(b, n) for b, n in zip(bounds, counts, strict=True)]))
 
     @classmethod
     def graded(cls, bounds: tuple[float, float], *, cells: int, at: float, ratio: float) -> Grid:
@@ -70,15 +84,7 @@ class Grid:
     @cached_property
     def lines(self) -> tuple[Grid, ...]:
         """The grid of each axis by itself."""
-        return tuple(Grid._of_checked(faces) for faces in self.axes)
-
-    @classmethod
-    def _of_checked(cls, faces: np.ndarray) -> Grid:
-        """Return the grid of one axis whose faces have been checked."""
-        grid = object.__new__(cls)
-        object.__setattr__(grid, "axes", (faces,))
-        object.__setattr__(grid, "shape", (len(faces) - 1,))
-        return grid
+        return tuple(object.__new__(Grid)._take((faces,)) for faces in self.axes)
 
     @cached_property
     def faces(self) -> np.ndarray:
@@ -105,8 +111,14 @@ def _equal_cells(bounds: tuple[float, float], cells: int) -> np.ndarray:
     if not low < high:
         raise InvalidInput(f"grid bounds ({low}, {high}) are empty; low must be below high")
     count = integer("cells", cells, least=3)
+    width, finest = (high - low) / count, max(ROUNDED * max(-low, high), SMALLEST)
+    if not finest < width < np.inf:
+        raise InvalidInput(
+            f"{count} cells between {low} and {high} are {width:.3g} wide, where float64 holds faces that are more "
+            f"than {finest:.3g} apart, and lengths that are finite; give other bounds, or fewer cells"
+        )
     faces = np.arange(count + 1.0)  # and what np.linspace does, in a third of its time
-    faces *= (high - low) / count
+    faces *= width
     faces += low
     faces[-1] = high
     return faces

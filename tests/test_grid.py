@@ -107,3 +107,28 @@ def test_graded_cells_are_narrowest_where_asked_and_widen_to_the_ratio(at):
 def test_a_grading_that_cannot_be_is_refused(options, message):
     with pytest.raises(InvalidInput, match=message):
         Grid.graded((-1.0, 2.0), **{"cells": 10, **options})
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.0, 1 + 2**-45), (-1 - 2**-45, -1.0)])
+def test_the_narrowest_equal_cells_have_faces_that_increase(low, high):
+    grid = Grid.uniform((low, high), cells=15)
+    assert np.all(np.diff(grid.faces) > 0) and (grid.faces[0], grid.faces[-1]) == (low, high)
+    with pytest.raises(InvalidInput, match=r"16 cells .* where float64 holds faces that are more than 1\.78e-15 apart"):
+        Grid.uniform((low, high), cells=16)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-3.7, 1e-9), (1e5, 1e5 + 0.1), (-1e-300, 2e-300), (-3e200, 2e200)])
+@pytest.mark.parametrize("cells", [3, 1000, 99_991])
+def test_the_faces_of_equal_cells_increase(low, high, cells):
+    faces = Grid.uniform((low, high), cells=cells).faces
+    assert np.all(np.diff(faces) > 0) and (faces[0], faces[-1]) == (low, high) and not faces.flags.writeable
+
+
+def test_bounds_between_which_float64_has_too_few_numbers_are_refused():
+    with pytest.raises(InvalidInput, match=r"more than 2\.23e-308 apart"):  # the last face would lie below the others
+        Grid.uniform((0.0, 1e-320), cells=1300)
+
+
+def test_bounds_whose_distance_is_not_finite_are_refused():
+    with pytest.raises(InvalidInput, match="lengths that are finite"):
+        Grid.uniform((-1e308, 1e308), cells=4)
