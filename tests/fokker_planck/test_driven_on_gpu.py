@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from driven_processes import kicked
 from emulated_gpu import NEEDS_COMPILER, compiler_is_missing
 
 from fpsde.backend import Backend
@@ -27,21 +28,6 @@ RING = Interval.between(-3, 3, Wall.PERIODIC)
 def on_gpu(emulated, monkeypatch):
     monkeypatch.setattr(sweeps, "gpus", lambda: (emulated,))
     return emulated
-
-
-def kicked(*domain):
-    """Return a process with costly parts in x, in t and in both, whose noise swings along both axes."""
-    return Process(
-        drift=lambda x, t, p: (
-            np.sin(4 * t) - x[0] + 0.5 * x[1],
-            -x[1] - p.k * np.cos(3 * t) * np.tanh(x[0]) + np.where(x[0] > t, 0.3, -0.1),
-        ),
-        sigma=lambda x, t: (1.0 + 0.4 * np.sin(5 * t), 0.9 + 0.2 * np.sin(x[0])),
-        dim=2,
-        params={"k": 0.5},
-        domain=domain,
-        name="kicked",
-    )
 
 
 def shaken():

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from driven_processes import kicked
 from scipy.integrate import solve_ivp
 from scipy.stats import norm
 
@@ -25,21 +26,6 @@ from fpsde.processes.process import Process
 
 ABSORBING = Interval(-1, 1, Wall.ABSORBING, Wall.REFLECTING)
 RING = Interval.between(-3, 3, Wall.PERIODIC)
-
-
-def kicked(*domain: Interval) -> Process:
-    """Return a process with costly parts in x, in t and in both, whose noise swings along both axes."""
-    return Process(
-        drift=lambda x, t, p: (
-            np.sin(4 * t) - x[0] + 0.5 * x[1],
-            -x[1] - p.k * np.cos(3 * t) * np.tanh(x[0]) + np.where(x[0] > t, 0.3, -0.1),
-        ),
-        sigma=lambda x, t: (1.0 + 0.4 * np.sin(5 * t), 0.9 + 0.2 * np.sin(x[0])),
-        dim=2,
-        params={"k": 0.5},
-        domain=domain or (LINE, LINE),
-        name="kicked",
-    )
 
 
 def shaken() -> Process:
