@@ -137,7 +137,8 @@ def of_driven_planes(size: Size, side: int) -> list[Contestant]:
             lines=driven_lines_on_gpu(DRIVEN, grid, sides, device, fast=fast), computed=True,
         ),
         "steps on the CPU": DrivenSplitPropagator(
-            solver.generator, start, fringe=fringe, lines=(first, second), watched=(0, 0, 0, 0), threads=1
+            solver.generator, start, fringe=fringe, lines=(first, second), shape=grid.shape, watched=(0, 0, 0, 0),
+            threads=1,
         ),
     }  # fmt: skip
     return stepping(size, side, steppers)
