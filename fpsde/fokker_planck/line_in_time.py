@@ -270,8 +270,8 @@ class LineInTime(OnLine):
         Raises
         ------
         InvalidInput
-            as :meth:`evolve`; if coefficients depend on time; on a ring; or if the start lies so deep in the tails of
-            the stationary law that round-off could exceed 1e-10.
+            as :meth:`evolve`; if coefficients depend on time; on a ring; or if round-off could exceed 1e-10: from a
+            start deep in the tails of the stationary law, or with rates that are very fast beside the slowest.
         """
         return self._at_once(trace_by_modes, "all modes", x0, stops(t_start, t_end, times))
 
