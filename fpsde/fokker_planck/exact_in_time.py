@@ -67,7 +67,7 @@ def _round_off(size: float, fastest: float, slowest: float, t: float) -> float:
     """Return what rounding may make of a mass: exp(-tS) is that of S + E, with |E| about 2 eps max|Q_ii|.
 
     It multiplies a start of length ``size``, and the difference grows as t|E| until the ``slowest`` mode has decayed.
-    Beside it stand the roundings of sums and roots, 8 eps. (On 1,800 random lines errors came to 0.54 of this at most.)
+    Beside it stand the roundings of sums and roots, 8 eps.
     """
     with np.errstate(over="ignore", divide="ignore"):
         lasting = min(t, 1 / slowest) if slowest > 0 else t
