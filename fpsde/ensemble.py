@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from fpsde.arrays import host
+from fpsde.cached import cached_property
 from fpsde.errors import InvalidInput
 from fpsde.validation import probability
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from fpsde.arrays import beside
+from fpsde.cached import cached_property
 from fpsde.density import Law, Mixture, Normal
 from fpsde.errors import InvalidInput
 from fpsde.known_law import REACH, KnownLaw, picked, refuse_weights, shares, total

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from fpsde.cached import cached_property
 from fpsde.density import CellLaw, Law, Normal, Point
 from fpsde.errors import InvalidInput
 from fpsde.grid import Grid

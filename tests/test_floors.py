@@ -10,12 +10,12 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import pytest
 
 import fpsde
+from fpsde.cached import cached_property
 
 PACKAGE = Path(fpsde.__file__).parent
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from fpsde.audit.claimed import Claim, Target, View, generator, views
 from fpsde.audit.findings import ALGEBRA, LAW, LEVELS, PROBE, Audit, Judge, Level, Quantity, fails, holds, judged
 from fpsde.audit.foreign import Layout, ToLibrary, as_array, refuse_no_function
 from fpsde.audit.probe import algebra, probe, round_off
+from fpsde.cached import cached_property
 from fpsde.chain import SEED
 from fpsde.checks import CheckResult, Verdict
 from fpsde.ddpm import KnownLaw, exact_chain, round_mixture, sampler_law

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from scipy.integrate import solve_ivp
 
+from fpsde.cached import cached_property
 from fpsde.density import CellLaw, Law
 from fpsde.errors import NotConverged
 from fpsde.grid import Grid

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from fpsde.cached import cached_property
 from fpsde.convergence.measured import MEASURED
 from fpsde.laws.axes import Axis, gaussian_line, polynomial_line, ring
 from fpsde.laws.backward_chain import BackwardChain
@@ -44,7 +44,7 @@ class WeakProblem:
         """The step sizes, from coarse to fine."""
         return self.t_end / np.array(self.steps)
 
-    @functools.cached_property
+    @cached_property
     def exact(self) -> float:
         """E u(X) of the process at the end."""
         found = process_expectations(self.process, Frame(self.axes), [self.observable], self.x0, t_end=self.t_end)

@@ -9,13 +9,13 @@ Source: Sohl-Dickstein et al., ICML (2015), table App.1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy import special
 
 from fpsde.arrays import placed
+from fpsde.cached import cached_property
 from fpsde.errors import InvalidInput
 from fpsde.known_law import picked, refuse_weights
 from fpsde.noise import Purpose, uniforms

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy import special
 
 from fpsde.arrays import beside, on_device, placed
+from fpsde.cached import cached_property
 from fpsde.ddpm.denoiser import Denoiser
 from fpsde.errors import InvalidInput
 from fpsde.gaussian_mixture import GaussianMixture

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from fpsde.cached import cached_property
 from fpsde.integrators.loop import INTACT, LANES, coarsening, look, mark_exploded
 from fpsde.integrators.machine import Machine, Record, Stopped
 from fpsde.noise import Normals

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
+from fpsde.cached import cached_property
 from fpsde.integrators.array_machine import hash_of
 from fpsde.integrators.cuda_text import cuda_program
 from fpsde.integrators.gpu_machine import OnGpu

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
+from fpsde.cached import cached_property
 from fpsde.integrators.loop import COPIES, COUNTS, JOINT_COUNTS, POWERS, PRODUCTS, SUMS, TABLES
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from fpsde.cached import cached_property
 from fpsde.integrators.looks import Looks
 from fpsde.integrators.machine import Machine
 from fpsde.provenance import environment

@@ -6,12 +6,13 @@ they converge exponentially with the nodes, and what lies in their span is exact
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
+from fpsde.cached import cached_property
 
 #: How softly a segment holds steps inside, in its lengths.
 SOFT = 0.004
@@ -28,7 +29,7 @@ class Axis:
     ends: tuple[float, float] = (-math.inf, math.inf)
     held: Callable[[np.ndarray], np.ndarray] | None = None  #: on an axis with ends: where a step that ends at x is put
 
-    @functools.cached_property
+    @cached_property
     def inverse(self) -> np.ndarray:
         """The coefficients of the function that is 1 at one node and 0 at the others, by columns."""
         return np.linalg.inv(self.basis(self.nodes))
@@ -41,7 +42,7 @@ class Axis:
         """Return where steps that end at ``x`` are put: there, but for an axis with ends."""
         return x if self.held is None else self.held(x)
 
-    @functools.cached_property
+    @cached_property
     def slopes(self) -> np.ndarray:
         """The matrix that differentiates values at the nodes."""
         return self.derivative(self.nodes) @ self.inverse

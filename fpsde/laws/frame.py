@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fpsde.cached import cached_property
 from fpsde.laws.axes import Axis
 
 #: Points along an axis at which two densities are held against each other, by the number of axes.
@@ -33,17 +34,17 @@ class Frame:
     axes: tuple[Axis, ...]
     energy: Callable[[np.ndarray], np.ndarray] | None = None
 
-    @functools.cached_property
+    @cached_property
     def nodes(self) -> np.ndarray:
         """The nodes of the product, ``(d, n_nodes)``; the last axis runs first."""
         return np.stack([g.ravel() for g in np.meshgrid(*(axis.nodes for axis in self.axes), indexing="ij")])
 
-    @functools.cached_property
+    @cached_property
     def weight(self) -> np.ndarray:
         """exp(-energy/2) at the nodes, ``(n_nodes,)``: the function 1 as it is held."""
         return np.exp(-0.5 * self._energy(self.nodes))
 
-    @functools.cached_property
+    @cached_property
     def lengths(self) -> np.ndarray:
         """The weights of the integral over the state at the nodes, ``(n_nodes,)``."""
         return functools.reduce(np.kron, [axis.lengths for axis in self.axes])

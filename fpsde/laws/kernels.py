@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy.special import ndtr
+
+from fpsde.cached import cached_property
 
 #: Normal quantile beyond which a kernel is taken for zero: 2 Phi(-8.6) = 8e-18.
 REACH = 8.6

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 
+from fpsde.cached import cached_property
 from fpsde.density import Law
 from fpsde.laws.kinks import kinks
 from fpsde.laws.mesh import Mesh, kernel_widths, laid, refuse_if_too_many

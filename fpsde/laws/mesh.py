@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
+from fpsde.cached import cached_property
 from fpsde.density import PANEL_NODES, panel_rule
 from fpsde.errors import NotConverged
 from fpsde.laws.kernels import NOISE_NEEDED

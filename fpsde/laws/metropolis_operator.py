@@ -8,10 +8,9 @@ Since gain(x, y) = -gain(y, x) both integrals have the same ones, and panels are
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 
+from fpsde.cached import cached_property
 from fpsde.density import PANEL_NODES, PanelLaw, panel_rule, panel_weights
 from fpsde.laws.kernels import REACH
 from fpsde.laws.metropolis_form import MetropolisForm

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from fpsde.cached import cached_property
 from fpsde.laws.kernels import REACH, Kernel
 
 #: Newton squares its error: where it moves u less than this, the place that it moves to is exact. Moves at most.

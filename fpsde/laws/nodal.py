@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from fpsde.cached import cached_property
 from fpsde.density import PANEL_NODES, panel_weights
 from fpsde.laws.transition_operator import Operator
 from fpsde.laws.valued_form import ValuedForm

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy.special import ndtr
 
+from fpsde.cached import cached_property
 from fpsde.density import PANEL_NODES, PanelLaw, panel_rule
 from fpsde.domain import Wall
 from fpsde.laws.kernels import Kernel

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 
 from fpsde.arrays import beside
+from fpsde.cached import cached_property
 from fpsde.domain import LINE, Interval, probes
 from fpsde.errors import InvalidInput, Unsuited, unknown_name
 from fpsde.noise_class import NoiseType

@@ -11,13 +11,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
+from fpsde.cached import cached_property
 from fpsde.density import Law
 from fpsde.domain import LINE, Interval
 from fpsde.errors import InvalidInput, unknown_name

@@ -10,12 +10,12 @@ import functools
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from fpsde.cached import cached_property
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
 from fpsde.schemes import walls

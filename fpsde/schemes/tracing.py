@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
+from fpsde.cached import cached_property
 from fpsde.errors import InvalidInput
 from fpsde.schemes.assembly import Assembly, coarsening
 from fpsde.schemes.inputs import RandomInput

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from fpsde.cached import cached_property
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.fokker_planck.modes import Decay, averaging_weights
 from fpsde.fokker_planck.plane.backward import transposed

@@ -9,10 +9,10 @@ What is carried is the wave of each k by itself, so that mass, the wave of k = 0
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
+from fpsde.cached import cached_property
 from fpsde.errors import InvalidInput
 
 #: A start is rough where the waves in the upper third of those that an axis carries make up more of the mass: a normal
