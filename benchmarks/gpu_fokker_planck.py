@@ -20,15 +20,10 @@ import numpy as np
 from harness import Contest, Contestant, Goal, Sense
 
 from fpsde.backend import Backend
-from fpsde.fokker_planck import FokkerPlanck
+from fpsde.fokker_planck import FokkerPlanck, Stepping
 from fpsde.fokker_planck.batch import BatchStepper
 from fpsde.fokker_planck.batch_lines import LinesThatStay, sweeps_on
 from fpsde.fokker_planck.initial import Start
-from fpsde.fokker_planck.plane.driven import DrivenSplitPropagator
-from fpsde.fokker_planck.plane.driven_lines import DrivenLines
-from fpsde.fokker_planck.plane.on_gpu import SplitPropagatorOnGpu, driven_lines_on_gpu, lines_on_gpu
-from fpsde.fokker_planck.plane.propagator import SplitPropagator
-from fpsde.fokker_planck.sides import sides_of
 from fpsde.fokker_planck.sweeps import device_of
 from fpsde.grid import Grid
 from fpsde.processes.process import Process
@@ -104,61 +99,30 @@ def of_lines(size: Size, cells: int) -> list[Contestant]:
     ]
 
 
-def of_planes(size: Size, side: int) -> list[Contestant]:
-    """Return Strang steps of a plane on the GPU and on the CPU."""
+def of_planes(process: Process, size: Size, side: int) -> list[Contestant]:
+    """Return Strang steps of a plane on the GPU and on the CPU; driven rates are computed anew for each."""
     grid = grids(side, 2)
-    q, one = FokkerPlanck(PLANE, grid).generator(), stationary(grid)
+    solver, one = FokkerPlanck(process, grid), stationary(grid)
     start = Start(np.multiply.outer(one, one).ravel(), np.zeros(4), 0.0)
-    fringe, (device, fast) = np.zeros((4, side * side)), device_of(Backend.GPU)
-    assert device is not None
-    lines = lines_on_gpu(q, device, fast=fast)
-    steppers = {
-        "steps": SplitPropagatorOnGpu(
-            lambda t: q, start, constant=True, cells=grid.shape, fringe=fringe, device=device,
-            lines=lambda t, offset: lines[offset],
-        ),
-        "steps on the CPU": SplitPropagator(lambda t: q, start, constant=True, fringe=fringe),
-    }  # fmt: skip
-    return stepping(size, side, steppers)
+    device, fast = device_of(Backend.GPU)
+    there, here = (solver.steps(start, stepping=Stepping.SPLIT, device=each, fast=fast) for each in (device, None))
 
-
-def of_driven_planes(size: Size, side: int) -> list[Contestant]:
-    """Return Strang steps of a plane whose rates are computed anew for each, on the GPU and on the CPU."""
-    grid = grids(side, 2)
-    solver, one = FokkerPlanck(DRIVEN, grid), stationary(grid)
-    start = Start(np.multiply.outer(one, one).ravel(), np.zeros(4), 0.0)
-    fringe, (device, fast) = np.zeros((4, side * side)), device_of(Backend.GPU)
-    assert device is not None
-    sides = tuple(sides_of(domain, along) for domain, along in zip(DRIVEN.intervals, grid.lines, strict=True))
-    first, second = (DrivenLines.of(DRIVEN, grid, axis, sides[axis]) for axis in (0, 1))
-    steppers = {
-        "steps": SplitPropagatorOnGpu(
-            solver.generator, start, constant=False, cells=grid.shape, fringe=fringe, device=device,
-            lines=driven_lines_on_gpu(DRIVEN, grid, sides, device, fast=fast), computed=True,
-        ),
-        "steps on the CPU": DrivenSplitPropagator(
-            solver.generator, start, fringe=fringe, lines=(first, second), shape=grid.shape, watched=(0, 0, 0, 0),
-            threads=1,
-        ),
-    }  # fmt: skip
-    return stepping(size, side, steppers)
-
-
-def stepping(size: Size, side: int, steppers: dict[str, SplitPropagator]) -> list[Contestant]:
-    """Return the steps of planes."""
-
-    def steps(stepper: SplitPropagator) -> Callable[[], None]:
+    def steps(stepper: Any) -> Callable[[], None]:
         return lambda: stepper.advance(0.0, DT, size.steps)
 
-    return [Contestant(name, steps(stepper), float(side**2 * size.steps)) for name, stepper in steppers.items()]
+    work = float(side**2 * size.steps)
+    return [
+        Contestant(name, steps(each.propagator()), work)
+        for name, each in (("steps", there), ("steps on the CPU", here))
+    ]
 
 
 def tables(size: Size) -> dict[str, Callable[[], list[Contestant]]]:
     """Return what makes the contestants of each table, by its name."""
     return {
         **{f"{size.lines} lines of {n} cells": lambda n=n: of_lines(size, n) for n in size.cells},
-        **{f"plane of {n} x {n} cells": lambda n=n: of_planes(size, n) for n in size.sides},
-        **{f"driven plane of {n} x {n} cells": lambda n=n: of_driven_planes(size, n) for n in size.sides},
+        **{f"plane of {n} x {n} cells": lambda n=n: of_planes(PLANE, size, n) for n in size.sides},
+        **{f"driven plane of {n} x {n} cells": lambda n=n: of_planes(DRIVEN, size, n) for n in size.sides},
     }  # fmt: skip
 
 

@@ -24,7 +24,7 @@ _HOMES = {
     "PlaneStationary": "plane.results",
     "Refined": "refinement",
     "Stationary": "results",
-    "Stepping": "plane.in_time",
+    "Stepping": "plane.in_steps",
     "assemble": "generator",
     "assemble_plane": "plane.assembly",
     "estimate_refined": "refinement",

@@ -13,7 +13,7 @@ from fpsde.fokker_planck.coefficient_kernel import CoefficientKernel, coefficien
 from fpsde.fokker_planck.driven import type_of_coefficients
 from fpsde.fokker_planck.generator import QUICK_RULE, EdgePoints, scharfetter_gummel, upwind
 from fpsde.fokker_planck.lanes import LANES
-from fpsde.fokker_planck.plane.assembly import FITTED, UPWIND
+from fpsde.fokker_planck.plane.assembly import FITTED, UPWIND, equal_widths
 from fpsde.fokker_planck.plane.generator import ahead_on
 from fpsde.fokker_planck.plane.lines import Way, bundles_of, cells_on, straight, way_along
 from fpsde.fokker_planck.sides import Sides
@@ -98,6 +98,14 @@ class DrivenLines:
         exponents = np.zeros((len(self.kernel.points), self.n_cells * LANES))
         bad = _rates()(self.kernel.function, self.arguments, t, self.kernel.parameters, *kept[:2], exponents)
         return bad, kept, exponents
+
+
+def driven_lines(process: Any, grid: Grid, sides: tuple[Sides, Sides], *, correlated: bool) -> tuple[DrivenLines, ...]:
+    """Return the lines of both axes, or of all :data:`NEIGHBOURS` where noise is correlated, as a step takes them."""
+    if not correlated:
+        return tuple(DrivenLines.of(process, grid, axis, sides[axis]) for axis in (0, 1))
+    h = equal_widths(process, grid)
+    return tuple(DrivenLines.along(process, grid, offset, sides, h) for offset in NEIGHBOURS)
 
 
 def side_by_side(values: np.ndarray) -> np.ndarray:

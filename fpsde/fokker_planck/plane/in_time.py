@@ -2,62 +2,26 @@
 
 from __future__ import annotations
 
-import enum
 import os
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from fpsde.arrays import Device
 from fpsde.backend import Backend
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck.driven import printed
 from fpsde.fokker_planck.evolution import stops, trace_as_asked
 from fpsde.fokker_planck.high_order.evolution import CHEBYSHEV, trace_at_high_order
 from fpsde.fokker_planck.high_order.stencils import stencils_of
-from fpsde.fokker_planck.plane.assembly import assemble_plane, equal_widths
-from fpsde.fokker_planck.plane.cells import OnPlane
 from fpsde.fokker_planck.plane.coefficients import Coefficients, plane_differences
-from fpsde.fokker_planck.plane.driven import DrivenSplitPropagator
-from fpsde.fokker_planck.plane.driven_lines import NEIGHBOURS, DrivenLines, DrivenPlane
 from fpsde.fokker_planck.plane.exact import trace_by_sums
-from fpsde.fokker_planck.plane.exact_lines import ExactSplitPropagator
-from fpsde.fokker_planck.plane.generator import PlaneGenerator
-from fpsde.fokker_planck.plane.on_gpu import (
-    LinesAt,
-    SplitPropagatorOnGpu,
-    assembled_lines_on_gpu,
-    driven_lines_on_gpu,
-    lines_on_gpu,
-)
+from fpsde.fokker_planck.plane.in_steps import PlaneInSteps, Stepping
 from fpsde.fokker_planck.plane.phase_space import phase_space
 from fpsde.fokker_planck.plane.phase_space_evolution import SPLITTING, trace_of_phase_space
-from fpsde.fokker_planck.plane.propagator import (
-    PlanePropagator,
-    SplitPropagator,
-    WholePropagator,
-    refuse_unless_on_lines,
-)
 from fpsde.fokker_planck.plane.results import PlaneEvolution
-from fpsde.fokker_planck.plane.stream import stream_of
 from fpsde.fokker_planck.sweeps import device_of, on
-from fpsde.processes.process import Process
 from fpsde.validation import integer
 
 
-class Stepping(enum.Enum):
-    """How steps in time are taken on a plane; all are of order 2 in dt."""
-
-    WHOLE = "TR-BDF2"  #: with sparse factors of all of Q
-    #: Faster; where noise is correlated, along diagonals too, which must not end at an absorbing wall, nor go round
-    #: along both axes. Along an axis without noise it takes steps below a cell's crossing time.
-    SPLIT = "Strang splitting of TR-BDF2 on lines"
-    #: Where no noise is correlated and coefficients are constant: exact in time where components are independent, and
-    #: without any limit on steps. Costs more where lines differ, the square of their cells for each.
-    EXACT_LINES = "Strang splitting of exponentials on lines"
-
-
-class PlaneInTime(OnPlane):
+class PlaneInTime(PlaneInSteps):
     """The evolution of a law on a plane, in steps of time and without."""
 
     def evolve(
@@ -114,42 +78,10 @@ class PlaneInTime(OnPlane):
         if stepping is not None and not isinstance(stepping, Stepping):
             known = ", ".join(str(each) for each in Stepping)
             raise InvalidInput(f"stepping={stepping!r} is no Stepping; give one of {known}, or leave it out")
-        generators = self._generators(when[0])
-        driven = stepping in (None, Stepping.SPLIT) and self._drives_lines
-        driven = driven and (device is None or not self._correlates)  # there the rates of diagonals are not computed
-        taken = Stepping.SPLIT if driven else self._stepping(generators(when[0]), stepping)
-        if device is not None:
-            self._refuse_on_gpu(taken, generators(when[0]))
-        constant, fringe = not self.process.time_dependent, self._fringe
-        lines = self._driven_lines() if driven and device is None else None
-        there = self._lines_on_gpu(generators, when[0], driven, device, fast) if device is not None else None
-
-        def propagator() -> PlanePropagator:
-            if there is not None and device is not None:
-                return SplitPropagatorOnGpu(
-                    generators, start, constant=constant, cells=self.grid.shape, fringe=fringe, device=device,
-                    fast=fast, lines=there, computed=driven,
-                )  # fmt: skip
-            if lines is not None:
-                return DrivenSplitPropagator(
-                    generators,
-                    start,
-                    fringe=fringe,
-                    lines=lines,
-                    shape=self.grid.shape,
-                    watched=self._watched,
-                    threads=workers,
-                )
-            if taken is Stepping.EXACT_LINES:
-                return ExactSplitPropagator(generators, start, fringe=fringe)
-            if taken is Stepping.SPLIT:
-                return SplitPropagator(generators, start, constant=constant, fringe=fringe, threads=workers)
-            return WholePropagator(generators, start, constant=constant, fringe=fringe)
-
+        steps = self.steps(start, t_start=when[0], stepping=stepping, threads=workers, device=device, fast=fast)
         with on(device):
-            found = trace_as_asked(propagator, when, dt=dt, tolerance=tolerance, progress=progress)
-        at_end = None if lines is None else DrivenPlane.of(self.grid, lines, when[-1])
-        return self._evolution(found, start, when, taken.value, at_end or generators(when[-1]))
+            found = trace_as_asked(steps.propagator, when, dt=dt, tolerance=tolerance, progress=progress)
+        return self._evolution(found, start, when, steps.stepping.value, steps.operator(when[-1]))
 
     def evolve_by_uniformisation(
         self, x0: Any, *, t_end: float, t_start: float = 0.0, times: Any = None, backend: Backend = Backend.CPU
@@ -217,80 +149,3 @@ class PlaneInTime(OnPlane):
         operator = plane_differences(read, stencils)
         found = trace_at_high_order(operator, start, when, tolerance)
         return self._evolution(found, start, when, CHEBYSHEV, operator)
-
-    @property
-    def _watched(self) -> tuple[int, ...]:
-        """How many outermost rows of cells are watched at each end, axis by axis."""
-        return tuple(rows for side, n in zip(self._sides, self.grid.shape, strict=True) for rows in side.fringe(n))
-
-    @property
-    def _drives_lines(self) -> bool:
-        """Whether the rates of lines can be computed anew, in compiled code, for each step."""
-        process = self.process
-        if not process.time_dependent or not printed(process) or self.assemble is not assemble_plane:
-            return False
-        if self._correlates:
-            return not any(self._absorbing) and not all(side.periodic for side in self._sides)
-        return stream_of(process) is None
-
-    def _driven_lines(self) -> tuple[DrivenLines, ...]:
-        """Return the lines of both axes, or of all neighbours where noise is correlated."""
-        if not self._correlates:
-            return tuple(DrivenLines.of(self.process, self.grid, axis, self._sides[axis]) for axis in (0, 1))
-        h = equal_widths(self.process, self.grid)
-        return tuple(DrivenLines.along(self.process, self.grid, offset, self._sides, h) for offset in NEIGHBOURS)
-
-    def _lines_on_gpu(
-        self, generators: Callable[[float], PlaneGenerator], begin: float, driven: bool, device: Device, fast: bool
-    ) -> LinesAt:
-        """Return the lines of each offset at any time: computed on the device where they are ``driven``."""
-        if driven:
-            return driven_lines_on_gpu(self.process, self.grid, self._sides, device, fast=fast)
-        if self.process.time_dependent:
-            return assembled_lines_on_gpu(generators, device, fast=fast)
-        lines = lines_on_gpu(generators(begin), device, fast=fast)
-        return lambda t, offset: lines[offset]
-
-    def _refuse_on_gpu(self, taken: Stepping, q: PlaneGenerator) -> None:
-        """Raise InvalidInput for steps that no GPU takes, with what can be had there."""
-        if taken is Stepping.SPLIT:
-            return
-        there = [
-            *(["give stepping=fpsde.Stepping.SPLIT"] if q.on_lines else []),
-            *([] if self.process.time_dependent else ["use evolve_by_uniformisation there"]),
-        ]
-        raise InvalidInput(
-            f"the steps of {self.process.name} would be {taken.value}, and on a GPU split steps alone are taken, "
-            f"{Stepping.SPLIT.value}; {', or '.join([*there, 'leave the backend out to run on the CPU'])}"
-        )
-
-    def _stepping(self, q: PlaneGenerator, stepping: Stepping | None) -> Stepping:
-        """Return how steps are taken; InvalidInput where they cannot be as asked."""
-        if stepping is Stepping.EXACT_LINES:
-            self._refuse_time_dependence("has no factors that are exact for a step; use Stepping.SPLIT")
-            if not q.along_axes:
-                raise InvalidInput(
-                    f"the noise of {self.process.name} is correlated: mass moves along diagonals too, whose lines have "
-                    "no exact factors; use Stepping.SPLIT or Stepping.WHOLE"
-                )
-        if stepping is Stepping.SPLIT:
-            refuse_unless_on_lines(q)
-        if stepping is None:
-            return Stepping.SPLIT if self._splits(q) else Stepping.WHOLE
-        return stepping
-
-    def _splits(self, q: PlaneGenerator) -> bool:
-        """Return whether steps are split unless they are asked for otherwise.
-
-        With constant coefficients correlated noise is not: the whole of Q is factored once.
-        """
-        if not self.process.time_dependent:
-            return q.reversible_lines
-        if q.along_axes and not self._correlates:
-            return q.reversible_lines
-        return q.on_lines and not any(self._absorbing)
-
-    @property
-    def _correlates(self) -> bool:
-        """Whether a statement of the process says that its noise is correlated, now or at another time."""
-        return isinstance(self.process, Process) and self.process.statement.diffusivity[0, 1] != 0

@@ -15,7 +15,8 @@ from fpsde.fokker_planck.high_order.stencils import stencils_of
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.passage import PassageLaw, times_of_passage
 from fpsde.fokker_planck.plane.coefficients import Coefficients, noisy_axes, plane_differences
-from fpsde.fokker_planck.plane.in_time import PlaneInTime, Stepping
+from fpsde.fokker_planck.plane.in_steps import Stepping
+from fpsde.fokker_planck.plane.in_time import PlaneInTime
 from fpsde.fokker_planck.plane.passages import PlanePassages
 from fpsde.fokker_planck.plane.propagator import WholePropagator
 from fpsde.fokker_planck.plane.results import PlaneStationary
