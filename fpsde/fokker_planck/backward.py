@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from fpsde.cached import Kept
 from fpsde.errors import InvalidInput, UnstableStep
 from fpsde.fokker_planck.elimination import solve
 from fpsde.fokker_planck.evolution import run_as_asked
@@ -90,7 +91,8 @@ class BackwardPropagator:
         self._at_walls = at_walls
         self._constant = constant
         self._generator = lru_cache(maxsize=4)(generator)
-        self._solver = lru_cache(maxsize=KEPT)(lambda t, a: solver(self._generator(t), a))
+        self._solver = solver
+        self._solvers: Kept[Solver] = Kept(KEPT)
         low, high = float(min(u.min(), at_walls.min())), float(max(u.max(), at_walls.max()))
         slack = ROUND_OFF * max(high - low, abs(low), abs(high))
         self._range = low - slack, high + slack
@@ -127,7 +129,10 @@ class BackwardPropagator:
         return self._solved(end, a, self.u + change + a * self._walls(end))
 
     def _solved(self, t: float, a: float, b: np.ndarray) -> np.ndarray:
-        return self._solver(self._key(t), a)(b)
+        return self._solvers.get(self._made, self._key(t), a)(b)
+
+    def _made(self, t: float, a: float) -> Solver:
+        return self._solver(self._generator(t), a)
 
     def _applied(self, t: float, u: np.ndarray) -> np.ndarray:
         return self._generator(self._key(t)).apply_transposed(u) + self._walls(t)

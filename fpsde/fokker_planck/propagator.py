@@ -14,6 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from fpsde.cached import Kept
 from fpsde.fokker_planck.generator import Generator
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.stepper import MAX_HALVINGS, DampedStepper
@@ -37,7 +38,7 @@ class Propagator(DampedStepper):
         self._constant = constant
         self._fringe = np.array(fringe)
         self._generator = lru_cache(maxsize=4)(generator)
-        self._factors = lru_cache(maxsize=MAX_HALVINGS)(self._factorise)
+        self._factors: Kept[np.ndarray] = Kept(MAX_HALVINGS)
 
     def _march(self, t: float, dt: float, done: int, n_steps: int) -> tuple[int, int, float]:
         """March from step ``done``, one step if Q depends on time; return (steps taken, steps tried, smallest mass)."""
@@ -72,7 +73,7 @@ class Propagator(DampedStepper):
         return self._generator(0.0 if self._constant else t)
 
     def _factors_at(self, t: float, a: float) -> np.ndarray:
-        return self._factors(0.0 if self._constant else t, a)
+        return self._factors.get(self._factorise, 0.0 if self._constant else t, a)
 
     def _factorise(self, t: float, a: float) -> np.ndarray:
         return self._generator(t).factors(a)

@@ -18,6 +18,7 @@ import numpy as np
 
 from fpsde.arrays import FAST, STRICT, Device, gpus, host
 from fpsde.backend import Backend
+from fpsde.cached import Kept
 from fpsde.cuda_translation import VIEWS, translated
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck import elimination, tridiagonal
@@ -125,19 +126,11 @@ class Sweeps(ABC):
         ring = bool(rates[:, 0, 0].any() or rates[:, 1, -1].any())
         self._rows, self._absorb = 5 if ring else 3, bool(exits.any())
         self.rates, self.exits = self.load(rates), self.load(exits)
-        self._known: dict[float, Any] = {}
+        self._factors: Kept[Any] = Kept(KEPT)
 
     def factors(self, a: float) -> Any:
-        """Return the factors of I - aQ, ``(bundles, 3 or 5, n, lanes)``, of which the last ``KEPT`` are kept.
-
-        Not by an ``lru_cache``: it would hold the lines that hold it, and their memory on a device until Python looks
-        for cycles.
-        """
-        found = self._known.pop(a) if a in self._known else self._factorised(a)
-        self._known[a] = found
-        if len(self._known) > KEPT:
-            del self._known[next(iter(self._known))]
-        return found
+        """Return the factors of I - aQ, ``(bundles, 3 or 5, n, lanes)``, of which the last ``KEPT`` are kept."""
+        return self._factors.get(self._factorised, a)
 
     def load(self, lines: np.ndarray) -> Any:
         """Return values ``(m, ..., n)`` as ``(bundles, ..., n, lanes)`` on the machine; empty lanes hold zeros."""
@@ -258,7 +251,7 @@ class SweepsOnGpu(Sweeps):
         """Return the same lines with other rates and exits, which lie on the device; room to work in is shared."""
         other = copy(self)
         other.rates, other.exits, other._rows, other._absorb = rates, exits, 5 if ring else 3, absorb
-        other._known = {}
+        other._factors = Kept(KEPT)
         return other
 
     def backward_euler(self, dt: float, masses: Any) -> Any:

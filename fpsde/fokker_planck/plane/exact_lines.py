@@ -22,11 +22,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from fpsde.cached import Kept
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.exact_in_time import uniformise
 from fpsde.fokker_planck.initial import Start
@@ -110,13 +110,16 @@ class ExactSplitPropagator(StrangPropagator):
     def __init__(self, generator: Callable[[float], PlaneGenerator], start: Start, *, fringe: np.ndarray):
         super().__init__(generator, start, constant=True, fringe=fringe)
         self._distinct = tuple(DistinctLines.of(self._at(0.0), axis) for axis in (0, 1))
-        self._probabilities = lru_cache(maxsize=KEPT)(lambda axis, t: self._distinct[axis].probabilities(t))
+        self._matrices: Kept[np.ndarray] = Kept(KEPT)
 
     def _swept(self, t: float, offset: Offset, dt: float, masses: Any) -> tuple[np.ndarray, np.ndarray]:
         axis = AXES.index(offset)
         lines = masses.T if axis == 0 else masses
         moved, n = np.empty((len(lines), lines.shape[1] + 2)), lines.shape[1]
-        matrices = self._probabilities(axis, float(f"{dt:.{DIGITS - 1}e}"))
+        matrices = self._matrices.get(self._probabilities, axis, float(f"{dt:.{DIGITS - 1}e}"))
         for matrix, alike in zip(matrices, self._distinct[axis].alike, strict=True):
             moved[alike] = lines[alike] @ matrix[:n]
         return (moved[:, :n].T if axis == 0 else moved[:, :n]), moved[:, n:].sum(axis=0)
+
+    def _probabilities(self, axis: int, t: float) -> np.ndarray:
+        return self._distinct[axis].probabilities(t)

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from fpsde.arrays import Device
+from fpsde.cached import Kept
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
-from fpsde.fokker_planck.plane.lines import cells_on
+from fpsde.fokker_planck.plane.lines import Way, cells_on
 from fpsde.fokker_planck.plane.propagator import AXES, Offset, SplitPropagator, ways_of
 from fpsde.fokker_planck.rates_on_gpu import RatesOnGpu
 from fpsde.fokker_planck.sides import Sides
@@ -71,7 +72,7 @@ class SplitPropagatorOnGpu(SplitPropagator):
     ):
         super().__init__(generator, start, constant=constant, fringe=fringe)
         self._device, self._cells, self._computed = device, cells, computed
-        self._ways = lru_cache(maxsize=2)(lambda t: ways_of(self._at(t)))
+        self._ways: Kept[dict[Offset, Way]] = Kept(2)
         self._places: dict[tuple[Offset, int], tuple[Any, Any]] = {}
         self._lines_at: LinesAt = lru_cache(maxsize=4)(lines)
         self._assembled = assembled_lines_on_gpu(generator, device, fast=fast)
@@ -133,7 +134,7 @@ class SplitPropagatorOnGpu(SplitPropagator):
 
         The axis on which the lines go may change in time, with the edges that there are at a seam.
         """
-        way = self._ways(t)[offset]
+        way = self._ways.get(lambda t: ways_of(self._at(t)), t)[offset]
         if (offset, way[0]) not in self._places:
             cells = cells_on(way, self._cells).T
             places = np.empty(cells.size, dtype=np.int64)

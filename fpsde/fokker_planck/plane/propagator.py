@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from fpsde.arrays import host
-from fpsde.cached import cached_property
+from fpsde.cached import Kept, cached_property
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
@@ -107,20 +107,23 @@ class WholePropagator(DampedStepper, PlanePropagator):
         self, generator: Callable[[float], PlaneGenerator], start: Start, *, constant: bool, fringe: np.ndarray
     ):
         super().__init__(generator, start, constant=constant, fringe=fringe)
-        self._factors = lru_cache(maxsize=KEPT)(self._factorise)
+        self._factors: Kept[Factors] = Kept(KEPT)
 
     def _stepped(self, t: float, dt: float) -> tuple[np.ndarray, np.ndarray]:
         begin, middle, end = (self._at(time) for time in (t, t + GAMMA * dt, t + dt))
         a = STAGE * dt
         moved, lost = a * begin.apply(self.masses), a * (begin.exits @ self.masses)
-        u = self._factors(self._key(t + GAMMA * dt), a).solve(self.masses + moved)
+        u = self._factors_at(t + GAMMA * dt, a).solve(self.masses + moved)
         moved, lost = WEIGHT * (moved + a * middle.apply(u)), WEIGHT * (lost + a * (middle.exits @ u))
-        new = self._factors(self._key(t + dt), a).solve(self.masses + moved)
+        new = self._factors_at(t + dt, a).solve(self.masses + moved)
         return self.masses + (moved + a * end.apply(new)), lost + a * (end.exits @ new)
 
     def _backward_euler(self, t: float, dt: float) -> None:
-        new, q = self._factors(self._key(t), dt).solve(self.masses), self._at(t)
+        new, q = self._factors_at(t, dt).solve(self.masses), self._at(t)
         self._accept(new, dt * (q.exits @ new))
+
+    def _factors_at(self, t: float, a: float) -> Factors:
+        return self._factors.get(self._factorise, self._key(t), a)
 
     def _factorise(self, t: float, a: float) -> Factors:
         return implicit_factors(self._generator(t), a)
@@ -183,7 +186,7 @@ class SplitPropagator(DampedStepper, StrangPropagator):
     ):
         super().__init__(generator, start, constant=constant, fringe=fringe)
         self._threads = threads if len(self.masses) >= THREADED else 1
-        self._lines = lru_cache(maxsize=2)(lambda t: LinesInPlane(self._generator(t)))
+        self._lines: Kept[LinesInPlane] = Kept(2)
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
@@ -203,7 +206,7 @@ class SplitPropagator(DampedStepper, StrangPropagator):
         return masses.reshape(-1), lost.ravel()
 
     def _swept(self, t: float, offset: Offset, dt: float, masses: Any) -> tuple[Any, np.ndarray]:
-        lines, a = self._lines(t), STAGE * dt
+        lines, a = self._lines_of(t), STAGE * dt
         (rates, exits), way, factors = lines.bundles(offset), lines.ways[offset], lines.factors(offset, a)
         entered = np.empty((len(rates), 2))
 
@@ -213,6 +216,9 @@ class SplitPropagator(DampedStepper, StrangPropagator):
         self._side_by_side(step, len(rates))
         return masses, entered.sum(axis=0)
 
+    def _lines_of(self, t: float) -> LinesInPlane:
+        return self._lines.get(lambda t: LinesInPlane(self._generator(t)), t)
+
     def _side_by_side(self, step: Callable[[int, int], Any], n_bundles: int) -> list[Any]:
         """Return what ``step`` returns for the bundles from one to before another, of one part for each thread."""
         cuts = np.linspace(0, n_bundles, self._threads + 1).astype(int).tolist()
@@ -221,7 +227,7 @@ class SplitPropagator(DampedStepper, StrangPropagator):
 
     def _damped(self, t: float, offset: Offset, dt: float, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the plane after backward Euler on the lines of an offset, and what entered the walls there (2,)."""
-        lines = self._lines(t)
+        lines = self._lines_of(t)
         _, exits = lines.bundles(offset)
         return masses, backward_euler_lines(exits, dt, lines.factors(offset, dt), lines.ways[offset], masses)
 
@@ -234,14 +240,22 @@ class LinesInPlane:
 
     def __init__(self, q: PlaneGenerator):
         self._q, self.ways = q, ways_of(q)
-        self.bundles = lru_cache(maxsize=None)(self._bundles)
-        self.factors = lru_cache(maxsize=KEPT // 2 * len(self.ways))(self._factors)
+        self._known: Kept[tuple[np.ndarray, np.ndarray]] = Kept(len(self.ways))
+        self._factors: Kept[np.ndarray] = Kept(KEPT // 2 * len(self.ways))
+
+    def bundles(self, offset: Offset) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rates ``(bundles, 2, n, LANES)`` and exits ``(bundles, 2, LANES)`` of the lines of an offset."""
+        return self._known.get(self._bundles, offset)
+
+    def factors(self, offset: Offset, a: float) -> np.ndarray:
+        """Return the factors of I - aQ on the lines of an offset, as :func:`factorise_lines` writes them."""
+        return self._factors.get(self._factorise, offset, a)
 
     def _bundles(self, offset: Offset) -> tuple[np.ndarray, np.ndarray]:
         rates, exits = self._q.lines_on(self.ways[offset], offset)
         return in_bundles(rates), in_bundles(exits)
 
-    def _factors(self, offset: Offset, a: float) -> np.ndarray:
+    def _factorise(self, offset: Offset, a: float) -> np.ndarray:
         rates, exits = self.bundles(offset)
         ring = bool(rates[:, 0, 0].any() or rates[:, 1, -1].any())
         factors = np.empty((len(rates), 5 if ring else 3, *rates.shape[2:]))
