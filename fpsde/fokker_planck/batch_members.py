@@ -15,14 +15,9 @@ from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.batch_lines import AssembledLines, ByTime, LinesOfTimes
 from fpsde.fokker_planck.coefficient_kernel import coefficient_kernel
 from fpsde.fokker_planck.driven import DrivenPropagator, printed
-from fpsde.fokker_planck.generator import (
-    EDGE_RULE,
-    QUICK_RULE,
-    EdgePoints,
-    Generator,
-    assemble,
-    scharfetter_gummel,
-)
+from fpsde.fokker_planck.edges import EDGE_RULE, QUICK_RULE, EdgePoints
+from fpsde.fokker_planck.fluxes import scharfetter_gummel
+from fpsde.fokker_planck.generator import Generator, assemble
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.propagator import Propagator
 from fpsde.fokker_planck.rates_on_gpu import RatesOnGpu

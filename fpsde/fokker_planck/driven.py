@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from fpsde.fokker_planck.coefficient_kernel import coefficient_kernel
+from fpsde.fokker_planck.edges import QUICK_RULE, EdgePoints
 from fpsde.fokker_planck.elimination import factorise
-from fpsde.fokker_planck.generator import QUICK_RULE, EdgePoints, Generator, scharfetter_gummel
+from fpsde.fokker_planck.fluxes import scharfetter_gummel
+from fpsde.fokker_planck.generator import Generator
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.propagator import CHUNK, Propagator
 from fpsde.fokker_planck.sides import Sides

@@ -15,9 +15,9 @@ import numpy as np
 from fpsde import elementary
 from fpsde.arrays import FAST, STRICT, Device
 from fpsde.cuda_translation import VIEWS, translated
-from fpsde.fokker_planck import generator
+from fpsde.fokker_planck import fluxes
 from fpsde.fokker_planck.coefficient_kernel import cuda_coefficients, silent
-from fpsde.fokker_planck.generator import QUICK_RULE, EdgePoints
+from fpsde.fokker_planck.edges import QUICK_RULE, EdgePoints
 from fpsde.fokker_planck.sides import Sides
 from fpsde.fokker_planck.sweeps import SweepsOnGpu
 from fpsde.fokker_planck.sweeps_in_pieces import sweeps_on_gpu
@@ -81,10 +81,8 @@ _SILENT = {
 def rates_program(process: Any, axis: int) -> str:
     """Return the CUDA C++ text of the rates along an axis of a process that has a ``statement`` and no tables."""
     still = silent(process, axis)
-    fluxes = (generator.upwind_edge, generator.carried_into_wall)
-    if not still:
-        fluxes = (generator.frozen_edge, generator.into_wall)
-    functions = translated((*fluxes, generator.along_edge, generator.head_of), renamed={"_expm1": "expm1_"})
+    both = (fluxes.upwind_edge, fluxes.carried_into_wall) if still else (fluxes.frozen_edge, fluxes.into_wall)
+    functions = translated((*both, fluxes.along_edge, fluxes.head_of), renamed={"_expm1": "expm1_"})
     text = cuda_coefficients(process, axis) + functions
     place = ", ".join("here" if i == axis else "beside" for i in range(process.dim))
     parts = {name: part.format(place=place) for name, part in (_SILENT if still else _NOISY).items()}

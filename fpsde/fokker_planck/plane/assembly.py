@@ -22,7 +22,7 @@ import numpy as np
 
 from fpsde.domain import Wall
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck.generator import bernoulli
+from fpsde.fokker_planck.bernoulli import bernoulli
 from fpsde.fokker_planck.plane.coefficients import Coefficients, noisy_axes, plane_sides
 from fpsde.fokker_planck.plane.generator import Edges, PlaneGenerator, neighbours
 from fpsde.fokker_planck.plane.lattice import offsets_and_weights

@@ -9,7 +9,7 @@ import numpy as np
 
 from fpsde.cached import cached_property
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck.generator import EDGE_RULE, QUICK_RULE
+from fpsde.fokker_planck.edges import EDGE_RULE, QUICK_RULE
 from fpsde.fokker_planck.high_order.differences import Differences, refuse_unfit
 from fpsde.fokker_planck.high_order.stencils import Stencils
 from fpsde.fokker_planck.plane.generator import centres, widths

@@ -11,7 +11,8 @@ import numpy as np
 
 from fpsde.fokker_planck.coefficient_kernel import CoefficientKernel, coefficient_kernel, silent
 from fpsde.fokker_planck.driven import type_of_coefficients
-from fpsde.fokker_planck.generator import QUICK_RULE, EdgePoints, scharfetter_gummel, upwind
+from fpsde.fokker_planck.edges import QUICK_RULE, EdgePoints
+from fpsde.fokker_planck.fluxes import scharfetter_gummel, upwind
 from fpsde.fokker_planck.lanes import LANES
 from fpsde.fokker_planck.plane.assembly import FITTED, UPWIND, equal_widths
 from fpsde.fokker_planck.plane.generator import ahead_on

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from fpsde.fokker_planck.generator import bernoulli
+from fpsde.fokker_planck.bernoulli import bernoulli
 from fpsde.fokker_planck.plane.generator import Edges, centres, neighbours, volumes
 from fpsde.fokker_planck.sides import Sides
 from fpsde.functions import PARAMETER

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck.generator import bernoulli
+from fpsde.fokker_planck.bernoulli import bernoulli
 from fpsde.fokker_planck.plane.generator import Edges, PlaneGenerator, centres, widths
 from fpsde.grid import Grid
 
