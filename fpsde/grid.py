@@ -37,6 +37,11 @@ class Grid:
                 raise InvalidInput(f"axis {k} has {len(faces) - 1} cells; at least 3 are needed")
         self._take(checked)
 
+    @classmethod
+    def checked(cls, *axes: np.ndarray) -> Grid:
+        """Return the grid of faces that are known to be what a grid needs, and to be its own."""
+        return object.__new__(cls)._take(axes)
+
     def _take(self, axes: tuple[np.ndarray, ...]) -> Grid:
         """Return this grid with ``axes`` that have been checked."""
         for faces in axes:
@@ -56,7 +61,7 @@ class Grid:
             raise InvalidInput(f"{len(bounds)} axes but {len(counts)} cell counts; give one count for each axis")
         if not counts:
             return cls(())  # which is refused
-        return object.__new__(cls)._take(tuple([_equal_cells(b, n) for b, n in zip(bounds, counts, strict=True)]))
+        return cls.checked(*[_equal_cells(b, n) for b, n in zip(bounds, counts, strict=True)])
 
     @classmethod
     def graded(cls, bounds: tuple[float, float], *, cells: int, at: float, ratio: float) -> Grid:
@@ -84,7 +89,7 @@ class Grid:
     @cached_property
     def lines(self) -> tuple[Grid, ...]:
         """The grid of each axis by itself."""
-        return tuple(object.__new__(Grid)._take((faces,)) for faces in self.axes)
+        return tuple(Grid.checked(faces) for faces in self.axes)
 
     @cached_property
     def faces(self) -> np.ndarray:

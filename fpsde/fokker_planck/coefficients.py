@@ -15,23 +15,23 @@ LEAST = np.nextafter(0.0, -1.0)
 
 
 def half_cell_coefficients(process: Any, grid: Grid, t: float, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mu and D in the lower and the upper half of each cell, each ``(2, n_nodes, n)``.
+    """Return mu and D in the lower and the upper half of each cell, each ``(2 n_nodes n,)``: halves, nodes, cells.
 
     ``nodes`` (n_nodes,) lie in (0, 1), counted from the centre of a cell outward: no end of a cell is ever read.
     """
-    x = np.empty((2, len(nodes), *grid.shape))
+    x = np.empty(2 * len(nodes) * grid.shape[0])
     place_in_halves(grid.faces, nodes, x)
-    mu, d = drift_and_diffusivity(process, x.ravel(), t)
-    return mu.reshape(x.shape), d.reshape(x.shape)
+    return drift_and_diffusivity(process, x, t)
 
 
 @kernel()
 def place_in_halves(faces, nodes, x):
-    """Write where :func:`half_cell_coefficients` reads, ``(2, n_nodes, n)``."""
+    """Write where :func:`half_cell_coefficients` reads, ``(2 n_nodes n,)``."""
+    halves = x.reshape(2, len(nodes), len(faces) - 1)
     for k in range(len(nodes)):
         for i in range(len(faces) - 1):
             centre, step = 0.5 * (faces[i + 1] + faces[i]), nodes[k] * (0.5 * (faces[i + 1] - faces[i]))
-            x[0, k, i], x[1, k, i] = centre - step, centre + step
+            halves[0, k, i], halves[1, k, i] = centre - step, centre + step
 
 
 def drift_and_diffusivity(

@@ -81,9 +81,7 @@ class Generator:
     @cached_property
     def open_rates(self) -> tuple[np.ndarray, np.ndarray]:
         """The rates to the left and to the right on a line, each ``(n,)``, those into absorbing walls included."""
-        left, right = self.left.copy(), self.right.copy()
-        left[0], right[-1] = self.exits
-        return left, right
+        return opened(self.left, self.right, *self.exits)
 
     @property
     def max_rate(self) -> float:
@@ -130,6 +128,14 @@ class Generator:
         q[-1, 0] += self.left[0]
         q[0, -1] += self.right[-1]
         return q
+
+
+@kernel(portable=True)
+def opened(left, right, low_exit, high_exit):
+    """Return rates to the left and to the right with those into walls, as :attr:`Generator.open_rates`."""
+    left, right = left.copy(), right.copy()
+    left[0], right[-1] = low_exit, high_exit
+    return left, right
 
 
 #: A function that builds the generator of a process on a grid at a time, as :func:`assemble` does.

@@ -8,7 +8,7 @@ from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.line import OnLine
 from fpsde.fokker_planck.passage import PassageTime, Splitting, hitting_probability, passage_from, piece_with, pieces_to
 from fpsde.fokker_planck.start_function import StartFunction
-from fpsde.fokker_planck.stopping import pieces, stop
+from fpsde.fokker_planck.stopping import Piece, pieces, stop
 
 
 class LinePassages(OnLine):
@@ -30,8 +30,11 @@ class LinePassages(OnLine):
             before the target is reached; more than 1e-6 of the time spent at a cut end of the grid.
         """
         self._refuse_time_dependence("has passage times that depend on when it starts; use passage_law")
-        found = pieces_to(self.process, self.grid, None if target is None else stop("target", target, self.grid))
-        return passage_from(found, x0, self.grid, self.assemble)
+        return passage_from(self._pieces_to(target), x0, self.grid, self.assemble)
+
+    def _pieces_to(self, target: Any) -> list[Piece]:
+        where = None if target is None else stop("target", target, self.grid)
+        return pieces_to(self.process, self.grid, self._sides, where)
 
     def committor(self, a: Any, b: Any) -> StartFunction:
         """Return q(x), the probability to reach ``b`` before ``a`` from x: 0 on a, 1 on b.
@@ -52,7 +55,7 @@ class LinePassages(OnLine):
         first, second = (sets[name] for name in order)
         if first[1] >= second[0]:
             raise InvalidInput(f"a={sets['a']} and b={sets['b']} meet; give two sets with a gap between them")
-        found = pieces(self.process, self.grid, [first, second])
+        found = pieces(self.process, self.grid, self._sides, [first, second])
         return hitting_probability(found, [float(name == "b") for name in order], self.assemble)
 
     def splitting(self, x0: float) -> Splitting:
@@ -69,7 +72,7 @@ class LinePassages(OnLine):
                 f"{self.process.name} is not absorbed at both ends of the grid; use committor for two sets inside it"
             )
         ends = self.grid.faces[[0, -1]].tolist()
-        found = pieces(self.process, self.grid, [(end, end) for end in ends])
+        found = pieces(self.process, self.grid, self._sides, [(end, end) for end in ends])
         _, at = piece_with(found, x0, self.grid)
         to_high, to_low = (hitting_probability(found, values, self.assemble) for values in ((0.0, 1.0), (1.0, 0.0)))
         return Splitting(float(to_low(at)), float(to_high(at)), to_high)

@@ -55,27 +55,26 @@ def scale_speed(process: Any, grid: Grid, t: float = 0.0) -> Generator:
         raise InvalidInput(f"scale_speed takes a grid of one dimension, not {grid.dim}; in two, give speed_measure")
     sides = sides_of(process.domain, grid)
     mu, d = half_cell_coefficients(process, grid, finite("t", t), NODES)
-    left, right, w = np.empty((3, *grid.shape))
-    low, high = rates_in_natural_scale(grid.faces, mu, d, TO_NODES, WEIGHTS, left, right, w)
-    if not sides.periodic:
-        w = w[:-1]
-    if beyond(left[len(left) - len(w) :], 0.0) or beyond(right[: len(w)], 0.0):
+    rates, w, low, high, bad = rates_in_natural_scale(grid.faces, mu, d, TO_NODES, WEIGHTS, sides.periodic)
+    left, right = rates[0], rates[1]
+    if bad:
         raise _underflow(grid, left, right, w)
-    if not sides.periodic:
-        left[0] = right[-1] = 0.0
     out = low if sides.absorbing[0] else 0.0, high if sides.absorbing[1] else 0.0
     return Generator(grid, left, right, out, w, sides.periodic, "scale function and speed measure")
 
 
 @kernel()
-def rates_in_natural_scale(faces, mu, d, to_nodes, weights, left, right, w):
-    """Write the rates to the left and to the right and w over the edge above each cell, the last being a seam.
+def rates_in_natural_scale(faces, mu, d, to_nodes, weights, periodic):
+    """Return the rates to the left and to the right (2, n), and w over the edge above each cell, the last on a ring.
 
-    Returns the rates out through a low and a high wall. ``mu`` and ``d`` (2, n_nodes, n) are those at ``NODES`` of the
-    lower and the upper half of each cell.
+    Further the rates out through a low and a high wall, and how many rates are not positive and finite. ``mu`` and
+    ``d`` are those of ``half_cell_coefficients`` at ``NODES``.
     """
-    n, n_nodes = len(w), len(weights)
-    half, slope = np.empty(n), mu / d
+    n, n_nodes = len(faces) - 1, len(weights)
+    d = d.reshape(2, n_nodes, n)
+    half, slope = np.empty(n), mu.reshape(2, n_nodes, n) / d
+    rates, w = np.empty((2, n)), np.empty(n)
+    left, right = rates[0], rates[1]
     for i in range(n):
         half[i] = 0.5 * (faces[i + 1] - faces[i])
     phi, ends = np.empty((2, n_nodes, n)), np.empty((2, n))
@@ -92,7 +91,11 @@ def rates_in_natural_scale(faces, mu, d, to_nodes, weights, left, right, w):
         w[i] = ends[1, i] - ends[0, j]  # Phi at centre j minus Phi at centre i
         right[i] = 1.0 / (mass[i] * (scale[1, i] + _exp(-w[i]) * scale[0, j]))
         left[j] = 1.0 / (mass[j] * (_exp(w[i]) * scale[1, i] + scale[0, j]))
-    return 1.0 / (mass[0] * scale[0, 0]), 1.0 / (mass[n - 1] * scale[1, n - 1])
+    inner = 0 if periodic else 1
+    bad = beyond(left[inner:], 0.0) + beyond(right[: n - inner], 0.0)
+    if not periodic:
+        left[0] = right[n - 1] = 0.0
+    return rates, w[: n - inner], 1.0 / (mass[0] * scale[0, 0]), 1.0 / (mass[n - 1] * scale[1, n - 1]), bad
 
 
 def outward_integrals(half: np.ndarray, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

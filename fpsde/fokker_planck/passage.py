@@ -15,13 +15,14 @@ import numpy as np
 from fpsde.cached import cached_property
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.absorption import solve_backward, solve_moments, spent_at_ends
-from fpsde.fokker_planck.generator import Assemble, Generator
+from fpsde.fokker_planck.generator import Assemble, Generator, opened
 from fpsde.fokker_planck.initial import HELD
 from fpsde.fokker_planck.results import Evolution, provenance
-from fpsde.fokker_planck.sides import sides_of
-from fpsde.fokker_planck.start_function import StartFunction, cubic_at, with_ends
+from fpsde.fokker_planck.sides import Sides
+from fpsde.fokker_planck.start_function import StartFunction, cubic_at, put_between, with_ends
 from fpsde.fokker_planck.stopping import Piece, pieces
 from fpsde.grid import Grid
+from fpsde.jit import kernel
 from fpsde.validation import finite, increasing
 
 
@@ -37,20 +38,9 @@ class PieceTimes:
         return self.assemble(self.piece.process, self.piece.grid, 0.0)
 
     @cached_property
-    def moments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The points, and there the means and the second moments."""
-        moments = np.empty((2, *self.piece.grid.shape))
-        solve_moments(*self.generator.open_rates, moments[0], moments[1])
-        x, (first, second) = with_ends(self.piece.grid, self.piece.sides, moments, (0.0, 0.0))
-        return x, first, second
-
-    @property
-    def means(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.moments[0], self.moments[1]
-
-    @property
-    def second_moments(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.moments[0], self.moments[2]
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """The points, and there the means and the second moments ``(2, n)``."""
+        return moments_of_piece(*self.generator.open_rates, self.piece.grid.faces, *self.piece.sides.absorbing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,16 +49,22 @@ class PassageTime:
 
     edge
         largest part of the time that is spent in the outermost cells at a cut end of the grid
-    pieces
-        the moments on every side of the target
+    own, pieces
+        the moments on the side of ``x0``, and on every side of the target
     """
 
     mean: float
     variance: float
     x0: float
     edge: float
-    provenance: dict[str, Any]
+    own: PieceTimes = field(repr=False)
     pieces: tuple[PieceTimes, ...] = field(repr=False)
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """What it was computed from and with."""
+        own = self.own
+        return provenance(own.piece.whole, own.piece.grid, f"{own.generator.flux}, backward equation")
 
     @cached_property
     def means(self) -> StartFunction:
@@ -76,16 +72,16 @@ class PassageTime:
 
         What is not on the side of ``x0`` is solved when this is asked for.
         """
-        return StartFunction.of([of.means for of in self._reaching], _turn(self.pieces[0].piece))
+        return self._moment(0)
 
     @cached_property
     def second_moments(self) -> StartFunction:
         """E T^2, likewise."""
-        return StartFunction.of([of.second_moments for of in self._reaching], _turn(self.pieces[0].piece))
+        return self._moment(1)
 
-    @property
-    def _reaching(self) -> list[PieceTimes]:
-        return [of for of in self.pieces if not _other_wall(of.piece)]
+    def _moment(self, k: int) -> StartFunction:
+        reaching = [of.moments for of in self.pieces if not _other_wall(of.piece)]
+        return StartFunction.of([(points, moments[k]) for points, moments in reaching], _turn(self.own.piece))
 
 
 @dataclass(frozen=True)
@@ -121,18 +117,21 @@ class Splitting:
     from_anywhere: StartFunction  #: P(high) as a function of the starting point
 
 
-def pieces_to(process: Any, grid: Grid, target: tuple[float, float] | None) -> list[Piece]:
-    """Return the pieces on which the target is reached; without one the absorbing walls are the target."""
+def pieces_to(process: Any, grid: Grid, ends: Sides, target: tuple[float, float] | None) -> list[Piece]:
+    """Return the pieces on which the target is reached; without one the absorbing walls are the target.
+
+    ``ends`` is what the ends of the grid are.
+    """
     if target is not None:
-        return pieces(process, grid, [target])
-    absorbing = sides_of(process.domain, grid).absorbing
+        return pieces(process, grid, ends, [target])
+    absorbing = ends.absorbing
     if not any(absorbing):
         raise InvalidInput(
             f"no target was given and no wall of {process.name} absorbs; give a target, a level or (low, high)"
         )
     stops = tuple(0 if absorbs else None for absorbs in absorbing)
     low, high = grid.faces[[0, -1]].tolist()
-    return [Piece(process, grid.faces, low, high, (stops[0], stops[1]))]
+    return [Piece(process, grid.faces, ends, low, high, (stops[0], stops[1]))]
 
 
 def piece_with(found: Sequence[Piece], x0: Any, grid: Grid) -> tuple[Piece, float]:
@@ -142,7 +141,7 @@ def piece_with(found: Sequence[Piece], x0: Any, grid: Grid) -> tuple[Piece, floa
     if not first <= at <= last:
         raise InvalidInput(f"x0={at} lies outside of the grid [{first}, {last}]; extend the grid")
     for piece in found:
-        turned = at + (last - first if piece.whole.domain.periodic and at <= piece.low else 0.0)
+        turned = at + (last - first if piece.ends.periodic and at <= piece.low else 0.0)
         inside = piece.low < turned or (turned == piece.low and piece.stops[0] is None)
         if inside and (turned < piece.high or (turned == piece.high and piece.stops[1] is None)):
             return piece, turned
@@ -160,48 +159,55 @@ def passage_from(found: Sequence[Piece], x0: Any, grid: Grid, assemble: Assemble
             f"{here.process.name} may end at an absorbing wall and never reach the target: its mean time is "
             "infinite; ask for the committor, or for the time to any absorbing wall (no target)"
         )
-    times = tuple(PieceTimes(piece, assemble) for piece in found)
-    (own,) = (of for of in times if of.piece is here)
-    mean, second = (cubic_at(*points, at) for points in (own.means, own.second_moments))
-    return PassageTime(
-        mean=mean,
-        variance=second - mean**2,
-        x0=float(x0),
-        edge=time_at_cut_ends(own.generator, here, at),
-        provenance=provenance(here.process, here.grid, f"{own.generator.flux}, backward equation"),
-        pieces=times,
-    )
+    times = tuple([PieceTimes(piece, assemble) for piece in found])
+    own = times[found.index(here)]
+    q, sides, fringe = own.generator, here.sides, here.sides.fringe(here.grid.shape[0])
+    mean, second, *edges = of_start(at, q.left, q.right, *q.exits, here.grid.faces, *sides.absorbing, *fringe)
+    _refuse_at_cut_ends(edges, here, fringe)
+    return PassageTime(mean=mean, variance=second - mean**2, x0=float(x0), edge=max(edges), own=own, pieces=times)
+
+
+@kernel()
+def moments_of_piece(left, right, faces, low, high):
+    """Return the points of a piece, and there E T and E T^2 ``(2, n)``; ``low`` and ``high`` say which ends absorb."""
+    n = len(left)
+    moments, points, values = np.empty((2, n)), np.empty(n + low + high), np.empty((2, n + low + high))
+    solve_moments(left, right, moments[0], moments[1])
+    put_between(faces, low, high, moments, (0.0, 0.0), points, values)
+    return points, values
+
+
+@kernel()
+def of_start(x0, left, right, low_exit, high_exit, faces, low, high, first, last):
+    """Return E T and E T^2 of the start ``x0``, and the parts of T spent in the ``first`` and the ``last`` cells.
+
+    ``low`` and ``high`` say which ends absorb, at the rates of the exits.
+    """
+    left, right = opened(left, right, low_exit, high_exit)
+    points, moments = moments_of_piece(left, right, faces, low, high)
+    at_low, at_high = spent_at_ends(left, right, faces, x0, first, last) if first + last > 0 else (0.0, 0.0)
+    return cubic_at(points, moments[0], x0), cubic_at(points, moments[1], x0), at_low, at_high
 
 
 def _other_wall(piece: Piece) -> bool:
     """Return whether a wall of the process's own absorbs in a piece, where the target is not."""
-    ends = zip(piece.stops, piece.sides.absorbing, strict=True)
-    return any(number is None and absorbs for number, absorbs in ends)
+    (first, last), (low, high) = piece.stops, piece.ends.absorbing
+    return (first is None and low) or (last is None and high)
 
 
 def _turn(piece: Piece) -> float | None:
-    domain = piece.whole.domain
-    return domain.length if domain.periodic else None
+    return piece.whole.domain.length if piece.ends.periodic else None
 
 
-def time_at_cut_ends(generator: Generator, piece: Piece, x0: float) -> float:
-    """Return the part of the time until absorption that is spent in the outermost cells where they cut the domain.
-
-    Raises InvalidInput where it exceeds ``HELD``: the time then depends on where the grid ends.
-    """
-    n = piece.grid.shape[0]
-    low, high = piece.sides.fringe(n)
-    if not (low or high):
-        return 0.0
-    edges = spent_at_ends(*generator.open_rates, piece.grid.faces, x0, low, high)
-    for end, edge, cells in zip(("low", "high"), edges, (low, high), strict=True):
+def _refuse_at_cut_ends(edges: Sequence[float], piece: Piece, fringe: tuple[int, int]) -> None:
+    """Raise InvalidInput where too much of the time is spent where the grid is cut: it depends on where that is."""
+    for end, edge, cells in zip(("low", "high"), edges, fringe, strict=True):
         if not edge <= HELD:
             raise InvalidInput(
                 f"{edge:.3g} of the time of {piece.process.name} until the target is spent in the {cells} outermost "
                 f"cell(s) at the {end} end of the grid [{piece.grid.faces[0]}, {piece.grid.faces[-1]}], where at most "
                 f"{HELD:g} may be: the time depends on where the grid ends; extend the grid"
             )
-    return max(edges)
 
 
 def times_of_passage(times: Any) -> np.ndarray:

@@ -8,11 +8,10 @@ from typing import Any
 from fpsde.density import CellLaw
 from fpsde.fokker_planck.line_in_time import LineInTime
 from fpsde.fokker_planck.line_passages import LinePassages
-from fpsde.fokker_planck.passage import PassageLaw, law_of_passage, piece_with, pieces_to, times_of_passage
+from fpsde.fokker_planck.passage import PassageLaw, law_of_passage, piece_with, times_of_passage
 from fpsde.fokker_planck.results import Stationary
 from fpsde.fokker_planck.spectrum import Modes, spectrum
 from fpsde.fokker_planck.stationary_law import residual, stationary_masses
-from fpsde.fokker_planck.stopping import stop
 from fpsde.fokker_planck.thermodynamics import Thermodynamics, masses_of, thermodynamics
 from fpsde.optional import optional
 from fpsde.validation import finite
@@ -104,8 +103,7 @@ class FokkerPlanck(LineInTime, LinePassages):
             bad times; a target or a start off the grid; a start in the target; as :meth:`evolve`
         """
         after = times_of_passage(times)
-        found = pieces_to(self.process, self.grid, None if target is None else stop("target", target, self.grid))
-        here, at = piece_with(found, x0, self.grid)
+        here, at = piece_with(self._pieces_to(target), x0, self.grid)
         solver = replace(self, process=here.process, grid=here.grid)
         begin = finite("t_start", t_start)
         run = solver.evolve(at, t_start=begin, t_end=begin + after[-1], times=begin + after, tolerance=tolerance)

@@ -86,14 +86,9 @@ def put_between(faces, low, high, u, ends, points, values):
         points[-1], values[:, -1] = faces[n], ends[1]
 
 
-def cubic_at(x: np.ndarray, values: np.ndarray, at: float) -> float:
-    """Return the value at one place of the function through the points of one piece."""
-    return cubic_of_piece(x, values, at)
-
-
 @kernel()
-def cubic_of_piece(x, values, at):
-    """Return what :func:`cubic_at` returns."""
+def cubic_at(x, values, at):
+    """Return the value at one place of the function through the points of one piece."""
     ends, place = np.zeros(len(x), np.bool_), np.empty(1)
     ends[0] = ends[-1] = True
     place[0] = at

@@ -12,7 +12,7 @@ import numpy as np
 from fpsde.cached import cached_property
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck.sides import Sides, sides_of
+from fpsde.fokker_planck.sides import Sides
 from fpsde.grid import Grid
 from fpsde.jit import kernel
 from fpsde.validation import as_given, finite, increasing
@@ -55,11 +55,12 @@ class Stopped:
 class Piece:
     """A process, the ``whole``, from ``low`` to ``high``: two stops, or a stop and an end of the grid of all ``faces``.
 
-    ``stops`` are their numbers, None for an end.
+    ``stops`` are their numbers, None for an end, and ``ends`` is what the ends of the grid are.
     """
 
     whole: Any
     faces: np.ndarray
+    ends: Sides
     low: float
     high: float
     stops: tuple[int | None, int | None]
@@ -67,14 +68,11 @@ class Piece:
     @cached_property
     def process(self) -> Stopped:
         """The process on this part of its domain."""
-        domain, (first, last) = self.whole.domain, self.stops
-        own = Interval(
-            domain.low if first is None else self.low,
-            domain.high if last is None else self.high,
-            domain.low_wall if first is None else Wall.ABSORBING,
-            domain.high_wall if last is None else Wall.ABSORBING,
+        domain, (low, high) = self.whole.domain, self.sides.cut
+        return Stopped(
+            self.whole,
+            Interval(domain.low if low else self.low, domain.high if high else self.high, *self.sides.walls),
         )
-        return Stopped(self.whole, own)
 
     @cached_property
     def grid(self) -> Grid:
@@ -82,11 +80,17 @@ class Piece:
 
         The last cell is as wide as its neighbours, and errors shrink regularly when the grid is refined.
         """
-        return Grid((faces_between(self.faces, self.low, self.high),))
+        faces, increase = faces_between(self.faces, self.low, self.high)
+        return Grid.checked(faces) if increase else Grid((faces,))
 
     @cached_property
     def sides(self) -> Sides:
-        return sides_of(self.process.domain, self.grid)
+        """What the ends of the piece are: a stop is an absorbing wall."""
+        (low, high), walls, cut = self.stops, self.ends.walls, self.ends.cut
+        return Sides(
+            (walls[0] if low is None else Wall.ABSORBING, walls[1] if high is None else Wall.ABSORBING),
+            (low is None and cut[0], high is None and cut[1]),
+        )
 
 
 @kernel()
@@ -98,7 +102,10 @@ def number_of(faces, x):
 
 @kernel()
 def faces_between(faces, low, high):
-    """Return places (m,) at equally spaced numbers of ``faces``, as :func:`number_of`, from ``low`` to ``high``."""
+    """Return places (m,) at equally spaced numbers of ``faces``, as :func:`number_of`, from ``low`` to ``high``.
+
+    And whether they increase: a piece may be so short that rounding makes them one.
+    """
     first, last = number_of(faces, low), number_of(faces, high)
     places = np.empty(max(FEWEST, int(np.rint(last - first))) + 1)
     for k in range(len(places)):
@@ -106,7 +113,10 @@ def faces_between(faces, low, high):
         i = min(max(int(number), 0), len(faces) - 2)
         places[k] = faces[i] + (number - i) * (faces[i + 1] - faces[i])
     places[0], places[-1] = low, high
-    return places
+    increase = True
+    for k in range(len(places) - 1):
+        increase &= places[k] < places[k + 1]
+    return places, increase
 
 
 def stop(name: str, where: Any, grid: Grid) -> tuple[float, float]:
@@ -128,19 +138,23 @@ def stop(name: str, where: Any, grid: Grid) -> tuple[float, float]:
     return low, high
 
 
-def pieces(process: Any, grid: Grid, stops: Sequence[tuple[float, float]]) -> list[Piece]:
-    """Return the pieces of the grid outside of the ``stops``, which are disjoint, at least one, and sorted."""
-    domain, faces = process.domain, grid.faces
+def pieces(process: Any, grid: Grid, ends: Sides, stops: Sequence[tuple[float, float]]) -> list[Piece]:
+    """Return the pieces of the grid outside of the ``stops``, which are disjoint, at least one, and sorted.
+
+    ``ends`` is what the ends of the grid are.
+    """
+    faces, (low_end, high_end) = grid.faces, grid.faces[[0, -1]].tolist()
     numbers: list[int | None] = list(range(len(stops)))
-    if domain.periodic:
-        turned = (stops[0][0] + domain.length, stops[0][1] + domain.length)
-        faces = np.concatenate([faces, faces[1:] + domain.length])
+    if ends.periodic:
+        turn = process.domain.length
+        high_end, turned = high_end + turn, (stops[0][0] + turn, stops[0][1] + turn)
+        faces = np.concatenate([faces, faces[1:] + turn])
         around, marks = [*stops, turned], [*numbers, 0]
     else:
-        around = [(-np.inf, float(faces[0])), *stops, (float(faces[-1]), np.inf)]
+        around = [(-np.inf, low_end), *stops, (high_end, np.inf)]
         marks = [None, *numbers, None]
     found = []
-    for ((_, low), (high, _)), ends in zip(pairwise(around), pairwise(marks), strict=True):
-        if high - low > NOTHING * (faces[-1] - faces[0]):
-            found.append(Piece(process, faces, low, high, ends))
+    for ((_, low), (high, _)), between in zip(pairwise(around), pairwise(marks), strict=True):
+        if high - low > NOTHING * (high_end - low_end):
+            found.append(Piece(process, faces, ends, low, high, between))
     return found

@@ -119,6 +119,27 @@ def test_driftless_intervals_are_closed_forms(stand_in, generator):
 
 
 @BOTH
+def test_a_piece_has_the_walls_of_the_grid_however_short_it_is(stand_in, generator):
+    """The grid begins at the wall but for 5e-13 of its length, which is 5e-11 of that of the piece."""
+    process = brownian(stand_in, Wall.REFLECTING, Wall.ABSORBING)
+    solver = FokkerPlanck(process, Grid.uniform((5e-13, 1), cells=400), assemble=generator)
+    found = solver.passage_time(0.0025, 0.01)
+    assert found.mean == pytest.approx(0.01**2 - 0.0025**2, rel=0.02) and found.edge == 0
+    assert found.provenance["grid"] == {"low": 5e-13, "high": 0.01, "cells": 4}
+    assert found.provenance["method"] == f"{solver.generator().flux}, backward equation"
+    with pytest.raises(InvalidInput, match="of the time of brownian until the target is spent in the 1 outermost"):
+        FokkerPlanck(process, Grid.uniform((2e-12, 1), cells=400), assemble=generator).passage_time(0.0025, 0.01)
+
+
+def test_a_piece_without_room_for_cells_is_refused(stand_in):
+    low = 1e6
+    process = stand_in(lambda x, t: 0.0, lambda x, t: 0.5, Interval(low, low + 1, Wall.REFLECTING, Wall.ABSORBING))
+    near = np.nextafter(np.nextafter(low, np.inf), np.inf)
+    with pytest.raises(InvalidInput, match=r"axes\[0\] must strictly increase"):
+        FokkerPlanck(process, Grid.uniform((low, low + 1), cells=100)).passage_time(low, near)
+
+
+@BOTH
 def test_drift_between_two_walls_splits_as_the_reference_says(stand_in, generator):
     v, d, x0 = 2.0, 0.5, 0.3
     right = -np.expm1(-v * x0 / d) / -np.expm1(-v / d)
