@@ -24,6 +24,7 @@ from fpsde.fokker_planck.fluxes import frozen_fluxes
 from fpsde.fokker_planck.sides import sides_of
 from fpsde.fokker_planck.steepness import steepest_on_line
 from fpsde.grid import Grid
+from fpsde.jit import kernel
 from fpsde.validation import finite
 
 
