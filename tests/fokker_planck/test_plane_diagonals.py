@@ -13,6 +13,7 @@ from fpsde.density import Normal
 from fpsde.domain import LINE, Interval, Wall
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck import FokkerPlanck, Stepping, assemble_plane
+from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.plane import propagator
 from fpsde.fokker_planck.plane.lines import cells_on
 from fpsde.fokker_planck.plane.propagator import SplitPropagator
@@ -50,6 +51,8 @@ CASES = {
     "ring along": (sheared(WALLED, RING, narrow=0.4), ((-3, 3), (-3, 3))),
     "ring along, narrow": (sheared(WALLED, RING, narrow=2.5), ((-3, 3), (-3, 3))),
     "backwards": (sheared(RING, WALLED, narrow=-1.5), ((-3, 3), (-3, 3))),
+    "torus": (sheared(RING, RING, narrow=0.1), ((-3, 3), (-3, 3))),
+    "torus, narrow": (sheared(RING, RING, narrow=2.5), ((-3, 3), (-3, 3))),
 }
 
 
@@ -76,9 +79,17 @@ def test_the_lines_of_all_offsets_make_up_the_generator(name) -> None:
         assert np.abs(sum(parts.values()) - part - whole).max() > 1e-6 * q.max_rate
 
 
-def test_steps_along_diagonals_are_of_order_two_in_dt_against_uniformisation() -> None:
-    solver = FokkerPlanck(sheared(moves=False), Grid.uniform((-7, 7), (-7, 7), cells=24))
-    start, errors = (Normal(0.3, 0.8), Normal(-0.2, 0.8)), []
+UNDRIVEN = {
+    "plane": ((LINE, LINE), (-7, 7), (24, 24)),
+    "torus": ((RING, RING), (-3, 3), (20, 12)),
+}
+
+
+@pytest.mark.parametrize("name", UNDRIVEN)
+def test_steps_along_diagonals_are_of_order_two_in_dt_against_uniformisation(name) -> None:
+    domain, ends, cells = UNDRIVEN[name]
+    solver = FokkerPlanck(sheared(*domain, moves=False), Grid.uniform(ends, ends, cells=cells))
+    start, errors = (Normal(0.3, 0.5), Normal(-0.2, 0.5)), []
     exact = solver.evolve_by_uniformisation(start, t_end=0.5).law.masses
     for dt in (0.0625, 0.03125, 0.015625):
         found = solver.evolve(start, t_end=0.5, dt=dt, stepping=Stepping.SPLIT)
@@ -167,17 +178,37 @@ def test_driven_correlated_noise_is_split_by_default_and_its_moments_converge_at
     assert np.all(late < 1.85), (lagging, late)
 
 
-@pytest.mark.parametrize(
-    "domain", [(Interval(-3, 3, Wall.ABSORBING, Wall.NONE), LINE), (RING, RING)], ids=["absorbing", "torus"]
-)
-def test_diagonals_that_are_no_lines_are_refused_and_taken_whole_by_default(domain) -> None:
-    box = [(-3, 3) if each is not LINE else (-5, 5) for each in domain]
-    solver = FokkerPlanck(sheared(*domain), Grid.uniform(*box, cells=(11, 12)))
+def test_diagonals_that_are_no_lines_are_refused_and_taken_whole_by_default() -> None:
+    process = sheared(Interval(-3, 3, Wall.ABSORBING, Wall.NONE))
+    solver = FokkerPlanck(process, Grid.uniform((-3, 3), (-5, 5), cells=(11, 12)))
     start = Normal(0.0, 0.4), Normal(0.0, 0.4)
     with pytest.raises(InvalidInput, match=r"no lines to split steps into; use Stepping\.WHOLE"):
         solver.evolve(start, t_end=0.1, dt=0.05, stepping=Stepping.SPLIT)
     found = solver.evolve(start, t_end=0.1, dt=0.05)
     assert found.provenance["method"].endswith(Stepping.WHOLE.value)
+
+
+def test_steps_whose_diagonals_are_no_rings_are_taken_whole_unless_they_are_to_be_split() -> None:
+    """Along (2, 3) nothing gets from every row, or column, of 12 x 12 cells to every other."""
+    turning = Process(
+        drift=lambda x, t: (np.sin(np.pi / 3 * x[0]), 0.5),
+        sigma=lambda x, t: ((1.0, 0.0), (np.where(t > 0.15, 1.5, 0.0), 0.25)),
+        dim=2,
+        domain=(RING, RING),
+    )
+    solver = FokkerPlanck(turning, Grid.uniform((-3, 3), (-3, 3), cells=12), assemble=plain)
+    start, run = (Normal(0.0, 0.5), Normal(0.0, 0.5)), {"t_end": 0.2, "dt": 0.05}
+    assert [solver.generator(t).on_lines for t in (0.125, 0.175)] == [True, False]
+    found = solver.evolve(start, times=[0.15], **run)
+    assert found.provenance["method"].endswith(Stepping.SPLIT.value)
+    assert found.mass_error <= 1e-13 * np.sqrt(found.n_steps) and found.minimum >= 0
+    before, after = (law.masses.ravel() for law in found.laws)
+    for t, same in ((0.15, True), (0.1, False)):
+        step = solver.steps(Start(before, np.zeros(4), 0.0), stepping=Stepping.WHOLE).propagator()
+        step.advance(t, 0.05, 1)
+        assert (np.abs(step.masses - after).max() < 1e-15) == same
+    with pytest.raises(InvalidInput, match=r"go round along both axes .* use Stepping\.WHOLE"):
+        solver.evolve(start, **run, stepping=Stepping.SPLIT)
 
 
 def test_noise_that_is_correlated_later_is_not_taken_for_noise_along_axes() -> None:

@@ -52,8 +52,9 @@ class DrivenSplitPropagator(SplitPropagator):
         shape: tuple[int, ...],
         watched: tuple[int, ...],
         threads: int,
+        whole: bool,
     ):
-        super().__init__(generator, start, constant=False, fringe=fringe, threads=threads)
+        super().__init__(generator, start, constant=False, fringe=fringe, threads=threads, whole=whole)
         self._driven, self._cells, self._watched = lines, shape, np.array(watched)
         *others, last = lines
         self._kept = (*(each.room(True) for each in others), last.room(False))
@@ -231,7 +232,7 @@ def sweep_of_lines(coefficients, lines, parameters, t, a, kept, fresh, masses, n
     ``kept`` for all of them they stay there, and are those of the sweep before unless they are to be made ``fresh``.
     """
     way, ring = lines[8], lines[5]
-    n = masses.shape[way[0]]
+    n = lines[4].shape[2] // LANES
     own, keeps = bundles_in_room(1, n, ring), len(kept[0]) > 0
     points, scratch = lines[0], np.empty((3, n, LANES))
     ratio, d, w = np.empty(points.shape[2] - n * LANES), np.empty(n * LANES), np.empty(n * LANES)

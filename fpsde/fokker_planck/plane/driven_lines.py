@@ -16,7 +16,7 @@ from fpsde.fokker_planck.fluxes import scharfetter_gummel, upwind
 from fpsde.fokker_planck.lanes import LANES
 from fpsde.fokker_planck.plane.assembly import FITTED, UPWIND, equal_widths
 from fpsde.fokker_planck.plane.generator import ahead_on
-from fpsde.fokker_planck.plane.lines import Way, bundles_of, cells_on, straight, way_along
+from fpsde.fokker_planck.plane.lines import Way, bundles_of, cells_on, straight, way_along, way_round
 from fpsde.fokker_planck.sides import Sides
 from fpsde.grid import Grid
 from fpsde.jit import kernel
@@ -57,13 +57,13 @@ class DrivenLines:
     def along(
         cls, process: Any, grid: Grid, offset: tuple[int, int], sides: tuple[Sides, Sides], h: np.ndarray
     ) -> DrivenLines:
-        """Return those along one of the :data:`NEIGHBOURS`, on cells of the widths ``h``, where noise is correlated.
-
-        One axis at most is periodic.
-        """
-        axis = next(k for k in (0, 1) if offset[k] and (0 in offset or not sides[k].periodic))
-        step, ends = ahead_on(offset, axis), np.array([side.periodic for side in sides])[:, None, None]
-        way, shape = way_along(step, grid.shape, axis), np.array(grid.shape)[:, None, None]
+        """Return those along one of the :data:`NEIGHBOURS`, on cells of the widths ``h``, where noise is correlated."""
+        periodic = [side.periodic for side in sides]
+        axis = next((k for k in (0, 1) if offset[k] and (0 in offset or not periodic[k])), 0)
+        step, ends = ahead_on(offset, axis), np.array(periodic)[:, None, None]
+        rings = way_round(step, grid.shape, axis) if 0 not in offset and all(periodic) else None
+        way = way_along(step, grid.shape, axis) if rings is None else rings
+        shape = np.array(grid.shape)[:, None, None]
         cells = np.array(np.unravel_index(cells_on(way, grid.shape), grid.shape))
         ahead = cells + np.array(step)[:, None, None]
         is_edge = (np.where(ends, ahead % shape, ahead) == np.roll(cells, -1, axis=2)).all(axis=0)
@@ -79,7 +79,7 @@ class DrivenLines:
         if 0 in offset and not sides[1 - axis].periodic:
             place = cells[1 - axis]
             beside[:, : place.shape[1]][(place == 0) | (place == grid.shape[1 - axis] - 1)] = 0.5
-        n = grid.shape[axis]
+        n = cells.shape[2]
         open_edges = side_by_side(np.array([is_edge, is_edge], dtype=float))
         geometry = QUICK_RULE[1], np.ones((n + 2) * LANES), open_edges, bool(is_edge[:, -1].any()), np.zeros(2, bool)
         kernel = coefficient_kernel(process, side_by_side(np.concatenate([points, beside[None]])), step, h.tolist())

@@ -11,7 +11,7 @@ import numpy as np
 
 from fpsde.cached import cached_property
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck.plane.lines import Way, cells_on, straight, way_along
+from fpsde.fokker_planck.plane.lines import Way, cells_on, lines_of, straight, way_along, way_round
 from fpsde.grid import Grid
 from fpsde.jit import kernel
 from fpsde.optional import optional
@@ -170,7 +170,7 @@ class PlaneGenerator:
     def on_lines(self) -> bool:
         """Whether Q is a sum of operators on lines, one for each offset: see :meth:`way`.
 
-        They may lie along diagonals where no mass leaves, and each offset can be followed across no seam.
+        They may lie along diagonals where no mass leaves.
         """
         return self.along_axes or (
             not self.exits.any() and all(self.way(offset) is not None for offset in self.offsets)
@@ -179,14 +179,16 @@ class PlaneGenerator:
     def way(self, offset: tuple[int, int]) -> Way | None:
         """Return the way of the lines through cells that lie apart by ``offset``.
 
-        Along a diagonal they go on an axis whose seam no edge crosses; None where there is none.
+        Along a diagonal they go on an axis whose seam no edge crosses, or else round. None where rings of a wide
+        stencil fill the plane in no such way.
         """
         if offset in ((1, 0), (0, 1)):
             return straight(offset.index(1))
         for axis in (0, 1):
             if offset[axis] and not self._crosses_seam(offset, axis):
                 return way_along(ahead_on(offset, axis), self.grid.shape, axis)
-        return None
+        rings = (way_round(ahead_on(offset, axis), self.grid.shape, axis) for axis in (0, 1) if offset[axis])
+        return next((way for way in rings if way is not None), None)
 
     def _crosses_seam(self, offset: tuple[int, int], axis: int) -> bool:
         for edges in self.families:
@@ -212,7 +214,7 @@ class PlaneGenerator:
                 rates[1] += np.bincount(edges.tails, edges.up, self.size)
         if ahead_on(offset, axis) != offset:  # they lie backwards
             rates = rates[::-1]
-        exits = np.zeros((shape[1 - axis], 2))
+        exits = np.zeros((lines_of(way, shape), 2))
         if offset == (1 - axis, axis):
             for side in (0, 1):
                 exits[:, side] = np.moveaxis(self.exits[2 * axis + side].reshape(shape), axis, 0)[-side]

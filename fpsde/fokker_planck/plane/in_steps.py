@@ -39,8 +39,8 @@ class Stepping(enum.Enum):
     """How steps in time are taken on a plane; all are of order 2 in dt."""
 
     WHOLE = "TR-BDF2"  #: with sparse factors of all of Q
-    #: Faster; where noise is correlated, along diagonals too, which must not end at an absorbing wall, nor go round
-    #: along both axes. Along an axis without noise it takes steps below a cell's crossing time.
+    #: Faster; where noise is correlated, along diagonals too, which must not end at an absorbing wall. Along an axis
+    #: without noise it takes steps below a cell's crossing time.
     SPLIT = "Strang splitting of TR-BDF2 on lines"
     #: Where no noise is correlated and coefficients are constant: exact in time where components are independent, and
     #: without any limit on steps. Costs more where lines differ, the square of their cells for each.
@@ -89,12 +89,13 @@ class PlaneInSteps(OnPlane):
             own = driven_lines(self.process, self.grid, self._sides, correlated=self._correlates)
             here = partial(
                 DrivenSplitPropagator, generators, start, fringe=self._fringe, lines=own, shape=self.grid.shape,
-                watched=self._watched, threads=threads,
+                watched=self._watched, threads=threads, whole=stepping is None,
             )  # fmt: skip
             return Steps(taken, here, lambda t: DrivenPlane.of(self.grid, own, t) or generators(t))
         if taken is Stepping.EXACT_LINES:
             return Steps(taken, partial(ExactSplitPropagator, generators, start, fringe=self._fringe), generators)
-        kind = partial(SplitPropagator, threads=threads) if taken is Stepping.SPLIT else WholePropagator
+        split = partial(SplitPropagator, threads=threads, whole=stepping is None)
+        kind = split if taken is Stepping.SPLIT else WholePropagator
         return Steps(taken, partial(kind, generators, start, constant=self._constant, fringe=self._fringe), generators)
 
     @property
@@ -113,7 +114,7 @@ class PlaneInSteps(OnPlane):
         if not process.time_dependent or not printed(process) or self.assemble is not assemble_plane:
             return False
         if self._correlates:
-            return not any(self._absorbing) and not all(side.periodic for side in self._sides)
+            return not any(self._absorbing)
         return stream_of(process) is None
 
     def _lines_on_gpu(

@@ -61,7 +61,7 @@ class PlaneInTime(PlaneInSteps):
         InvalidInput
             bad times; dt together with tolerance; a start that does not fit on the grid; mass that reaches a cut end of
             it (more than 1e-6 in the outermost fiftieth of the cells); split steps for correlated noise where a wall
-            absorbs, or both axes are periodic; exact factors for correlated noise, where coefficients depend on time,
+            absorbs; exact factors for correlated noise, where coefficients depend on time,
             or for more different lines than memory is allowed for; on a GPU steps that are not split, or have exact
             factors
         UnstableStep

@@ -6,11 +6,14 @@ lines, and no masses. A plane is ``(n_1, n_2)``, and its lines along an axis are
 
 Lines need not be those of an axis: each may move a few cells to the side for every one that it goes ahead, and where it
 leaves the plane it goes on at the opposite side, where another line begins: rates of zero keep the two apart, or, on a
-plane that is periodic there, they are one. So lines along a diagonal fill the plane as straight ones do. Where they lie
-is said by a ``way``: see :func:`way_along`.
+plane that is periodic there, they are one. So lines along a diagonal fill the plane as straight ones do, and on a plane
+that is periodic along both axes they are fewer and longer rings. Where they lie is said by a ``way``: see
+:func:`way_along` and :func:`way_round`.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -41,12 +44,34 @@ def way_along(offset: tuple[int, int], shape: tuple[int, ...], axis: int) -> Way
     return axis, ahead, ahead // step * side % shape[1 - axis]
 
 
+def way_round(offset: tuple[int, int], shape: tuple[int, ...], axis: int) -> Way | None:
+    """Return the way of the rings through cells that lie apart by ``offset`` on a plane that is periodic both ways.
+
+    Each of them comes back to its first cell after lcm(n_1/gcd(n_1, e_1), n_2/gcd(n_2, e_2)) cells. It meets every cell
+    of ``axis`` if e has no divisor in common with their number along it, so that rings are told apart by where they
+    cross the first one; None if it has.
+    """
+    step, side = offset[axis], offset[1 - axis]
+    if math.gcd(step, shape[axis]) > 1:
+        return None
+    if side == 0:
+        return straight(axis)
+    places = np.arange(math.lcm(shape[axis], shape[1 - axis] // math.gcd(side, shape[1 - axis])))
+    return axis, places * step % shape[axis], places * side % shape[1 - axis]
+
+
+def lines_of(way: Way, shape: tuple[int, ...]) -> int:
+    """Return how many lines, or rings, a way has on a plane."""
+    axis, ahead, _ = way
+    return shape[0] * shape[1] // len(ahead) if len(ahead) else shape[1 - axis]
+
+
 def cells_on(way: Way, shape: tuple[int, ...]) -> np.ndarray:
     """Return the flat indices of the cells on each line, ``(n_lines, n)``."""
     axis, ahead, aside = way
     if not len(ahead):
         ahead, aside = np.arange(shape[axis]), np.zeros(shape[axis], dtype=np.int64)
-    across = (np.arange(shape[1 - axis])[:, None] + aside) % shape[1 - axis]
+    across = (np.arange(lines_of(way, shape))[:, None] + aside) % shape[1 - axis]
     return ahead * shape[1] + across if axis == 0 else across * shape[1] + ahead
 
 
@@ -137,7 +162,7 @@ def take(plane, way, k, lines):
     axis, ahead, aside = way
     n, lanes = lines.shape
     across, first, turned = plane.shape[1 - axis], k * lanes, len(ahead) > 0
-    held = min(lanes, across - first)
+    held = min(lanes, plane.size // n - first)
     if held < lanes:
         lines[:] = 0.0
     if axis == 0:
@@ -164,7 +189,7 @@ def give(lines, way, k, plane):
     axis, ahead, aside = way
     n, lanes = lines.shape
     across, first, turned = plane.shape[1 - axis], k * lanes, len(ahead) > 0
-    held = min(lanes, across - first)
+    held = min(lanes, plane.size // n - first)
     if axis == 0:
         for i in range(n):
             row, j = (ahead[i], around(first + aside[i], across)) if turned else (i, first)

@@ -100,7 +100,18 @@ class PlanePropagator(Stepper):
         """Return the masses ``(n,)`` after a step from ``t``, and what entered the walls ``(4,)``."""
 
 
-class WholePropagator(DampedStepper, PlanePropagator):
+class DampedPlanePropagator(DampedStepper, PlanePropagator):
+    """The cells of a plane in steps of which the first is damped."""
+
+    def _backward_euler(self, t: float, dt: float) -> None:
+        self._accept(*self._damped_step(t, dt))
+
+    @abstractmethod
+    def _damped_step(self, t: float, dt: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the masses ``(n,)`` after backward Euler that ends at ``t``, and what entered the walls ``(4,)``."""
+
+
+class WholePropagator(DampedPlanePropagator):
     """Steps of TR-BDF2 with the whole of Q."""
 
     def __init__(
@@ -118,9 +129,9 @@ class WholePropagator(DampedStepper, PlanePropagator):
         new = self._factors_at(t + dt, a).solve(self.masses + moved)
         return self.masses + (moved + a * end.apply(new)), lost + a * (end.exits @ new)
 
-    def _backward_euler(self, t: float, dt: float) -> None:
-        new, q = self._factors_at(t, dt).solve(self.masses), self._at(t)
-        self._accept(new, dt * (q.exits @ new))
+    def _damped_step(self, t: float, dt: float) -> tuple[np.ndarray, np.ndarray]:
+        new = self._factors_at(t, dt).solve(self.masses)
+        return new, dt * (self._at(t).exits @ new)
 
     def _factors_at(self, t: float, a: float) -> Factors:
         return self._factors.get(self._factorise, self._key(t), a)
@@ -172,8 +183,11 @@ def _enter(lost: np.ndarray, offset: Offset, entered: np.ndarray) -> None:
         lost[AXES.index(offset)] += entered
 
 
-class SplitPropagator(DampedStepper, StrangPropagator):
-    """Strang steps of TR-BDF2 on lines; those of large planes in so many ``threads``."""
+class SplitPropagator(DampedPlanePropagator, StrangPropagator):
+    """Strang steps of TR-BDF2 on lines; those of large planes in so many ``threads``.
+
+    Where Q is no sum of operators on lines at the time of a step it is taken ``whole``, if that is allowed.
+    """
 
     def __init__(
         self,
@@ -183,8 +197,10 @@ class SplitPropagator(DampedStepper, StrangPropagator):
         constant: bool,
         fringe: np.ndarray,
         threads: int = 1,
+        whole: bool = False,
     ):
         super().__init__(generator, start, constant=constant, fringe=fringe)
+        self._whole = WholePropagator(generator, start, constant=constant, fringe=fringe) if whole else None
         self._threads = threads if len(self.masses) >= THREADED else 1
         self._lines: Kept[LinesInPlane] = Kept(2)
 
@@ -193,11 +209,22 @@ class SplitPropagator(DampedStepper, StrangPropagator):
         """The threads beside this one, made when there is work for them."""
         return ThreadPoolExecutor(self._threads - 1)
 
-    def _backward_euler(self, t: float, dt: float) -> None:
-        self._accept(*self._damped_step(t, dt))
+    def _unsplit(self, t: float) -> WholePropagator | None:
+        """Return what takes steps of the whole from these masses, if steps at ``t`` are to be taken so."""
+        if self._whole is not None:
+            if self._at(t).on_lines:
+                return None
+            self._whole.masses = self.masses
+        return self._whole
+
+    def _stepped(self, t: float, dt: float) -> tuple[np.ndarray, np.ndarray]:
+        whole = self._unsplit(t + dt / 2)
+        return super()._stepped(t, dt) if whole is None else whole._stepped(t, dt)
 
     def _damped_step(self, t: float, dt: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the masses ``(n,)`` after backward Euler on all lines, at ``t``, and what entered the walls."""
+        whole = self._unsplit(t)
+        if whole is not None:
+            return whole._damped_step(t, dt)
         lost, end = np.zeros((2, 2)), self._key(t)
         masses = self.masses.reshape(self._shape(end)).copy()
         for offset in self._offsets(end):
@@ -274,5 +301,5 @@ def refuse_unless_on_lines(q: PlaneGenerator) -> None:
     if not q.on_lines:
         raise InvalidInput(
             "noise is correlated, and mass moves along diagonals which end at a wall that absorbs, or go round along "
-            "both axes: these are no lines to split steps into; use Stepping.WHOLE"
+            "both axes past cells that they never meet: these are no lines to split steps into; use Stepping.WHOLE"
         )
