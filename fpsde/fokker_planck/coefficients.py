@@ -10,6 +10,8 @@ from fpsde.errors import InvalidInput
 from fpsde.grid import Grid
 from fpsde.jit import kernel
 
+#: A determinant of D above minus this part of D_11 D_22 is zero but for round-off.
+ROUND_OFF = 1e-12
 #: The largest number below zero: what lies above it is not negative.
 LEAST = np.nextafter(0.0, -1.0)
 
@@ -49,6 +51,14 @@ def drift_and_diffusivity(
         bad = ~(np.isfinite(d) & (d > 0))
         raise _refusal(bad, x, t, f"the diffusivity of {process.name}", d, "be finite and positive")
     return mu, d
+
+
+def indefinite(d: np.ndarray) -> np.ndarray:
+    """Return where D ``(1, 1, ...)`` or ``(2, 2, ...)`` is not positive semi-definite."""
+    if len(d) == 1:
+        return d[0, 0] < 0
+    product = d[0, 0] * d[1, 1]
+    return (d[0, 0] < 0) | (d[1, 1] < 0) | (product - d[0, 1] * d[1, 0] < -ROUND_OFF * product)
 
 
 def _filling(x: np.ndarray, values: Any) -> np.ndarray:

@@ -207,9 +207,17 @@ class Process:
     @cached_property
     def time_dependent(self) -> bool:
         """Whether drift or sigma depend on time, directly or through a table."""
-        s = self.statement
-        symbols = set().union(*(e.free_symbols for e in (*s.drift, *s.sigma)))
-        return bool(symbols & {s.t, *s.tables})
+        return bool(self._read & {self.statement.t, *self.statement.tables})
+
+    @property
+    def piecewise_constant(self) -> bool:
+        """Whether drift and sigma depend on time through tables alone: they stand still within a step."""
+        return self.time_dependent and self.statement.t not in self._read
+
+    @cached_property
+    def _read(self) -> set[sp.Symbol]:
+        """The symbols in drift and sigma."""
+        return set().union(*(e.free_symbols for e in (*self.statement.drift, *self.statement.sigma)))
 
     @cached_property
     def additive(self) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from cell_masses import gathered, normal_masses, order_of
 from scipy import special
 from scipy.linalg import expm
 
@@ -19,7 +20,7 @@ from fpsde.fokker_planck.plane.results import largest_between, steepest_change
 from fpsde.fokker_planck.rational import UNIT
 from fpsde.fokker_planck.sides import sides_of
 from fpsde.grid import Grid
-from fpsde.processes import breathing_mixture, double_well, linear_system, manufactured, ornstein_uhlenbeck
+from fpsde.processes import double_well, linear_system, manufactured, ornstein_uhlenbeck
 
 OU = ornstein_uhlenbeck(theta=1.0, mean=0.0, sigma=float(np.sqrt(2)))
 START = Mixture([0.3, 0.7], [Normal(-1.0, 0.6), Normal(1.0, 0.5)])
@@ -29,19 +30,6 @@ PLANE = linear_system(A, np.linalg.cholesky(2 * D))
 
 def passes(check) -> bool:
     return check.verdict is checks.Verdict.PASS
-
-
-def order_of(errors, cells, expected, floor=1e-12):
-    """Judge errors on cells of the coarsest grid along the last of them."""
-    signed = [float(np.sum(e * errors[-1])) / float(np.abs(errors[-1]).max()) for e in errors]
-    return checks.grid_order([1 / n for n in cells], signed, expected=expected, floor=floor)
-
-
-def gathered(masses, shape):
-    """Return the masses of ``shape`` coarse cells."""
-    for axis, n in enumerate(shape):
-        masses = np.add.reduceat(masses, np.arange(n) * (masses.shape[axis] // n), axis=axis)
-    return masses
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -144,22 +132,6 @@ def test_a_plane_with_correlated_noise_is_met_at_the_order(order) -> None:
         assert run.negative_mass < 1e-7 and run.mass_error < 1e-9
     assert passes(order_of(errors, cells, order, floor=tolerance))
     assert not any(passes(order_of(errors, cells, other, floor=tolerance)) for other in ORDERS if other != order)
-
-
-def normal_masses(mean, covariance, grid):
-    """Return the masses of a normal law in two dimensions, by eight Gauss-Legendre nodes for each cell and axis."""
-    z, w = np.polynomial.legendre.leggauss(8)
-    x, weights = [], []
-    for faces in grid.axes:
-        h = np.diff(faces)
-        x.append((0.5 * (faces[1:] + faces[:-1])[:, None] + 0.5 * h[:, None] * z).ravel())
-        weights.append((0.5 * h[:, None] * w).ravel())
-    inverse = np.linalg.inv(covariance)
-    a, b = x[0][:, None] - mean[0], x[1][None, :] - mean[1]
-    density = np.exp(-0.5 * (inverse[0, 0] * a**2 + 2 * inverse[0, 1] * a * b + inverse[1, 1] * b**2))
-    density *= np.multiply.outer(*weights) / (2 * np.pi * np.sqrt(np.linalg.det(covariance)))
-    n, m = grid.shape
-    return density.reshape(n, 8, m, 8).sum(axis=(1, 3))
 
 
 def test_negative_mass_is_in_the_result_and_bounded() -> None:
@@ -289,13 +261,6 @@ BOX = Interval.between(0.0, 1.0, Wall.REFLECTING)
             ),
             InvalidInput,
             "the bound of the high-order mode",
-        ),
-        (
-            lambda: fpsde.FokkerPlanck(breathing_mixture(), Grid.uniform((-6, 7), cells=80)).evolve_to_high_order(
-                START, t_end=0.1
-            ),
-            InvalidInput,
-            "depends on time and is not carried exactly",
         ),
         (
             lambda: fpsde.FokkerPlanck(OU, Grid.uniform((-7, 7), cells=80)).evolve_to_high_order(

@@ -42,10 +42,23 @@ def trace_at_high_order(operator: Differences, start: Start, times: np.ndarray, 
         a tolerance that is not reached
     """
     wanted, lengths = positive("tolerance", TOLERANCE if tolerance is None else tolerance), times[1:] - times[:-1]
-    masses, absorbed = np.empty((len(lengths), operator.size)), np.zeros((len(lengths), len(start.absorbed)))
-    shape, rings = operator.plane
-    carry = carry_by_bands if shape[0] == 1 and not rings[1] else carry_by_products
+    masses = np.empty((len(lengths), operator.size))
+    carry = carry_by_bands if on_bands(operator) else carry_by_products
     error, used = carry(operator, start.masses, lengths, wanted / len(lengths), masses)
+    return trace_of(operator, start, masses, error, used)
+
+
+def trace_of(
+    operator: Differences,
+    start: Start,
+    masses: np.ndarray,
+    error: float,
+    n_steps: int,
+    dt: float | None = None,
+    n_refused: int = 0,
+) -> Trace:
+    """Return the trace of masses ``(n_times, n)``, refused where they were lost or are negative."""
+    shape, _ = operator.plane
     ends = [side.fringe(n) for side, n in zip(operator.sides, operator.grid.shape, strict=True)]
     moved, dip, least, *edge = monitored(masses, start.masses, start.absorbed, shape, ((0, 0), *ends)[-2:])
     if not moved <= HELD:
@@ -53,12 +66,12 @@ def trace_at_high_order(operator: Differences, start: Start, times: np.ndarray, 
     refuse_negative(dip, "a smaller tolerance, or evolve")
     return Trace(
         masses=masses,
-        absorbed=absorbed,
+        absorbed=np.zeros((len(masses), len(start.absorbed))),
         minimum=least,
         edge=tuple(edge[-2 * len(ends) :]),
-        dt=None,
-        n_steps=used,
-        n_refused=0,
+        dt=dt,
+        n_steps=n_steps,
+        n_refused=n_refused,
         time_error=error,
     )
 
@@ -76,11 +89,22 @@ def carry_by_bands(
     )
     refuse_rough(differ)
     if done < len(lengths):
-        raise NotConverged(
-            f"tolerance={tolerance:g} is not reached: {pieces} pieces instead of {pieces // 2} still move "
-            f"{moved:.3g} of the mass (time {lengths[done]:.6g}); allow a larger tolerance, or use evolve"
-        )
+        raise unreached(tolerance, pieces, moved, lengths[done])
     return error, used
+
+
+def unreached(tolerance: float, pieces: int, moved: float, t: float) -> NotConverged:
+    """Return the error for a time that cannot be carried in few enough pieces."""
+    return NotConverged(
+        f"tolerance={tolerance:g} is not reached: {pieces} pieces instead of {pieces // 2} still move {moved:.3g} of "
+        f"the mass (time {t:.6g}); allow a larger tolerance, or use evolve"
+    )
+
+
+def on_bands(operator: Differences) -> bool:
+    """Return whether L is a matrix of a few bands: on a line that is no ring."""
+    shape, rings = operator.plane
+    return shape[0] == 1 and not rings[1]
 
 
 def carry_by_products(

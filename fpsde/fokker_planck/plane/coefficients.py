@@ -9,6 +9,7 @@ import numpy as np
 
 from fpsde.cached import cached_property
 from fpsde.errors import InvalidInput
+from fpsde.fokker_planck.coefficients import ROUND_OFF, indefinite
 from fpsde.fokker_planck.edges import EDGE_RULE, QUICK_RULE
 from fpsde.fokker_planck.high_order.differences import Differences, refuse_unfit
 from fpsde.fokker_planck.high_order.stencils import Stencils
@@ -16,9 +17,6 @@ from fpsde.fokker_planck.plane.generator import centres, widths
 from fpsde.fokker_planck.sides import Sides, sides_of
 from fpsde.grid import Grid
 from fpsde.processes.process import Process
-
-#: A determinant of D above minus this part of D_11 D_22 is zero but for round-off.
-ROUND_OFF = 1e-12
 
 
 def plane_sides(process: Any, grid: Grid) -> tuple[Sides, Sides]:
@@ -75,9 +73,7 @@ class Coefficients:
         d = np.asarray(self.process.diffusivity(self._wrapped(at), self.t), dtype=float)
         if np.count_nonzero(np.isfinite(d)) < d.size:
             self._refuse_where(~np.isfinite(d).all(axis=(0, 1)), at, d, "diffusivity", "be finite")
-        product = d[0, 0] * d[1, 1]
-        bad = (d[0, 0] < 0) | (d[1, 1] < 0) | (product - d[0, 1] * d[1, 0] < -ROUND_OFF * product)
-        self._refuse_where(bad, at, d, "diffusivity", "be positive semi-definite")
+        self._refuse_where(indefinite(d), at, d, "diffusivity", "be positive semi-definite")
         return np.repeat(d, x.shape[1], axis=-1) if same else d
 
     def along(self, x: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

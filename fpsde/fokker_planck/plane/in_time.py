@@ -9,7 +9,9 @@ from typing import Any
 from fpsde.backend import Backend
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.evolution import stops, trace_as_asked
+from fpsde.fokker_planck.high_order.differences import Differences
 from fpsde.fokker_planck.high_order.evolution import CHEBYSHEV, trace_at_high_order
+from fpsde.fokker_planck.high_order.magnus import MAGNUS, trace_of_driven
 from fpsde.fokker_planck.high_order.stencils import stencils_of
 from fpsde.fokker_planck.plane.coefficients import Coefficients, plane_differences
 from fpsde.fokker_planck.plane.exact import trace_by_sums
@@ -107,6 +109,7 @@ class PlaneInTime(PlaneInSteps):
         times: Any = None,
         order: int | None = None,
         tolerance: float | None = None,
+        progress: bool = False,
     ) -> PlaneEvolution:
         """Return what :meth:`evolve` returns, of ``order`` 4, 6, 8 or 10 in the cell width: for smooth laws.
 
@@ -125,12 +128,15 @@ class PlaneInTime(PlaneInSteps):
         one position, dX = V dt, dV = (f(X, t) - g V) dt + sqrt(2 D) dW with constant g and D. It is carried in steps
         that are exact for X and for V in turn, on trigonometric polynomials: errors fall faster than any power of the
         cell width. Steps are shortened until an error of order 4 in dt moves no more than ``tolerance``; the result is
-        of order 6.
+        of order 6. Of its coefficients f alone may depend on time, unless an ``order`` is given.
+
+        Where coefficients of other equations depend on time there are steps of two exponentials, as on a line; of these
+        ``progress`` shows a bar.
 
         Raises
         ------
         InvalidInput
-            as :meth:`evolve`; if coefficients (but for f) depend on time; unequal cells; a wall that is not periodic; a
+            as :meth:`evolve`; unequal cells; a wall that is not periodic; a
             start that is rough on the grid, as a point is; a mass below -1e-7 of the largest, as on a grid that is too
             coarse
         NotConverged
@@ -143,9 +149,15 @@ class PlaneInTime(PlaneInSteps):
             start = self._start(x0)
             found = trace_of_phase_space(space, start, when, tolerance, self._fringe)
             return self._evolution(found, start, when, SPLITTING, space)
-        self._refuse_time_dependence("is not carried exactly in time; use evolve")
         start = self._start(x0)
         stencils = stencils_of(6 if order is None else order)
-        operator = plane_differences(read, stencils)
-        found = trace_at_high_order(operator, start, when, tolerance)
-        return self._evolution(found, start, when, CHEBYSHEV, operator)
+        if self.process.time_dependent:
+
+            def operator(t: float) -> Differences:
+                return plane_differences(Coefficients(self.process, self.grid, t, self._sides), stencils)
+
+            found = trace_of_driven(operator, self.process, start, when, tolerance, progress=progress)
+            return self._evolution(found, start, when, f"{MAGNUS}, {CHEBYSHEV}", operator(when[-1]))
+        at_start = plane_differences(read, stencils)
+        found = trace_at_high_order(at_start, start, when, tolerance)
+        return self._evolution(found, start, when, CHEBYSHEV, at_start)

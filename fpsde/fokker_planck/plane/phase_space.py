@@ -54,7 +54,7 @@ class PhaseSpace:
             if now is None or abs(now - before) > ROUND_OFF * abs(before):
                 raise InvalidInput(
                     f"the {name} of {self.process.name} is {before:g} at t={self.t:g} and {now} at t={t:g}; here only "
-                    "the force may depend on time: use evolve"
+                    "the force may depend on time: give an order, or use evolve"
                 )
         assert found is not None
         return replace(found, friction=self.friction, noise=self.noise)
