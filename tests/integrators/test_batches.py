@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 
 import numpy as np
@@ -27,6 +28,8 @@ from fpsde.integrators import (
 )
 from fpsde.integrators.machine import Machine
 from fpsde.schemes import baoab, euler_maruyama, obabo
+from fpsde.schemes.advance import Advance
+from fpsde.symbolic import components
 
 WELL = fpsde.double_well()
 TEMPERATURES = np.array([0.1, 0.25, 0.3, 0.4, 0.7])
@@ -190,6 +193,25 @@ def test_a_scheme_reads_the_parameters_of_each_member_of_a_black_box():
     assert all(same(run, single(found, m, wide, fpsde.mala, **given)) for m, run in enumerate(found))
     accepted = [run.results[0][0].mean.item() for run in found]
     assert accepted[1] < accepted[0] and len(set(accepted)) == 3
+
+
+def kept_force(model, x, t, dt, noise, aux):
+    """Euler-Maruyama with the drift of the step before, tempered by a parameter that the scheme reads by itself."""
+    moved = x + aux["force"] * (dt * model.p.a[1]) + model.noise(x, t, noise.dw)
+    return Advance(moved, aux={"force": model.drift(moved, t + dt)})
+
+
+def test_a_start_of_a_scheme_reads_the_parameters_of_each_member_of_a_black_box():
+    """By the functions of the box and by name; OBABO's start is that of processes with formulas alone."""
+
+    def start(model, x, t):
+        return {"force": components([model.p.k * f for f in model.drift(x, t)])}
+
+    scheme = replace(euler_maruyama, name="kept_force", step=kept_force, auxiliary=("force",), start=start)
+    given = dict(BOXED, n_particles=20, observers=[])
+    found = batch(BOX, scheme, **given)
+    del given["params"]
+    assert all(same(run, single(found, m, BOX, scheme, **given)) for m, run in enumerate(found))
 
 
 def test_starts_of_a_black_box_vary_without_parameters():

@@ -19,6 +19,7 @@ from fpsde.schemes import SCHEMES, euler_maruyama, milstein, milstein_derivative
 from fpsde.schemes.array_step import ArrayStep
 from fpsde.schemes.noise_types import noise_types
 from fpsde.schemes.tracing import traced_step
+from fpsde.symbolic import components
 
 ADDITIVE, DIAGONAL, SCALAR, GENERAL = NoiseType.ADDITIVE, NoiseType.DIAGONAL, NoiseType.SCALAR, NoiseType.GENERAL
 MATRIX = [[0.3, 0.0, 0.1], [0.2, 0.6, 0.0]]
@@ -189,9 +190,7 @@ def test_functions_take_parameters_of_each_particle_in_the_type_of_the_state(dty
         return np.stack([p.a[0] * x[1] - p.k * x[0], np.sin(x[0]) - p.a[1] * x[1] + 0.3 * t])
 
     params = {"k": 0.6, "a": np.array([0.9, 1.1])}
-    box = BlackBox(
-        drift=drift, sigma=lambda x, t, p: p.k + 0.1 * np.cos(x), dim=2, noise=DIAGONAL, params=params
-    )
+    box = BlackBox(drift=drift, sigma=lambda x, t, p: p.k + 0.1 * np.cos(x), dim=2, noise=DIAGONAL, params=params)
     process = Process(
         drift=lambda x, t, p: (p.a[0] * x[1] - p.k * x[0], np.sin(x[0]) - p.a[1] * x[1] + 0.3 * t),
         sigma=lambda x, p: (p.k + 0.1 * np.cos(x[0]), p.k + 0.1 * np.cos(x[1])), dim=2, params=params,
@@ -209,6 +208,24 @@ def test_functions_take_parameters_of_each_particle_in_the_type_of_the_state(dty
     assert not np.array_equal(fpsde.simulate(other, euler_maruyama, **given).x, found)
     with pytest.raises(InvalidInput, match="unknown parameter of black_box 'kk'"):
         box.with_params(kk=1.0)
+
+
+def test_a_model_with_other_numbers_forgets_what_it_evaluated_and_leaves_the_first_as_it_was():
+    params = {"k": 0.6, "a": np.array([0.9, 1.1])}
+    box = BlackBox(
+        drift=lambda x, t, p: np.stack([p.a[0] * x[1], -p.k * x[0]]), sigma=0.5, dim=2, params=params
+    )  # fmt: skip
+    model, x = ArrayStep(euler_maruyama, box).model, components([np.array([1.0, 2.0]), np.array([3.0, 5.0])])
+    expected = {(0.6, 0.9): [[2.7, 4.5], [-0.6, -1.2]], (0.2, 0.4): [[1.2, 2.0], [-0.2, -0.4]]}
+    other = model.with_numbers(np.array([0.2, 0.4, 0.7]))
+    for one, (k, a) in (
+        (model, (0.6, 0.9)),
+        (other, (0.2, 0.4)),
+        (other.with_numbers(np.array([0.6, 0.9, 0])), (0.6, 0.9)),
+        (model, (0.6, 0.9)),
+    ):
+        np.testing.assert_allclose([np.asarray(row) for row in one.drift(x, 0.0)], expected[k, a], rtol=1e-14)
+        assert (one.p.k, one.p.a[0]) == (k, a)
 
 
 def test_a_network_of_a_thousand_components_runs(seed):
