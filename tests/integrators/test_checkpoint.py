@@ -291,6 +291,17 @@ def test_the_checkpoint_of_another_run_is_refused_by_what_differs(name, plain):
     assert {path: path.read_bytes() for path in plain.iterdir()} == before
 
 
+def choosy(pull):
+    """Return a black box that refuses most parameters: those of no run too, with which its functions are told apart."""
+
+    def drift(x, t, p):
+        if np.any(p.share > 0.1):
+            raise ValueError("a share above 0.1")
+        return pull(x) + p.share
+
+    return BlackBox(drift=drift, sigma=1.0, dim=1, params={"share": 0.05})
+
+
 @pytest.mark.parametrize(
     ("name", "one", "other"),
     [
@@ -301,6 +312,7 @@ def test_the_checkpoint_of_another_run_is_refused_by_what_differs(name, plain):
             brownian(domain=Interval.between(0.0, 1.0 + 1e-9, Wall.REFLECTING)),
         ),
         ("kernel", *(BlackBox(drift=lambda x, t, k=k: -k * x, sigma=1.0, dim=1) for k in (0.5, 0.501))),
+        ("kernel", *(choosy(lambda x, k=k: -k * x) for k in (0.5, 0.501))),
     ],
 )
 def test_what_no_parameter_tells_is_told_apart(name, one, other, tmp_path):
