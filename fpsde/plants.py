@@ -21,7 +21,8 @@ from fpsde.fokker_planck.generator import Generator, assemble
 from fpsde.fokker_planck.solver import FokkerPlanck
 from fpsde.integrators import Snapshots
 from fpsde.model_functions import call
-from fpsde.processes.process import ITO, STRATONOVICH, Exact, Process
+from fpsde.processes.process import Exact, Process
+from fpsde.processes.statement import ITO, STRATONOVICH
 from fpsde.schemes import Scheme
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from fpsde.domain import Interval, Wall
-from fpsde.processes.process import STRATONOVICH, Process
+from fpsde.processes.process import Process
+from fpsde.processes.statement import STRATONOVICH
 from fpsde.schemes import (
     ddpm_step,
     euler_heun,

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fpsde.processes.process import STRATONOVICH, Process
+from fpsde.processes.process import Process
+from fpsde.processes.statement import STRATONOVICH
 
 
 @dataclass(frozen=True, eq=False)

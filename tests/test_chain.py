@@ -15,7 +15,8 @@ from fpsde.errors import InvalidInput
 from fpsde.integrators import simulate
 from fpsde.plants import plant_named, planted
 from fpsde.processes import brownian, double_well, geometric_brownian, ornstein_uhlenbeck, variance_preserving
-from fpsde.processes.process import STRATONOVICH, Process
+from fpsde.processes.process import Process
+from fpsde.processes.statement import STRATONOVICH
 from fpsde.question import blind, projected
 from fpsde.schemes import ddpm_step, euler_maruyama, exact_sampling, milstein
 

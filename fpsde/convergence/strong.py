@@ -26,7 +26,8 @@ from fpsde.errors import InvalidInput, UnstableStep
 from fpsde.integrators import simulate
 from fpsde.model_functions import call
 from fpsde.noise import Normals
-from fpsde.processes.process import Exact, Process, sigma_matrix
+from fpsde.processes.process import Exact, Process
+from fpsde.processes.statement import sigma_matrix
 from fpsde.provenance import environment
 from fpsde.schemes.scheme import Scheme
 from fpsde.symbolic import Traced

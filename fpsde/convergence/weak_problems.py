@@ -14,7 +14,8 @@ from fpsde.laws.axes import Axis, gaussian_line, polynomial_line, ring
 from fpsde.laws.backward_chain import BackwardChain
 from fpsde.laws.backward_equation import process_expectations
 from fpsde.laws.frame import Frame
-from fpsde.processes.process import STRATONOVICH, Process
+from fpsde.processes.process import Process
+from fpsde.processes.statement import STRATONOVICH
 from fpsde.schemes.scheme import Scheme
 
 

@@ -44,7 +44,7 @@ from fpsde.processes.pathwise import (
     tanh_process,
 )
 from fpsde.processes.prescribed_law import manufactured
-from fpsde.processes.process import ITO, KINETIC, STRATONOVICH, Exact, Interpretation, Process, Setting
+from fpsde.processes.process import Exact, Process, Setting
 from fpsde.processes.reversal import probability_flow_of, reverse_of
 from fpsde.processes.schedule_formulas import (
     cosine_schedule,
@@ -58,6 +58,7 @@ from fpsde.processes.schedule_formulas import (
     variance_exploding_schedule,
     variance_preserving_schedule,
 )
+from fpsde.processes.statement import ITO, KINETIC, STRATONOVICH, Interpretation
 from fpsde.processes.timesteps import leading_timesteps, linspace_timesteps, quadratic_timesteps, trailing_timesteps
 from fpsde.processes.wells import (
     double_well,

@@ -16,7 +16,8 @@ from fpsde.processes.allowed import Allowed
 from fpsde.processes.linear_systems import linear_setting
 from fpsde.processes.matrices import square_matrix, times
 from fpsde.processes.moments import moments_of, point
-from fpsde.processes.process import STRATONOVICH, Exact, Process, Setting
+from fpsde.processes.process import Exact, Process, Setting
+from fpsde.processes.statement import STRATONOVICH
 from fpsde.processes.transitions import elapsed
 from fpsde.validation import REAL, finite_array
 

@@ -15,7 +15,7 @@ from typing import Any
 import sympy as sp
 
 from fpsde.processes.gradient import potential_at
-from fpsde.processes.process import sigma_matrix
+from fpsde.processes.statement import sigma_matrix
 
 
 def osmotic_velocity(log_density: Callable, sigma: Callable, x: Any, t: Any, p: Any) -> list[sp.Expr]:

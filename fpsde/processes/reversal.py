@@ -21,7 +21,8 @@ from fpsde.model_functions import call, trace
 from fpsde.processes.gradient import refuse_names
 from fpsde.processes.osmotic import osmotic_velocity
 from fpsde.processes.prescribed_law import manufactured
-from fpsde.processes.process import Process, ito_drift_of, sigma_matrix
+from fpsde.processes.process import Process
+from fpsde.processes.statement import ito_drift_of, sigma_matrix
 from fpsde.symbolic import Traced
 from fpsde.validation import finite, positive
 

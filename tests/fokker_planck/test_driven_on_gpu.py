@@ -17,7 +17,8 @@ from fpsde.errors import InvalidInput
 from fpsde.fokker_planck import FokkerPlanck, Stepping, assemble, assemble_plane, rates_on_gpu, sweeps
 from fpsde.fokker_planck.rates_on_gpu import RatesOnGpu
 from fpsde.grid import Grid
-from fpsde.processes.process import STRATONOVICH, Process
+from fpsde.processes.process import Process
+from fpsde.processes.statement import STRATONOVICH
 
 needs_compiler = pytest.mark.skipif(compiler_is_missing(), reason=NEEDS_COMPILER)
 ABSORBING = Interval(-1, 1, Wall.ABSORBING, Wall.REFLECTING)

@@ -14,7 +14,8 @@ from fpsde.fokker_planck.coefficient_kernel import coefficient_kernel, coefficie
 from fpsde.fokker_planck.driven import DrivenPropagator
 from fpsde.fokker_planck.initial import starting_masses
 from fpsde.grid import Grid
-from fpsde.processes.process import STRATONOVICH, Process
+from fpsde.processes.process import Process
+from fpsde.processes.statement import STRATONOVICH
 
 
 def kicked(domain=Interval(), **options):  # noqa: B008 (frozen)

@@ -16,7 +16,8 @@ from fpsde.fokker_planck.plane.generator import centres, volumes
 from fpsde.fokker_planck.plane.lattice import offsets_and_weights
 from fpsde.grid import Grid
 from fpsde.processes import linear_system, rotating_ou, underdamped
-from fpsde.processes.process import KINETIC, Process
+from fpsde.processes.process import Process
+from fpsde.processes.statement import KINETIC
 
 WALLS = {
     "line": LINE,

@@ -19,7 +19,8 @@ from bare_steps import inputs_of
 from torchsde._core.methods import srk
 from torchsde._core.methods.tableaus import sra3 as torchsde_sra3
 
-from fpsde.processes.process import STRATONOVICH, Process
+from fpsde.processes.process import Process
+from fpsde.processes.statement import STRATONOVICH
 from fpsde.schemes import (
     euler_heun,
     euler_maruyama,

@@ -9,7 +9,8 @@ import sympy as sp
 from fpsde.density import Normal
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
-from fpsde.processes.process import ITO, KINETIC, STRATONOVICH, Exact, Process
+from fpsde.processes.process import Exact, Process
+from fpsde.processes.statement import ITO, KINETIC, STRATONOVICH
 
 POINTS = np.linspace(-1.5, 1.5, 13)
 

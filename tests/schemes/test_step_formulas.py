@@ -12,7 +12,8 @@ from bare_processes import MODELS, WEIGHTS, between, mixture_score, ou
 from fpsde.domain import Wall
 from fpsde.errors import InvalidInput
 from fpsde.processes import additive_time_dependent
-from fpsde.processes.process import ITO, KINETIC, STRATONOVICH, Process
+from fpsde.processes.process import Process
+from fpsde.processes.statement import ITO, KINETIC, STRATONOVICH
 from fpsde.schemes import SCHEMES, Scheme, ddpm_step, euler_maruyama, exact_sampling, milstein, scheme_named
 from fpsde.schemes.models import ArrayModel
 from fpsde.schemes.scheme import Orders

@@ -25,7 +25,8 @@ from fpsde.laws import scheme_law
 from fpsde.noise_class import NoiseType
 from fpsde.processes.black_box import BlackBox
 from fpsde.processes.linear import brownian
-from fpsde.processes.process import STRATONOVICH, Process
+from fpsde.processes.process import Process
+from fpsde.processes.statement import STRATONOVICH
 from fpsde.schemes import SCHEMES, euler_maruyama, milstein, tamed_euler
 from fpsde.schemes.array_step import ArrayStep
 from fpsde.schemes.conormal import conormals
