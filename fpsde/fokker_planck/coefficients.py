@@ -54,11 +54,22 @@ def drift_and_diffusivity(
 
 
 def indefinite(d: np.ndarray) -> np.ndarray:
-    """Return where D ``(1, 1, ...)`` or ``(2, 2, ...)`` is not positive semi-definite."""
-    if len(d) == 1:
-        return d[0, 0] < 0
-    product = d[0, 0] * d[1, 1]
-    return (d[0, 0] < 0) | (d[1, 1] < 0) | (product - d[0, 1] * d[1, 0] < -ROUND_OFF * product)
+    """Return where D ``(1, 1, ...)`` or ``(2, 2, ...)`` is not positive semi-definite, ``(n,)``."""
+    return below_zero(np.ascontiguousarray(d).reshape(len(d), len(d), -1))
+
+
+@kernel(portable=True)
+def below_zero(d):
+    """As :func:`indefinite`, of D ``(1, 1, n)`` or ``(2, 2, n)``."""
+    found = np.empty(d.shape[2], np.bool_)
+    for i in range(d.shape[2]):
+        if len(d) == 1:
+            found[i] = d[0, 0, i] < 0
+        else:
+            product = d[0, 0, i] * d[1, 1, i]
+            determinant = product - d[0, 1, i] * d[1, 0, i]
+            found[i] = (d[0, 0, i] < 0) | (d[1, 1, i] < 0) | (determinant < -ROUND_OFF * product)
+    return found
 
 
 def _filling(x: np.ndarray, values: Any) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fpsde.cached import cached_property
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck.coefficients import ROUND_OFF, indefinite
+from fpsde.fokker_planck.coefficients import ROUND_OFF, beyond, indefinite
 from fpsde.fokker_planck.edges import EDGE_RULE, QUICK_RULE
 from fpsde.fokker_planck.high_order.differences import Differences, refuse_unfit
 from fpsde.fokker_planck.high_order.stencils import Stencils
@@ -59,7 +59,7 @@ class Coefficients:
 
     def drift(self, x: np.ndarray) -> np.ndarray:
         mu = np.asarray(self.process.ito_drift(self._wrapped(x), self.t), dtype=float)
-        if np.count_nonzero(np.isfinite(mu)) < mu.size:
+        if beyond(mu.ravel(), -np.inf):
             self._refuse_where(~np.isfinite(mu).all(axis=0), x, mu, "drift", "be finite")
         return mu
 
@@ -71,7 +71,7 @@ class Coefficients:
         same = isinstance(self.process, Process) and self.process.additive
         at = x[:, :1] if same else x
         d = np.asarray(self.process.diffusivity(self._wrapped(at), self.t), dtype=float)
-        if np.count_nonzero(np.isfinite(d)) < d.size:
+        if beyond(d.ravel(), -np.inf):
             self._refuse_where(~np.isfinite(d).all(axis=(0, 1)), at, d, "diffusivity", "be finite")
         self._refuse_where(indefinite(d), at, d, "diffusivity", "be positive semi-definite")
         return np.repeat(d, x.shape[1], axis=-1) if same else d

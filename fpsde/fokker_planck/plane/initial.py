@@ -38,7 +38,7 @@ def plane_start(initial: Any, grid: Grid, sides: tuple[Sides, Sides]) -> Start:
     parts = [starting_masses(part, line, side) for part, line, side in zip(initial, grid.lines, sides, strict=True)]
     first, second = parts
     absorbed = np.concatenate([first.absorbed * second.total, second.absorbed * first.masses.sum()])
-    masses = np.multiply.outer(first.masses, second.masses).ravel()
+    masses = (first.masses[:, None] * second.masses).ravel()
     return Start(masses, absorbed, 1.0 - float(masses.sum() + absorbed.sum()))
 
 

@@ -67,8 +67,10 @@ def phase_space(read: Coefficients) -> PhaseSpace | None:
     finite.
     """
     d, grid = read.d, read.grid
+    if d[0].any() or d[1, 0].any():
+        return None
     noise = float(d[1, 1].mean())
-    if d[0].any() or d[1, 0].any() or not _small(d[1, 1] - noise, d[1, 1]):
+    if not _small(d[1, 1] - noise, d[1, 1]):
         return None
     v = grid.lines[1].centres
     speed, change = read.mu.reshape(2, *grid.shape)
