@@ -9,7 +9,7 @@ import numpy as np
 from bare_kernels import LANES, one_step
 
 from fpsde.schemes.advance import Advance
-from fpsde.schemes.models import ArrayModel
+from fpsde.schemes.array_models import ArrayModel
 from fpsde.schemes.tracing import traced_step
 from fpsde.symbolic import Values, components
 

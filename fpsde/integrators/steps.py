@@ -21,8 +21,8 @@ from fpsde.integrators.shards import StartState
 from fpsde.noise import Normals
 from fpsde.processes.black_box import BlackBox
 from fpsde.processes.process import Process
+from fpsde.schemes.array_models import ArrayModel, BlackBoxModel
 from fpsde.schemes.array_step import array_step
-from fpsde.schemes.models import ArrayModel, BlackBoxModel
 from fpsde.schemes.scheme import Scheme
 from fpsde.schemes.tracing import traced_step
 from fpsde.schemes.tracked import Tracked

@@ -10,8 +10,8 @@ import numpy as np
 
 from fpsde.arrays import bare
 from fpsde.domain import probes
+from fpsde.schemes.array_models import BlackBoxModel, array_model
 from fpsde.schemes.assembly import Assembly, coarsening
-from fpsde.schemes.models import BlackBoxModel, array_model
 from fpsde.schemes.registry import offers_the_suited
 from fpsde.schemes.tracked import Tracked
 from fpsde.symbolic import Values, components, values_of

@@ -24,7 +24,7 @@ from fpsde.processes import (
     rotating_ou,
     variance_preserving,
 )
-from fpsde.schemes.models import ArrayModel
+from fpsde.schemes.array_models import ArrayModel
 from fpsde.symbolic import Traced, real_symbol, unwrap
 
 #: Binary fractions, so that SymPy holds them exactly.

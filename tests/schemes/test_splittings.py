@@ -17,9 +17,9 @@ from fpsde.integrators import Moments, simulate
 from fpsde.noise import Normals
 from fpsde.processes.process import Process
 from fpsde.schemes import SCHEMES, baoab, lf_middle, obab, scheme_named, splitting
+from fpsde.schemes.array_models import ArrayModel
 from fpsde.schemes.inputs import increments_of_parts
 from fpsde.schemes.kernel import body_lines
-from fpsde.schemes.models import ArrayModel
 from fpsde.schemes.tracing import constant_rows, traced_step
 from fpsde.symbolic import components
 

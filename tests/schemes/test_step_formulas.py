@@ -15,7 +15,7 @@ from fpsde.processes import additive_time_dependent
 from fpsde.processes.process import Process
 from fpsde.processes.statement import ITO, KINETIC, STRATONOVICH
 from fpsde.schemes import SCHEMES, Scheme, ddpm_step, euler_maruyama, exact_sampling, milstein, scheme_named
-from fpsde.schemes.models import ArrayModel
+from fpsde.schemes.array_models import ArrayModel
 from fpsde.schemes.scheme import Orders
 from fpsde.schemes.tracing import constant_rows, traced_step
 from fpsde.symbolic import components
