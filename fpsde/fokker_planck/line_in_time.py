@@ -11,11 +11,12 @@ import numpy as np
 from fpsde.backend import Backend
 from fpsde.density import Law
 from fpsde.errors import InvalidInput
+from fpsde.fokker_planck.coefficients import drift_and_diffusivity
 from fpsde.fokker_planck.driven import DrivenPropagator, printed
 from fpsde.fokker_planck.evolution import TOLERANCE, Trace, stops, trace_as_asked
 from fpsde.fokker_planck.exact_in_time import trace_by_modes, trace_by_uniformisation
 from fpsde.fokker_planck.generator import Generator, assemble
-from fpsde.fokker_planck.high_order.differences import Differences, differences
+from fpsde.fokker_planck.high_order.differences import differences
 from fpsde.fokker_planck.high_order.evolution import CHEBYSHEV, trace_at_high_order
 from fpsde.fokker_planck.high_order.magnus import MAGNUS, trace_of_driven
 from fpsde.fokker_planck.high_order.stencils import stencils_of
@@ -344,18 +345,19 @@ class LineInTime(OnLine):
             a tolerance that is not reached
         """
         when = stops(t_start, t_end, times)
-        start, stencils = self._start(x0), stencils_of(order)
+        start = self._start(x0)
+        operator = differences(self.process, self.grid, (self._sides,), when[0], stencils_of(order))
         exponential = CHEBYSHEV if self._sides.periodic else AT_ONCE
+        if not self.process.time_dependent:
+            found = trace_at_high_order(operator, start, when, tolerance)
+            return self._evolution(found, start, when, exponential, operator)
 
-        def operator(t: float) -> Differences:
-            return differences(self.process, self.grid, (self._sides,), t, stencils)
+        def coefficients(t: float) -> tuple[np.ndarray, np.ndarray]:
+            mu, d = drift_and_diffusivity(self.process, self.grid.centres, t)
+            return mu[None], d[None, None]
 
-        if self.process.time_dependent:
-            found = trace_of_driven(operator, self.process, start, when, tolerance, progress=progress)
-            return self._evolution(found, start, when, f"{MAGNUS}, {exponential}", operator(when[-1]))
-        at_start = operator(when[0])
-        found = trace_at_high_order(at_start, start, when, tolerance)
-        return self._evolution(found, start, when, exponential, at_start)
+        found = trace_of_driven(operator, coefficients, self.process, start, when, tolerance, progress=progress)
+        return self._evolution(found, start, when, f"{MAGNUS}, {exponential}", operator.at(*coefficients(when[-1])))
 
     def _propagator(self, start: Start, when: np.ndarray) -> Propagator:
         generators, process = self._generators(when[0]), self.process

@@ -67,7 +67,7 @@ class LawsInTime(Resolved[A], Generic[L, A]):
         (else 0): after any step, or where no steps were taken at any of the times
     dt, n_steps, n_refused
         last step length (None: no steps were taken); steps taken (else products or solves); steps taken in halves
-        because a mass would have been negative
+        because a mass would have been negative, or to high order taken shorter because they would have moved too much
     """
 
     law: L

@@ -12,6 +12,7 @@ from fpsde.density import Mixture, Normal
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.fokker_planck import FokkerPlanck
+from fpsde.fokker_planck.coefficients import drift_and_diffusivity
 from fpsde.fokker_planck.high_order import magnus
 from fpsde.fokker_planck.high_order.differences import differences
 from fpsde.fokker_planck.high_order.evolution import along_all, values_from
@@ -44,18 +45,20 @@ def off(law, cdf) -> float:
     return 0.5 * float(np.abs(law.masses - np.diff(cdf(law.grid.faces))).sum())
 
 
-def in_steps(rule, n: int, t_end: float, order: int = 10) -> np.ndarray:
-    """Return the masses of the swung process on 140 cells after n equal steps of one rule."""
-    grid = Grid.uniform(BOX, cells=140)
-    sides = (sides_of(SWUNG.domain, grid),)
+def in_steps(rule, n: int, t_end: float) -> np.ndarray:
+    """Return the masses of the swung process on 320 cells after n equal steps of one rule."""
+    grid = Grid.uniform(BOX, cells=320)
+    operator = differences(SWUNG, grid, (sides_of(SWUNG.domain, grid),), 0.0, stencils_of(6))
 
     def at(t):
-        return differences(SWUNG, grid, sides, t, stencils_of(order))
+        mu, d = drift_and_diffusivity(SWUNG, grid.centres, t)
+        return mu[None], d[None, None]
 
-    values = values_from(at(0.0), np.diff(START.cdf(grid.faces)))
+    exponential, _ = magnus.exponentials(operator)
+    values = values_from(operator, np.diff(START.cdf(grid.faces)))
     for k in range(n):
-        values, _ = magnus.step(at, rule, values, k * t_end / n, t_end / n, 1e-12)
-    return along_all(at(0.0), values, stencils_of(order).average)
+        values, _ = magnus.step(exponential, at, rule, values, k * t_end / n, t_end / n, 1e-12)
+    return along_all(operator, values, operator.stencils.average)
 
 
 def passes(errors, levels, order, floor) -> bool:
@@ -65,9 +68,9 @@ def passes(errors, levels, order, floor) -> bool:
 @pytest.mark.parametrize("name", ["GAUSS", "SIMPSON"])
 def test_steps_are_of_order_four_and_with_exchanged_exponentials_of_two(name) -> None:
     rule, counts = getattr(magnus, name), (8, 12, 16, 24)
-    exact = np.diff(swung_law(1.0).cdf(Grid.uniform(BOX, cells=140).faces))
-    for exponents, order in ((rule.exponents, 4), (rule.exponents[::-1], 2)):
-        errors = [in_steps(rule._replace(exponents=exponents), n, 1.0) - exact for n in counts]
+    exact = np.diff(swung_law(1.0).cdf(Grid.uniform(BOX, cells=320).faces))
+    for weights, order in ((rule.weights, 4), (rule.weights[::-1], 2)):
+        errors = [in_steps(rule._replace(weights=weights), n, 1.0) - exact for n in counts]
         assert passes(errors, counts, order, 2e-10) and not passes(errors, counts, 6 - order, 2e-10)
 
 
@@ -84,8 +87,8 @@ def test_cell_masses_of_a_swung_process_are_met_at_the_order(order) -> None:
 
 @pytest.mark.parametrize("tolerance", [1e-4, pytest.param(1e-6, marks=pytest.mark.slow), 1e-8])
 def test_time_error_is_below_the_tolerance_and_above_the_error(tolerance) -> None:
-    solver = FokkerPlanck(SWUNG, Grid.uniform(BOX, cells=200))
-    run = solver.evolve_to_high_order(START, t_end=1.0, times=[0.3], order=10, tolerance=tolerance)
+    solver = FokkerPlanck(SWUNG, Grid.uniform(BOX, cells=320))
+    run = solver.evolve_to_high_order(START, t_end=1.0, times=[0.3], tolerance=tolerance)
     assert off(run.law, swung_law(1.0).cdf) < run.time_error < tolerance
     assert off(run.laws[0], swung_law(0.3).cdf) < run.time_error
     assert off(run.law, swung_law(1.01).cdf) > 1e-3
@@ -109,7 +112,7 @@ JUMPS = [pytest.param(k / 25, marks=[] if k == 13 else pytest.mark.slow) for k i
 def test_a_jump_that_nobody_tells_of_is_seen_wherever_it_lies(jump) -> None:
     solver, exact = FokkerPlanck(kicked(jump), Grid.uniform(BOX, cells=160)), kicked_law(jump)
     for tolerance in (1e-4, 1e-6):
-        run = solver.evolve_to_high_order(Normal(0.2, 0.6), t_end=1.0, order=10, tolerance=tolerance)
+        run = solver.evolve_to_high_order(Normal(0.2, 0.6), t_end=1.0, tolerance=tolerance)
         assert off(run.law, exact.cdf) < run.time_error < tolerance
 
 
@@ -117,7 +120,7 @@ def test_a_jump_that_nobody_tells_of_is_seen_wherever_it_lies(jump) -> None:
 def test_whole_and_halved_steps_with_nodes_of_one_kind_pass_over_a_jump(jump, monkeypatch) -> None:
     monkeypatch.setattr(magnus, "SIMPSON", magnus.GAUSS)
     solver = FokkerPlanck(kicked(jump), Grid.uniform(BOX, cells=160))
-    blind = solver.evolve_to_high_order(Normal(0.2, 0.6), t_end=1.0, order=10, tolerance=1e-4)
+    blind = solver.evolve_to_high_order(Normal(0.2, 0.6), t_end=1.0, tolerance=1e-4)
     assert off(blind.law, kicked_law(jump).cdf) > 1e-3 > 1e-6 > blind.time_error
 
 
@@ -126,7 +129,7 @@ def test_noise_that_jumps_a_hundredfold_is_carried_over_the_jump() -> None:
     process = Process(drift=lambda x, t: 0.3 * np.sin(t), sigma=lambda x, t: np.where(t < 0.4, 0.2, 2.0))
     after = Normal(0.1 + 0.3 * (1 - np.cos(0.8)), np.sqrt(0.25 + 0.04 * 0.4 + 4 * 0.4))
     solver = FokkerPlanck(process, Grid.uniform((-11, 11), cells=240))
-    run = solver.evolve_to_high_order(Normal(0.1, 0.5), t_end=0.8, order=10, tolerance=1e-5)
+    run = solver.evolve_to_high_order(Normal(0.1, 0.5), t_end=0.8, tolerance=1e-5)
     assert off(run.law, after.cdf) < run.time_error < 1e-5
     assert run.minimum > -1e-9 and run.n_refused > 5
     late = Normal(after.mean, np.sqrt(after.std**2 + 4e-4))
@@ -214,8 +217,8 @@ BETAS = np.array([0.02, 0.3, 0.1, 0.25, 0.6, 0.2])
 
 def test_a_discrete_chain_takes_one_exponential_for_each_step_of_its_table() -> None:
     data = Mixture([0.3, 0.7], [Normal(-1.0, 0.4), Normal(1.0, 0.3)])
-    run = FokkerPlanck(ddpm_chain(BETAS), Grid.uniform((-6, 6), cells=160)).evolve_to_high_order(
-        data, t_start=0.5, t_end=4.25, times=[1.5, 3.0], order=10, tolerance=1e-8
+    run = FokkerPlanck(ddpm_chain(BETAS), Grid.uniform((-6, 6), cells=320)).evolve_to_high_order(
+        data, t_start=0.5, t_end=4.25, times=[1.5, 3.0], tolerance=1e-8
     )
 
     def exact(passed):
@@ -242,8 +245,8 @@ def test_steps_end_where_a_table_jumps_though_time_is_in_the_coefficients_too() 
         mean = solve_ivp(lambda s, m, b=beta: -0.5 * b * m + np.sin(s), (begin, end), [mean], rtol=1e-11, atol=1e-12)
         mean, decay = float(mean.y[0, -1]), np.exp(-beta * (end - begin))
         variance = 1 + (variance - 1) * decay
-    run = FokkerPlanck(process, Grid.uniform((-5, 7), cells=160)).evolve_to_high_order(
-        Normal(0.5, 0.6), t_start=0.5, t_end=2.25, order=10, tolerance=1e-7
+    run = FokkerPlanck(process, Grid.uniform((-5, 7), cells=240)).evolve_to_high_order(
+        Normal(0.5, 0.6), t_start=0.5, t_end=2.25, tolerance=1e-7
     )
     exact = Normal(mean, np.sqrt(variance))
     assert off(run.law, exact.cdf) < 1e-7 and run.time_error < 1e-7 and run.n_refused < 4

@@ -10,7 +10,7 @@ cell loses others gain, down to round-off, as long as nothing is near a cut end:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,10 @@ class Differences:
             self.drift[0], self.diffusivity[0, 0], self.stencils.first, self.stencils.second, *self.widths, found
         )
         return found
+
+    def at(self, drift: np.ndarray, diffusivity: np.ndarray) -> Differences:
+        """Return L of other coefficients."""
+        return replace(self, drift=drift, diffusivity=diffusivity)
 
     def steepest(self, masses: np.ndarray) -> tuple[float, float]:
         """Return how steep mu/D is on a line where the masses are, as :func:`steepest_on_line` does."""

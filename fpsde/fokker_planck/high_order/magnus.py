@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -36,9 +35,9 @@ from fpsde.errors import NotConverged
 from fpsde.fokker_planck.coefficients import indefinite
 from fpsde.fokker_planck.evolution import TOLERANCE, Trace
 from fpsde.fokker_planck.high_order.chebyshev import carried_by_products
-from fpsde.fokker_planck.high_order.differences import Differences
+from fpsde.fokker_planck.high_order.differences import Differences, write_bands
 from fpsde.fokker_planck.high_order.evolution import along_all, on_bands, trace_of, unreached, values_from
-from fpsde.fokker_planck.high_order.rational_bands import carried_at_once, refined
+from fpsde.fokker_planck.high_order.rational_bands import in_pieces, refined, room_for
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.rational import UNIT
 from fpsde.fokker_planck.totals import distance
@@ -61,22 +60,23 @@ TINY = 1e-300
 #: Tables are read this much before the next step of unit time.
 INSIDE = 1e-8
 
-#: L at a time.
-Operators = Callable[[float], Differences]
+#: mu ``(dim, *shape)`` and D ``(dim, dim, *shape)`` at the cell centres, as a function of time.
+Coefficients = Callable[[float], tuple[np.ndarray, np.ndarray]]
+#: exp(tL) of values, each the mass about its centre, from (mu, D, values, t, tolerance); and what it may have moved.
+Exponential = Callable[[np.ndarray, np.ndarray, np.ndarray, float, float], tuple[np.ndarray, float]]
 
 
 class Rule(NamedTuple):
-    """Nodes in [0, 1], and the weights of L there in the two exponents of a step, the first to act first."""
+    """Nodes in [0, 1], and the weights ``(2, n_nodes)`` of L there in the two exponents of a step, in turn."""
 
     nodes: tuple[float, ...]
-    exponents: tuple[tuple[float, ...], tuple[float, ...]]
+    weights: np.ndarray
 
 
 def rule(nodes: tuple[float, ...], weights: tuple[float, ...]) -> Rule:
     """Return the rule of order 4 whose quadrature has these ``weights``."""
-    first = tuple(w * (0.5 - 2 * (c - 0.5)) for c, w in zip(nodes, weights, strict=True))
-    second = tuple(w * (0.5 + 2 * (c - 0.5)) for c, w in zip(nodes, weights, strict=True))
-    return Rule(nodes, (first, second))
+    moment = 2 * (np.array(nodes) - 0.5)
+    return Rule(nodes, np.array([0.5 - moment, 0.5 + moment]) * weights)
 
 
 GAUSS = rule((0.5 - math.sqrt(3) / 6, 0.5 + math.sqrt(3) / 6), (0.5, 0.5))
@@ -84,9 +84,16 @@ SIMPSON = rule((0.0, 0.5, 1.0), (1 / 6, 2 / 3, 1 / 6))
 
 
 def trace_of_driven(
-    operators: Operators, process: Any, start: Start, times: np.ndarray, tolerance: Any, *, progress: bool
+    at_start: Differences,
+    coefficients: Coefficients,
+    process: Any,
+    start: Start,
+    times: np.ndarray,
+    tolerance: Any,
+    *,
+    progress: bool,
 ) -> Trace:
-    """Return the masses at ``times[1:]``, reached from ``times[0]``.
+    """Return the masses at ``times[1:]``, reached from ``times[0]``, where L is ``at_start``.
 
     ``time_error``, at most ``tolerance``, bounds what steps and exponentials have moved. ``n_steps`` counts the steps,
     in two halves each, and ``n_refused`` those that were not taken.
@@ -99,10 +106,9 @@ def trace_of_driven(
         a tolerance that is not reached
     """
     wanted = positive("tolerance", TOLERANCE if tolerance is None else tolerance)
-    first = operators(times[0])
-    march = March(lru_cache(maxsize=8)(operators), times, wanted)
-    values = values_from(first, start.masses)
-    masses = np.empty((len(times) - 1, first.size))
+    march = March(at_start, coefficients, times, wanted)
+    values = values_from(at_start, start.masses)
+    masses = np.empty((len(times) - 1, at_start.size))
     tables = isinstance(process, Process) and bool(process.tables)
     still = tables and process.piecewise_constant
     with progress_bar("steps", total=float(times[-1] - times[0]), shown=progress) as show:
@@ -113,8 +119,8 @@ def trace_of_driven(
                 else:
                     values = march.carry(values, t, stop, last=stop - INSIDE if tables else stop, reached=show)
                 show(stop - times[0])
-            row[:] = along_all(first, values, first.stencils.average).ravel()
-    return trace_of(first, start, masses, march.spent, march.n_steps, march.dt, march.n_refused)
+            row[:] = along_all(at_start, values, at_start.stencils.average).ravel()
+    return trace_of(at_start, start, masses, march.spent, march.n_steps, march.dt, march.n_refused)
 
 
 def pieces(begin: float, end: float) -> Iterator[tuple[float, float]]:
@@ -129,8 +135,9 @@ class March:
     ``spent`` is the mass that may have been moved so far, which stays below ``wanted`` in proportion to time.
     """
 
-    def __init__(self, operators: Operators, times: np.ndarray, wanted: float):
-        self._operators, self._wanted = operators, wanted
+    def __init__(self, at_start: Differences, coefficients: Coefficients, times: np.ndarray, wanted: float):
+        self._step, self._checked = exponentials(at_start)
+        self._coefficients, self._wanted = lru_cache(maxsize=8)(coefficients), wanted
         self._begin, self._time = float(times[0]), float(times[-1] - times[0])
         self.spent, self.n_steps, self.n_refused = 0.0, 0, 0
         self.dt = FIRST * self._time
@@ -140,15 +147,15 @@ class March:
     ) -> np.ndarray:
         """Return the values at ``stop``; no coefficient is read after ``last``."""
 
-        def at(s: float) -> Differences:
-            return self._operators(min(s, last))
+        def at(s: float) -> tuple[np.ndarray, np.ndarray]:
+            return self._coefficients(min(s, last))
 
         while t < stop:
             count = math.ceil((stop - t) / self.dt * (1 - 1e-12))
             dt = (stop - t) / count
             end = stop if count == 1 else t + dt
             share = self._wanted * dt / self._time
-            found, differ, noise = doubled(at, values, t, dt, PART * share)
+            found, differ, noise = doubled(self._step, at, values, t, dt, PART * share)
             moved, change = SAFE * differ + noise, (AIM * (share + noise) / max(SAFE * differ, TINY)) ** 0.25
             if self.spent + moved <= self._wanted * (end - self._begin) / self._time:
                 values, t = found, end
@@ -158,27 +165,24 @@ class March:
             else:
                 self.n_refused, change = self.n_refused + 1, min(change, 0.5)
                 if dt <= SHORTEST * self._time or self.n_refused + self.n_steps >= MOST_STEPS:
-                    raise self._too_many(t, dt, moved)
+                    raise NotConverged(
+                        f"tolerance={self._wanted:g} is not reached: after {self.n_steps} steps one of {dt:.3g} from "
+                        f"t={t:.6g} still moves {moved:.3g} of the mass; allow a larger tolerance, or use evolve"
+                    )
             self.dt = dt * min(max(change, 1 / LARGEST_CHANGE), LARGEST_CHANGE)
         return values
 
     def stand_still(self, values: np.ndarray, t: float, stop: float) -> np.ndarray:
         """Return the values at ``stop``, where L is the same at all times between."""
-        share = self._wanted * (stop - t) / self._time
-        found, moved, _ = exponential(self._operators(0.5 * (t + stop)), values, stop - t, share)
+        share, coefficients = self._wanted * (stop - t) / self._time, self._coefficients(0.5 * (t + stop))
+        found, moved = self._checked(*coefficients, values, stop - t, share)
         self.spent, self.dt = self.spent + moved, stop - t
         self.n_steps += 1
         return found
 
-    def _too_many(self, t: float, dt: float, moved: float) -> NotConverged:
-        return NotConverged(
-            f"tolerance={self._wanted:g} is not reached: after {self.n_steps} steps one of {dt:.3g} from t={t:.6g} "
-            f"still moves {moved:.3g} of the mass; allow a larger tolerance, or use evolve"
-        )
-
 
 def doubled(
-    at: Operators, values: np.ndarray, t: float, dt: float, tolerance: float
+    exponential: Exponential, at: Coefficients, values: np.ndarray, t: float, dt: float, tolerance: float
 ) -> tuple[np.ndarray, float, float]:
     """Return the values after two halves of a step from ``t``, how much of the mass lies elsewhere after the whole.
 
@@ -186,55 +190,66 @@ def doubled(
     """
     halves, noise = values, 0.0
     for begin in (t, t + 0.5 * dt):
-        halves, moved = step(at, GAUSS, halves, begin, 0.5 * dt, tolerance)
+        halves, moved = step(exponential, at, GAUSS, halves, begin, 0.5 * dt, tolerance)
         noise += moved
-    whole, moved = step(at, SIMPSON, values, t, dt, tolerance)
+    whole, moved = step(exponential, at, SIMPSON, values, t, dt, tolerance)
     return halves, 0.5 * float(distance(halves.ravel(), whole.ravel())), noise + moved
 
 
 def step(
-    at: Operators, by: Rule, values: np.ndarray, t: float, dt: float, tolerance: float
+    exponential: Exponential, at: Coefficients, by: Rule, values: np.ndarray, t: float, dt: float, tolerance: float
 ) -> tuple[np.ndarray, float]:
-    """Return the values after one step, and how much of the mass its exponentials may have moved, as `doubled`."""
-    nodes, noise = [at(t + c * dt) for c in by.nodes], 0.0
-    exponents = [combined(nodes, weights) for weights in by.exponents]
-    if any(indefinite(operator.diffusivity).any() for operator in exponents):
-        exponents = [combined(exponents, (0.5, 0.5))] * 2
-    for operator in exponents:
-        values, moved = once(operator, values, dt, tolerance)
+    """Return the values after one step, and how much of the mass its exponentials may have moved."""
+    nodes = [at(t + c * dt) for c in by.nodes]
+    drifts, diffusivities = (summed(by.weights, np.array(each)) for each in zip(*nodes, strict=True))
+    if any(indefinite(each).any() for each in diffusivities):
+        for each in drifts, diffusivities:
+            each[:] = each.mean(axis=0)
+    noise = 0.0
+    for drift, diffusivity in zip(drifts, diffusivities, strict=True):
+        values, moved = exponential(drift, diffusivity, values, dt, tolerance)
         noise += moved
     return values, noise
 
 
-def combined(operators: list[Differences], weights: tuple[float, ...]) -> Differences:
-    """Return the sum of operators on one grid, with their weights: it is linear in the coefficients."""
-    first, *others = operators
-    drift, diffusivity = weights[0] * first.drift, weights[0] * first.diffusivity
-    for w, each in zip(weights[1:], others, strict=True):
-        drift += w * each.drift
-        diffusivity += w * each.diffusivity
-    return replace(first, drift=drift, diffusivity=diffusivity)
+def summed(weights: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+    """Return the sums over the first axis of ``nodes`` with ``weights`` (2, n_nodes)."""
+    return (weights @ nodes.reshape(len(nodes), -1)).reshape(len(weights), *nodes.shape[1:])
 
 
-def once(operator: Differences, values: np.ndarray, t: float, tolerance: float) -> tuple[np.ndarray, float]:
-    """Return exp(tL) of values, each the mass about its centre, and how much of the mass was moved.
+def exponentials(operator: Differences) -> tuple[Exponential, Exponential]:
+    """Return the exponential of steps, and one that keeps to its tolerance by itself.
 
-    On a line in one piece, which is not held against two: whole and halved steps are.
+    On a line that of steps is taken in one piece, which is not held against two: whole and halved steps are.
     """
-    if on_bands(operator):
-        return carried_at_once(operator.bands, operator.stencils.distances, values, t), UNIT
-    found, moved, _ = exponential(operator, values, t, tolerance)
-    return found, moved
-
-
-def exponential(operator: Differences, values: np.ndarray, t: float, tolerance: float) -> tuple[np.ndarray, float, int]:
-    """As :func:`once`, with an error of at most ``tolerance`` by itself, and the number of products or solves."""
     if not on_bands(operator):
         volume = math.prod(operator.widths)
-        found, moved, used = carried_by_products(operator, values / volume, t, tolerance)
-        return volume * found, moved, used
-    found = np.empty_like(values)
-    moved, pieces, used = refined(operator.bands, operator.stencils.distances, values, t, tolerance, found)
-    if not moved <= tolerance:
-        raise unreached(tolerance, pieces, moved, t)
-    return found, moved, used
+
+        def by_products(
+            drift: np.ndarray, diffusivity: np.ndarray, values: np.ndarray, t: float, tolerance: float
+        ) -> tuple[np.ndarray, float]:
+            found, moved, _ = carried_by_products(operator.at(drift, diffusivity), values / volume, t, tolerance)
+            return volume * found, moved
+
+        return by_products, by_products
+    s, (width,) = operator.stencils, operator.widths
+    bands, room = np.empty_like(operator.bands), room_for(operator.size, s.reach)
+
+    def in_one_piece(
+        drift: np.ndarray, diffusivity: np.ndarray, values: np.ndarray, t: float, tolerance: float
+    ) -> tuple[np.ndarray, float]:
+        found = np.empty_like(values)
+        write_bands(drift[0], diffusivity[0, 0], s.first, s.second, width, bands)
+        in_pieces(bands, s.distances, values, t, 1, room, found)
+        return found, UNIT
+
+    def in_enough_pieces(
+        drift: np.ndarray, diffusivity: np.ndarray, values: np.ndarray, t: float, tolerance: float
+    ) -> tuple[np.ndarray, float]:
+        found = np.empty_like(values)
+        moved, halved, _ = refined(operator.at(drift, diffusivity).bands, s.distances, values, t, tolerance, found)
+        if not moved <= tolerance:
+            raise unreached(tolerance, halved, moved, t)
+        return found, moved
+
+    return in_one_piece, in_enough_pieces

@@ -65,14 +65,6 @@ def refined(bands, distances, values, t, tolerance, found):
 
 
 @kernel()
-def carried_at_once(bands, distances, values, t):
-    """Return the values after t, in one piece that is held against nothing."""
-    found = np.empty(len(values))
-    in_pieces(bands, distances, values, t, 1, room_for(len(values), len(distances)), found)
-    return found
-
-
-@kernel()
 def room_for(n, reach):
     """Return the arrays of :func:`eliminate`, and one of rows for each cell."""
     return (

@@ -57,6 +57,11 @@ class Coefficients:
         """The drift at the centres of the cells ``(2, n)``."""
         return self.drift(self.x)
 
+    @property
+    def at_centres(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mu ``(2, n_1, n_2)`` and D ``(2, 2, n_1, n_2)`` at the centres of the cells."""
+        return self.mu.reshape(2, *self.grid.shape), self.d.reshape(2, 2, *self.grid.shape)
+
     def drift(self, x: np.ndarray) -> np.ndarray:
         mu = np.asarray(self.process.ito_drift(self._wrapped(x), self.t), dtype=float)
         if beyond(mu.ravel(), -np.inf):
@@ -175,5 +180,4 @@ def plane_differences(read: Coefficients, stencils: Stencils) -> Differences:
     semi-definite.
     """
     refuse_unfit(read.process, read.grid, read.sides, stencils)
-    shape = read.grid.shape
-    return Differences(read.grid, read.sides, stencils, read.mu.reshape(2, *shape), read.d.reshape(2, 2, *shape))
+    return Differences(read.grid, read.sides, stencils, *read.at_centres)

@@ -6,10 +6,11 @@ import os
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from fpsde.backend import Backend
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.evolution import stops, trace_as_asked
-from fpsde.fokker_planck.high_order.differences import Differences
 from fpsde.fokker_planck.high_order.evolution import CHEBYSHEV, trace_at_high_order
 from fpsde.fokker_planck.high_order.magnus import MAGNUS, trace_of_driven
 from fpsde.fokker_planck.high_order.stencils import stencils_of
@@ -150,14 +151,13 @@ class PlaneInTime(PlaneInSteps):
             found = trace_of_phase_space(space, start, when, tolerance, self._fringe)
             return self._evolution(found, start, when, SPLITTING, space)
         start = self._start(x0)
-        stencils = stencils_of(6 if order is None else order)
-        if self.process.time_dependent:
+        operator = plane_differences(read, stencils_of(6 if order is None else order))
+        if not self.process.time_dependent:
+            found = trace_at_high_order(operator, start, when, tolerance)
+            return self._evolution(found, start, when, CHEBYSHEV, operator)
 
-            def operator(t: float) -> Differences:
-                return plane_differences(Coefficients(self.process, self.grid, t, self._sides), stencils)
+        def coefficients(t: float) -> tuple[np.ndarray, np.ndarray]:
+            return Coefficients(self.process, self.grid, t, self._sides).at_centres
 
-            found = trace_of_driven(operator, self.process, start, when, tolerance, progress=progress)
-            return self._evolution(found, start, when, f"{MAGNUS}, {CHEBYSHEV}", operator(when[-1]))
-        at_start = plane_differences(read, stencils)
-        found = trace_at_high_order(at_start, start, when, tolerance)
-        return self._evolution(found, start, when, CHEBYSHEV, at_start)
+        found = trace_of_driven(operator, coefficients, self.process, start, when, tolerance, progress=progress)
+        return self._evolution(found, start, when, f"{MAGNUS}, {CHEBYSHEV}", operator.at(*coefficients(when[-1])))
