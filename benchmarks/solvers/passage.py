@@ -214,7 +214,7 @@ def shortley_weller(cells: int, _: int) -> Call:
 
 def in_plane() -> Race:
     """Return the race in the plane."""
-    cells = (20, 28, 40, 80, 160, 320)
+    cells = (20, 24, 28, 40, 56, 80, 112, 160, 224, 320)
     return Race(
         "mean time out of a disc",
         relative_error(exact_in_disc),

@@ -15,7 +15,7 @@ _HOMES = {
     "PathIntegral": "path_integral",
     "PlaneEvolution": "plane.results",
     "PlaneFokkerPlanck": "plane.solver",
-    "PlaneFunction": "plane.results",
+    "PlaneFunction": "plane.start_function",
     "PlaneGenerator": "plane.generator",
     "PlaneModes": "plane.spectrum",
     "PlanePassageTime": "plane.results",

@@ -53,7 +53,7 @@ class Expectation:
     def __call__(self, *x: Any) -> np.ndarray:
         """Return the expectation from starting points, an array for each component, same shape.
 
-        Between the centres it is a monotone cubic; of two components, linear along each axis.
+        Between the centres it is a monotone cubic; of two components, one along each axis.
         """
         return self.function(*x)
 

@@ -89,10 +89,9 @@ def put_between(faces, low, high, u, ends, points, values):
 @kernel()
 def cubic_at(x, values, at):
     """Return the value at one place of the function through the points of one piece."""
-    ends, place = np.zeros(len(x), np.bool_), np.empty(1)
+    ends = np.zeros(len(x), np.bool_)
     ends[0] = ends[-1] = True
-    place[0] = at
-    return monotone_cubic(x, values, ends, place)[0]
+    return cubic_between(x, values, ends, at)
 
 
 @kernel()
@@ -104,14 +103,33 @@ def monotone_cubic(x, values, ends, at):
     """
     out = np.empty(len(at))
     for k in range(len(at)):
-        i = min(max(np.searchsorted(x, at[k], side="right") - 1, 0), len(x) - 2)
-        h, s = x[i + 1] - x[i], at[k] - x[i]
-        secant = (values[i + 1] - values[i]) / h
-        low, high = slope_at(x, values, ends, i, 1), slope_at(x, values, ends, i + 1, -1)
-        second = (3.0 * secant - 2.0 * low - high) / h
-        third = (low + high - 2.0 * secant) / (h * h)
-        out[k] = values[i + 1] if s == h else values[i] + s * (low + s * (second + s * third))
+        out[k] = cubic_between(x, values, ends, at[k])
     return out
+
+
+@kernel()
+def interval_of(x, at):
+    """Return i of the interval between points i and i + 1 of increasing ``x`` in which a place lies, or is nearest."""
+    low, high = 0, len(x) - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if x[middle] <= at:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+@kernel()
+def cubic_between(x, values, ends, at):
+    """Return what :func:`monotone_cubic` does at one place; it reads the two points on each side of it."""
+    i = interval_of(x, at)
+    h, s = x[i + 1] - x[i], at - x[i]
+    secant = (values[i + 1] - values[i]) / h
+    low, high = slope_at(x, values, ends, i, 1), slope_at(x, values, ends, i + 1, -1)
+    second = (3.0 * secant - 2.0 * low - high) / h
+    third = (low + high - 2.0 * secant) / (h * h)
+    return values[i + 1] if s == h else values[i] + s * (low + s * (second + s * third))
 
 
 @kernel()

@@ -133,8 +133,10 @@ def _silent_axis(read: Coefficients, axis: int) -> tuple[Edges, np.ndarray]:
 
 
 def _exits(read: Coefficients, axis: int, h: np.ndarray, leaving: Callable) -> np.ndarray:
-    ids = np.moveaxis(np.arange(len(h)).reshape(read.grid.shape), axis, 0)
     out = np.zeros((2, len(h)))
+    if not any(read.sides[axis].absorbing):
+        return out
+    ids = np.moveaxis(np.arange(len(h)).reshape(read.grid.shape), axis, 0)
     for side, absorbs in enumerate(read.sides[axis].absorbing):
         if absorbs:
             cells = ids[-side]

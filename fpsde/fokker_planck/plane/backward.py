@@ -53,7 +53,10 @@ def until_stopped(q: PlaneGenerator, stopped: np.ndarray) -> Callable[[np.ndarra
             f"x={(x, y)}; it must be, from every one"
         )
     free = np.flatnonzero(~stopped)
-    of = factors(sparse.csc_array(-q.matrix[:, free][free]))
+    place = np.full(q.size, -1)
+    place[free] = np.arange(len(free))
+    columns = columns_among(*q.entries, place, len(free))
+    of = factors(sparse.csc_array(columns, shape=(len(free), len(free))))
 
     def solve(source: np.ndarray) -> np.ndarray:
         u = np.zeros(q.size)
@@ -61,6 +64,33 @@ def until_stopped(q: PlaneGenerator, stopped: np.ndarray) -> Callable[[np.ndarra
         return u
 
     return solve
+
+
+@kernel()
+def columns_among(rows, columns, values, place, size):
+    """Return the columns of minus a matrix among the rows and columns that have a ``place`` (-1: none) of ``size``.
+
+    Values, rows and where each column begins, as SciPy's ``csc_array`` takes them; rows ascend. The entries are given
+    by their rows, columns and values.
+    """
+    begins, end = np.zeros(size + 1, np.int32), np.empty(size, np.int32)
+    for e in range(len(values)):
+        if place[rows[e]] >= 0 and place[columns[e]] >= 0:
+            begins[place[columns[e]] + 1] += 1
+    for i in range(size):
+        begins[i + 1] += begins[i]
+        end[i] = begins[i]
+    found, at = np.empty(begins[size]), np.empty(begins[size], np.int32)
+    for e in range(len(values)):
+        row, column = place[rows[e]], place[columns[e]]
+        if row >= 0 and column >= 0:
+            k = end[column]
+            while k > begins[column] and at[k - 1] > row:  # a few entries, in their order
+                at[k], found[k] = at[k - 1], found[k - 1]
+                k -= 1
+            at[k], found[k] = row, -values[e]
+            end[column] += 1
+    return found, at, begins
 
 
 def _reach_an_exit(q: PlaneGenerator) -> np.ndarray:

@@ -17,7 +17,8 @@ from fpsde.fokker_planck.plane.backward import plane_solver, wall_points
 from fpsde.fokker_planck.plane.coefficients import plane_sides
 from fpsde.fokker_planck.plane.generator import PlaneGenerator, centres
 from fpsde.fokker_planck.plane.initial import plane_start
-from fpsde.fokker_planck.plane.results import Operator, PlaneEvolution, PlaneFunction, plane_resolution
+from fpsde.fokker_planck.plane.results import Operator, PlaneEvolution, plane_resolution
+from fpsde.fokker_planck.plane.start_function import PlaneFunction
 from fpsde.fokker_planck.sides import Sides
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw

@@ -11,6 +11,7 @@ import numpy as np
 
 from fpsde.cached import cached_property
 from fpsde.errors import InvalidInput
+from fpsde.fokker_planck.coefficients import LEAST, beyond
 from fpsde.fokker_planck.plane.lines import Way, cells_on, lines_of, straight, way_along, way_round
 from fpsde.grid import Grid
 from fpsde.jit import kernel
@@ -51,15 +52,14 @@ class PlaneGenerator:
     flux: str
 
     def __post_init__(self) -> None:
-        for name, cells, rates in (("rate", self.tails, self.up), ("rate", self.heads, self.down)):
-            self._refuse(name, cells, rates)
-        for exits in self.exits:
-            self._refuse("exit rate", np.arange(self.size), exits)
+        for edges in self.families:
+            self._refuse("rate", edges.tails, edges.up)
+            self._refuse("rate", edges.heads, edges.down)
+        self._refuse("exit rate", np.arange(self.exits.size) % self.size, self.exits.ravel())
 
     def _refuse(self, name: str, cells: np.ndarray, rates: np.ndarray) -> None:
-        fine = (rates >= 0) & np.isfinite(rates)
-        if not fine.all():
-            i = int(np.argmin(fine))
+        if beyond(rates, LEAST):
+            i = int(np.argmin((rates >= 0) & np.isfinite(rates)))
             at = tuple(float(x) for x in centres(self.grid)[:, cells[i]])
             raise InvalidInput(f"a {name} out of the cell at x={at} is {rates[i]}; it must be finite and not negative")
 
@@ -243,7 +243,14 @@ def centres(grid: Grid) -> np.ndarray:
 
 def widths(grid: Grid) -> np.ndarray:
     """Return the widths along each axis of all cells of a two-dimensional grid, flat, component first ``(2, n)``."""
-    return np.stack([np.broadcast_to(h, grid.shape).ravel() for h in np.ix_(*map(np.diff, grid.axes))])
+    return np.stack([widths_along(grid, axis) for axis in (0, 1)])
+
+
+def widths_along(grid: Grid, axis: int) -> np.ndarray:
+    """Return the widths along one axis of all cells of a two-dimensional grid, flat ``(n,)``."""
+    found = np.empty(grid.shape)
+    found[:] = grid.lines[0].widths[:, None] if axis == 0 else grid.lines[1].widths
+    return found.ravel()
 
 
 def volumes(grid: Grid) -> np.ndarray:
@@ -254,10 +261,11 @@ def volumes(grid: Grid) -> np.ndarray:
 def neighbours(grid: Grid, axis: int, *, periodic: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return tails, heads (m,) of the edges along an axis, the distance of their centres, and all widths (n,)."""
     ids = np.arange(np.prod(grid.shape)).reshape(grid.shape)
-    h = widths(grid)[axis]
-    heads = np.roll(ids, -1, axis)
-    if not periodic:
-        inner = slice(-1) if axis == 0 else (slice(None), slice(-1))
-        ids, heads = ids[inner], heads[inner]
-    tails, heads = ids.ravel(), heads.ravel()
+    h = widths_along(grid, axis)
+    if periodic:
+        tails, heads = ids.ravel(), np.roll(ids, -1, axis).ravel()
+    elif axis == 0:
+        tails, heads = ids[:-1].ravel(), ids[1:].ravel()
+    else:
+        tails, heads = ids[:, :-1].ravel(), ids[:, 1:].ravel()
     return tails, heads, 0.5 * (h[tails] + h[heads]), h

@@ -10,7 +10,8 @@ import numpy as np
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.plane.backward import until_stopped
 from fpsde.fokker_planck.plane.cells import OnPlane
-from fpsde.fokker_planck.plane.results import PlaneFunction, PlanePassageTime, PlaneSplitting
+from fpsde.fokker_planck.plane.results import PlanePassageTime, PlaneSplitting
+from fpsde.fokker_planck.plane.start_function import PlaneFunction
 from fpsde.fokker_planck.plane.targets import Region, Target, stopped_at
 from fpsde.fokker_planck.results import provenance
 from fpsde.validation import as_given, finite_array
@@ -57,7 +58,8 @@ class PlanePassages(OnPlane):
 
             -Q^T q = 0
 
-        Regions as in :meth:`passage_time`, which must not overlap; a wall that absorbs counts as neither. Raises as it.
+        Regions as in :meth:`passage_time`, which must not overlap; a wall that absorbs counts as neither. Between the
+        centres of cells it is linear, as those of :meth:`splitting` are, which add up to 1. Raises as that.
         """
         self._refuse_time_dependence("has committors that depend on when it starts")
         goals = [Target.of("a", a, self.grid), Target.of("b", b, self.grid)]
@@ -106,7 +108,8 @@ class PlanePassages(OnPlane):
             raise InvalidInput(f"{names} have {shared} cells in common; they must not overlap")
         q = stopped_at(self.generator(), goals)
         solve = until_stopped(q, np.asarray(there.any(axis=0)))
-        return tuple(self._function(solve(q.exits[k]) + there[k]) for k in ends)
+        found = [(solve(q.exits[k]) + there[k]).reshape(self.grid.shape) for k in ends]
+        return tuple(PlaneFunction(self.grid, values, self._turns, additive=True) for values in found)
 
     def _point(self, x0: Any) -> tuple[float, float]:
         start = finite_array("x0", x0, ndim=1)

@@ -9,16 +9,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.high_order.differences import Differences
+from fpsde.fokker_planck.plane.start_function import PlaneFunction
 from fpsde.fokker_planck.results import LawAtRest, LawsInTime, negative_mass
 from fpsde.fokker_planck.steepness import BULK
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw
-from fpsde.optional import optional
-from fpsde.validation import finite_array
-
-interpolate = optional("scipy.interpolate")
 
 
 class Operator(Protocol):
@@ -57,40 +53,6 @@ class PlaneStationary(LawAtRest[JointCellLaw, tuple[float, float], np.ndarray]):
     def negative_mass(self) -> float:
         """The sum of what masses are below zero: to high order, L1 errors are no smaller."""
         return negative_mass(self.law)
-
-
-@dataclass(frozen=True, eq=False)
-class PlaneFunction:
-    """A function of the starting point, as the backward equation gives it: ``values`` (n_1, n_2) at the cell centres.
-
-    Called with arrays x and y it is linear between the centres along each axis, and constant in the outer half of an
-    outermost cell. ``turns`` are the lengths of the axes that are periodic, round which a point is turned back into the
-    grid; None along the others. Raises InvalidInput beyond the grid.
-    """
-
-    grid: Grid
-    values: np.ndarray
-    turns: tuple[float | None, float | None] = (None, None)
-
-    def __call__(self, x: Any, y: Any) -> np.ndarray:
-        points = np.broadcast_arrays(finite_array("x", x), finite_array("y", y))
-        knots, values, inner = [], self.values, []
-        for axis, (at, faces, turn) in enumerate(zip(points, self.grid.axes, self.turns, strict=True)):
-            middles = 0.5 * (faces[1:] + faces[:-1])
-            if turn is not None:
-                middles = np.concatenate([middles[-1:] - turn, middles, middles[:1] + turn])
-                values = np.pad(values, [(int(k == axis),) * 2 for k in (0, 1)], mode="wrap")
-                at = faces[0] + (at - faces[0]) % turn
-            elif at.min() < faces[0] or at.max() > faces[-1]:
-                raise InvalidInput(
-                    f"{'xy'[axis]} from {at.min()} to {at.max()} reaches beyond the grid [{faces[0]}, {faces[-1]}]; "
-                    "extend it"
-                )
-            knots.append(middles)
-            inner.append(np.clip(at, middles[0], middles[-1]))
-        return interpolate.RegularGridInterpolator(tuple(knots), values)(np.stack(inner, axis=-1)).reshape(
-            points[0].shape
-        )
 
 
 @dataclass(frozen=True)

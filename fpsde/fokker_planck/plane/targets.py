@@ -2,13 +2,17 @@
 
 A set is made of whole cells, or is where a level function phi is negative. Into whole cells the rates are those of Q,
 so that the edge of the set is met to order 1 in the width of a cell. An edge of the grid that leads from a cell outside
-to phi < 0 is cut where phi = 0, after the part theta of its length, and the rate into the set is that into a wall
-there,
+to phi < 0 is cut where phi = 0, after the part theta of its length. The flux into the set is that into a wall there,
+and the cell in front of it is as wide along this way as what is left of its edges on both sides, theta and theta' (1
+where an edge is not cut): all rates out of it along the way are divided by that width,
 
-    rho B(-theta w) / theta,      rho B(-w) being the rate along the whole edge       (see ``assembly``),
+    2/(theta + theta') rho B(-theta w)/theta   into the set,       2/(theta + theta') rho B(w')   to the other side,
 
-and not negative: Q stays a generator, and is of order 2 (Gibou, Fedkiw, Cheng & Kang, J. Comput. Phys. 176 (2002) 205).
-Where there is no noise along an edge, mass is carried over it at the same rate wherever the set begins.
+rho B(-w) being the rate along a whole edge (see ``assembly``). None is negative: Q stays a generator. Without drift its
+transpose is the difference of Shortley & Weller (J. Appl. Phys. 9 (1938) 334), exact for quadratics up to the edge of
+the set, so that errors are h^2 times a constant; without the width they would be of order 2 too, and depend on how the
+edge happens to lie (Gibou, Fedkiw, Cheng & Kang, J. Comput. Phys. 176 (2002) 205). Where there is no noise along an
+edge, mass is carried over it at the same rate wherever the set begins.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.bernoulli import bernoulli
 from fpsde.fokker_planck.plane.generator import Edges, PlaneGenerator, centres, widths
 from fpsde.grid import Grid
+from fpsde.jit import kernel
 
 #: A function (x, y) -> bool of arrays, or (x, y) -> float that is negative in the set; or an array (n_1, n_2) of bool.
 Region = Callable[[np.ndarray, np.ndarray], Any] | np.ndarray
@@ -70,13 +75,18 @@ class Target:
 
     def parts(self, x: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """Return the parts (n,) of the ``steps`` (2, n) from points ``x`` (2, n) outside up to where phi = 0."""
-        level, ends = self.level, [faces[[0, -1]] for faces in self.grid.axes]
+        level = self.level
         assert level is not None
+        turns = []  # an edge across a seam goes on at the other end of the grid
+        for axis, (end, faces) in enumerate(zip(x + steps, self.grid.axes, strict=True)):
+            if end.min() < faces[0] or end.max() > faces[-1]:
+                turns.append((axis, faces[0], faces[-1] - faces[0]))
 
         def phi(part: np.ndarray) -> np.ndarray:
-            # an edge across a seam goes on at the other end of the grid
-            places = zip(x + part * steps, ends, strict=True)
-            return np.asarray(level(*(first + np.mod(z - first, last - first) for z, (first, last) in places)))
+            places = x + part * steps
+            for axis, first, turn in turns:
+                places[axis] = first + np.mod(places[axis] - first, turn)
+            return np.asarray(level(*places), dtype=float)
 
         return np.maximum(first_crossing(phi, x.shape[1]), NEAREST)
 
@@ -88,22 +98,41 @@ def first_crossing(phi: Callable[[np.ndarray], np.ndarray], count: int) -> np.nd
     is linear and crosses zero (Ridders, IEEE Trans. Circuits Syst. 26 (1979) 979): a few calls where phi is smooth, and
     signs alone where it is not.
     """
-    low, high = np.zeros(count), np.ones(count)
-    at_low, at_high, found = phi(low), phi(high), high
+    ends, found = np.array([np.zeros(count), np.ones(count)]), np.ones(count)
+    at_ends = np.array([phi(end) for end in ends])
     for _ in range(HALVINGS):
-        middle, before = 0.5 * (low + high), found
-        at_middle = phi(middle)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found = middle + (middle - low) * at_middle / np.sqrt(at_middle**2 - at_low * at_high)
-        found = np.where((found >= low) & (found <= high), found, middle)  # no number where phi is none, or flat
-        for place, value in ((middle, at_middle), (found, phi(found))):
-            between, inside = (place > low) & (place < high), value < 0
-            cut, keep = between & inside, between & ~inside
-            high, at_high = np.where(cut, place, high), np.where(cut, value, at_high)
-            low, at_low = np.where(keep, place, low), np.where(keep, value, at_low)
-        if np.all(np.abs(found - before) <= 0.5**HALVINGS):
+        middle = 0.5 * (ends[0] + ends[1])
+        if halve(ends, at_ends, middle, phi(middle), found) <= 0.5**HALVINGS:
             break
+        narrow(ends, at_ends, found, phi(found))
     return found
+
+
+@kernel()
+def halve(ends, at_ends, middle, at_middle, found):
+    """Write where phi may cross zero to ``found``, and take the half between ``ends`` (2, n) in which it does.
+
+    Returns how far the places moved, at most.
+    """
+    moved = 0.0
+    for i in range(len(found)):
+        low, high, value = ends[0, i], ends[1, i], at_middle[i]
+        at = middle[i] + (middle[i] - low) * value / np.sqrt(value * value - at_ends[0, i] * at_ends[1, i])
+        if not low <= at <= high:
+            at = middle[i]  # no number where phi is none, or flat
+        moved = max(moved, abs(at - found[i]))
+        found[i] = at
+    narrow(ends, at_ends, middle, at_middle)
+    return moved
+
+
+@kernel()
+def narrow(ends, at_ends, places, values):
+    """Move an end of each of the ways between ``ends`` (2, n) to a place (n,) on it, by the value of phi there."""
+    for i in range(len(places)):
+        if ends[0, i] < places[i] < ends[1, i]:
+            side = 1 if values[i] < 0 else 0
+            ends[side, i], at_ends[side, i] = places[i], values[i]
 
 
 def stopped_at(q: PlaneGenerator, targets: Sequence[Target]) -> PlaneGenerator:
@@ -114,28 +143,87 @@ def stopped_at(q: PlaneGenerator, targets: Sequence[Target]) -> PlaneGenerator:
     if not targets:
         return q
     free = ~np.any([target.cells for target in targets], axis=0)
-    into = np.array([_rates_into(q, target, free) for target in targets])
-    families = []
-    for edges in q.families:
-        both = free[edges.tails] & free[edges.heads]
-        arrays = (edges.tails, edges.heads, edges.up, edges.down, edges.exponents)
-        families.append(Edges(edges.offset, *(values[both] for values in arrays)))
-    return replace(q, families=families, exits=np.concatenate([q.exits * free, into]))
+    cut = [_cut(q, target, free) for target in targets]
+    left = np.ones((2 * len(q.families), q.size))  # of the edges ahead and back of each family, in front of a set
+    for c in cut:
+        left[c.ways, c.cells] = c.parts
+    per_width = 2.0 / (left[::2] + left[1::2])
+    into = [np.bincount(c.cells, c.rates * per_width[c.ways // 2, c.cells], q.size) for c in cut]
+    families = [
+        Edges(edges.offset, *outside(edges.tails, edges.heads, edges.up, edges.down, edges.exponents, free, scale))
+        for edges, scale in zip(q.families, per_width, strict=True)
+    ]
+    walls = q.exits * free
+    if q.along_axes:
+        for edges, scale in zip(q.families, per_width, strict=True):
+            axis = edges.offset.index(1)
+            walls[2 * axis : 2 * axis + 2] *= scale
+    return replace(q, families=families, exits=np.concatenate([walls, into]))
 
 
-def _rates_into(q: PlaneGenerator, target: Target, free: np.ndarray) -> np.ndarray:
-    """Return the rates ``(n,)`` from the free cells into a target."""
-    h, cut = widths(q.grid), []
-    for edges in q.families:
-        ways = ((edges.tails, edges.heads, edges.up, 1.0), (edges.heads, edges.tails, edges.down, -1.0))
-        for begin, end, rates, sign in ways:
-            used = np.flatnonzero(free[begin] & target.cells[end])
-            first, last = begin[used], end[used]
-            steps = sign * np.array(edges.offset)[:, None] * 0.5 * (h[:, first] + h[:, last])
-            noisy = (edges.up[used] > 0) & (edges.down[used] > 0)
-            cut.append((first, steps, rates[used], sign * edges.exponents[used], noisy))
-    first, steps, rate, w, noisy = (np.concatenate(values, axis=-1) for values in zip(*cut, strict=True))
-    if target.level is not None:
-        part = target.parts(centres(q.grid)[:, first], steps)
-        rate = np.where(noisy, rate * bernoulli(-part * w) / (bernoulli(-w) * part), rate)
-    return np.bincount(first, rate, q.size)
+@dataclass(frozen=True, eq=False)
+class _Cut:
+    """The edges from free cells into a set: their ``cells``, ``ways`` (2 k ahead in family k, 2 k + 1 back), the part
+    that lies in front of the set, and the rates into it ``(m,)``.
+    """
+
+    cells: np.ndarray
+    ways: np.ndarray
+    parts: np.ndarray
+    rates: np.ndarray
+
+
+def _cut(q: PlaneGenerator, target: Target, free: np.ndarray) -> _Cut:
+    """Return the edges that lead from the free cells into a target."""
+    found = [
+        edges_into(edges.tails, edges.heads, edges.up, edges.down, edges.exponents, free, target.cells, k)
+        for k, edges in enumerate(q.families)
+    ]
+    (cells, ends, ways), (rates, w, noisy) = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
+    if target.level is None:
+        return _Cut(cells, ways, np.ones(len(cells)), rates)
+    h, offsets = widths(q.grid), np.array([edges.offset for edges in q.families])
+    steps = (0.5 - ways % 2) * offsets[ways // 2].T * (h[:, cells] + h[:, ends])
+    parts = np.where(noisy > 0, target.parts(centres(q.grid)[:, cells], steps), 1.0)
+    return _Cut(cells, ways, parts, rates * bernoulli(-parts * w) / (bernoulli(-w) * parts))
+
+
+@kernel()
+def outside(tails, heads, up, down, exponents, free, scale):
+    """Return the edges between free cells, with all rates out of a cell multiplied by its ``scale``."""
+    count = 0
+    for e in range(len(tails)):
+        count += free[tails[e]] & free[heads[e]]
+    ends, rates = np.empty((2, count), tails.dtype), np.empty((3, count))
+    count = 0
+    for e in range(len(tails)):
+        i, j = tails[e], heads[e]
+        if free[i] and free[j]:
+            ends[0, count], ends[1, count] = i, j
+            rates[0, count], rates[1, count], rates[2, count] = up[e] * scale[i], down[e] * scale[j], exponents[e]
+            count += 1
+    return ends[0], ends[1], rates[0], rates[1], rates[2]
+
+
+@kernel()
+def edges_into(tails, heads, up, down, exponents, free, inside, k):
+    """Return the edges of family ``k`` from free cells into a set: cells in front of it, in it, and ways, ``(3, m)``.
+
+    Further the rates, the exponents in their direction, and ones where there is noise along them, ``(3, m)``.
+    """
+    count = 0
+    for e in range(len(tails)):
+        i, j = tails[e], heads[e]
+        count += (free[i] & inside[j]) | (free[j] & inside[i])
+    where, rates = np.empty((3, count), tails.dtype), np.empty((3, count))
+    count = 0
+    for e in range(len(tails)):
+        i, j = tails[e], heads[e]
+        ahead, back = free[i] & inside[j], free[j] & inside[i]
+        if ahead or back:
+            where[0, count], where[1, count] = (i, j) if ahead else (j, i)
+            where[2, count] = 2 * k if ahead else 2 * k + 1
+            rates[0, count], rates[1, count] = (up[e], exponents[e]) if ahead else (down[e], -exponents[e])
+            rates[2, count] = (up[e] > 0.0) & (down[e] > 0.0)
+            count += 1
+    return where, rates
