@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,7 +31,9 @@ NEGATIVE = 1e-7
 def trace_at_high_order(operator: Differences, start: Start, times: np.ndarray, tolerance: Any) -> Trace:
     """Return the masses at ``times[1:]``, reached from ``times[0]``, each interval at once.
 
-    ``time_error`` is the mass that the approximations of the exponential may have moved, at most ``tolerance``.
+    ``time_error`` is the mass that the approximations of the exponential may have moved, at most ``tolerance``. Where
+    masses are below the bound and this may be why, they are carried once more, to a tolerance at which it cannot be:
+    what is then refused is left by the cells.
 
     Raises
     ------
@@ -45,30 +47,64 @@ def trace_at_high_order(operator: Differences, start: Start, times: np.ndarray, 
     masses = np.empty((len(lengths), operator.size))
     carry = carry_by_bands if on_bands(operator) else carry_by_products
     error, used = carry(operator, start.masses, lengths, wanted / len(lengths), masses)
-    return trace_of(operator, start, masses, error, used)
+    seen = watched(operator, start, masses)
+    if seen.dip < -NEGATIVE and -seen.least <= error:
+        wanted = NEGATIVE * float(masses.max(axis=1).min())
+        try:
+            error, more = carry(operator, start.masses, lengths, wanted / len(lengths), masses)
+        except NotConverged:
+            refuse_negative(seen.dip, "or evolve")
+            raise
+        seen, used = watched(operator, start, masses), used + more
+    return trace_of(operator, start, masses, seen, error, used, instead="or evolve")
+
+
+class Seen(NamedTuple):
+    """What tells of masses ``(n_times, n)`` whether they can be trusted.
+
+    moved
+        the largest departure of their sum from that of the start
+    dip, least
+        the lowest as a fraction of the largest at its time; the smallest, of the start too
+    edge
+        the largest sums over the cells that are watched at the low and high end of each axis
+    """
+
+    moved: float
+    dip: float
+    least: float
+    edge: tuple[float, ...]
+
+
+def watched(operator: Differences, start: Start, masses: np.ndarray) -> Seen:
+    """Return what is seen of masses ``(n_times, n)`` that came from ``start``."""
+    shape, _ = operator.plane
+    ends = [side.fringe(n) for side, n in zip(operator.sides, operator.grid.shape, strict=True)]
+    moved, dip, least, *edge = monitored(masses, start.masses, start.absorbed, shape, ((0, 0), *ends)[-2:])
+    return Seen(moved, dip, least, tuple(edge[-2 * len(ends) :]))
 
 
 def trace_of(
     operator: Differences,
     start: Start,
     masses: np.ndarray,
+    seen: Seen,
     error: float,
     n_steps: int,
+    *,
     dt: float | None = None,
     n_refused: int = 0,
+    instead: str = "a smaller tolerance, or evolve",
 ) -> Trace:
     """Return the trace of masses ``(n_times, n)``, refused where they were lost or are negative."""
-    shape, _ = operator.plane
-    ends = [side.fringe(n) for side, n in zip(operator.sides, operator.grid.shape, strict=True)]
-    moved, dip, least, *edge = monitored(masses, start.masses, start.absorbed, shape, ((0, 0), *ends)[-2:])
-    if not moved <= HELD:
+    if not seen.moved <= HELD:
         raise _loss(operator, masses, start)
-    refuse_negative(dip, "a smaller tolerance, or evolve")
+    refuse_negative(seen.dip, instead)
     return Trace(
         masses=masses,
         absorbed=np.zeros((len(masses), len(start.absorbed))),
-        minimum=least,
-        edge=tuple(edge[-2 * len(ends) :]),
+        minimum=seen.least,
+        edge=seen.edge,
         dt=dt,
         n_steps=n_steps,
         n_refused=n_refused,
@@ -166,10 +202,9 @@ def refuse_negative(dip: float, instead: str) -> None:
 
 @kernel()
 def monitored(masses, start, absorbed, shape, watched):
-    """Return what tells of masses ``(n_times, n)`` of a plane, of which a line is one row, whether they can be trusted.
+    """Return the numbers of :class:`Seen` for masses ``(n_times, n)`` of a plane, of which a line is one row.
 
-    The largest departure of their sum from that of the ``start``; the lowest as a fraction of the largest at its time;
-    the smallest; and the largest sums over the cells that are ``watched`` at the low and high end of either axis.
+    Of ``watched`` cells at the low and high end of either axis.
     """
     n, m = shape
     times, walls = len(masses), np.empty((len(masses), 0))  # none absorbs

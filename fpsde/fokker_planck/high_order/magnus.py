@@ -36,7 +36,7 @@ from fpsde.fokker_planck.coefficients import indefinite
 from fpsde.fokker_planck.evolution import TOLERANCE, Trace
 from fpsde.fokker_planck.high_order.chebyshev import carried_by_products
 from fpsde.fokker_planck.high_order.differences import Differences, write_bands
-from fpsde.fokker_planck.high_order.evolution import along_all, on_bands, trace_of, unreached, values_from
+from fpsde.fokker_planck.high_order.evolution import along_all, on_bands, trace_of, unreached, values_from, watched
 from fpsde.fokker_planck.high_order.rational_bands import in_pieces, refined, room_for
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.rational import UNIT
@@ -120,7 +120,8 @@ def trace_of_driven(
                     values = march.carry(values, t, stop, last=stop - INSIDE if tables else stop, reached=show)
                 show(stop - times[0])
             row[:] = along_all(at_start, values, at_start.stencils.average).ravel()
-    return trace_of(at_start, start, masses, march.spent, march.n_steps, march.dt, march.n_refused)
+    seen = watched(at_start, start, masses)
+    return trace_of(at_start, start, masses, seen, march.spent, march.n_steps, dt=march.dt, n_refused=march.n_refused)
 
 
 def pieces(begin: float, end: float) -> Iterator[tuple[float, float]]:

@@ -120,10 +120,10 @@ class PlaneInTime(PlaneInSteps):
         expansion of the exponential in Chebyshev polynomials, which may move ``tolerance`` of the mass (1e-6 if not
         given); ``n_steps`` counts products.
 
-        A mass below -1e-7 of the largest is refused. Where the error is 1e-4 or less masses keep to that, but not at
-        orders 8 and 10 on the few cells that they need for it: where drift dominates at the edge of such a grid the
-        terms of the expansion grow there, and those left off show as dips. A smaller tolerance takes more of them,
-        damped.
+        A mass below -1e-7 of the largest is refused. Where what the expansion leaves off may be why, as at the edge of
+        coarse grids, where drift dominates and its terms grow, it is carried once more, to so small a tolerance that it
+        cannot be. What is then refused is left by the cells, and they are too few: a law that is met to 1e-4 keeps to
+        the bound (of orders 4 to 10, correlated noise, the fewest cells that meet it so, and those for 1e-5).
 
         Without an ``order``, which is then 6, the equation of Klein and Kramers is recognised: underdamped motion of
         one position, dX = V dt, dV = (f(X, t) - g V) dt + sqrt(2 D) dW with constant g and D. It is carried in steps
