@@ -256,12 +256,14 @@ def sheared(first=LINE, second=LINE, *, narrow=0.0, moves=1.0):
     )  # fmt: skip
 
 
-WALLED = Interval.between(-3, 3, Wall.REFLECTING)
+WALLED, LOST = Interval.between(-3, 3, Wall.REFLECTING), Interval.between(-3, 3, Wall.ABSORBING)
 SHEARED = {
     "plane": (sheared(), ((-5, 5), (-5, 5))),
     "narrow": (sheared(narrow=2.5), ((-5, 5), (-11, 11))),  # 21 x 13 cells do not hold it
     "ring across": (sheared(RING, WALLED, narrow=0.1), ((-3, 3), (-3, 3))),
     "ring along": (sheared(WALLED, RING, narrow=2.5), ((-3, 3), (-3, 3))),
+    "torus": (sheared(RING, RING, narrow=-0.2), ((-3, 3), (-3, 3))),
+    "lost at walls": (sheared(LOST, LOST, narrow=-0.2), ((-3, 3), (-3, 3))),
 }
 
 
@@ -270,7 +272,7 @@ SHEARED = {
     [
         ("plane", (21, 13)),
         *(pytest.param(name, (66, 71), marks=pytest.mark.slow) for name in SHEARED),
-        *(pytest.param(name, (21, 13), marks=pytest.mark.slow) for name in ("ring across", "ring along")),
+        *(pytest.param(name, (21, 13), marks=pytest.mark.slow) for name in SHEARED if name not in ("plane", "narrow")),
     ],
 )
 @needs_compiler

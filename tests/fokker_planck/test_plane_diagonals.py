@@ -16,12 +16,14 @@ from fpsde.fokker_planck import FokkerPlanck, Stepping, assemble_plane
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.plane import propagator
 from fpsde.fokker_planck.plane.lines import cells_on
-from fpsde.fokker_planck.plane.propagator import SplitPropagator
+from fpsde.fokker_planck.plane.propagator import AXES, SplitPropagator
 from fpsde.grid import Grid
 from fpsde.processes.process import Process
 
 RING = Interval.between(-3, 3, Wall.PERIODIC)
 WALLED = Interval.between(-3, 3, Wall.REFLECTING)
+LOST_LOW, LOST_HIGH = Interval(-3, 3, Wall.ABSORBING, Wall.REFLECTING), Interval(-3, 3, Wall.NONE, Wall.ABSORBING)
+LOST = Interval.between(-3, 3, Wall.ABSORBING)
 A = np.array([[1.0, -0.8], [0.3, 0.5]])
 
 
@@ -53,6 +55,10 @@ CASES = {
     "backwards": (sheared(RING, WALLED, narrow=-1.5), ((-3, 3), (-3, 3))),
     "torus": (sheared(RING, RING, narrow=0.1), ((-3, 3), (-3, 3))),
     "torus, narrow": (sheared(RING, RING, narrow=2.5), ((-3, 3), (-3, 3))),
+    "lost at every wall": (sheared(LOST, LOST, narrow=-0.2), ((-3, 3), (-3, 3))),
+    "lost at a low and a high wall": (sheared(LOST_LOW, LOST_HIGH, narrow=-0.2), ((-3, 3), (-3, 3))),
+    "lost along a ring": (sheared(RING, LOST_LOW, narrow=-0.2), ((-3, 3), (-3, 3))),
+    "lost across a ring": (sheared(LOST_HIGH, RING, narrow=-0.2), ((-3, 3), (-3, 3))),
 }
 
 
@@ -62,18 +68,26 @@ def test_the_lines_of_all_offsets_make_up_the_generator(name) -> None:
     process, box = CASES[name]
     q = assemble_plane(process, Grid.uniform(*box, cells=(21, 13)), 0.3)
     assert q.on_lines and not q.along_axes
-    parts = {}
+    parts, booked = {}, np.zeros_like(q.exits)
     for offset in q.offsets:
         way = q.way(offset)
-        rates, _ = q.lines_on(way, offset)
+        rates, exits = q.lines_on(way, offset)
         cells = cells_on(way, q.grid.shape)
         np.testing.assert_array_equal(np.sort(cells.ravel()), np.arange(q.size))
         ahead, back = np.roll(cells, -1, axis=1), np.roll(cells, 1, axis=1)
         rows = np.concatenate([back.ravel(), ahead.ravel(), cells.ravel(), cells.ravel()])
         out = rates[:, 0].ravel(), rates[:, 1].ravel()
         values = np.concatenate([*out, -out[0], -out[1]])
+        for side in (0, 1):  # what leaves does so at the ends of lines of an axis
+            np.add.at(values, 3 * cells.size + np.arange(cells.size).reshape(cells.shape)[:, -side], -exits[:, side])
+            if offset in AXES:
+                booked[2 * way[0] + side, cells[:, -side]] += exits[:, side]
+            else:
+                assert not exits.any()
         parts[offset] = sparse.coo_array((values, (rows, np.tile(cells.ravel(), 4))), shape=(q.size, q.size)).toarray()
     whole = q.matrix.toarray()
+    np.testing.assert_array_equal(booked, q.exits)
+    assert q.exits.any() == ("lost" in name)
     np.testing.assert_allclose(sum(parts.values()), whole, rtol=0, atol=1e-12 * q.max_rate)
     for part in parts.values():
         assert np.abs(sum(parts.values()) - part - whole).max() > 1e-6 * q.max_rate
@@ -82,6 +96,7 @@ def test_the_lines_of_all_offsets_make_up_the_generator(name) -> None:
 UNDRIVEN = {
     "plane": ((LINE, LINE), (-7, 7), (24, 24)),
     "torus": ((RING, RING), (-3, 3), (20, 12)),
+    "walls": ((LOST_LOW, LOST_HIGH), (-3, 3), (20, 12)),
 }
 
 
@@ -89,16 +104,21 @@ UNDRIVEN = {
 def test_steps_along_diagonals_are_of_order_two_in_dt_against_uniformisation(name) -> None:
     domain, ends, cells = UNDRIVEN[name]
     solver = FokkerPlanck(sheared(*domain, moves=False), Grid.uniform(ends, ends, cells=cells))
-    start, errors = (Normal(0.3, 0.5), Normal(-0.2, 0.5)), []
-    exact = solver.evolve_by_uniformisation(start, t_end=0.5).law.masses
+    start, errors, lost = (Normal(0.3, 0.5), Normal(-0.2, 0.5)), [], []
+    exact = solver.evolve_by_uniformisation(start, t_end=0.5)
     for dt in (0.0625, 0.03125, 0.015625):
         found = solver.evolve(start, t_end=0.5, dt=dt, stepping=Stepping.SPLIT)
         assert found.mass_error <= 1e-13 * np.sqrt(found.n_steps) and found.minimum >= 0
-        errors.append(float(np.abs(found.law.masses - exact).sum()))
+        errors.append(float(np.abs(found.law.masses - exact.law.masses).sum()))
+        lost.append(np.abs(found.absorbed - exact.absorbed).sum())
     orders = np.log2(np.array(errors[:-1]) / errors[1:])
     assert np.all(np.abs(orders - 2) < 0.1), (errors, orders)
     late = solver.evolve(start, t_end=0.5 + 0.015625, dt=0.015625, stepping=Stepping.SPLIT)
-    assert np.abs(late.law.masses - exact).sum() > 10 * errors[-1]
+    assert np.abs(late.law.masses - exact.law.masses).sum() > 10 * errors[-1]
+    if name == "walls":
+        orders = np.log2(np.array(lost[:-1]) / lost[1:])
+        assert np.all(np.abs(orders - 2) < 0.1), (lost, orders)
+        assert np.abs(late.absorbed - exact.absorbed).sum() > 10 * lost[-1]
 
 
 def pulled() -> Process:
@@ -129,10 +149,13 @@ def plain(process, grid, t=0.0):
 
 def are_those_of_the_plain_loop(process, box, **run) -> None:
     grid, run = Grid.uniform(*box, cells=(21, 27)), {"t_start": 0.1, "t_end": 0.3, "dt": 0.05} | run
-    start = Normal(0.1, 0.3), Normal(-0.1, 0.3)
+    loses = np.array(FokkerPlanck(process, grid)._absorbing)
+    start = np.full(grid.shape, 1 / (21 * 27)) if loses.any() else (Normal(0.1, 0.3), Normal(-0.1, 0.3))
     fast, slow = (FokkerPlanck(process, grid, assemble=f).evolve(start, **run) for f in (assemble_plane, plain))
     assert np.abs(fast.law.masses - slow.law.masses).sum() < 1e-13
     assert (fast.n_steps, fast.n_refused) == (slow.n_steps, slow.n_refused)
+    np.testing.assert_allclose(fast.absorbed, slow.absorbed, atol=1e-15)
+    assert ((fast.absorbed > 1e-2) == loses).all()
     np.testing.assert_allclose(fast.edge, slow.edge, atol=1e-15)
     np.testing.assert_allclose(fast.peclet, slow.peclet, rtol=1e-12)
     np.testing.assert_allclose(fast.cells_per_length, slow.cells_per_length, rtol=1e-9)
@@ -179,8 +202,8 @@ def test_driven_correlated_noise_is_split_by_default_and_its_moments_converge_at
 
 
 def test_diagonals_that_are_no_lines_are_refused_and_taken_whole_by_default() -> None:
-    process = sheared(Interval(-3, 3, Wall.ABSORBING, Wall.NONE))
-    solver = FokkerPlanck(process, Grid.uniform((-3, 3), (-5, 5), cells=(11, 12)))
+    """Noise is so narrow that mass leaves from the second row of cells too."""
+    solver = FokkerPlanck(sheared(LOST, LOST, narrow=2.5), Grid.uniform((-3, 3), (-3, 3), cells=(11, 12)))
     start = Normal(0.0, 0.4), Normal(0.0, 0.4)
     with pytest.raises(InvalidInput, match=r"no lines to split steps into; use Stepping\.WHOLE"):
         solver.evolve(start, t_end=0.1, dt=0.05, stepping=Stepping.SPLIT)
@@ -207,7 +230,7 @@ def test_steps_whose_diagonals_are_no_rings_are_taken_whole_unless_they_are_to_b
         step = solver.steps(Start(before, np.zeros(4), 0.0), stepping=Stepping.WHOLE).propagator()
         step.advance(t, 0.05, 1)
         assert (np.abs(step.masses - after).max() < 1e-15) == same
-    with pytest.raises(InvalidInput, match=r"go round along both axes .* use Stepping\.WHOLE"):
+    with pytest.raises(InvalidInput, match=r"round both axes past cells .* use Stepping\.WHOLE"):
         solver.evolve(start, **run, stepping=Stepping.SPLIT)
 
 

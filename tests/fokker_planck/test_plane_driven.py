@@ -201,11 +201,9 @@ def test_underdamped_motion_that_is_driven_is_split_by_default_and_its_means_con
 def test_what_has_no_lines_of_its_own_or_another_statement_takes_the_plain_loop():
     grid = Grid.uniform((-6, 6), (-6, 6), cells=20)
     still = replace(kicked(), drift=lambda x, t: (-x[0], -x[1]), sigma=lambda x: (1.0, 1.0))
-    absorbed = replace(kicked(ABSORBING, LINE), sigma=lambda x, t: ((1.0, 0.0), (0.3 * np.sin(t), 1.0)))
     for process, options in ((still, {}), (kicked(), {"assemble": plain})):
         assert not FokkerPlanck(process, grid, **options)._drives_lines
     assert FokkerPlanck(kicked(), grid)._drives_lines
-    assert not FokkerPlanck(absorbed, Grid.uniform((-1, 1), (-6, 6), cells=20))._drives_lines  # mass leaves diagonals
 
 
 @pytest.mark.parametrize(

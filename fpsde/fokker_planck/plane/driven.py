@@ -101,7 +101,7 @@ class DrivenSplitPropagator(SplitPropagator):
             tr_bdf2_bundles(rates, exits, a, factors, lines.way, masses, new, first, end, walls)
             return 0
         return _sweep()(
-            lines.kernel.function, lines.arguments, lines.kernel.parameters, middle, a, kept, True, masses, new,
+            *lines.functions, lines.arguments, lines.kernel.parameters, middle, a, kept, True, masses, new,
             first, end, walls,
         )  # fmt: skip
 
@@ -150,7 +150,7 @@ def _sweep() -> Callable[..., int]:
     """Return what the march has of :func:`sweep_of_lines`, for the coefficients of any process."""
     f8, i8 = types.float64, types.int64
     signature = i8(
-        type_of_coefficients(), type_of_lines(), f8[::1], f8, f8, _type_of_room(), types.boolean,
+        *[type_of_coefficients()] * 3, type_of_lines(), f8[::1], f8, f8, _type_of_room(), types.boolean,
         f8[:, ::1], f8[:, ::1], i8, i8, f8[:, ::1],
     )  # fmt: skip
     return sweep_of_lines.compile(signature)
@@ -192,8 +192,9 @@ def march_split(
                 first_function if k == 0 else second_function if k == 1 else third_function if k == 2 else last_function
             )
             bad = sweep_of_lines(
-                coefficients, lines[k], parameters, middle, STAGE * (dt if k == last else dt / 2), kept[k],
-                sweep == k, masses if sweep == 0 else new, new, 0, len(walls[k]), walls[k],
+                coefficients, first_function, third_function, lines[k], parameters, middle,
+                STAGE * (dt if k == last else dt / 2), kept[k], sweep == k,
+                masses if sweep == 0 else new, new, 0, len(walls[k]), walls[k],
             )  # fmt: skip
             if bad > 0:
                 return done, np.nan
@@ -224,7 +225,7 @@ def accepted(new, entered, masses, absorbed, floor, watched, extremes):
 
 
 @kernel()
-def sweep_of_lines(coefficients, lines, parameters, t, a, kept, fresh, masses, new, first, end, walls):
+def sweep_of_lines(coefficients, rising, falling, lines, parameters, t, a, kept, fresh, masses, new, first, end, walls):
     """Write to ``new`` the masses after TR-BDF2 on the bundles of an axis from ``first`` to before ``end``.
 
     Returns how many D are out of range. What enters the walls from each bundle goes to its row of ``walls``
@@ -242,9 +243,7 @@ def sweep_of_lines(coefficients, lines, parameters, t, a, kept, fresh, masses, n
         place = k if keeps else 0
         rates, exits, factors = at[0][place], at[1][place], at[2][place]
         if fresh:
-            bad += rates_of_bundle(coefficients, lines, k, t, parameters, rates, exits, ratio, d, w)
+            bad += rates_of_bundle(coefficients, rising, falling, lines, k, t, parameters, rates, exits, ratio, d, w)
             factorise_lanes(rates[0], rates[1], exits, a, factors)
         tr_bdf2_bundle(rates, exits, a, factors, way, k, masses, new, scratch, walls[k])
     return bad
-
-

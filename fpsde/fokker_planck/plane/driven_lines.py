@@ -16,7 +16,8 @@ from fpsde.fokker_planck.fluxes import scharfetter_gummel, upwind
 from fpsde.fokker_planck.lanes import LANES
 from fpsde.fokker_planck.plane.assembly import FITTED, UPWIND, equal_widths
 from fpsde.fokker_planck.plane.generator import ahead_on
-from fpsde.fokker_planck.plane.lines import Way, bundles_of, cells_on, straight, way_along, way_round
+from fpsde.fokker_planck.plane.lines import Way, cells_on, side_by_side, straight, way_along, way_round
+from fpsde.fokker_planck.plane.ways_out import WaysOut, add_exits
 from fpsde.fokker_planck.sides import Sides
 from fpsde.grid import Grid
 from fpsde.jit import kernel
@@ -40,6 +41,7 @@ class DrivenLines:
     way: Way
     offset: tuple[int, int]
     n_cells: int
+    out: tuple[WaysOut, WaysOut]
 
     @classmethod
     def of(cls, process: Any, grid: Grid, axis: int, sides: Sides) -> DrivenLines:
@@ -51,7 +53,9 @@ class DrivenLines:
         weights, lengths, per_edge, periodic, absorbs = edges.geometry
         geometry = weights, np.repeat(lengths, LANES), np.repeat(per_edge, LANES, axis=1)[None], periodic, absorbs
         kernel = coefficient_kernel(process, side_by_side(points), axis)
-        return cls(kernel, geometry, silent(process, axis), straight(axis), (1 - axis, axis), grid.shape[axis])
+        none = WaysOut.none(kernel)
+        offset = 1 - axis, axis
+        return cls(kernel, geometry, silent(process, axis), straight(axis), offset, grid.shape[axis], (none, none))
 
     @classmethod
     def along(
@@ -69,25 +73,41 @@ class DrivenLines:
         is_edge = (np.where(ends, ahead % shape, ahead) == np.roll(cells, -1, axis=2)).all(axis=0)
         low, length = np.array([faces[0] for faces in grid.axes])[:, None, None], h[:, None, None] * shape
         x = np.stack([line.centres[each] for line, each in zip(grid.lines, cells, strict=True)])
+        move = (np.array(step) * h)[:, None, None]
+        absorbs = np.array(sides[axis].absorbing) & (0 in offset)  # along diagonals mass leaves as WaysOut says
         rows = [x]
         for node in QUICK_RULE[0]:
-            there = x + node * np.where(is_edge, (np.array(step) * h)[:, None, None], 0.0)
-            there = np.where(ends, low + (there - low) % length, there)
-            rows += [there, x[:, :, :1], x[:, :, :1]]  # there are no ways to walls
+            there = x + node * np.where(is_edge, move, 0.0)
+            rows += [np.where(ends, low + (there - low) % length, there)]
+            rows += [x[:, :, [-k]] + node * (k - 0.5) * absorbs[k] * move for k in (0, 1)]
         points = np.concatenate(rows, axis=2)
         beside = np.zeros(points.shape[1:])
-        if 0 in offset and not sides[1 - axis].periodic:
-            place = cells[1 - axis]
-            beside[:, : place.shape[1]][(place == 0) | (place == grid.shape[1 - axis] - 1)] = 0.5
+        if 0 in offset:
+            place, wall = cells[1 - axis], sides[1 - axis]
+            for end, absorbing in zip((0, grid.shape[1 - axis] - 1), wall.absorbing, strict=True):
+                if not (wall.periodic or absorbing):
+                    beside[:, : place.shape[1]][place == end] = 0.5
         n = cells.shape[2]
         open_edges = side_by_side(np.array([is_edge, is_edge], dtype=float))
-        geometry = QUICK_RULE[1], np.ones((n + 2) * LANES), open_edges, bool(is_edge[:, -1].any()), np.zeros(2, bool)
+        lengths = np.repeat(np.r_[np.ones(n), -0.5, 0.5], LANES)
+        geometry = QUICK_RULE[1], lengths, open_edges, bool(is_edge[:, -1].any()), absorbs
         kernel = coefficient_kernel(process, side_by_side(np.concatenate([points, beside[None]])), step, h.tolist())
-        return cls(kernel, geometry, False, way, step, n)
+        rising, falling = (
+            WaysOut.of(process, grid, each, axis, sides, h) if 0 in offset else WaysOut.none(kernel)
+            for each in DIAGONALS
+        )
+        return cls(kernel, geometry, False, way, step, n, (rising, falling))
 
     @property
     def arguments(self) -> tuple[Any, ...]:
-        return (self.kernel.points, self.kernel.table, *self.geometry, self.silent, self.way)
+        out = ((each.kernel.points, each.kernel.table, each.halves) for each in self.out)
+        return (self.kernel.points, self.kernel.table, *self.geometry, self.silent, self.way, *out)
+
+    @property
+    def functions(self) -> tuple[Any, Any, Any]:
+        """The coefficients on the lines, and on the ways out along each diagonal."""
+        rising, falling = (each.kernel.function for each in self.out)
+        return self.kernel.function, rising, falling
 
     def room(self, keeps: bool) -> Any:
         """Return :func:`room` for the lines."""
@@ -97,7 +117,7 @@ class DrivenLines:
         """Return how many D are out of range, room with the rates at a time, and the exponents (n_bundles, n LANES)."""
         kept = self.room(True)
         exponents = np.zeros((len(self.kernel.points), self.n_cells * LANES))
-        bad = _rates()(self.kernel.function, self.arguments, t, self.kernel.parameters, *kept[:2], exponents)
+        bad = _rates()(*self.functions, self.arguments, t, self.kernel.parameters, *kept[:2], exponents)
         return bad, kept, exponents
 
 
@@ -109,16 +129,9 @@ def driven_lines(process: Any, grid: Grid, sides: tuple[Sides, Sides], *, correl
     return tuple(DrivenLines.along(process, grid, offset, sides, h) for offset in NEIGHBOURS)
 
 
-def side_by_side(values: np.ndarray) -> np.ndarray:
-    """Return values ``(k, n_lines, n)`` as bundles ``(n_bundles, k, n LANES)``; empty lanes hold those of others."""
-    k, n_lines, n = values.shape
-    count = bundles_of(n_lines)
-    lanes = np.pad(values, ((0, 0), (0, count * LANES - n_lines), (0, 0)), mode="edge")
-    return np.ascontiguousarray(lanes.reshape(k, count, LANES, n).transpose(1, 0, 3, 2)).reshape(count, k, n * LANES)
-
-
 #: Offsets of the seven-point stencil, in the order in which a step takes them; one of the diagonals may be empty.
 NEIGHBOURS = ((1, 1), (1, 0), (1, -1), (0, 1))
+DIAGONALS = NEIGHBOURS[0], NEIGHBOURS[2]
 
 
 class Links(NamedTuple):
@@ -158,8 +171,9 @@ class DrivenPlane:
 def type_of_lines() -> Any:
     """Return the type of the arguments of :class:`DrivenLines`."""
     f8, i8, flag = types.float64, types.int64, types.boolean
-    way = types.Tuple((i8, i8[::1], i8[::1]))
-    return types.Tuple((f8[:, :, ::1], f8[:, :, ::1], f8[::1], f8[::1], f8[:, :, ::1], flag, flag[::1], flag, way))
+    way, out = types.Tuple((i8, i8[::1], i8[::1])), types.Tuple((f8[:, :, ::1], f8[:, :, ::1], f8[:, ::1]))
+    geometry = f8[::1], f8[::1], f8[:, :, ::1], flag, flag[::1]
+    return types.Tuple((f8[:, :, ::1], f8[:, :, ::1], *geometry, flag, way, out, out))
 
 
 @cache
@@ -167,7 +181,7 @@ def _rates() -> Callable[..., int]:
     """Return :func:`rates_of_lines` for the coefficients of any process: by itself it is compiled for each."""
     f8 = types.float64
     signature = types.int64(
-        type_of_coefficients(), type_of_lines(), f8, f8[::1], f8[:, :, :, ::1], f8[:, :, ::1], f8[:, ::1]
+        *[type_of_coefficients()] * 3, type_of_lines(), f8, f8[::1], f8[:, :, :, ::1], f8[:, :, ::1], f8[:, ::1]
     )
     return kernel(signature)(rates_of_lines.py_func)
 
@@ -192,7 +206,7 @@ def bundles_in_room(count, n, ring):
 
 
 @kernel()
-def rates_of_lines(coefficients, lines, t, parameters, rates, exits, exponents):
+def rates_of_lines(coefficients, rising, falling, lines, t, parameters, rates, exits, exponents):
     """Write rates ``(n_bundles, 2, n, LANES)`` and exits of the lines of an axis; return how many D are out of range.
 
     And the exponents of edges ``(n_bundles, n LANES)``, but where there is no noise. A drift that is out of range fills
@@ -202,18 +216,24 @@ def rates_of_lines(coefficients, lines, t, parameters, rates, exits, exponents):
     ratio, d = np.empty(points.shape[2] - size), np.empty(size)
     bad = 0
     for k in range(len(points)):
-        bad += rates_of_bundle(coefficients, lines, k, t, parameters, rates[k], exits[k], ratio, d, exponents[k])
+        bad += rates_of_bundle(
+            coefficients, rising, falling, lines, k, t, parameters, rates[k], exits[k], ratio, d, exponents[k]
+        )
     return bad
 
 
 @kernel()
-def rates_of_bundle(coefficients, lines, k, t, parameters, rates, exits, ratio, d, w):
+def rates_of_bundle(coefficients, rising, falling, lines, k, t, parameters, rates, exits, ratio, d, w):
     """Do what :func:`rates_of_lines` does for bundle ``k``; ``ratio``, ``d`` and ``w`` are room for its edges."""
-    points, tables, weights, lengths, per_edge, periodic, absorbs, silent, _ = lines
+    points, tables, weights, lengths, per_edge, periodic, absorbs, silent, _, up, down = lines
     without = coefficients(points[k], tables[k], t, parameters, ratio, d)
     flat, ends = rates.reshape(2, len(w)), per_edge[min(k, len(per_edge) - 1)]
     if silent:
         upwind(ratio, weights, lengths, ends, periodic, absorbs, flat, exits)
         return 0
     scharfetter_gummel(ratio, d, weights, lengths, ends, periodic, absorbs, flat, exits, w)
+    if len(up[0]) > 0:
+        without += add_exits(rising, up, k, t, parameters, weights, exits)
+    if len(down[0]) > 0:
+        without += add_exits(falling, down, k, t, parameters, weights, exits)
     return without

@@ -39,8 +39,8 @@ class Stepping(enum.Enum):
     """How steps in time are taken on a plane; all are of order 2 in dt."""
 
     WHOLE = "TR-BDF2"  #: with sparse factors of all of Q
-    #: Faster; where noise is correlated, along diagonals too, which must not end at an absorbing wall. Along an axis
-    #: without noise it takes steps below a cell's crossing time.
+    #: Faster; where noise is correlated, along diagonals too. Along an axis without noise it takes steps below a cell's
+    #: crossing time.
     SPLIT = "Strang splitting of TR-BDF2 on lines"
     #: Where no noise is correlated and coefficients are constant: exact in time where components are independent, and
     #: without any limit on steps. Costs more where lines differ, the square of their cells for each.
@@ -75,7 +75,8 @@ class PlaneInSteps(OnPlane):
         """
         generators = self._generators(t_start)
         driven = stepping in (None, Stepping.SPLIT) and self._drives_lines
-        driven = driven and (device is None or not self._correlates)  # there the rates of diagonals are not computed
+        if self._correlates:  # on a device the rates of diagonals are not computed; a wall may leave no lines
+            driven = driven and device is None and not (any(self._absorbing) and not generators(t_start).on_lines)
         taken = Stepping.SPLIT if driven else self._stepping(generators(t_start), stepping)
         if device is not None:
             self._refuse_on_gpu(taken, generators(t_start))
@@ -113,9 +114,7 @@ class PlaneInSteps(OnPlane):
         process = self.process
         if not process.time_dependent or not printed(process) or self.assemble is not assemble_plane:
             return False
-        if self._correlates:
-            return not any(self._absorbing)
-        return stream_of(process) is None
+        return self._correlates or stream_of(process) is None
 
     def _lines_on_gpu(
         self, generators: Callable[[float], PlaneGenerator], begin: float, driven: bool, device: Device, fast: bool
@@ -165,7 +164,7 @@ class PlaneInSteps(OnPlane):
             return q.reversible_lines
         if q.along_axes and not self._correlates:
             return q.reversible_lines
-        return q.on_lines and not any(self._absorbing)
+        return q.on_lines
 
     @property
     def _correlates(self) -> bool:

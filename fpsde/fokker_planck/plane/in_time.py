@@ -63,10 +63,10 @@ class PlaneInTime(PlaneInSteps):
         ------
         InvalidInput
             bad times; dt together with tolerance; a start that does not fit on the grid; mass that reaches a cut end of
-            it (more than 1e-6 in the outermost fiftieth of the cells); split steps for correlated noise where a wall
-            absorbs; exact factors for correlated noise, where coefficients depend on time,
-            or for more different lines than memory is allowed for; on a GPU steps that are not split, or have exact
-            factors
+            it (more than 1e-6 in the outermost fiftieth of the cells); split steps for correlated noise so narrow that
+            mass leaves through an absorbing wall from more than the cells beside it; exact factors for correlated
+            noise, where coefficients depend on time, or for more different lines than memory is allowed for; on a GPU
+            steps that are not split, or have exact factors
         UnstableStep
             a step that stays negative however often it is halved
         NotConverged

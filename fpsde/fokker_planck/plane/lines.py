@@ -91,6 +91,14 @@ def in_bundles(lines: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(out.reshape(count, LANES, *lines.shape[1:]), 1, -1))
 
 
+def side_by_side(values: np.ndarray) -> np.ndarray:
+    """Return values ``(k, n_lines, n)`` as bundles ``(n_bundles, k, n LANES)``; empty lanes hold those of others."""
+    k, n_lines, n = values.shape
+    count = bundles_of(n_lines)
+    lanes = np.pad(values, ((0, 0), (0, count * LANES - n_lines), (0, 0)), mode="edge")
+    return np.ascontiguousarray(lanes.reshape(k, count, LANES, n).transpose(1, 0, 3, 2)).reshape(count, k, n * LANES)
+
+
 @kernel()
 def factorise_lines(rates, exits, a, factors):
     """Write the factors of I - aQ of each bundle, ``(n_bundles, 3, n, LANES)``, of rings ``(n_bundles, 5, ...)``."""

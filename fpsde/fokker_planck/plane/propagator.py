@@ -179,7 +179,7 @@ class StrangPropagator(PlanePropagator):
 
 def _enter(lost: np.ndarray, offset: Offset, entered: np.ndarray) -> None:
     """Add what entered the walls at the ends of lines to that of all walls, ``(2, 2)``, in place."""
-    if offset in AXES:  # there are no walls that absorb where lines lie otherwise
+    if offset in AXES:  # other lines end at no wall: see PlaneGenerator.on_lines
         lost[AXES.index(offset)] += entered
 
 
@@ -297,9 +297,10 @@ def ways_of(q: PlaneGenerator) -> dict[Offset, Way]:
 
 
 def refuse_unless_on_lines(q: PlaneGenerator) -> None:
-    """Raise InvalidInput where mass moves along diagonals that are no lines to split steps into."""
+    """Raise InvalidInput where mass moves along what are no lines to split steps into."""
     if not q.on_lines:
         raise InvalidInput(
-            "noise is correlated, and mass moves along diagonals which end at a wall that absorbs, or go round along "
-            "both axes past cells that they never meet: these are no lines to split steps into; use Stepping.WHOLE"
+            "noise is correlated, and so narrow that mass moves over several cells at a time, into a wall that absorbs "
+            "or round both axes past cells that it never meets: these are no lines to split steps into; use "
+            "Stepping.WHOLE"
         )
