@@ -223,21 +223,33 @@ def test_search_takes_the_cheapest_run_that_reaches_an_error_and_reports_what_fa
     problem = stub_race(race, ours)
     found = race.search(problem.methods[0], problem)
     assert tried == [(8, 1), (32, 1), (32, 10)] and found.failure == ""  # a size that is refused is passed over
-    assert found.cheapest[0.01].effort == 10 and set(found.cheapest) == {0.1, 0.01}
-    assert all(f.error <= level for level, f in found.cheapest.items())
+    assert [f.effort for f in found.near[0.01]] == [10] and set(found.near) == {0.1, 0.01}
+    assert all(f.error <= level for level, runs in found.near.items() for f in runs)
 
     def broken(cells, effort):
         raise RuntimeError("no such grid")
 
     lost = stub_race(race, ("broken", race.Kind.SCIPY, broken, (8, 16), (1,)))
     report = race.search(lost.methods[0], lost)
-    assert report.cheapest == {} and report.failure == "RuntimeError: no such grid" and report.stopped is None
+    assert report.near == {} and report.failure == "RuntimeError: no such grid" and report.stopped is None
 
 
 def busy(seconds, race):
     end = race.clock() + seconds
     while race.clock() < end:
         pass
+
+
+def test_of_sizes_that_a_search_finds_alike_the_one_is_taken_that_is_fastest_in_common_rounds(modules):
+    """Noise of a fifth in the search speaks for the larger size; a size at twice the time is not tried again."""
+    race = modules.race
+    p = stub_race(race, ("stub", race.Kind.SCIPY, lambda cells, effort: lambda: busy(1e-4 * cells, race), (), ()))
+    made = {cells: p.methods[0].prepare(cells, 1) for cells in (10, 11, 20)}
+    runs = [race.Found(p.methods[0], made[n], n, 1, 1e-3, s) for n, s in ((10, 1.3e-3), (11, 1.1e-3), (20, 2e-3))]
+    search = race._search(p.methods[0], p, runs, [1.0], "", None)
+    assert [f.cells for f in search.near[0.01]] == [10, 11]
+    found, fastest = race.contest(p, [search], 0.01, 3)
+    assert fastest["stub"].cells == 10 and len(found.timings) == 1 and found["stub"].seconds[0] < 1.08e-3
 
 
 def test_a_wrong_solution_is_credited_with_no_error_and_one_that_is_not_finite_with_none(modules):

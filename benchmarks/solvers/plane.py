@@ -150,7 +150,7 @@ def by_fipy(cells: int, steps: int) -> Call:
 def race() -> Race:
     """Return the race."""
     grids, steps = (48, 64, 96, 128, 192, 256), (16, 32, 64, 128)
-    few = (20, 22, 23, 24, 26, 27, 28, 32, 40)
+    few = (*range(19, 29), 32, 40)
     exponential = partial(order_four, way=lambda q, m, t_end, _: sparse_time.by_expm_multiply(q, m, t_end))
     crank_nicolson = partial(order_four, way=sparse_time.crank_nicolson)
     return Race(

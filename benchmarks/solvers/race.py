@@ -1,5 +1,7 @@
 """A race: several methods on one problem, each at its cheapest size for each error, timed again in common rounds.
 
+Which size is cheapest is decided there too, among those that a search finds near it, for all methods alike.
+
 Times are processor time. All methods run on one thread and wait for nothing, so on an idle machine that is the time on
 the clock; on a busy one it leaves out what others had of the processor.
 """
@@ -24,6 +26,9 @@ from solvers.packages import NEEDED
 
 #: Seconds that the calls of one method take together in a round, and calls longer than which are not timed again.
 AT_LEAST, SLOW = 0.05, 1.0
+#: Runs that took at most so many times what the cheapest of their method did are timed again with it. Sizes differ by
+#: less than what noise in a search adds, and the one that it would choose differs from run to run.
+NEAR = 1.3
 
 Call = Callable[[], Any]
 #: Of the thread that calls: while a timer counts the time of a process, Linux updates that of the process at its ticks.
@@ -108,13 +113,14 @@ class Found:
 
 @dataclass(frozen=True)
 class Search:
-    """The cheapest runs of one method by error, seconds of its first call, and why it went no further.
+    """The runs of one method that may be its cheapest, by error, and why it went no further.
 
-    ``stopped``: seconds that reaching a smaller error takes at least, where a bound on the time ended the search.
+    ``near``: within ``NEAR`` of the cheapest. ``first_call``: the seconds of it. ``stopped``: seconds that reaching a
+    smaller error takes at least, where a bound on the time ended the search.
     """
 
     method: Method
-    cheapest: dict[float, Found]
+    near: dict[float, tuple[Found, ...]]
     first_call: float
     failure: str = ""
     stopped: float | None = None
@@ -141,7 +147,7 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def search(method: Method, race: Race) -> Search:
-    """Return the cheapest runs: cells ascend until the smallest error is reached or the bounds on time are.
+    """Return the runs that may be cheapest: cells ascend until the smallest error or the bounds on time are reached.
 
     A size at which the method raises is passed over; what it raised last is reported where nothing was found.
     """
@@ -187,18 +193,33 @@ def _search(
     method: Method, race: Race, found: list[Found], firsts: list[float], failure: str, stopped: float | None
 ) -> Search:
     reached = {level: [f for f in found if f.error <= level] for level in race.levels}
-    cheapest = {level: min(runs, key=lambda f: f.seconds) for level, runs in reached.items() if runs}
+    near = {level: _near(runs) for level, runs in reached.items() if runs}
     least = min((f.error for f in found), default=None)
-    return Search(method, cheapest, firsts[0] if firsts else 0.0, failure, stopped, least)
+    return Search(method, near, firsts[0] if firsts else 0.0, failure, stopped, least)
 
 
-def contest(race: Race, searches: list[Search], level: float, rounds: int) -> Contest:
-    """Return the timings at one error of the methods that reach it; of calls that take long, the one in the search."""
-    runs = [s.cheapest[level] for s in searches if level in s.cheapest]
+def _near(runs: list[Found]) -> tuple[Found, ...]:
+    """Return the runs that took little more than the cheapest; of those that take long, the cheapest alone."""
+    cheapest = min(runs, key=lambda f: f.seconds)
+    if cheapest.seconds > SLOW:
+        return (cheapest,)
+    return tuple(f for f in runs if f.seconds <= min(NEAR * cheapest.seconds, SLOW))
+
+
+def contest(race: Race, searches: list[Search], level: float, rounds: int) -> tuple[Contest, dict[str, Found]]:
+    """Return the timings at one error of the methods that reach it, each by the run that was its fastest, and these.
+
+    Of calls that take long, the timing is that of the search.
+    """
+    runs = [f for s in searches for f in s.near.get(level, ())]
     short, long = [f for f in runs if f.seconds <= SLOW], [f for f in runs if f.seconds > SLOW]
     timings = harness.measure([_contestant(f) for f in short], rounds=rounds, clock=clock)
     timings += tuple(Timing(f.method.name, 1.0, (f.seconds,), (f.seconds,)) for f in long)
-    return Contest(f"{race.title}, error {level:g}", timings)
+    best: dict[str, tuple[Found, Timing]] = {}
+    for f, timing in sorted(zip([*short, *long], timings, strict=True), key=lambda pair: np.median(pair[1].seconds)):
+        best.setdefault(f.method.name, (f, timing))
+    there = [best[s.method.name] for s in searches if s.method.name in best]
+    return Contest(f"{race.title}, error {level:g}", tuple(t for _, t in there)), {f.method.name: f for f, _ in there}
 
 
 def _contestant(f: Found) -> Contestant:
@@ -242,8 +263,10 @@ def _beyond(c: Contest, mine: Timing, rivals: list[Search], bound: float) -> Goa
     return Goal(claim, float(np.median(least)), Sense.AT_LEAST, bound, also=float(least.max()))
 
 
-def times_table(race: Race, searches: list[Search], contests: dict[float, Contest]) -> Table:
-    """Return the times to each error, the size of the runs, and what the first call cost beyond a warm one."""
+def times_table(
+    race: Race, searches: list[Search], contests: dict[float, Contest], fastest: dict[float, dict[str, Found]]
+) -> Table:
+    """Return the times to each error, the size of the ``fastest`` runs, and what the first call cost beyond them."""
     table = Table(title=race.title, title_justify="left")
     table.add_column("")
     for level in race.levels:
@@ -252,7 +275,7 @@ def times_table(race: Race, searches: list[Search], contests: dict[float, Contes
     for s in searches:
         row = []
         for level in race.levels:
-            f = s.cheapest.get(level)
+            f = fastest[level].get(s.method.name)
             if f is None:
                 least = "" if s.least_error is None else f" ({s.least_error:.1e})"
                 row.append(f"no{least}" if s.stopped is None else f"> {1e3 * s.stopped:.3g}")
@@ -273,22 +296,25 @@ def run(race: Race, rounds: int, note: Callable[[Any], None]) -> tuple[dict[str,
             began = clock()
             searches.append(search(method, race))
             note(f"  {race.title}: {method.name}, {clock() - began:.1f} s")
-    contests = {level: contest(race, searches, level, rounds) for level in race.levels}
-    note(times_table(race, searches, contests))
+    contests, fastest = {}, {}
+    for level in race.levels:
+        contests[level], fastest[level] = contest(race, searches, level, rounds)
+    note(times_table(race, searches, contests, fastest))
     absent = sorted({m.needs for m in race.methods if m.needs and NEEDED[m.needs] is None})
     if absent:
         note(f"not installed: {', '.join(absent)}")
     record = {
         "problem": race.title,
-        "searches": {s.method.name: _record(s) for s in searches},
+        "searches": {s.method.name: _record(s, fastest) for s in searches},
         "contests": [harness.contest_record(c) for c in contests.values() if c.timings],
         "not_installed": absent,
     }
     return record, [goal for w in race.wanted for goal in goals_of(race, w, searches, contests[w.level])]
 
 
-def _record(s: Search) -> dict[str, Any]:
-    runs = {f"{level:g}": {"cells": f.cells, "steps": f.effort, "error": f.error} for level, f in s.cheapest.items()}
+def _record(s: Search, fastest: dict[float, dict[str, Found]]) -> dict[str, Any]:
+    found = {level: runs[s.method.name] for level, runs in fastest.items() if s.method.name in runs}
+    runs = {f"{level:g}": {"cells": f.cells, "steps": f.effort, "error": f.error} for level, f in found.items()}
     return {
         "kind": s.method.kind.value,
         "reached": runs,
