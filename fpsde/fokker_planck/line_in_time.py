@@ -333,8 +333,9 @@ class LineInTime(OnLine):
         Where coefficients depend on time there are steps of two such exponentials, of order 4 in time (a Magnus
         integrator without commutators; Blanes & Moan, Appl. Numer. Math. 56 (2006) 1519), of such lengths that
         ``time_error``, at most ``tolerance``, bounds the mass that they move, jumps included. Those of tables are met
-        by steps that end there, and tables alone take one exponential for each of their steps. ``progress`` shows a bar
-        on a long way in steps.
+        by steps that end there, and tables alone take one exponential for each of their steps. A pulse within a step
+        that is read at seven instants may pass unseen: give one of ``times`` in it. ``progress`` shows a bar on a long
+        way in steps.
 
         Raises
         ------

@@ -14,9 +14,10 @@ smooth (Thalhammer, SIAM J. Numer. Anal. 44 (2006) 851); at walls it would fall,
 A step is taken in two halves, each with Gauss's two nodes, and beside them as a whole, with Simpson's three. Twice what
 the two differ by bounds the error of the halves, which is some thirty times smaller where coefficients are smooth. With
 nodes of the same kind a jump could lie where neither sees it. Of these, no place has the same weight before it, and a
-jump moves no more than sqrt(3) times what it shows. Errors do not grow later on: their sum bounds that of the law, and
-is kept below the tolerance in proportion to time. What smooth stretches leave may be spent at a jump, where nothing but
-short steps help.
+jump moves no more than sqrt(3) times what it shows. Errors do not grow later on: their sum bounds that of the law.
+Steps aim at half of the tolerance, in proportion to time. At a jump, be it that of the first instant, nothing but short
+steps help, and their share is as short: there one may take an eighth of what is left if later ones move what they aim
+at.
 
 Coefficients that change by table, at steps of unit time, stand still between: there one exponential is exact.
 """
@@ -49,8 +50,10 @@ from fpsde.validation import positive
 MAGNUS = "commutator-free Magnus steps of order 4"
 #: The first step is this part of the time, and none is shorter than that part; the most steps.
 FIRST, SHORTEST, MOST_STEPS = 1 / 16, 2.0**-44, 2**16
-#: The next step aims at this part of its share of the tolerance, and is no shorter or longer by more than a factor.
+#: Steps aim at this part of the tolerance in all, and each is no shorter or longer than the last by more than a factor.
 AIM, LARGEST_CHANGE = 0.5, 4.0
+#: One step may take this part, or its share, of what is left of the tolerance if later ones move what they aim at.
+AT_A_JUMP = 0.125
 #: Each exponential may move this part of what its step may.
 PART = 0.02
 #: A jump moves less than so many times what two halves of a step and the whole differ by.
@@ -133,13 +136,13 @@ def pieces(begin: float, end: float) -> Iterator[tuple[float, float]]:
 class March:
     """Values at the cell centres in steps of their own length from ``times[0]`` to ``times[-1]``.
 
-    ``spent`` is the mass that may have been moved so far, which stays below ``wanted`` in proportion to time.
+    ``spent`` is the mass that may have been moved so far, which stays below ``wanted``.
     """
 
     def __init__(self, at_start: Differences, coefficients: Coefficients, times: np.ndarray, wanted: float):
         self._step, self._checked = exponentials(at_start)
         self._coefficients, self._wanted = lru_cache(maxsize=8)(coefficients), wanted
-        self._begin, self._time = float(times[0]), float(times[-1] - times[0])
+        self._begin, self._end, self._time = float(times[0]), float(times[-1]), float(times[-1] - times[0])
         self.spent, self.n_steps, self.n_refused = 0.0, 0, 0
         self.dt = FIRST * self._time
 
@@ -156,9 +159,10 @@ class March:
             dt = (stop - t) / count
             end = stop if count == 1 else t + dt
             share = self._wanted * dt / self._time
+            left = self._wanted * (1 - AIM * (self._end - end) / self._time) - self.spent
             found, differ, noise = doubled(self._step, at, values, t, dt, PART * share)
             moved, change = SAFE * differ + noise, (AIM * (share + noise) / max(SAFE * differ, TINY)) ** 0.25
-            if self.spent + moved <= self._wanted * (end - self._begin) / self._time:
+            if moved <= max(min(share, left), AT_A_JUMP * left):
                 values, t = found, end
                 self.spent += moved
                 self.n_steps += 1
