@@ -18,7 +18,7 @@ from typing import Any
 import harness
 from harness import Goal
 from rich.markup import escape
-from solvers import cold_start, driven, growth, kramers, line, packages, passage, plane, race, stationary
+from solvers import cold_start, driven, driven_law, growth, kramers, line, packages, passage, plane, race, stationary
 
 from fpsde.errors import BackendUnavailable, InvalidInput, unknown_name
 from fpsde.writing import refuse_unwritable
@@ -66,6 +66,7 @@ ROWS: dict[str, Callable[[bool, Note], Found]] = {
     "time-dependent": lambda quick, note: driven.measured(
         driven.QUICK if quick else driven.Size(), 2 if quick else 7, note
     ),
+    "driven-law": racing(driven_law.race),
     "cold-start": lambda quick, note: cold_start.measured(1 if quick else 3, note, packages=not quick),
     "growth": growing((*line.GROWING, *plane.GROWING, *kramers.GROWING, *stationary.GROWING, *passage.GROWING)),
 }

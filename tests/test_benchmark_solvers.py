@@ -21,7 +21,9 @@ from fpsde.errors import InvalidInput
 from fpsde.fokker_planck import speed_measure
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-MODULES = ("central", "driven", "growth", "kramers", "line", "packages", "passage", "plane", "race", "stationary")
+MODULES = (
+    "central", "driven", "driven_law", "growth", "kramers", "line", "packages", "passage", "plane", "race", "stationary"
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +205,20 @@ def test_a_moving_trap_has_its_closed_form_at_order_two_in_both_codes(modules, a
         assert 3.3 < np.abs(coarse - finest).sum() / np.abs(fine - finest).sum() < 5.5, method  # order 2: 63 / 15
     still = np.abs(rows.start_masses(axes, cells) - exact).sum()
     assert still > 0.1
+
+
+def test_a_law_that_swings_is_met_by_every_method_and_a_late_one_by_none(modules, monkeypatch):
+    rows = modules.driven_law
+    for method in rows.race().methods:
+        assert rows.error(method.prepare(48, 4)()) < 1e-2, method.name
+        assert not rows.error(1.001 * method.prepare(48, 4)()) < 1e-4, method.name
+    assert rows.error(rows.by_fpsde(96, 6, order=10)()) < 1e-8
+    masses = rows.exact(400)
+    assert masses.sum() == pytest.approx(1, abs=1e-12)
+    rows.exact.cache_clear()
+    monkeypatch.setattr(rows, "T_END", 0.99 * rows.T_END)
+    assert rows.error(masses) > 1e-3
+    rows.exact.cache_clear()
 
 
 def stub_race(race, *methods, levels=(1e-1, 1e-2), wanted=(), bounds=None):
