@@ -110,7 +110,7 @@ JUMPS = [pytest.param(k / 25, marks=[] if k == 13 else pytest.mark.slow) for k i
 
 @pytest.mark.parametrize("jump", JUMPS)
 def test_a_jump_that_nobody_tells_of_is_seen_wherever_it_lies(jump) -> None:
-    solver, exact = FokkerPlanck(kicked(jump), Grid.uniform(BOX, cells=160)), kicked_law(jump)
+    solver, exact = FokkerPlanck(kicked(jump), Grid.uniform(BOX, cells=240)), kicked_law(jump)
     for tolerance in (1e-4, 1e-6):
         run = solver.evolve_to_high_order(Normal(0.2, 0.6), t_end=1.0, tolerance=tolerance)
         assert off(run.law, exact.cdf) < run.time_error < tolerance
@@ -121,9 +121,9 @@ def test_a_start_at_which_coefficients_jump_or_rise_without_bound_is_left_in_sho
     """A share of the tolerance in proportion to time would be too little for the first step, however short."""
     process = Process(drift=lambda x, t: -x + push(t), sigma=lambda x: np.sqrt(2.0), name="pushed")
     mean = 0.2 * np.exp(-1) + quad(lambda s: 2 * s * np.exp(s * s - 1) * float(push(s * s)), 0, 1)[0]
-    solver, std = FokkerPlanck(process, Grid.uniform(BOX, cells=160)), np.sqrt(1 - 0.64 * np.exp(-2))
+    solver, std = FokkerPlanck(process, Grid.uniform(BOX, cells=240)), np.sqrt(1 - 0.64 * np.exp(-2))
     for tolerance in (1e-4, 1e-6):
-        run = solver.evolve_to_high_order(Normal(0.2, 0.6), t_end=1.0, order=10, tolerance=tolerance)
+        run = solver.evolve_to_high_order(Normal(0.2, 0.6), t_end=1.0, tolerance=tolerance)
         assert off(run.law, Normal(mean, std).cdf) < run.time_error < tolerance
         assert off(run.law, Normal(mean + 3 * tolerance, std).cdf) > tolerance
 
@@ -136,7 +136,7 @@ def test_a_pulse_that_no_step_would_read_is_seen_where_a_time_lies_in_it() -> No
     mean = 0.2 * np.exp(-1) + 0.3 * np.sqrt(np.pi) * np.exp(-0.29 + 0.005**2)
     solver, exact = FokkerPlanck(process, Grid.uniform(BOX, cells=160)), Normal(mean, np.sqrt(1 - 0.64 * np.exp(-2)))
     blind, seen = (
-        solver.evolve_to_high_order(Normal(0.2, 0.6), t_end=1.0, times=times, order=10, tolerance=1e-5)
+        solver.evolve_to_high_order(Normal(0.2, 0.6), t_end=1.0, times=times, tolerance=1e-5)
         for times in (None, [0.71])
     )
     assert off(seen.law, exact.cdf) < seen.time_error < 1e-5
