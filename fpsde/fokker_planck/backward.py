@@ -2,9 +2,9 @@
 
     -du/dt = Q^T u + (rate into a wall) f(wall)
 
-TR-BDF2 with the factors of the forward steps, transposed, and their damped start, on lines and planes alike. An average
-lies between the smallest and the largest value of f; a step that would leave that interval is refused and taken in
-halves, as a negative mass is in the forward equation.
+TR-BDF2 with the factors of the forward steps, transposed, and their damped start, on lines and planes alike; a plane
+has split steps too (``plane/backward_lines.py``). An average lies between the smallest and the largest value of f; a
+step that would leave that interval is refused and taken in halves, as a negative mass is in the forward equation.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class BackwardPropagator:
     def start(self, t: float, dt: float) -> None:
         """Take the damped first step back from ``t``."""
         for time in (t - dt / 4, t - dt / 2):
-            self.u = self._solved(time, dt / 4, self.u + dt / 4 * self._walls(time))
+            self.u = self._damped(time, dt / 4)
         self.n_steps += 2
         self.advance(t - dt / 2, dt / 2, 1)
 
@@ -121,7 +121,12 @@ class BackwardPropagator:
                     f"[{new.min():.6g}, {new.max():.6g}]; use wider cells or a smaller box"
                 )
 
+    def _damped(self, t: float, dt: float) -> np.ndarray:
+        """Return the values after backward Euler back to ``t``."""
+        return self._solved(t, dt, self.u + dt * self._walls(t))
+
     def _stepped(self, t: float, dt: float) -> np.ndarray:
+        """Return the values after a step back from ``t``."""
         middle, end, a = t - GAMMA * dt, t - dt, STAGE * dt
         change = a * self._applied(t, self.u)
         between = self._solved(middle, a, self.u + change + a * self._walls(middle))
@@ -135,11 +140,14 @@ class BackwardPropagator:
         return self._solver(self._generator(t), a)
 
     def _applied(self, t: float, u: np.ndarray) -> np.ndarray:
-        return self._generator(self._key(t)).apply_transposed(u) + self._walls(t)
+        return self._at(t).apply_transposed(u) + self._walls(t)
 
     def _walls(self, t: float) -> np.ndarray:
         """Return what walls add to du: the rate into each times the value of f there."""
-        return self._generator(self._key(t)).earned_at_walls(self._at_walls)
+        return self._at(t).earned_at_walls(self._at_walls)
+
+    def _at(self, t: float) -> Any:
+        return self._generator(self._key(t))
 
     def _key(self, t: float) -> float:
         return 0.0 if self._constant else t
@@ -159,11 +167,9 @@ def line_solver(q: Generator, a: float) -> Solver:
 def expected(
     f: Callable[..., np.ndarray],
     times: np.ndarray,
-    generator: Callable[[float], Q],
-    solver: Callable[[Q, float], Solver],
+    propagator: Callable[[np.ndarray, np.ndarray], BackwardPropagator],
     *,
     points: tuple[Sequence[np.ndarray], Sequence[np.ndarray]],
-    constant: bool,
     dt: float | None,
     tolerance: float | None,
     function: Callable[[np.ndarray, np.ndarray], Callable[..., np.ndarray]],
@@ -172,16 +178,16 @@ def expected(
 ) -> Expectation:
     """Return the expectation of ``f`` over ``times`` (start, end), in steps of ``dt`` or else to ``tolerance``.
 
-    ``points`` are the centres of the cells, and where mass arrives at the walls (in the shape of the exits), an array
-    for each component. ``function(u, at_walls)`` makes a function of the values at both. Raises as
-    :func:`run_as_asked`; the default tolerance is 1e-6 of the range of f.
+    ``propagator(u, at_walls)`` moves values back. ``points`` are the centres of the cells, and where mass arrives at
+    the walls (in the shape of the exits), an array for each component. ``function(u, at_walls)`` makes a function of
+    the values at both. Raises as :func:`run_as_asked`; the default tolerance is 1e-6 of the range of f.
     """
     inside, at_walls = (final_values(f, *where) for where in points)
     seen = np.concatenate([inside.ravel(), at_walls.ravel()])
 
     def carried_back(steps: np.ndarray) -> BackwardPropagator:
         begin, end = times.tolist()
-        n_steps, found = int(steps[0]), BackwardPropagator(generator, solver, inside, at_walls, constant=constant)
+        n_steps, found = int(steps[0]), propagator(inside, at_walls)
         length = (end - begin) / n_steps
         found.start(end, length)
         found.advance(end - length, length, n_steps - 1)

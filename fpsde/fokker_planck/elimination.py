@@ -152,6 +152,13 @@ def solve_lanes(factors, b):
 
 
 @kernel()
+def solve_transposed_lanes(factors, b):
+    """Replace ``b`` by the solution of (I - aQ)^T u = b, of lines or rings side by side."""
+    on, inverse, back_on, to_row, from_row = rows_of_lanes(factors)
+    solve_whole((back_on, inverse, on, from_row, to_row), b, len(factors) == 5)
+
+
+@kernel()
 def solve_whole(factors, b, closed):
     """Replace ``b`` by the solution on whole lines, ``closed`` to rings or not; ``factors`` are the five rows."""
     end = solved_last(factors, b, b, closed)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
 from fpsde.errors import InvalidInput
-from fpsde.fokker_planck.backward import Expectation, Solver, expected
+from fpsde.fokker_planck.backward import BackwardPropagator, Expectation, Solver, expected
 from fpsde.fokker_planck.evolution import Trace, stops
 from fpsde.fokker_planck.initial import HELD, Start
 from fpsde.fokker_planck.results import provenance
@@ -76,13 +77,11 @@ class GridSolver(ABC, Generic[Q]):
     ) -> Expectation:
         """Return u(x) = E[f(X_(t_end)) | X_(t_start) = x] for the starting points x of all cells at once.
 
-        The backward equation -du/dt = Q^T u, u = f at t_end, by unsplit steps of TR-BDF2 with a damped start: the
-        transposes of those of ``evolve``. Particles that a wall has absorbed count with f there; on a plane beside the
-        cell that they left (with correlated noise they arrive a part of a cell away, so that an f that varies along
-        such a wall is met to order 1 there). ``f`` takes an array for each component, and returns one. With ``dt``
-        (which must divide the time) steps are of that length; without it dt is halved until that moves no value by more
-        than ``tolerance`` (1e-6 of the range of f, if not given). Near a cut end of the grid the result is that of a
-        reflecting wall there.
+        The backward equation -du/dt = Q^T u, u = f at t_end, by steps of TR-BDF2 with a damped start: the transposes of
+        those of ``evolve``. Particles that a wall has absorbed count with f there. ``f`` takes an array, and returns
+        one. With ``dt`` (which must divide the time) steps are of that length; without it dt is halved until that moves
+        no value by more than ``tolerance`` (1e-6 of the range of f, if not given). Near a cut end of the grid the
+        result is that of a reflecting wall there.
 
         Raises
         ------
@@ -92,19 +91,30 @@ class GridSolver(ABC, Generic[Q]):
             as ``evolve``
         """
         when = stops(t_start, t_end, None)
-        generators = self._generators(when[0])
+        generators, constant = self._generators(when[0]), not self.process.time_dependent
+        back = partial(BackwardPropagator, generators, self._solver_backward, constant=constant)
+        return self._average(f, when, back, f"{generators(when[0]).flux}, TR-BDF2", dt, tolerance)
+
+    def _average(
+        self,
+        f: Callable[..., Any],
+        when: np.ndarray,
+        back: Callable[[np.ndarray, np.ndarray], BackwardPropagator],
+        method: str,
+        dt: float | None,
+        tolerance: float | None,
+    ) -> Expectation:
+        """Return what ``f`` will be on average, as ``back`` moves its values from the end of ``when`` to its start."""
         return expected(
             f,
             when,
-            generators,
-            self._solver_backward,
+            back,
             points=self._points_backward,
-            constant=not self.process.time_dependent,
             dt=dt,
             tolerance=tolerance,
             function=self._function,
             shape=self.grid.shape,
-            provenance=provenance(self.process, self.grid, f"{generators(when[0]).flux}, TR-BDF2 backward"),
+            provenance=provenance(self.process, self.grid, f"{method} backward"),
         )
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fpsde.fokker_planck.elimination import rows_of_lanes, solve, solved, solved_last
+from fpsde.fokker_planck.elimination import rows_of_lanes, solve, solve_transposed_lanes, solved, solved_last
 from fpsde.fokker_planck.lanes import LANES, at, eight, put, smaller
 from fpsde.jit import inlined, kernel
 
@@ -68,11 +68,11 @@ def _still(rates, exits, a, factors, masses, new, between, lost, ring):
     left, right = rates[0], rates[1]
     last, whole = len(masses) - 1, rows_of_lanes(factors)
     end = solved_last(whole, masses, new, ring)
-    put(between, last, at(masses, last) + 2 * WEIGHT * (end - at(masses, last)))
+    put(between, last, second_stage(at(masses, last), end))
     v = end
     for i in range(last - 1, -1, -1):
         v = solved(whole, new, i, v, end, ring)
-        put(between, i, at(masses, i) + 2 * WEIGHT * (v - at(masses, i)))
+        put(between, i, second_stage(at(masses, i), v))
     end = solved_last(whole, between, new, ring)
     # p = 2 WEIGHT v + m_new of the cells, and what its currents carry, from the last face to the first
     p_last = at(between, last) + (2 * WEIGHT - 1) * at(masses, last) + end
@@ -88,6 +88,35 @@ def _still(rates, exits, a, factors, masses, new, between, lost, ring):
     put(lost, 1, a * at(exits, 1) * p_last)
     put(new, 0, (at(masses, 0) + (seam - out)) - at(lost, 0))
     put(new, last, (at(new, last) - seam) - at(lost, 1))
+
+
+@inlined
+def second_stage(m, v):
+    """Return what is solved for in the second stage of :func:`tr_bdf2_still`, w, from m and v."""
+    return m + 2 * WEIGHT * (v - m)
+
+
+@kernel()
+def back_in_stages(exits, a, factors, at_walls, values, before, stages):
+    """Replace values u (n, LANES) by their means after :func:`tr_bdf2_still`, in two ``stages``: its transpose.
+
+    What enters a wall counts with its value f there, ``at_walls`` (2, LANES). With E the rates into the walls,
+
+        v = (I - aQ^T)^-1 (u + aEf),      u_before = (I - aQ^T)^-1 (w + aEf),      w = u + 2 WEIGHT (v - u).
+
+    In one stage it is v, the mean after :func:`backward_euler`. ``factors`` are those of the step ahead; ``before``
+    (n, LANES) is room for u.
+    """
+    last = len(values) - 1
+    for stage in range(stages):
+        for i in range(last + 1):
+            if stage == 0:
+                put(before, i, at(values, i))
+            else:
+                put(values, i, second_stage(at(before, i), at(values, i)))
+        put(values, 0, at(values, 0) + a * at(exits, 0) * at(at_walls, 0))
+        put(values, last, at(values, last) + a * at(exits, 1) * at(at_walls, 1))
+        solve_transposed_lanes(factors, values)
 
 
 @inlined

@@ -20,7 +20,7 @@ step.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,22 +104,33 @@ def sum_jumps(rates, exits, rate, t, out):
             uniformise(rates[k, 0], rates[k, 1], exits[k], rate, t, 1, out[k, i, :n], out[k, i, n:])
 
 
+class LineMatrices:
+    """The matrices of the lines of each axis of a generator, for the times that were last asked for."""
+
+    def __init__(self, q: PlaneGenerator):
+        self._distinct = tuple(DistinctLines.of(q, axis) for axis in (0, 1))
+        self._matrices: Kept[np.ndarray] = Kept(KEPT)
+
+    def along(self, axis: int, t: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield each matrix of :meth:`DistinctLines.probabilities`, and the lines of the axis to which it belongs."""
+        matrices = self._matrices.get(self._probabilities, axis, float(f"{t:.{DIGITS - 1}e}"))
+        return zip(matrices, self._distinct[axis].alike, strict=True)
+
+    def _probabilities(self, axis: int, t: float) -> np.ndarray:
+        return self._distinct[axis].probabilities(t)
+
+
 class ExactSplitPropagator(StrangPropagator):
     """The cells of a plane with constant coefficients in Strang steps of exact factors."""
 
     def __init__(self, generator: Callable[[float], PlaneGenerator], start: Start, *, fringe: np.ndarray):
         super().__init__(generator, start, constant=True, fringe=fringe)
-        self._distinct = tuple(DistinctLines.of(self._at(0.0), axis) for axis in (0, 1))
-        self._matrices: Kept[np.ndarray] = Kept(KEPT)
+        self._matrices = LineMatrices(self._at(0.0))
 
     def _swept(self, t: float, offset: Offset, dt: float, masses: Any) -> tuple[np.ndarray, np.ndarray]:
         axis = AXES.index(offset)
         lines = masses.T if axis == 0 else masses
         moved, n = np.empty((len(lines), lines.shape[1] + 2)), lines.shape[1]
-        matrices = self._matrices.get(self._probabilities, axis, float(f"{dt:.{DIGITS - 1}e}"))
-        for matrix, alike in zip(matrices, self._distinct[axis].alike, strict=True):
+        for matrix, alike in self._matrices.along(axis, dt):
             moved[alike] = lines[alike] @ matrix[:n]
         return (moved[:, :n].T if axis == 0 else moved[:, :n]), moved[:, n:].sum(axis=0)
-
-    def _probabilities(self, axis: int, t: float) -> np.ndarray:
-        return self._distinct[axis].probabilities(t)

@@ -142,6 +142,9 @@ class PlaneInSteps(OnPlane):
 
     def _stepping(self, q: PlaneGenerator, stepping: Stepping | None) -> Stepping:
         """Return how steps are taken; InvalidInput where they cannot be as asked."""
+        if stepping is not None and not isinstance(stepping, Stepping):
+            known = ", ".join(str(each) for each in Stepping)
+            raise InvalidInput(f"stepping={stepping!r} is no Stepping; give one of {known}, or leave it out")
         if stepping is Stepping.EXACT_LINES:
             self._refuse_time_dependence("has no factors that are exact for a step; use Stepping.SPLIT")
             if not q.along_axes:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from fpsde.backend import Backend
-from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.evolution import stops, trace_as_asked
 from fpsde.fokker_planck.high_order.evolution import CHEBYSHEV, trace_at_high_order
 from fpsde.fokker_planck.high_order.magnus import MAGNUS, trace_of_driven
@@ -78,9 +77,6 @@ class PlaneInTime(PlaneInSteps):
         start = self._start(x0)
         device, fast = device_of(backend)
         workers = integer("threads", threads if threads is not None else os.cpu_count() or 1, least=1)
-        if stepping is not None and not isinstance(stepping, Stepping):
-            known = ", ".join(str(each) for each in Stepping)
-            raise InvalidInput(f"stepping={stepping!r} is no Stepping; give one of {known}, or leave it out")
         steps = self.steps(start, t_start=when[0], stepping=stepping, threads=workers, device=device, fast=fast)
         with on(device):
             found = trace_as_asked(steps.propagator, when, dt=dt, tolerance=tolerance, progress=progress)

@@ -19,7 +19,7 @@ import numpy as np
 
 from fpsde.fokker_planck.elimination import factorise_lanes
 from fpsde.fokker_planck.lanes import LANES, at, eight, put, put_eight
-from fpsde.fokker_planck.tridiagonal import backward_euler, tr_bdf2_still
+from fpsde.fokker_planck.tridiagonal import back_in_stages, backward_euler, tr_bdf2_still
 from fpsde.jit import kernel
 
 #: Axis along which lines go, and for each place on them the cell of that axis and how far they have moved to the side.
@@ -162,6 +162,20 @@ def backward_euler_lines(exits, dt, factors, way, masses):
         lost[0] += entered[0].sum()
         lost[1] += entered[1].sum()
     return lost
+
+
+@kernel()
+def back_on_lines(exits, a, factors, way, at_walls, values, stages):
+    """Replace values on a plane by their means after :func:`tr_bdf2_lines`, or in one stage after backward Euler.
+
+    See :func:`back_in_stages`; ``at_walls`` (n_bundles, 2, LANES) are the values at the ends of the lines.
+    """
+    count, _, n, lanes = factors.shape
+    lines, before = np.empty((n, lanes)), np.empty((n, lanes))
+    for k in range(count):
+        take(values, way, k, lines)
+        back_in_stages(exits[k], a, factors[k], at_walls[k], lines, before, stages)
+        give(lines, way, k, values)
 
 
 @kernel()

@@ -15,6 +15,7 @@ from fpsde.fokker_planck.high_order.stencils import stencils_of
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.passage import PassageLaw, times_of_passage
 from fpsde.fokker_planck.plane.coefficients import Coefficients, noisy_axes, plane_differences
+from fpsde.fokker_planck.plane.expectations import PlaneExpectations
 from fpsde.fokker_planck.plane.in_steps import Stepping
 from fpsde.fokker_planck.plane.in_time import PlaneInTime
 from fpsde.fokker_planck.plane.passages import PlanePassages
@@ -32,7 +33,7 @@ from fpsde.validation import finite
 
 
 @dataclass(frozen=True)
-class PlaneFokkerPlanck(PlaneInTime, PlanePassages):
+class PlaneFokkerPlanck(PlaneInTime, PlaneExpectations, PlanePassages):
     """The equation dp/dt = -d_i(mu_i p) + d_i d_j(D_ij p) of a process of two components, on the cells of a grid.
 
     ``process`` has ``ito_drift(x, t)``, ``diffusivity(x, t)``, ``intervals``, ``dim``, ``time_dependent`` and ``name``.
