@@ -38,6 +38,21 @@ def departure(masses, absorbed, counts, start, absorbed_at_start):
 
 
 @kernel()
+def largest_of(masses):
+    """Return the largest mass ``(n,)``, of four that do not wait for one another."""
+    a, b, c, d = masses[0], masses[0], masses[0], masses[0]
+    n = len(masses) - len(masses) % 4
+    for i in range(0, n, 4):
+        a = max(a, masses[i])
+        b = max(b, masses[i + 1])
+        c = max(c, masses[i + 2])
+        d = max(d, masses[i + 3])
+    for i in range(n, len(masses)):
+        a = max(a, masses[i])
+    return max(max(a, b), max(c, d))
+
+
+@kernel()
 def distance(one, other):
     """Return the sum of |differences| of two arrays ``(n,)``."""
     found = 0.0

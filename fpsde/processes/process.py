@@ -192,6 +192,15 @@ class Process:
         """Whether the noise is additive: sigma does not depend on x."""
         return not set().union(*(e.free_symbols for e in self.statement.sigma)) & set(self.statement.x)
 
+    @cached_property
+    def constant_diffusivity(self) -> np.ndarray | None:
+        """D ``(d, d)`` where it depends neither on x nor on time, and is finite, else None."""
+        s = self.statement
+        if set().union(*(e.free_symbols for e in s.sigma)) & {*s.x, s.t, *s.tables}:
+            return None
+        found = self.diffusivity(np.zeros((self.dim, 1) if self.dim > 1 else 1)).reshape(self.dim, self.dim)
+        return found if np.isfinite(found).all() else None
+
     def parameter_values(self) -> np.ndarray:
         """Return the parameters as one float64 vector, in the order of ``statement.parameters``."""
         return np.concatenate([np.ravel(v) for v in self.params.values()]) if self.params else np.empty(0)

@@ -104,6 +104,17 @@ def test_the_statement_is_in_symbols_of_the_parameters():
 def test_noise_is_additive_if_sigma_does_not_depend_on_x(sigma, additive, time_dependent):
     process = Process(drift=lambda x: -x, sigma=sigma, tables={"b": [1.0, 2.0]})
     assert (process.additive, process.time_dependent) == (additive, time_dependent)
+    assert (process.constant_diffusivity is None) == (time_dependent or not additive)
+
+
+def test_a_constant_diffusivity_is_that_of_all_places_and_times():
+    sigma = ((1.0, 0.0, 2.0), (0.5, 0.25, 0.0))
+    process = Process(drift=lambda x, t: (-t * x[0], x[1]), sigma=lambda x: sigma, dim=2)
+    everywhere = process.diffusivity(np.arange(6.0).reshape(2, 3), 4.0)
+    assert np.array_equal(everywhere, np.repeat(process.constant_diffusivity[:, :, None], 3, axis=-1))
+    endless = Process(drift=lambda x: -x, sigma=lambda x, p: p.s, params={"s": 1e200})
+    with np.errstate(over="ignore"):
+        assert endless.constant_diffusivity is None and endless.additive
 
 
 def test_diagonal_noise_may_be_given_as_its_diagonal():

@@ -22,6 +22,7 @@ from fpsde.fokker_planck.coefficients import drift_and_diffusivity
 from fpsde.fokker_planck.high_order.stencils import Stencils
 from fpsde.fokker_planck.sides import Sides
 from fpsde.fokker_planck.steepness import steepest_on_line
+from fpsde.fokker_planck.totals import largest_of
 from fpsde.grid import Grid
 from fpsde.jit import kernel
 
@@ -83,14 +84,15 @@ class Differences:
         mu, d, (h,), (ring,) = self.drift[0], self.diffusivity[0, 0], self.widths, self.rings
         return steepest_between(mu, d, h, self.grid.faces, masses, ring)
 
-    def extremes(self, held: np.ndarray) -> np.ndarray:
-        """Return by axis of a plane the largest |w| and the largest change of w ``(2, 2)``, where cells are ``held``.
+    def extremes(self, masses: np.ndarray, share: float) -> np.ndarray:
+        """Return by axis of a plane the largest |w| and the largest change of w ``(2, 2)``, where mass is held.
 
-        w is the integral of D^-1 mu along the edge from a cell to the next (zero along an axis without noise). Its size
-        counts where both cells are held, its change over a cell where that cell is, and has edges on both sides.
+        That is more than the ``share`` of the largest. w is the integral of D^-1 mu along the edge from a cell to the
+        next (zero along an axis without noise). Its size counts where both cells hold mass, its change over a cell
+        where that cell does, and has edges on both sides.
         """
         mu, d, shape = self.drift, self.diffusivity, self.grid.shape
-        return extremes_on_plane(mu.reshape(2, -1), d.reshape(2, 2, -1), held, shape, self.rings, self.widths)
+        return extremes_on_plane(mu.reshape(2, -1), d.reshape(2, 2, -1), masses, share, shape, self.rings, self.widths)
 
 
 @kernel()
@@ -112,10 +114,9 @@ def pull(mu, d, found):
     for i in range(mu.shape[1]):
         if len(mu) == 2 and d[0, 1, i] != 0.0:
             determinant = d[0, 0, i] * d[1, 1, i] - d[0, 1, i] * d[1, 0, i]
-            first = d[1, 1, i] * mu[0, i] - d[0, 1, i] * mu[1, i]
-            second = d[0, 0, i] * mu[1, i] - d[1, 0, i] * mu[0, i]
-            found[0, i] = first / determinant if determinant > 0.0 else 0.0
-            found[1, i] = second / determinant if determinant > 0.0 else 0.0
+            inverse = 1.0 / determinant if determinant > 0.0 else 0.0
+            found[0, i] = inverse * (d[1, 1, i] * mu[0, i] - d[0, 1, i] * mu[1, i])
+            found[1, i] = inverse * (d[0, 0, i] * mu[1, i] - d[1, 0, i] * mu[0, i])
         else:
             for k in range(len(mu)):
                 found[k, i] = mu[k, i] / d[k, k, i] if d[k, k, i] > 0.0 else 0.0
@@ -139,10 +140,11 @@ def trapezoid(h, low, high):
 
 
 @kernel()
-def extremes_on_plane(mu, d, held, shape, rings, widths):
+def extremes_on_plane(mu, d, masses, share, shape, rings, widths):
     """Return :meth:`Differences.extremes` for mu ``(2, n)`` and D ``(2, 2, n)``."""
     slope, found = np.empty(mu.shape), np.zeros((2, 2))
     pull(mu, d, slope)
+    held = masses > share * largest_of(masses)
     for axis in range(2):
         n, h, ring = shape[axis], widths[axis], rings[axis]
         step, across = (shape[1], 1) if axis == 0 else (1, shape[1])

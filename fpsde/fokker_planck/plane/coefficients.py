@@ -71,9 +71,13 @@ class Coefficients:
     def diffusivity(self, x: np.ndarray) -> np.ndarray:
         """Return D; InvalidInput where it is not finite or not positive semi-definite, saying where.
 
-        Of traced noise that does not depend on x one point says all.
+        Of traced noise that does not depend on x one point says all. What is constant is read of the process, and as
+        half of sigma sigma^T it is what it must be.
         """
-        same = isinstance(self.process, Process) and self.process.additive
+        traced = isinstance(self.process, Process)
+        if traced and self.process.constant_diffusivity is not None:
+            return np.repeat(self.process.constant_diffusivity[:, :, None], x.shape[1], axis=-1)
+        same = traced and self.process.additive
         at = x[:, :1] if same else x
         d = np.asarray(self.process.diffusivity(self._wrapped(at), self.t), dtype=float)
         if beyond(d.ravel(), -np.inf):

@@ -10,7 +10,9 @@ import numpy as np
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.initial import HELD, Start, starting_masses
 from fpsde.fokker_planck.sides import Sides
+from fpsde.fokker_planck.totals import total
 from fpsde.grid import Grid
+from fpsde.jit import kernel
 from fpsde.joint_law import JointCellLaw
 from fpsde.validation import as_given, finite_array
 
@@ -35,11 +37,23 @@ def plane_start(initial: Any, grid: Grid, sides: tuple[Sides, Sides]) -> Start:
             f"x0={as_given(initial)} is no start of two components; give a pair of points or laws, or an array of "
             f"masses {grid.shape}"
         )
-    parts = [starting_masses(part, line, side) for part, line, side in zip(initial, grid.lines, sides, strict=True)]
-    first, second = parts
-    absorbed = np.concatenate([first.absorbed * second.total, second.absorbed * first.masses.sum()])
-    masses = (first.masses[:, None] * second.masses).ravel()
-    return Start(masses, absorbed, 1.0 - float(masses.sum() + absorbed.sum()))
+    first, second = (
+        starting_masses(part, line, side) for part, line, side in zip(initial, grid.lines, sides, strict=True)
+    )
+    masses, absorbed, inside = product_of(first.masses, first.absorbed, second.masses, second.absorbed)
+    return Start(masses, absorbed, 1.0 - inside)
+
+
+@kernel(portable=True)
+def product_of(first, first_walls, second, second_walls):
+    """Return the masses of independent components ``(n_1 n_2,)``, those on the walls ``(4,)``, and their sum.
+
+    What starts on walls of both is on that of the first.
+    """
+    masses, walls = np.outer(first, second).ravel(), np.empty(4)
+    walls[:2] = first_walls * (total(second) + total(second_walls))
+    walls[2:] = second_walls * total(first)
+    return masses, walls, total(masses) + total(walls)
 
 
 def _given(masses: np.ndarray, grid: Grid) -> Start:

@@ -95,10 +95,12 @@ def plane_resolution(q: Operator | Differences, masses: np.ndarray) -> tuple[tup
     cell of width h with the exponents w of the edges before and after it, of lengths d, the length l along them has
     h^2/l^2 = h |w_after/d_after - w_before/d_before|.
     """
-    held = masses > BULK * masses.max()
-    largest, steepest = q.extremes(held) if isinstance(q, Differences) else extremes_of_edges(q, held)
+    if isinstance(q, Differences):
+        largest, steepest = q.extremes(masses, BULK).tolist()
+    else:
+        largest, steepest = extremes_of_edges(q, masses > BULK * masses.max())
     first, second = (1 / math.sqrt(change) if change > 0 else math.inf for change in steepest)
-    return (float(largest[0]), float(largest[1])), (first, second)
+    return (largest[0], largest[1]), (first, second)
 
 
 def extremes_of_edges(q: Operator, held: np.ndarray) -> tuple[list[float], list[float]]:
