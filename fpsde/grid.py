@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -127,3 +128,12 @@ def _equal_cells(bounds: tuple[float, float], cells: int) -> np.ndarray:
     faces += low
     faces[-1] = high
     return faces
+
+
+def refuse_other_than_process_and_grid(who: str, process: Any, grid: Any, example: str) -> None:
+    """Raise InvalidInput unless there are a process, with its coefficients, and a grid; ``example`` makes one."""
+    if not isinstance(grid, Grid) or not hasattr(process, "ito_drift"):
+        raise InvalidInput(
+            f"{who} takes a Process and a Grid, not {type(process).__name__} and {type(grid).__name__}; "
+            f"{example} makes a grid"
+        )

@@ -82,6 +82,12 @@ def integer(name: str, value: Any, *, least: int) -> int:
     return number
 
 
+def refuse_no_function(name: str, given: Any, form: str) -> None:
+    """Raise InvalidInput unless ``given`` can be called."""
+    if not callable(given):
+        raise InvalidInput(f"{name}={as_given(given)} is no function; give {form}")
+
+
 def seed64(value: Any) -> int:
     """Return ``value`` as a seed: a whole number in [0, 2**64)."""
     number = integer("seed", value, least=0)

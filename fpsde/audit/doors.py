@@ -25,14 +25,14 @@ from fpsde.audit.findings import (
     fails,
     judged,
 )
-from fpsde.audit.foreign import Layout, ToLibrary, WrongShape, as_array, refuse_no_function
+from fpsde.audit.foreign import Layout, ToLibrary, WrongShape, as_array
 from fpsde.audit.probe import Step, algebra, probe, round_off
 from fpsde.audit.whole_runs import Run, finer_order, run_algebra
 from fpsde.chain import SEED
 from fpsde.checks import SESSION_ALPHA, Verdict
 from fpsde.errors import InvalidInput
 from fpsde.laws.scheme_laws import steps_at
-from fpsde.validation import integer, probability, seed64
+from fpsde.validation import integer, probability, refuse_no_function, seed64
 
 #: Particles of a step with its noise handed in, of one that draws it (its noise counts at every step), of a run.
 N_STEP, N_DRAWN, N_RUN = 100_000, 40_000, 200_000

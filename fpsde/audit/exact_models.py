@@ -15,7 +15,7 @@ import numpy as np
 
 from fpsde.audit.claimed import Claim, Target, View, generator, views
 from fpsde.audit.findings import ALGEBRA, LAW, LEVELS, PROBE, Audit, Judge, Level, Quantity, fails, holds, judged
-from fpsde.audit.foreign import Layout, ToLibrary, as_array, refuse_no_function
+from fpsde.audit.foreign import Layout, ToLibrary, as_array
 from fpsde.audit.probe import algebra, probe, round_off
 from fpsde.cached import cached_property
 from fpsde.chain import SEED
@@ -31,7 +31,7 @@ from fpsde.processes.process import Process
 from fpsde.schemes import ddim
 from fpsde.schemes.scheme import Scheme
 from fpsde.signal_and_noise import Prediction, prediction_of
-from fpsde.validation import integer, seed64
+from fpsde.validation import integer, refuse_no_function, seed64
 
 #: Data in two unequal parts, off the middle, of spreads that are not 1; 13 levels of 1000.
 DATA = round_mixture([0.3, 0.7], [[-1.5], [1.0]], [0.3, 0.5])

@@ -54,9 +54,3 @@ def as_array(name: str, values: Any) -> np.ndarray:
     if array.dtype.kind not in "fiu":
         raise InvalidInput(f"{name} has dtype {array.dtype}; real numbers are needed")
     return array if array.dtype.kind == "f" else array.astype(np.float64)
-
-
-def refuse_no_function(name: str, given: Any, form: str) -> None:
-    """Raise InvalidInput unless ``given`` can be called."""
-    if not callable(given):
-        raise InvalidInput(f"{name}={given!r} is no function; give {form}")

@@ -12,7 +12,7 @@ import numpy as np
 from fpsde import checks
 from fpsde.audit.claimed import claim
 from fpsde.audit.findings import ALGEBRA, END, LEVELS, ORDER, Audit, Judge, Level, Quantity, fails, holds, judged
-from fpsde.audit.foreign import as_array, refuse_no_function
+from fpsde.audit.foreign import as_array
 from fpsde.checks import Verdict
 from fpsde.density import CellLaw
 from fpsde.edge_solver import CELLS
@@ -20,7 +20,7 @@ from fpsde.grid import Grid
 from fpsde.processes.process import Process
 from fpsde.question import projected
 from fpsde.schemes import euler_maruyama
-from fpsde.validation import positive
+from fpsde.validation import positive, refuse_no_function
 
 #: How often the grid is halved, less one.
 GRIDS = 5

@@ -12,7 +12,7 @@ import numpy as np
 from fpsde.audit.claimed import generator
 from fpsde.audit.exact_models import DATA, default_schedule
 from fpsde.audit.findings import ALGEBRA, END, LEVELS, PROBE, Audit, Judge, Level, Quantity, fails, holds, judged
-from fpsde.audit.foreign import Layout, ToLibrary, as_array, refuse_no_function
+from fpsde.audit.foreign import Layout, ToLibrary, as_array
 from fpsde.audit.probe import round_off
 from fpsde.ddpm import KnownLaw, ReverseVariance, simple_weights, variational_bound
 from fpsde.ddpm.losses import Weights, weights_of
@@ -20,7 +20,7 @@ from fpsde.density import Law
 from fpsde.errors import InvalidInput
 from fpsde.processes.noise_schedules import NoiseSchedule
 from fpsde.signal_and_noise import Prediction, data_of, posterior_variance, prediction_of
-from fpsde.validation import positive
+from fpsde.validation import positive, refuse_no_function
 
 #: Points of a batch, and levels of a schedule at which a loss is looked at, at most.
 BATCH, LOOKED_AT = 24, 64

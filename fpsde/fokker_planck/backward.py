@@ -23,6 +23,7 @@ from fpsde.fokker_planck.evolution import run_as_asked
 from fpsde.fokker_planck.generator import Generator
 from fpsde.fokker_planck.stepper import KEPT, MAX_HALVINGS
 from fpsde.fokker_planck.tridiagonal import GAMMA, STAGE, WEIGHT
+from fpsde.validation import refuse_no_function
 
 #: Rows of the factors of I - aQ, in the order in which they are those of its transpose.
 TRANSPOSED = [2, 1, 0, 4, 3]
@@ -215,6 +216,7 @@ def expected(
 
 def final_values(f: Callable[..., np.ndarray], *x: np.ndarray) -> np.ndarray:
     """Return f at ``x``, an array for each component; InvalidInput unless it gives one finite number for each point."""
+    refuse_no_function("f", f, "a function of arrays, one for each component")
     values = np.asarray(f(*x))
     if values.shape not in ((), x[0].shape) or values.dtype.kind not in "fiub":
         raise InvalidInput(f"f returned shape {values.shape} for {x[0].shape} points; give a function of arrays")

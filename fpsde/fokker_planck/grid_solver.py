@@ -23,7 +23,7 @@ from fpsde.fokker_planck.sides import Sides
 from fpsde.fokker_planck.spectrum import Spectrum
 from fpsde.fokker_planck.stationary_law import residual
 from fpsde.fokker_planck.totals import departure
-from fpsde.grid import Grid
+from fpsde.grid import Grid, refuse_other_than_process_and_grid
 from fpsde.validation import finite
 
 Q = TypeVar("Q", bound=Any)
@@ -40,11 +40,7 @@ class GridSolver(ABC, Generic[Q]):
     _example: ClassVar[str]
 
     def __post_init__(self) -> None:
-        if not isinstance(self.grid, Grid) or not hasattr(self.process, "ito_drift"):
-            raise InvalidInput(
-                f"FokkerPlanck takes a Process and a Grid, not {type(self.process).__name__} and "
-                f"{type(self.grid).__name__}; {self._example} makes a grid"
-            )
+        refuse_other_than_process_and_grid("FokkerPlanck", self.process, self.grid, self._example)
         if not self.process.dim == self.grid.dim == self._dim:
             raise self._of_other_dimensions()
         assert self._axes  # raises where the grid leaves the domain
@@ -86,7 +82,7 @@ class GridSolver(ABC, Generic[Q]):
         Raises
         ------
         InvalidInput
-            bad times; dt together with tolerance; an f that is not finite on the grid
+            bad times; dt together with tolerance; an f that is no function, or not finite on the grid
         UnstableStep, NotConverged
             as ``evolve``
         """

@@ -19,7 +19,7 @@ import numpy as np
 from fpsde.density import CellLaw, Law, Point
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
-from fpsde.grid import Grid
+from fpsde.grid import Grid, refuse_other_than_process_and_grid
 from fpsde.optional import optional
 from fpsde.validation import finite, whole_steps
 
@@ -35,6 +35,8 @@ IMAGES = 3
 FAR = 9.0
 #: Cells whose widths agree to this are equal.
 EQUAL = 1e-9
+#: How equal cells are made.
+EXAMPLE = "Grid.uniform((low, high), cells=400)"
 
 
 @dataclass(frozen=True)
@@ -68,14 +70,20 @@ def evolve_by_path_integral(
     Raises
     ------
     InvalidInput
-        if cells are not equal; dt does not divide the time; a wall absorbs; kernels are narrower than the cells (where
-        D vanishes they always are) or wider than the domain; or more than 1e-6 of the mass leaves the grid.
+        if process and grid are none, or not of one dimension; cells are not equal; dt does not divide the time; a wall
+        absorbs; kernels are narrower than the cells (where D vanishes they always are) or wider than the domain; or
+        more than 1e-6 of the mass leaves the grid.
     """
+    refuse_other_than_process_and_grid("evolve_by_path_integral", process, grid, EXAMPLE)
+    if not process.dim == grid.dim == 1:
+        raise InvalidInput(
+            f"the process has {process.dim} dimension(s) and the grid {grid.dim}; the path integral takes one of each"
+        )
     h = float(grid.widths.mean())
     if np.ptp(grid.widths) > EQUAL * h:
         raise InvalidInput(
             f"cells have widths from {grid.widths.min():.6g} to {grid.widths.max():.6g}; the path integral needs equal "
-            "ones: Grid.uniform((low, high), cells=400)"
+            f"ones: {EXAMPLE}"
         )
     begin = finite("t_start", t_start)
     n_steps = whole_steps(finite("t_end", t_end) - begin, dt)

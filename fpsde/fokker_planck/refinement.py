@@ -24,7 +24,7 @@ from fpsde.fokker_planck.solver import FokkerPlanck
 from fpsde.grid import Grid
 from fpsde.joint_law import JointCellLaw
 from fpsde.richardson import CONFIRMED_SAFETY, lacking, safety_and_order
-from fpsde.validation import finite_array
+from fpsde.validation import finite_array, refuse_no_function
 
 Solver = TypeVar("Solver", bound=FokkerPlanck | PlaneFokkerPlanck)
 E = TypeVar("E", bound=LawsInTime)
@@ -128,8 +128,9 @@ def evolve_refined(
     NotConverged
         where p is below 1/2: the grid does not resolve the law.
     InvalidInput, UnstableStep
-        as ``evolve`` of the solver.
+        as ``evolve`` of the solver; InvalidInput also for what is no solver.
     """
+    _refuse_no_solver("evolve_refined", solver)
     coarse = solver.evolve(x0, t_end=t_end, t_start=t_start, dt=dt, tolerance=tolerance)
     runs: list[Any] = [coarse]
     for k in (2, 4):
@@ -146,6 +147,11 @@ def evolve_refined(
     values = [run.law.cdf(faces) for run in runs]
     bounded = _bounded(runs[-1], values, solver.formal_order)
     return Refined(faces=faces, between=_interpolation_error(runs[-1].law), **bounded)
+
+
+def _refuse_no_solver(who: str, solver: Any) -> None:
+    if not isinstance(solver, FokkerPlanck | PlaneFokkerPlanck):
+        raise InvalidInput(f"{who} takes a solver, not {type(solver).__name__}; FokkerPlanck(process, grid) makes one")
 
 
 def _bounded(finest: LawsInTime, values: list[np.ndarray], formal: float) -> dict[str, Any]:
@@ -200,8 +206,11 @@ def estimate_refined(solver: Solver, quantity: Callable[[Solver], Any], *, scale
     NotConverged
         where the observed order is below 1/2, with the number's index.
     InvalidInput
-        if the grids give different shapes or numbers that are not finite; what ``quantity`` raises.
+        for what is no solver or no function; if the grids give different shapes or numbers that are not finite; what
+        ``quantity`` raises.
     """
+    _refuse_no_solver("estimate_refined", solver)
+    refuse_no_function("quantity", quantity, "a function of the solver, such as lambda fp: fp.modes(4).eigenvalues")
     grids = [solver.grid, *(_cut(solver.grid, k) for k in (2, 4))]
     found = [np.asarray(quantity(replace(solver, grid=grid)), dtype=float) for grid in grids]
     if len({values.shape for values in found}) != 1 or not np.isfinite(found).all():

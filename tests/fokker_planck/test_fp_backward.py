@@ -93,6 +93,7 @@ def test_bad_arguments_are_refused_with_their_numbers(ou, monkeypatch):
         (np.cos, {"t_end": 1.0, "dt": 0.3}, r"dt=0\.3 does not divide"),
         (np.cos, {"t_end": 1.0, "dt": 0.1, "tolerance": 1e-3}, r"were both given"),
         (np.cos, {"t_end": 1.0, "tolerance": -1}, r"tolerance=-1\.0 must be positive"),
+        (1.0, {"t_end": 1.0}, r"f=1\.0 is no function; give a function of arrays"),
         (lambda x: x[:3], {"t_end": 1.0}, r"f returned shape \(3,\) for \(50,\) points"),
         (lambda x: np.where(x > 1, np.nan, x), {"t_end": 1.0}, r"f is nan at x=1\.1\d*; it must be finite"),
     ):

@@ -9,7 +9,7 @@ import pytest
 
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput, NotConverged
-from fpsde.fokker_planck import FokkerPlanck, assemble, estimate_refined, scale_speed
+from fpsde.fokker_planck import FokkerPlanck, assemble, estimate_refined, evolve_refined, scale_speed
 from fpsde.grid import Grid
 
 RATES = np.array([0.02977959331, 3.310394064, 5.512240298])  # by a sinc basis in test_fp_modes.py
@@ -84,3 +84,8 @@ def test_numbers_without_convergence_are_refused(well):
         estimate_refined(solver, lambda fp: [1.0, {100: 0.0, 200: 0.1, 400: 0.4}[fp.grid.shape[0]]])
     with pytest.raises(InvalidInput, match=r"has shapes \(100,\), \(200,\), \(400,\) on the three grids"):
         estimate_refined(solver, lambda fp: fp.grid.centres)
+    with pytest.raises(InvalidInput, match=r"quantity=2 is no function; give a function of the solver"):
+        estimate_refined(solver, 2)
+    for refined in (lambda: estimate_refined(well, len), lambda: evolve_refined(well, 0.0, t_end=1.0)):
+        with pytest.raises(InvalidInput, match=r"_refined takes a solver, not StandIn; FokkerPlanck\(process, grid\)"):
+            refined()

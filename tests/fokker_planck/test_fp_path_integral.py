@@ -96,6 +96,13 @@ def test_what_it_cannot_do_is_refused_with_numbers(known, stand_in):
     ou = stand_in(lambda x, t: -x, lambda x, t: 1.0, name="OU")
     grid = Grid.uniform((-7, 7), cells=100)
     for process, where, options, message in (
+        (None, grid, {"dt": 0.1}, r"evolve_by_path_integral takes a Process and a Grid, not NoneType and Grid"),
+        (
+            ou,
+            Grid.uniform((-2, 2), (-2, 2), cells=4),
+            {"dt": 0.1},
+            r"has 1 dimension\(s\) and the grid 2; .* one of each",
+        ),
         (
             ou,
             grid,

@@ -186,6 +186,7 @@ def test_modes_that_the_grid_does_not_hold_or_that_are_not_there_are_refused_or_
     solver = FokkerPlanck(rotating_ou(1.0, 1.0), Grid.uniform((-6, 6), (-6, 6), cells=24))
     with pytest.raises(InvalidInput, match=r"count=200 modes were asked for; of 576 cells at most 144"):
         solver.modes(200)
+    assert len(solver.modes(np.float32(2)).eigenvalues) == 2
     with pytest.raises(InvalidInput, match=r"does not hold rotating_ou"):
         FokkerPlanck(rotating_ou(1.0, 1.0), Grid.uniform((-2, 2), (-2, 2), cells=24)).modes(2)
     assert any(

@@ -87,7 +87,8 @@ def plane_spectrum(q: PlaneGenerator, count: int) -> Spectrum:
     Raises InvalidInput for more modes than a quarter of the cells, NotConverged where the iteration does not converge.
     """
     most = q.size // 4
-    if not integer("count", count, least=1) <= most:
+    count = integer("count", count, least=1)
+    if count > most:
         raise InvalidInput(f"count={count} modes were asked for; of {q.size} cells at most {most} are found")
     absorbed, balanced = bool(q.exits.any()), balanced_masses(q)
     weights = plane_stationary(replace(q, exits=np.zeros_like(q.exits)))[0] if balanced is None else balanced
