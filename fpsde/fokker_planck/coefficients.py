@@ -37,19 +37,20 @@ def place_in_halves(faces, nodes, x):
 
 
 def drift_and_diffusivity(
-    process: Any, x: np.ndarray, t: float, *, drift_from: int = 0
+    process: Any, x: np.ndarray, t: float, *, drift_from: int = 0, may_vanish: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return mu at the points ``x`` from one on, and D at all of them.
 
-    Raises InvalidInput, with the place, where mu is not finite, or D not finite and positive.
+    Raises InvalidInput, with the place, where mu is not finite, or D not finite and positive (or it ``may_vanish``).
     """
+    bound, must = (LEAST, "be finite and not negative") if may_vanish else (0.0, "be finite and positive")
     moving = x[drift_from:]
     mu, d = _filling(moving, process.ito_drift(moving, t)), _filling(x, process.diffusivity(x, t))
-    if unusable(mu, d):
+    if unusable(mu, d, bound):
         if beyond(mu, -np.inf):
             raise _refusal(~np.isfinite(mu), moving, t, f"the drift of {process.name}", mu, "be finite")
-        bad = ~(np.isfinite(d) & (d > 0))
-        raise _refusal(bad, x, t, f"the diffusivity of {process.name}", d, "be finite and positive")
+        bad = ~(np.isfinite(d) & (d > bound))
+        raise _refusal(bad, x, t, f"the diffusivity of {process.name}", d, must)
     return mu, d
 
 
@@ -79,9 +80,9 @@ def _filling(x: np.ndarray, values: Any) -> np.ndarray:
 
 
 @kernel(portable=True)
-def unusable(mu, d):
-    """Return at how many points mu is not finite, or D not finite and positive."""
-    return beyond(mu, -np.inf) + beyond(d, 0.0)
+def unusable(mu, d, bound):
+    """Return at how many points mu is not finite, or D not finite and above ``bound``."""
+    return beyond(mu, -np.inf) + beyond(d, bound)
 
 
 @kernel(portable=True)

@@ -347,18 +347,19 @@ class LineInTime(OnLine):
         """
         when = stops(t_start, t_end, times)
         start = self._start(x0)
-        operator = differences(self.process, self.grid, (self._sides,), when[0], stencils_of(order))
+        driven, stencils = self.process.time_dependent, stencils_of(order)
+        operator = differences(self.process, self.grid, (self._sides,), when[-1 if driven else 0], stencils)
         exponential = CHEBYSHEV if self._sides.periodic else AT_ONCE
-        if not self.process.time_dependent:
+        if not driven:
             found = trace_at_high_order(operator, start, when, tolerance)
             return self._evolution(found, start, when, exponential, operator)
 
         def coefficients(t: float) -> tuple[np.ndarray, np.ndarray]:
-            mu, d = drift_and_diffusivity(self.process, self.grid.centres, t)
+            mu, d = drift_and_diffusivity(self.process, self.grid.centres, t, may_vanish=True)
             return mu[None], d[None, None]
 
         found = trace_of_driven(operator, coefficients, self.process, start, when, tolerance, progress=progress)
-        return self._evolution(found, start, when, f"{MAGNUS}, {exponential}", operator.at(*coefficients(when[-1])))
+        return self._evolution(found, start, when, f"{MAGNUS}, {exponential}", operator)
 
     def _propagator(self, start: Start, when: np.ndarray) -> Propagator:
         generators, process = self._generators(when[0]), self.process

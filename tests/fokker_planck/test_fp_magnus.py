@@ -7,6 +7,7 @@ import pytest
 from cell_masses import gathered, normal_masses, order_of
 from scipy.integrate import quad, solve_ivp
 
+import fpsde
 from fpsde import checks
 from fpsde.density import Mixture, Normal
 from fpsde.domain import Interval, Wall
@@ -161,6 +162,16 @@ def test_noise_that_jumps_a_hundredfold_is_carried_over_the_jump() -> None:
     assert run.minimum > -1e-9 and run.n_refused > 5
     late = Normal(after.mean, np.sqrt(after.std**2 + 4e-4))
     assert off(run.law, late.cdf) > 1e-5
+
+
+def test_noise_may_vanish_at_an_instant() -> None:
+    """As it does at the start of the sub-variance-preserving process, in all cells; at the end no cell would do."""
+    process = fpsde.process_named("sub_variance_preserving")
+    data, grid = process.setting.x0, Grid.uniform(process.setting.window, cells=200)
+    run = FokkerPlanck(process, grid).evolve_to_high_order(data, t_end=0.5, tolerance=1e-5)
+    assert process.diffusivity(np.zeros(1), 0.0) == 0.0
+    assert off(run.law, process.exact.marginal(data, 0.5).cdf) < run.time_error < 1e-5
+    assert off(run.law, process.exact.marginal(data, 0.5001).cdf) > 1e-5
 
 
 def test_a_driven_ring_is_carried_by_products() -> None:

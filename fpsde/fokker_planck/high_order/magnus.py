@@ -87,7 +87,7 @@ SIMPSON = rule((0.0, 0.5, 1.0), (1 / 6, 2 / 3, 1 / 6))
 
 
 def trace_of_driven(
-    at_start: Differences,
+    operator: Differences,
     coefficients: Coefficients,
     process: Any,
     start: Start,
@@ -96,7 +96,7 @@ def trace_of_driven(
     *,
     progress: bool,
 ) -> Trace:
-    """Return the masses at ``times[1:]``, reached from ``times[0]``, where L is ``at_start``.
+    """Return the masses at ``times[1:]``, reached from ``times[0]``; of ``operator`` any coefficients will do.
 
     ``time_error``, at most ``tolerance``, bounds what steps and exponentials have moved. ``n_steps`` counts the steps,
     in two halves each, and ``n_refused`` those that were not taken.
@@ -109,9 +109,9 @@ def trace_of_driven(
         a tolerance that is not reached
     """
     wanted = positive("tolerance", TOLERANCE if tolerance is None else tolerance)
-    march = March(at_start, coefficients, times, wanted)
-    values = values_from(at_start, start.masses)
-    masses = np.empty((len(times) - 1, at_start.size))
+    march = March(operator, coefficients, times, wanted)
+    values = values_from(operator, start.masses)
+    masses = np.empty((len(times) - 1, operator.size))
     tables = isinstance(process, Process) and bool(process.tables)
     still = tables and process.piecewise_constant
     with progress_bar("steps", total=float(times[-1] - times[0]), shown=progress) as show:
@@ -122,9 +122,9 @@ def trace_of_driven(
                 else:
                     values = march.carry(values, t, stop, last=stop - INSIDE if tables else stop, reached=show)
                 show(stop - times[0])
-            row[:] = along_all(at_start, values, at_start.stencils.average).ravel()
-    seen = watched(at_start, start, masses)
-    return trace_of(at_start, start, masses, seen, march.spent, march.n_steps, dt=march.dt, n_refused=march.n_refused)
+            row[:] = along_all(operator, values, operator.stencils.average).ravel()
+    seen = watched(operator, start, masses)
+    return trace_of(operator, start, masses, seen, march.spent, march.n_steps, dt=march.dt, n_refused=march.n_refused)
 
 
 def pieces(begin: float, end: float) -> Iterator[tuple[float, float]]:
@@ -139,8 +139,8 @@ class March:
     ``spent`` is the mass that may have been moved so far, which stays below ``wanted``.
     """
 
-    def __init__(self, at_start: Differences, coefficients: Coefficients, times: np.ndarray, wanted: float):
-        self._step, self._checked = exponentials(at_start)
+    def __init__(self, operator: Differences, coefficients: Coefficients, times: np.ndarray, wanted: float):
+        self._step, self._checked = exponentials(operator)
         self._coefficients, self._wanted = lru_cache(maxsize=8)(coefficients), wanted
         self._begin, self._end, self._time = float(times[0]), float(times[-1]), float(times[-1] - times[0])
         self.spent, self.n_steps, self.n_refused = 0.0, 0, 0
@@ -162,6 +162,7 @@ class March:
             left = self._wanted * (1 - AIM * (self._end - end) / self._time) - self.spent
             found, differ, noise = doubled(self._step, at, values, t, dt, PART * share)
             moved, change = SAFE * differ + noise, (AIM * (share + noise) / max(SAFE * differ, TINY)) ** 0.25
+            change = min(max(change, 1 / LARGEST_CHANGE), LARGEST_CHANGE) if moved < math.inf else 1 / LARGEST_CHANGE
             if moved <= max(min(share, left), AT_A_JUMP * left):
                 values, t = found, end
                 self.spent += moved
@@ -174,7 +175,7 @@ class March:
                         f"tolerance={self._wanted:g} is not reached: after {self.n_steps} steps one of {dt:.3g} from "
                         f"t={t:.6g} still moves {moved:.3g} of the mass; allow a larger tolerance, or use evolve"
                     )
-            self.dt = dt * min(max(change, 1 / LARGEST_CHANGE), LARGEST_CHANGE)
+            self.dt = dt * change
         return values
 
     def stand_still(self, values: np.ndarray, t: float, stop: float) -> np.ndarray:

@@ -6,8 +6,6 @@ import os
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from fpsde.backend import Backend
 from fpsde.fokker_planck.evolution import stops, trace_as_asked
 from fpsde.fokker_planck.high_order.evolution import CHEBYSHEV, trace_at_high_order
@@ -147,13 +145,16 @@ class PlaneInTime(PlaneInSteps):
             found = trace_of_phase_space(space, start, when, tolerance, self._fringe)
             return self._evolution(found, start, when, SPLITTING, space)
         start = self._start(x0)
-        operator = plane_differences(read, stencils_of(6 if order is None else order))
-        if not self.process.time_dependent:
+
+        def coefficients(t: float) -> Coefficients:
+            return Coefficients(self.process, self.grid, t, self._sides)
+
+        driven, stencils = self.process.time_dependent, stencils_of(6 if order is None else order)
+        operator = plane_differences(coefficients(when[-1]) if driven else read, stencils)
+        if not driven:
             found = trace_at_high_order(operator, start, when, tolerance)
             return self._evolution(found, start, when, CHEBYSHEV, operator)
-
-        def coefficients(t: float) -> tuple[np.ndarray, np.ndarray]:
-            return Coefficients(self.process, self.grid, t, self._sides).at_centres
-
-        found = trace_of_driven(operator, coefficients, self.process, start, when, tolerance, progress=progress)
-        return self._evolution(found, start, when, f"{MAGNUS}, {CHEBYSHEV}", operator.at(*coefficients(when[-1])))
+        found = trace_of_driven(
+            operator, lambda t: coefficients(t).at_centres, self.process, start, when, tolerance, progress=progress
+        )
+        return self._evolution(found, start, when, f"{MAGNUS}, {CHEBYSHEV}", operator)
