@@ -27,6 +27,9 @@ _BELOW_ZERO = _OUT_OF_RANGE.replace(">", ">=")
 #: The same in CUDA C++, and a NaN by its bits.
 _IN_RANGE, _NAN = "(d_i > T(0.0)) & (d_i * T(0.0) == T(0.0))", f"from_bits(U({0x7FF8 << 48}))"
 
+#: What a kernel returns where the weights along a diagonal are zero at all of its first points.
+STILL = -1
+
 _TYPES = """\
 f8, f8s, table_type = types.float64, types.float64[::1], types.float64[:, ::1]
 """
@@ -37,8 +40,8 @@ class CoefficientKernel:
     """``function(x, table, t, c, ratio, d)`` writes what an axis has at the points x (dim, n) and the time t.
 
     ``d`` (l,) is D at the first l points, and ``ratio`` (n - l,) is mu/D at the others, mu where there is no noise. It
-    returns at how many points D is not positive and finite. ``table`` (k, n) is what depends on x alone, and ``c`` are
-    the values of the process's parameters. ``prepare(x, c, table)`` writes the table for other values.
+    returns at how many points D is not positive and finite, or ``STILL``. ``table`` (k, n) is what depends on x alone,
+    and ``c`` are the values of the process's parameters. ``prepare(x, c, table)`` writes the table for other values.
     """
 
     function: Callable[..., int]
@@ -70,7 +73,8 @@ def coefficient_kernel(
     h_1^2, B = D_12 / (h_1 h_2) and C = D_22 / h_2^2, the seven-point stencil has rho = A - |B| and C - |B| along the
     axes and max(+-B, 0) along (1, +-1); where it is not enough, a weight is negative. ``points`` have a third row: 1/2
     in a cell that lies beside a wall without flux, along which edges go; there |B| (1 - |B|/N) times it is added, with
-    N that of A and C across the wall. See ``plane/assembly.py``.
+    N that of A and C across the wall. See ``plane/assembly.py``. It is det D that must be positive at the nodes. Where
+    all weights along a diagonal are zero no ratio is written.
     """
     size, source = coefficient_source(process, along)
     module, parameters = compiled("coefficients", source), np.append(process.parameter_values(), widths)
@@ -96,7 +100,7 @@ class _Parts:
     tabled: list[str]  #: the same at all times
     rows: list[str]  #: names of what is tabled and used in the next two
     centre: list[str]  #: D
-    node: list[str]  #: mu/D, or mu where there is no noise, and D
+    node: list[str]  #: mu/D, or mu where there is no noise, and D (along an offset det D)
     noisy: bool
 
 
@@ -107,9 +111,8 @@ _BESIDE, _WIDTHS = sp.Symbol("beside_wall", real=True), sp.symbols("width_1 widt
 def _jumps(statement: Any, offset: tuple[int, int]) -> tuple[Any, Any]:
     """Return the integral of D^-1 mu and the weight along an offset."""
     mu, d, h, e = statement.ito_drift, statement.diffusivity, _WIDTHS, offset
-    determinant = d[0, 0] * d[1, 1] - d[0, 1] ** 2
     pulls = d[1, 1] * mu[0] - d[0, 1] * mu[1], d[0, 0] * mu[1] - d[0, 1] * mu[0]
-    pull = (e[0] * h[0] * pulls[0] + e[1] * h[1] * pulls[1]) / determinant
+    pull = (e[0] * h[0] * pulls[0] + e[1] * h[1] * pulls[1]) / _determinant(statement)
     cross = d[0, 1] / (h[0] * h[1])
     if 0 not in e:
         return pull, maximum(e[0] * e[1] * cross, 0)
@@ -118,20 +121,26 @@ def _jumps(statement: Any, offset: tuple[int, int]) -> tuple[Any, Any]:
     return pull, own - size + _BESIDE * size * (1 - size / across)
 
 
+def _determinant(statement: Any) -> Any:
+    d = statement.diffusivity
+    return d[0, 0] * d[1, 1] - d[0, 1] ** 2
+
+
 @lru_cache(maxsize=256)
 def _parts(process: Any, along: Along) -> _Parts:
     s = process.statement
     points, constants = s.x, s.parameters
     if isinstance(along, int):
         mu, d = s.ito_drift[along], s.diffusivity[along, along]
-        ratio = mu if silent(process, along) else mu / d
+        ratio, at_nodes = mu if silent(process, along) else mu / d, d
     else:
         ratio, d = _jumps(s, along)
         points, constants = (*points, _BESIDE), (*constants, *_WIDTHS)
+        at_nodes = _determinant(s)
     outputs = sp.symbols("ratio_i d_i", real=True)
     before: dict[Any, sp.Symbol] = {}  # the same at all points
     tabled: dict[Any, sp.Symbol] = {}  # the same at all times
-    results = [_apart(e, set(points), before, _numbered("h"), _always) for e in (ratio, d)]
+    results = [_apart(e, set(points), before, _numbered("h"), _always) for e in (ratio, d, at_nodes)]
     moving = {s.t, *(name for e, name in before.items() if e.has(s.t))}
     results = [_apart(e, moving, tabled, _numbered("g"), _costly) for e in results]
     return _Parts(
@@ -142,7 +151,7 @@ def _parts(process: Any, along: Along) -> _Parts:
         tabled=_lines(tabled),
         rows=[name.name for name in tabled.values()],
         centre=lines([(outputs[1], results[1])]),
-        node=lines(list(zip(outputs, results, strict=True))),
+        node=lines(list(zip(outputs, (results[0], results[2]), strict=True))),
         noisy=not (isinstance(along, int) and silent(process, along)),
     )
 
@@ -150,7 +159,8 @@ def _parts(process: Any, along: Along) -> _Parts:
 @lru_cache(maxsize=256)
 def coefficient_source(process: Any, along: Along = 0) -> tuple[int, str]:
     """Return the number of rows of the table and the whole generated file."""
-    parts, beyond = _parts(process, along), _OUT_OF_RANGE if isinstance(along, int) else _BELOW_ZERO
+    parts, on_axis = _parts(process, along), isinstance(along, int) or 0 in along
+    beyond = _OUT_OF_RANGE if isinstance(along, int) else _BELOW_ZERO
     constants = [f"{name} = c[{i}]" for i, name in enumerate(parts.constants)]
     inputs = [(name, f"points[{i}]") for i, name in enumerate(parts.points)]
     rows = [(name, f"table[{i}]") for i, name in enumerate(parts.rows)]
@@ -166,7 +176,8 @@ def coefficient_source(process: Any, along: Along = 0) -> tuple[int, str]:
         "types.int64(table_type, table_type, f8, f8s, f8s, f8s)",
         [*constants, *parts.moving, "first, bad = len(d), 0"],
         _loop("first", centres, [*parts.centre, beyond], [("d_i", "d")]),
-        _loop("len(ratio)", nodes, [*parts.node, beyond], [("ratio_i", "ratio")]),
+        [] if on_axis else ["if not d.any():", f"    return {STILL}"],
+        _loop("len(ratio)", nodes, [*parts.node, _OUT_OF_RANGE], [("ratio_i", "ratio")]),
         ["return bad"],
     )
     functions = elementary.used(text, elementary.functions(elementary.FLOAT64))

@@ -15,6 +15,7 @@ from fpsde.errors import InvalidInput
 from fpsde.fokker_planck import FokkerPlanck, Stepping, assemble_plane
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.plane import propagator
+from fpsde.fokker_planck.plane.driven_lines import driven_lines
 from fpsde.fokker_planck.plane.lines import cells_on
 from fpsde.fokker_planck.plane.propagator import AXES, SplitPropagator
 from fpsde.grid import Grid
@@ -172,6 +173,21 @@ def test_compiled_steps_along_diagonals_are_those_of_the_plain_loop(monkeypatch)
     for assemble, are_taken in ((assemble_plane, False), (plain, True)):
         replace(solver, assemble=assemble).evolve((0.0, 0.0), t_end=0.1, dt=0.05)
         assert (len(plain_steps) > 0) == are_taken
+
+
+def test_nothing_is_done_on_diagonals_without_weight() -> None:
+    """D_12 is positive at t = 0.1, and negative at t = 1: each time one diagonal stands still."""
+    grid, still = Grid.uniform((-6, 6), (-6, 6), cells=(21, 27)), {}
+    solver = FokkerPlanck(pulled(), grid)
+    lines = driven_lines(solver.process, grid, solver._sides, correlated=True)
+    for t in (0.1, 1.0):
+        of_each = {each.offset: each.at(t) for each in lines}
+        still[t] = [offset for offset, (bad, (rates, *_), _) in of_each.items() if bad == 0 and not rates.any()]
+    assert still == {0.1: [(1, -1)], 1.0: [(1, 1)]}
+    start = Start(np.full(grid.shape, 1 / (21 * 27)).ravel(), np.zeros(4), 0.0)
+    steps = solver.steps(start, t_start=0.1).propagator()
+    steps._march(0.1, 0.01, 0, 1)
+    assert [bool(room[-1].all()) for room in steps._kept[:3]] == [False, False, True]
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from fpsde.errors import InvalidInput
 from fpsde.fokker_planck import FokkerPlanck, Stepping, assemble_plane
 from fpsde.fokker_planck.elimination import factorise
 from fpsde.fokker_planck.lanes import LANES
-from fpsde.fokker_planck.plane import driven, propagator
+from fpsde.fokker_planck.plane import propagator
 from fpsde.fokker_planck.plane.driven import DrivenSplitPropagator
 from fpsde.fokker_planck.plane.lines import factorise_lines, in_bundles, straight, tr_bdf2_lines
 from fpsde.fokker_planck.tridiagonal import tr_bdf2
@@ -103,8 +103,8 @@ def test_lines_in_threads_have_the_same_bits(name, monkeypatch):
         process, box, start = CASES[name]
     solver = FokkerPlanck(process, Grid.uniform(*box, cells=(2 * LANES + 5, 3 * LANES)))
     alone = solver.evolve(start, **run)  # so few cells are not worth the threads
-    parts, step = [], driven.tr_bdf2_bundles
-    monkeypatch.setattr(driven, "tr_bdf2_bundles", lambda *it: parts.append(it[-3:-1]) or step(*it))
+    parts, sweep = [], DrivenSplitPropagator._sweep_of_bundles
+    monkeypatch.setattr(DrivenSplitPropagator, "_sweep_of_bundles", lambda *it: parts.append(it[-2:]) or sweep(*it))
     monkeypatch.setattr(propagator, "THREADED", 0)
     found = solver.evolve(start, **run)
     assert set(parts) == {(0, 1), (1, 3)}

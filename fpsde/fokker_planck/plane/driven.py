@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fpsde.fokker_planck.coefficient_kernel import STILL
 from fpsde.fokker_planck.driven import type_of_coefficients
 from fpsde.fokker_planck.elimination import factorise_lanes
 from fpsde.fokker_planck.initial import Start
@@ -25,9 +26,8 @@ from fpsde.fokker_planck.plane.lines import (
     backward_euler_lines,
     factorise_lines,
     tr_bdf2_bundle,
-    tr_bdf2_bundles,
 )
-from fpsde.fokker_planck.plane.propagator import SplitPropagator
+from fpsde.fokker_planck.plane.propagator import SplitPropagator, there_and_back
 from fpsde.fokker_planck.propagator import CHUNK
 from fpsde.fokker_planck.tridiagonal import STAGE, smallest
 from fpsde.jit import kernel
@@ -61,7 +61,8 @@ class DrivenSplitPropagator(SplitPropagator):
         self._walls = tuple(np.empty((len(each.kernel.points), 2)) for each in lines)
         functions, arguments = (each.kernel.function for each in lines), (each.arguments for each in lines)
         of_each = (_filled(values) for values in (arguments, self._kept, self._walls))
-        self._arguments = *_filled(functions), *of_each, len(lines), lines[0].kernel.parameters
+        self._turns = there_and_back(len(lines))
+        self._arguments = *_filled(functions), *of_each, *self._turns, lines[0].kernel.parameters
 
     def _march(self, t: float, dt: float, done: int, n_steps: int) -> tuple[int, int, float]:
         if self._threads > 1:
@@ -80,35 +81,29 @@ class DrivenSplitPropagator(SplitPropagator):
 
     def _step_in_threads(self, middle: float, dt: float) -> tuple[int, float]:
         """Take the step that :func:`march_split` takes, with the coefficients of the time ``middle``."""
-        new, entered, last = np.empty_like(self._plane), np.zeros((2, 2)), len(self._driven) - 1
-        for sweep in range(2 * last + 1):
-            k = min(sweep, 2 * last - sweep)
-            part = partial(self._sweep_of_bundles, sweep, k, middle, dt, self._plane if sweep == 0 else new, new)
-            if sum(self._side_by_side(part, len(self._walls[k]))) > 0:
+        new, entered = self._plane.copy(), np.zeros((2, 2))
+        for k, part, fresh in zip(*self._turns, strict=True):
+            sweep = partial(self._sweep_of_bundles, k, middle, STAGE * (part * dt), fresh, new)
+            if sum(self._side_by_side(sweep, len(self._walls[k]))) > 0:
                 return 0, np.nan
             add_rows(self._walls[k], entered[self._driven[k].way[0]])
         least = accepted(new, entered, self._plane, self.absorbed, self._floor, self._watched, self.extremes)
         return int(least >= self._floor), least
 
     def _sweep_of_bundles(
-        self, sweep: int, k: int, middle: float, dt: float, masses: np.ndarray, new: np.ndarray, first: int, end: int
+        self, k: int, middle: float, a: float, fresh: bool, new: np.ndarray, first: int, end: int
     ) -> int:
-        """Take one of the sweeps of a step, on the lines ``k``, for the bundles from ``first`` to before ``end``."""
-        lines, kept, walls = self._driven[k], self._kept[k], self._walls[k]
-        a = STAGE * (dt if k == len(self._driven) - 1 else dt / 2)
-        if sweep > k:  # with the factors of the way there
-            rates, exits, factors = kept
-            tr_bdf2_bundles(rates, exits, a, factors, lines.way, masses, new, first, end, walls)
-            return 0
+        """Take a sweep on the lines ``k``, for the bundles from ``first`` to before ``end``."""
+        lines = self._driven[k]
         return _sweep()(
-            *lines.functions, lines.arguments, lines.kernel.parameters, middle, a, kept, True, masses, new,
-            first, end, walls,
+            *lines.functions, lines.arguments, lines.kernel.parameters, middle, a, self._kept[k], fresh, new,
+            first, end, self._walls[k],
         )  # fmt: skip
 
     def _backward_euler(self, t: float, dt: float) -> None:
         masses, lost, bad = self._plane.copy(), np.zeros((2, 2)), 0
         for lines in self._driven:
-            beyond, (rates, exits, factors), _ = lines.at(t)
+            beyond, (rates, exits, factors, _), _ = lines.at(t)
             bad += beyond
             factorise_lines(rates, exits, dt, factors)
             lost[lines.way[0]] += backward_euler_lines(exits, dt, factors, lines.way, masses)
@@ -130,7 +125,7 @@ def _filled(values: Iterable[Any]) -> tuple[Any, ...]:
 
 def _type_of_room() -> Any:
     f8 = types.float64
-    return types.Tuple((f8[:, :, :, ::1], f8[:, :, ::1], f8[:, :, :, ::1]))
+    return types.Tuple((f8[:, :, :, ::1], f8[:, :, ::1], f8[:, :, :, ::1], types.boolean[::1]))
 
 
 @cache
@@ -138,7 +133,8 @@ def _driver() -> Callable[..., tuple[int, float]]:
     f8, i8 = types.float64, types.int64
     functions, of_each = [type_of_coefficients()] * len(NEIGHBOURS), (type_of_lines(), _type_of_room(), f8[:, ::1])
     signature = types.Tuple((i8, f8))(
-        *functions, *(types.UniTuple(kind, len(NEIGHBOURS)) for kind in of_each), i8, f8[::1],  # the process
+        *functions, *(types.UniTuple(kind, len(NEIGHBOURS)) for kind in of_each),  # the process
+        i8[::1], f8[::1], types.boolean[::1], f8[::1],
         f8, f8, i8, i8,  # the times
         f8[:, ::1], f8[::1], f8, i8[::1], f8[::1],  # the masses
     )  # fmt: skip
@@ -151,7 +147,7 @@ def _sweep() -> Callable[..., int]:
     f8, i8 = types.float64, types.int64
     signature = i8(
         *[type_of_coefficients()] * 3, type_of_lines(), f8[::1], f8, f8, _type_of_room(), types.boolean,
-        f8[:, ::1], f8[:, ::1], i8, i8, f8[:, ::1],
+        f8[:, ::1], i8, i8, f8[:, ::1],
     )  # fmt: skip
     return sweep_of_lines.compile(signature)
 
@@ -164,7 +160,9 @@ def march_split(
     lines: Any,  # see DrivenLines
     kept: Any,  # room for their rates and factors, none for the last
     walls: Any,  # (n_bundles, 2) for each
-    ways: Any,  # how many there are; what follows in these tuples, and functions, is not used
+    ways: Any,  # those that a step takes in turn, by their number: see Turns
+    parts: Any,
+    fresh: Any,
     parameters: Any,
     t: Any,
     dt: Any,
@@ -181,20 +179,19 @@ def march_split(
     The coefficients are those of the middle of each step. A step that would leave a mass below ``floor``, or a NaN, is
     not taken and ends the march. ``extremes`` keeps the smallest mass of a cell, and the largest in the watched rows.
     """
-    new, entered, last = np.empty(masses.shape), np.empty((2, 2)), ways - 1
+    new, entered = masses.copy(), np.empty((2, 2))
     least = np.inf
     for done in range(n_steps):
         middle = t + (first + done) * dt + dt / 2
         entered[:] = 0.0
-        for sweep in range(2 * last + 1):  # one call of the kernel: at each place LLVM compiles it anew
-            k = min(sweep, 2 * last - sweep)
+        for turn in range(len(ways)):  # one call of the kernel: at each place LLVM compiles it anew
+            k = ways[turn]
             coefficients = (  # a tuple of functions is not one that Numba knows without a warning
                 first_function if k == 0 else second_function if k == 1 else third_function if k == 2 else last_function
             )
             bad = sweep_of_lines(
-                coefficients, first_function, third_function, lines[k], parameters, middle,
-                STAGE * (dt if k == last else dt / 2), kept[k], sweep == k,
-                masses if sweep == 0 else new, new, 0, len(walls[k]), walls[k],
+                coefficients, first_function, third_function, lines[k], parameters, middle, STAGE * (parts[turn] * dt),
+                kept[k], fresh[turn], new, 0, len(walls[k]), walls[k],
             )  # fmt: skip
             if bad > 0:
                 return done, np.nan
@@ -225,12 +222,13 @@ def accepted(new, entered, masses, absorbed, floor, watched, extremes):
 
 
 @kernel()
-def sweep_of_lines(coefficients, rising, falling, lines, parameters, t, a, kept, fresh, masses, new, first, end, walls):
-    """Write to ``new`` the masses after TR-BDF2 on the bundles of an axis from ``first`` to before ``end``.
+def sweep_of_lines(coefficients, rising, falling, lines, parameters, t, a, kept, fresh, masses, first, end, walls):
+    """Take a step of TR-BDF2 in place on the bundles of lines from ``first`` to before ``end``.
 
     Returns how many D are out of range. What enters the walls from each bundle goes to its row of ``walls``
     (n_bundles, 2). A bundle is done with while its rates and factors are in the cache: where there is a room
     ``kept`` for all of them they stay there, and are those of the sweep before unless they are to be made ``fresh``.
+    A bundle that nothing moves on is left as it is.
     """
     way, ring = lines[8], lines[5]
     n = lines[4].shape[2] // LANES
@@ -241,9 +239,15 @@ def sweep_of_lines(coefficients, rising, falling, lines, parameters, t, a, kept,
     for k in range(first, end):
         at = kept if keeps else own
         place = k if keeps else 0
-        rates, exits, factors = at[0][place], at[1][place], at[2][place]
+        rates, exits, factors, still = at[0][place], at[1][place], at[2][place], at[3]
         if fresh:
-            bad += rates_of_bundle(coefficients, rising, falling, lines, k, t, parameters, rates, exits, ratio, d, w)
-            factorise_lanes(rates[0], rates[1], exits, a, factors)
-        tr_bdf2_bundle(rates, exits, a, factors, way, k, masses, new, scratch, walls[k])
+            found = rates_of_bundle(coefficients, rising, falling, lines, k, t, parameters, rates, exits, ratio, d, w)
+            still[place] = found == STILL
+            if not still[place]:
+                bad += found
+                factorise_lanes(rates[0], rates[1], exits, a, factors)
+        if still[place]:
+            walls[k] = 0.0
+        else:
+            tr_bdf2_bundle(rates, exits, a, factors, way, k, masses, masses, scratch, walls[k])
     return bad

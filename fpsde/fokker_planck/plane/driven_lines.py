@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fpsde.fokker_planck.coefficient_kernel import CoefficientKernel, coefficient_kernel, silent
+from fpsde.fokker_planck.coefficient_kernel import STILL, CoefficientKernel, coefficient_kernel, silent
 from fpsde.fokker_planck.driven import type_of_coefficients
 from fpsde.fokker_planck.edges import QUICK_RULE, EdgePoints
 from fpsde.fokker_planck.fluxes import scharfetter_gummel, upwind
@@ -89,6 +89,8 @@ class DrivenLines:
                     beside[:, : place.shape[1]][place == end] = 0.5
         n = cells.shape[2]
         open_edges = side_by_side(np.array([is_edge, is_edge], dtype=float))
+        if 0 in offset:  # the same for all bundles: fewer numbers to wait for
+            open_edges = open_edges[:1]
         lengths = np.repeat(np.r_[np.ones(n), -0.5, 0.5], LANES)
         geometry = QUICK_RULE[1], lengths, open_edges, bool(is_edge[:, -1].any()), absorbs
         kernel = coefficient_kernel(process, side_by_side(np.concatenate([points, beside[None]])), step, h.tolist())
@@ -197,11 +199,15 @@ def room(lines, n, keeps):
 
 @kernel()
 def bundles_in_room(count, n, ring):
-    """Return arrays for the rates, the exits and the factors of so many bundles of lines, or of rings."""
+    """Return arrays for the rates, the exits and the factors of so many bundles of lines, or of rings.
+
+    And for whether they stand still.
+    """
     return (
         np.empty((count, 2, n, LANES)),
         np.empty((count, 2, LANES)),
         np.empty((count, 5 if ring else 3, n, LANES)),
+        np.zeros(count, dtype=np.bool_),
     )
 
 
@@ -216,17 +222,26 @@ def rates_of_lines(coefficients, rising, falling, lines, t, parameters, rates, e
     ratio, d = np.empty(points.shape[2] - size), np.empty(size)
     bad = 0
     for k in range(len(points)):
-        bad += rates_of_bundle(
+        found = rates_of_bundle(
             coefficients, rising, falling, lines, k, t, parameters, rates[k], exits[k], ratio, d, exponents[k]
         )
+        if found == STILL:
+            rates[k], exits[k], exponents[k] = 0.0, 0.0, 0.0
+        else:
+            bad += found
     return bad
 
 
 @kernel()
 def rates_of_bundle(coefficients, rising, falling, lines, k, t, parameters, rates, exits, ratio, d, w):
-    """Do what :func:`rates_of_lines` does for bundle ``k``; ``ratio``, ``d`` and ``w`` are room for its edges."""
+    """Do what :func:`rates_of_lines` does for bundle ``k``; ``ratio``, ``d`` and ``w`` are room for its edges.
+
+    Returns ``STILL``, with nothing written, where nothing moves on it.
+    """
     points, tables, weights, lengths, per_edge, periodic, absorbs, silent, _, up, down = lines
     without = coefficients(points[k], tables[k], t, parameters, ratio, d)
+    if without == STILL:
+        return STILL
     flat, ends = rates.reshape(2, len(w)), per_edge[min(k, len(per_edge) - 1)]
     if silent:
         upwind(ratio, weights, lengths, ends, periodic, absorbs, flat, exits)

@@ -18,11 +18,11 @@ Either way a step that would leave a negative mass is refused and taken as two h
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -140,14 +140,23 @@ class WholePropagator(DampedPlanePropagator):
         return implicit_factors(self._generator(t), a)
 
 
-def there_and_back(offsets: Sequence[Offset], dt: float) -> Iterator[tuple[Offset, float]]:
-    """Yield what a symmetric step takes in turn: half of it along each offset but the last, all of it along that one.
+class Turns(NamedTuple):
+    """Sweeps in their order: the number of the offset, the part of a step, and whether it is met for the first time."""
 
-    And the halves again, backwards.
+    offsets: np.ndarray
+    parts: np.ndarray
+    first: np.ndarray
+
+
+@lru_cache(maxsize=16)
+def there_and_back(n_offsets: int) -> Turns:
+    """Return the sweeps of a symmetric step, which every loop over them walks, compiled or not.
+
+    Half a step along each offset but the last, all of it along that one, and the halves again, backwards.
     """
-    *others, last = offsets
-    halves = [(offset, dt / 2) for offset in others]
-    yield from (*halves, (last, dt), *reversed(halves))
+    there = np.arange(n_offsets)
+    offsets = np.r_[there, there[-2::-1]]
+    return Turns(offsets, np.where(offsets == there[-1], 1.0, 0.5), np.arange(len(offsets)) < n_offsets)
 
 
 class StrangPropagator(PlanePropagator):
@@ -156,8 +165,10 @@ class StrangPropagator(PlanePropagator):
     def _stepped(self, t: float, dt: float) -> tuple[np.ndarray, np.ndarray]:
         lost, middle = np.zeros((2, 2)), self._key(t + dt / 2)
         masses = self.masses.reshape(self._shape(middle)).copy()
-        for offset, part in there_and_back(self._offsets(middle), dt):
-            masses, entered = self._swept(middle, offset, part, masses)
+        offsets = self._offsets(middle)
+        for k, part, _ in zip(*there_and_back(len(offsets)), strict=True):
+            offset = offsets[k]
+            masses, entered = self._swept(middle, offset, float(part * dt), masses)
             _enter(lost, offset, entered)
         return masses.reshape(-1), lost.ravel()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fpsde.fokker_planck.coefficient_kernel import CoefficientKernel, coefficient_kernel
+from fpsde.fokker_planck.coefficient_kernel import STILL, CoefficientKernel, coefficient_kernel
 from fpsde.fokker_planck.edges import QUICK_RULE
 from fpsde.fokker_planck.fluxes import along_edge, into_wall
 from fpsde.fokker_planck.lanes import LANES
@@ -64,11 +64,16 @@ class WaysOut:
 
 @kernel()
 def add_exits(coefficients, out, k, t, parameters, weights, exits):
-    """Add to the exits (2, LANES) of bundle ``k`` those along a diagonal, on its ways ``out``; return as others do."""
+    """Add to the exits (2, LANES) of bundle ``k`` those along a diagonal, on its ways ``out``.
+
+    Returns how many D are out of range.
+    """
     points, tables, halves = out
     n = halves.shape[1]
     ratio, d = np.empty(points.shape[2] - n), np.empty(n)
     without = coefficients(points[k], tables[k], t, parameters, ratio, d)
+    if without == STILL:
+        return 0
     for i in range(n):
         half = halves[k, i]
         if half != 0.0:
