@@ -27,44 +27,28 @@ from fpsde.validation import finite, increasing
 
 
 @dataclass(frozen=True, eq=False)
-class PieceTimes:
-    """E T and E T^2 of the starts in one piece: its points, absorbing ends included, and the values, when asked for."""
-
-    piece: Piece
-    assemble: Assemble
-
-    @cached_property
-    def generator(self) -> Generator:
-        return self.assemble(self.piece.process, self.piece.grid, 0.0)
-
-    @cached_property
-    def moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """The points, and there the means and the second moments ``(2, n)``."""
-        return moments_of_piece(*self.generator.open_rates, self.piece.grid.faces, *self.piece.sides.absorbing)
-
-
-@dataclass(frozen=True, eq=False)
 class PassageTime:
     """The first time at the target from ``x0``: ``mean`` (time) and ``variance`` (time^2).
 
     edge
         largest part of the time that is spent in the outermost cells at a cut end of the grid
-    own, pieces
-        the moments on the side of ``x0``, and on every side of the target
+    generator, own, pieces
+        Q on the side of ``x0``, that side, and all sides of the target
     """
 
     mean: float
     variance: float
     x0: float
     edge: float
-    own: PieceTimes = field(repr=False)
-    pieces: tuple[PieceTimes, ...] = field(repr=False)
+    generator: Generator = field(repr=False)
+    own: Piece = field(repr=False)
+    pieces: Sequence[Piece] = field(repr=False)
+    assemble: Assemble = field(repr=False)
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """What it was computed from and with."""
-        own = self.own
-        return provenance(own.piece.whole, own.piece.grid, f"{own.generator.flux}, backward equation")
+        return provenance(self.own.whole, self.own.grid, f"{self.generator.flux}, backward equation")
 
     @cached_property
     def means(self) -> StartFunction:
@@ -72,16 +56,25 @@ class PassageTime:
 
         What is not on the side of ``x0`` is solved when this is asked for.
         """
-        return self._moment(0)
+        return self._moment(1)
 
     @cached_property
     def second_moments(self) -> StartFunction:
         """E T^2, likewise."""
-        return self._moment(1)
+        return self._moment(2)
 
     def _moment(self, k: int) -> StartFunction:
-        reaching = [of.moments for of in self.pieces if not _other_wall(of.piece)]
-        return StartFunction.of([(points, moments[k]) for points, moments in reaching], _turn(self.own.piece))
+        return StartFunction.of([(points, moments[k - 1]) for points, moments in self._moments], _turn(self.own))
+
+    @cached_property
+    def _moments(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The points of each side, and there E T and E T^2 ``(2, n)``."""
+        found = []
+        for piece in self.pieces:
+            if not _other_wall(piece):
+                q = self.generator if piece is self.own else self.assemble(piece.process, piece.grid, 0.0)
+                found.append(moments_of_piece(*q.open_rates, piece.grid.faces, *piece.sides.absorbing))
+        return found
 
 
 @dataclass(frozen=True)
@@ -159,12 +152,12 @@ def passage_from(found: Sequence[Piece], x0: Any, grid: Grid, assemble: Assemble
             f"{here.process.name} may end at an absorbing wall and never reach the target: its mean time is "
             "infinite; ask for the committor, or for the time to any absorbing wall (no target)"
         )
-    times = tuple([PieceTimes(piece, assemble) for piece in found])
-    own = times[found.index(here)]
-    q, sides, fringe = own.generator, here.sides, here.sides.fringe(here.grid.shape[0])
-    mean, second, *edges = of_start(at, q.left, q.right, *q.exits, here.grid.faces, *sides.absorbing, *fringe)
-    _refuse_at_cut_ends(edges, here, fringe)
-    return PassageTime(mean=mean, variance=second - mean**2, x0=float(x0), edge=max(edges), own=own, pieces=times)
+    cells, sides = here.grid, here.sides
+    q, fringe = assemble(here.process, cells, 0.0), sides.fringe(cells.shape[0])
+    mean, second, *edges = of_start(at, q.left, q.right, *q.exits, cells.faces, *sides.absorbing, *fringe)
+    if not (edges[0] <= HELD and edges[1] <= HELD):
+        raise _spent_at_cut_ends(edges, here, fringe)
+    return PassageTime(mean, second - mean**2, float(x0), max(edges), q, here, found, assemble)
 
 
 @kernel()
@@ -199,15 +192,15 @@ def _turn(piece: Piece) -> float | None:
     return piece.whole.domain.length if piece.ends.periodic else None
 
 
-def _refuse_at_cut_ends(edges: Sequence[float], piece: Piece, fringe: tuple[int, int]) -> None:
-    """Raise InvalidInput where too much of the time is spent where the grid is cut: it depends on where that is."""
-    for end, edge, cells in zip(("low", "high"), edges, fringe, strict=True):
-        if not edge <= HELD:
-            raise InvalidInput(
-                f"{edge:.3g} of the time of {piece.process.name} until the target is spent in the {cells} outermost "
-                f"cell(s) at the {end} end of the grid [{piece.grid.faces[0]}, {piece.grid.faces[-1]}], where at most "
-                f"{HELD:g} may be: the time depends on where the grid ends; extend the grid"
-            )
+def _spent_at_cut_ends(edges: Sequence[float], piece: Piece, fringe: tuple[int, int]) -> InvalidInput:
+    """Return the error for a time that is spent where the grid is cut: it depends on where that is."""
+    end = 0 if not edges[0] <= HELD else 1
+    low, high = piece.grid.faces[[0, -1]].tolist()
+    return InvalidInput(
+        f"{edges[end]:.3g} of the time of {piece.process.name} until the target is spent in the {fringe[end]} "
+        f"outermost cell(s) at the {('low', 'high')[end]} end of the grid [{low}, {high}], where at most {HELD:g} may "
+        "be: the time depends on where the grid ends; extend the grid"
+    )
 
 
 def times_of_passage(times: Any) -> np.ndarray:
