@@ -207,6 +207,19 @@ def test_a_moving_trap_has_its_closed_form_at_order_two_in_both_codes(modules, a
     assert still > 0.1
 
 
+@pytest.mark.slow
+def test_a_trap_with_noise_whose_correlation_swings_has_its_closed_form_at_order_two(modules):
+    rows, cells, steps = modules.driven, 30, 40
+    t = np.linspace(0, rows.T_END, 20001)  # s' = 2 D_12 - 2 s by its integral
+    mixed = trapezoid(2 * rows.R * rows.D * np.exp(2 * (t - rows.T_END)) * np.sin(rows.OMEGA * t), t)
+    exact, x = rows.exact_masses(2, cells, correlated=True), modules.central.centres([rows.BOX], cells)[0]
+    first, second = exact.sum(axis=1), exact.sum(axis=0)
+    assert x @ exact @ x - (x @ first) * (x @ second) == pytest.approx(mixed, abs=1e-6)
+    coarse, fine, finest = (rows.by_fpsde(2, cells, n, correlated=True)() for n in (steps, 2 * steps, 8 * steps))
+    assert 3.3 < np.abs(coarse - finest).sum() / np.abs(fine - finest).sum() < 5.5
+    assert np.abs(fine - exact).sum() < 5e-2 < 0.1 < np.abs(fine - rows.exact_masses(2, cells)).sum()
+
+
 def test_a_law_that_swings_is_met_by_every_method_and_a_late_one_by_none(modules, monkeypatch):
     rows = modules.driven_law
     for method in rows.race().methods:

@@ -30,12 +30,16 @@ START = [Normal(float(m), float(s)) for m, s in zip(MEAN, STD, strict=True)]
 
 @cache
 def exact(cells: int) -> np.ndarray:
-    """Return the masses of the cells at t = 1, by five Gauss points along each axis of a cell."""
+    """Return the masses of the cells at t = 1."""
     flow, rest = expm(-A * T_END), solve_continuous_lyapunov(A, 2 * D)
-    mean, covariance = flow @ MEAN, rest + flow @ (np.diag(STD**2) - rest) @ flow.T
+    return normal_masses(BOX, cells, flow @ MEAN, rest + flow @ (np.diag(STD**2) - rest) @ flow.T)
+
+
+def normal_masses(box: list[tuple[float, float]], cells: int, mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Return what a normal law has in each cell, by five Gauss points along each axis of it."""
     nodes, weights = np.polynomial.legendre.leggauss(5)
-    h = [(high - low) / cells for low, high in BOX]
-    x, y = (c[:, None] + 0.5 * w * nodes for c, w in zip(central.centres(BOX, cells), h, strict=True))
+    h = [(high - low) / cells for low, high in box]
+    x, y = (c[:, None] + 0.5 * w * nodes for c, w in zip(central.centres(box, cells), h, strict=True))
     x, y = x[:, :, None, None] - mean[0], y - mean[1]
     p = np.linalg.inv(covariance)
     density = np.exp(-0.5 * (p[0, 0] * x**2 + 2 * p[0, 1] * x * y + p[1, 1] * y**2))
