@@ -38,7 +38,7 @@ def test_computed_rates_are_those_of_the_assembly_and_so_is_what_leaves(name, t)
     q, sides = assemble_plane(process, grid, t), plane_sides(process, grid)
     off_diagonal, leaves, families = np.zeros((q.size, q.size)), np.zeros(q.size), []
     for lines in driven_lines(process, grid, sides, correlated=True):
-        bad, (rates, exits, _), _ = lines.at(t)
+        bad, (rates, exits, *_), _ = lines.at(t)
         cells = cells_on(lines.way, grid.shape)
         left, right = np.moveaxis(rates, 3, 1).reshape(-1, 2, cells.shape[1])[: len(cells)].swapaxes(0, 1)
         family = np.zeros_like(off_diagonal)
