@@ -68,7 +68,7 @@ def test_steps_back_are_the_transposes_of_split_steps_ahead(name, monkeypatch) -
     """<f, p_t> = <u_t, p_0> to round-off, what walls absorbed counting as f there; not for sweeps in another order."""
     ahead, back = both_ways(CASES[name], np.random.default_rng(5))
     np.testing.assert_allclose(back, ahead, rtol=1e-14)
-    monkeypatch.setattr(backward_lines, "there_and_back", lambda offsets, dt: [(o, dt) for o in offsets])
+    monkeypatch.setattr(backward_lines, "sweeps_of_step", lambda offsets, dt: [(o, dt) for o in offsets])
     monkeypatch.setattr(backward_lines, "reversed", list, raising=False)
     ahead, back = both_ways(CASES[name], np.random.default_rng(5))
     assert np.all(np.abs(back / ahead - 1) > 1e-7)

@@ -18,7 +18,7 @@ from fpsde.fokker_planck.plane.backward import plane_solver
 from fpsde.fokker_planck.plane.exact_lines import LineMatrices
 from fpsde.fokker_planck.plane.generator import PlaneGenerator
 from fpsde.fokker_planck.plane.lines import back_on_lines, in_bundles
-from fpsde.fokker_planck.plane.propagator import AXES, LinesInPlane, Offset, there_and_back
+from fpsde.fokker_planck.plane.propagator import AXES, LinesInPlane, Offset, sweeps_of_step
 from fpsde.fokker_planck.tridiagonal import STAGE
 
 
@@ -32,7 +32,7 @@ class SplitBackward(BackwardPropagator):
         self._lines: Kept[LinesInPlane] = Kept(2)
 
     def _stepped(self, t: float, dt: float) -> np.ndarray:
-        sweeps = there_and_back(self._at(t - dt / 2).offsets, dt)
+        sweeps = sweeps_of_step(self._at(t - dt / 2).offsets, dt)
         return self._swept(t - dt / 2, [(offset, STAGE * part) for offset, part in sweeps])
 
     def _damped(self, t: float, dt: float) -> np.ndarray:
@@ -71,7 +71,7 @@ class ExactSplitBackward(BackwardPropagator):
     def _stepped(self, t: float, dt: float) -> np.ndarray:
         shape = self._at(0.0).grid.shape
         values = self.u.reshape(shape)
-        for offset, part in there_and_back(AXES, dt):
+        for offset, part in sweeps_of_step(AXES, dt):
             axis = AXES.index(offset)
             lines = values.T if axis == 0 else values
             beyond = np.concatenate([lines, values_at_ends(self._at_walls, shape, axis)], axis=1)

@@ -18,7 +18,7 @@ Either way a step that would leave a negative mass is refused and taken as two h
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import pairwise
@@ -159,16 +159,20 @@ def there_and_back(n_offsets: int) -> Turns:
     return Turns(offsets, np.where(offsets == there[-1], 1.0, 0.5), np.arange(len(offsets)) < n_offsets)
 
 
+def sweeps_of_step(offsets: Sequence[Offset], dt: float) -> Iterator[tuple[Offset, float]]:
+    """Yield the offsets along which a symmetric step goes, in turn, and for what time."""
+    for k, part, _ in zip(*there_and_back(len(offsets)), strict=True):
+        yield offsets[k], float(part * dt)
+
+
 class StrangPropagator(PlanePropagator):
     """Strang steps along the lines of the two axes in turn, or of every offset between cells."""
 
     def _stepped(self, t: float, dt: float) -> tuple[np.ndarray, np.ndarray]:
         lost, middle = np.zeros((2, 2)), self._key(t + dt / 2)
         masses = self.masses.reshape(self._shape(middle)).copy()
-        offsets = self._offsets(middle)
-        for k, part, _ in zip(*there_and_back(len(offsets)), strict=True):
-            offset = offsets[k]
-            masses, entered = self._swept(middle, offset, float(part * dt), masses)
+        for offset, part in sweeps_of_step(self._offsets(middle), dt):
+            masses, entered = self._swept(middle, offset, part, masses)
             _enter(lost, offset, entered)
         return masses.reshape(-1), lost.ravel()
 
