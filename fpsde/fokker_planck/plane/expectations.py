@@ -8,7 +8,6 @@ from typing import Any
 
 from fpsde.fokker_planck.backward import BackwardPropagator, Expectation
 from fpsde.fokker_planck.evolution import stops
-from fpsde.fokker_planck.plane.backward import plane_solver
 from fpsde.fokker_planck.plane.backward_lines import ExactSplitBackward, SplitBackward
 from fpsde.fokker_planck.plane.in_steps import PlaneInSteps, Stepping
 
@@ -54,5 +53,5 @@ class PlaneExpectations(PlaneInSteps):
         elif taken is Stepping.SPLIT:
             back = partial(SplitBackward, generators, constant=self._constant)
         else:
-            back = partial(BackwardPropagator, generators, plane_solver, constant=self._constant)
+            back = partial(BackwardPropagator, generators, self._solver_backward, constant=self._constant)
         return self._average(f, when, back, f"{generators(when[0]).flux}, {taken.value}", dt, tolerance)
