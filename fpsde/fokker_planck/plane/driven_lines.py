@@ -64,36 +64,37 @@ class DrivenLines:
         """Return those along one of the :data:`NEIGHBOURS`, on cells of the widths ``h``, where noise is correlated."""
         periodic = [side.periodic for side in sides]
         axis = next((k for k in (0, 1) if offset[k] and (0 in offset or not periodic[k])), 0)
-        step, ends = ahead_on(offset, axis), np.array(periodic)[:, None, None]
+        step, around = ahead_on(offset, axis), [k for k in (0, 1) if periodic[k]]
         rings = way_round(step, grid.shape, axis) if 0 not in offset and all(periodic) else None
         way = way_along(step, grid.shape, axis) if rings is None else rings
-        shape = np.array(grid.shape)[:, None, None]
         cells = np.array(np.unravel_index(cells_on(way, grid.shape), grid.shape))
         ahead = cells + np.array(step)[:, None, None]
-        is_edge = (np.where(ends, ahead % shape, ahead) == np.roll(cells, -1, axis=2)).all(axis=0)
-        low, length = np.array([faces[0] for faces in grid.axes])[:, None, None], h[:, None, None] * shape
-        x = np.stack([line.centres[each] for line, each in zip(grid.lines, cells, strict=True)])
-        move = (np.array(step) * h)[:, None, None]
+        for k in around:
+            ahead[k] %= grid.shape[k]
+        is_edge = (ahead == np.roll(cells, -1, axis=2)).all(axis=0)
+        (n_lines, n), (nodes, weights) = is_edge.shape, QUICK_RULE
+        points = np.zeros((3, n_lines, n + len(nodes) * (n + 2)))
+        x, move = points[:2, :, :n], (np.array(step) * h)[:, None, None]
+        x[:] = [line.centres[each] for line, each in zip(grid.lines, cells, strict=True)]
         absorbs = np.array(sides[axis].absorbing) & (0 in offset)  # along diagonals mass leaves as WaysOut says
-        rows = [x]
-        for node in QUICK_RULE[0]:
-            there = x + node * np.where(is_edge, move, 0.0)
-            rows += [np.where(ends, low + (there - low) % length, there)]
-            rows += [x[:, :, [-k]] + node * (k - 0.5) * absorbs[k] * move for k in (0, 1)]
-        points = np.concatenate(rows, axis=2)
-        beside = np.zeros(points.shape[1:])
+        for node, there in zip(nodes, np.split(points[:2, :, n:], len(nodes), axis=2), strict=True):
+            there[:, :, :n] = x + node * np.where(is_edge, move, 0.0)
+            for k in around:
+                low, high = grid.axes[k][[0, -1]]
+                there[k] = low + (there[k] - low) % (high - low)
+            for end in (0, 1):
+                there[:, :, n + end] = x[:, :, -end] + node * (end - 0.5) * absorbs[end] * move[:, :, 0]
         if 0 in offset:
             place, wall = cells[1 - axis], sides[1 - axis]
             for end, absorbing in zip((0, grid.shape[1 - axis] - 1), wall.absorbing, strict=True):
                 if not (wall.periodic or absorbing):
-                    beside[:, : place.shape[1]][place == end] = 0.5
-        n = cells.shape[2]
+                    points[2, :, :n][place == end] = 0.5
         open_edges = side_by_side(np.array([is_edge, is_edge], dtype=float))
         if 0 in offset:  # the same for all bundles: fewer numbers to wait for
             open_edges = open_edges[:1]
         lengths = np.repeat(np.r_[np.ones(n), -0.5, 0.5], LANES)
-        geometry = QUICK_RULE[1], lengths, open_edges, bool(is_edge[:, -1].any()), absorbs
-        kernel = coefficient_kernel(process, side_by_side(np.concatenate([points, beside[None]])), step, h.tolist())
+        geometry = weights, lengths, open_edges, bool(is_edge[:, -1].any()), absorbs
+        kernel = coefficient_kernel(process, side_by_side(points), step, h.tolist())
         rising, falling = (
             WaysOut.of(process, grid, each, axis, sides, h) if 0 in offset else WaysOut.none(kernel)
             for each in DIAGONALS
