@@ -54,7 +54,7 @@ FIRST, SHORTEST, MOST_STEPS = 1 / 16, 2.0**-44, 2**16
 AIM, LARGEST_CHANGE = 0.5, 4.0
 #: One step may take this part, or its share, of what is left of the tolerance if later ones move what they aim at.
 AT_A_JUMP = 0.125
-#: Each exponential may move this part of what its step may.
+#: Each exponential may move this part of what its step may, and what round-off may in any case, however short it is.
 PART = 0.02
 #: A jump moves less than so many times what two halves of a step and the whole differ by.
 SAFE = 2.0
@@ -160,8 +160,9 @@ class March:
             end = stop if count == 1 else t + dt
             share = self._wanted * dt / self._time
             left = self._wanted * (1 - AIM * (self._end - end) / self._time) - self.spent
-            found, differ, noise = doubled(self._step, at, values, t, dt, PART * share)
-            moved, change = SAFE * differ + noise, (AIM * (share + noise) / max(SAFE * differ, TINY)) ** 0.25
+            found, differ, noise = doubled(self._step, at, values, t, dt, max(PART * share, UNIT))
+            moved, known = SAFE * differ + noise, share + max(noise, UNIT)  # less than UNIT is round-off
+            change = (AIM * known / max(SAFE * differ, TINY)) ** 0.25
             change = min(max(change, 1 / LARGEST_CHANGE), LARGEST_CHANGE) if moved < math.inf else 1 / LARGEST_CHANGE
             if moved <= max(min(share, left), AT_A_JUMP * left):
                 values, t = found, end
