@@ -317,6 +317,37 @@ def test_what_the_mode_cannot_do_is_refused(make, error, message) -> None:
         make()
 
 
+@pytest.mark.parametrize("order", [5, 6.0, "6", np.array([4, 6]), None])
+def test_an_order_that_is_none_is_refused(order) -> None:
+    with pytest.raises(InvalidInput, match=r"order=.* is not one of 4, 6, 8, 10; evolve is of order 2"):
+        stencils_of(order)
+
+
+@pytest.mark.parametrize(
+    ("process", "cells", "start", "order", "error", "message"),
+    [
+        (PLANE, 44, (1.0, -0.5), 6, InvalidInput, "the start is rough on this grid"),
+        (PLANE, (4, 44), START_ON_PLANE, 10, InvalidInput, "4 cells along an axis, and order 10 reaches 5"),
+        (linear_system(A, np.zeros((2, 2))), 44, START_ON_PLANE, 6, InvalidInput, "D is zero in all cells"),
+        (linear_system(A, 1e6 * np.eye(2)), 44, START_ON_PLANE, 6, InvalidInput, r"some 8\S+e\+07 products of 1936"),
+        (
+            linear_system([[0.0, -20.0], [1.0, 1.0]], [[0.0, 0.0], [0.0, 1.0]]),
+            44,
+            START_ON_PLANE,
+            6,
+            NotConverged,
+            "no noise along axis 0.* leave the order out if this is Klein and Kramers's equation",
+        ),
+    ],
+)
+def test_what_cannot_be_carried_on_a_plane_is_refused_with_what_to_do(
+    process, cells, start, order, error, message
+) -> None:
+    solver = fpsde.FokkerPlanck(process, Grid.uniform(*BOX_OF_PLANE, cells=cells))
+    with pytest.raises(error, match=message):
+        solver.evolve_to_high_order(start, t_end=1.0, order=order)
+
+
 def test_steep_walls_are_met_by_damping_and_by_both_exponentials_alike() -> None:
     """Undamped, round-off grows by exp(t max mu^2/4D) and is seen; on a line bands and products must agree."""
     solver = fpsde.FokkerPlanck(double_well(0.25), Grid.uniform((-1.9, 1.9), cells=80))

@@ -23,9 +23,11 @@ steeply, a law needs many products (some thousand in a quartic well).
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from fpsde.errors import NotConverged
+from fpsde.errors import InvalidInput, NotConverged
 from fpsde.fokker_planck.high_order.differences import Differences
 from fpsde.fokker_planck.high_order.product import Product
 from fpsde.jit import kernel
@@ -34,6 +36,8 @@ from fpsde.jit import kernel
 SHORTEST, MOST_PIECES = 1.0, 2**12
 #: Damping is raised by so many times the growth seen, or by ``LEAST_DAMPED``; above ``MOST_DAMPED`` come pieces.
 BEYOND_GROWTH, LEAST_DAMPED, MOST_DAMPED = 1.1, 0.02, 1.0
+#: Expansions of more products are refused before their weights are made.
+MOST_PRODUCTS = 2e6
 #: Where the recurrence for the weights begins, and above which it is scaled back.
 SMALL, LARGE = 1e-300, 1e200
 
@@ -43,12 +47,15 @@ def carried_by_products(
 ) -> tuple[np.ndarray, float, int]:
     """Return the values after a time ``t``, what the expansion may have moved of the mass, and the number of products.
 
-    Raises NotConverged where round-off stays above ``tolerance`` however many pieces there are.
+    Raises InvalidInput without any noise, and for more than ``MOST_PRODUCTS``; NotConverged where round-off stays above
+    ``tolerance`` however many pieces there are.
     """
     product = Product(operator)
     damping, pieces, left, error, used = 0.0, 1, 1, 0.0, 0
     while left:
-        weights, ratios = chebyshev_weights(t * product.half_width / pieces, damping)
+        tau = t * product.half_width / pieces
+        refuse_endless(operator, left * (10 * math.sqrt(tau) + tau * math.tanh(damping)))
+        weights, ratios = chebyshev_weights(tau, damping)
         found, moved, products, growth = product.series(values, weights, ratios, tolerance / pieces)
         used += products
         if moved <= tolerance / pieces:
@@ -61,9 +68,35 @@ def carried_by_products(
         if pieces > MOST_PIECES or t * product.half_width / pieces < SHORTEST:
             raise NotConverged(
                 f"tolerance={tolerance:g} is not reached: one of {pieces // 2} pieces may still move {moved:.3g} of "
-                f"the mass (time {t:.6g}, {used} products); allow a larger tolerance, or use evolve"
+                f"the mass (time {t:.6g}, {used} products); {instead_of(operator)}"
             )
     return values, error, used
+
+
+def instead_of(operator: Differences) -> str:
+    """Return what to do where an expansion does not come to an end."""
+    axes = range(len(operator.grid.axes))
+    silent = [axis for axis in axes if not operator.diffusivity[axis, axis].any()]
+    if not silent:
+        return "allow a larger tolerance, take narrower cells, or use evolve"
+    return (
+        f"there is no noise along axis {silent[0]}, where nothing damps what central differences carry: use evolve, or "
+        "leave the order out if this is Klein and Kramers's equation"
+    )
+
+
+def refuse_endless(operator: Differences, products: float) -> None:
+    """Refuse an L without noise, of which ``products`` are none, and more than ``MOST_PRODUCTS``."""
+    if products == 0.0:
+        raise InvalidInput(
+            "D is zero in all cells, where central differences of high order need noise that smooths what they carry; "
+            "use evolve"
+        )
+    if not products <= MOST_PRODUCTS:
+        raise InvalidInput(
+            f"some {products:.3g} products of {operator.size} cells would be needed, more than {MOST_PRODUCTS:.3g}; "
+            "use evolve, wider cells, or a shorter time"
+        )
 
 
 @kernel()

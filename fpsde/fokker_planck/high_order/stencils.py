@@ -26,6 +26,7 @@ from fpsde.cached import cached_property
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.totals import distance
 from fpsde.jit import kernel
+from fpsde.validation import as_given
 
 #: The orders there are.
 ORDERS = (4, 6, 8, 10)
@@ -65,9 +66,9 @@ class Stencils:
 
 def stencils_of(order: int) -> Stencils:
     """Return the stencils of one of ``ORDERS``; InvalidInput for any other."""
-    if order not in ORDERS:
-        raise InvalidInput(f"order={order!r} is not one of {', '.join(map(str, ORDERS))}; evolve is of order 2")
-    return _stencils(order)
+    if not isinstance(order, (int, np.integer)) or order not in ORDERS:
+        raise InvalidInput(f"order={as_given(order)} is not one of {', '.join(map(str, ORDERS))}; evolve is of order 2")
+    return _stencils(int(order))
 
 
 @cache
