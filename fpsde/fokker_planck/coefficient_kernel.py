@@ -16,9 +16,10 @@ import numpy as np
 import sympy as sp
 
 from fpsde import elementary
-from fpsde.functions import absolute, maximum
+from fpsde.fokker_planck.seven_points import seven_point_weight
 from fpsde.numba_text import compiled, decorated, header
 from fpsde.printing import lines
+from fpsde.symbolic import Traced, unwrap
 
 #: Counted while D is in the registers; a test that may end the loop would keep it from being vectorised.
 _OUT_OF_RANGE = "bad += not ((d_i > T(0.0)) & (d_i < T(np.inf)))"
@@ -69,12 +70,10 @@ def coefficient_kernel(
     The table is then ``(..., k, n)``: each of the places before the last two is a call of its own.
 
     Along an offset e of cells of the plane with these ``widths`` h, in place of D stands the weight rho of the jumps
-    along it (1/time), and in place of mu/D the integral of D^-1 mu along the edge, (D^-1 mu)_k e_k h_k. With A = D_11 /
-    h_1^2, B = D_12 / (h_1 h_2) and C = D_22 / h_2^2, the seven-point stencil has rho = A - |B| and C - |B| along the
-    axes and max(+-B, 0) along (1, +-1); where it is not enough, a weight is negative. ``points`` have a third row: 1/2
-    in a cell that lies beside a wall without flux, along which edges go; there |B| (1 - |B|/N) times it is added, with
-    N that of A and C across the wall. See ``plane/assembly.py``. It is det D that must be positive at the nodes. Where
-    all weights along a diagonal are zero no ratio is written.
+    along it (1/time) in the seven-point stencil, and in place of mu/D the integral of D^-1 mu along the edge,
+    (D^-1 mu)_k e_k h_k; where the stencil is not enough, a weight is negative. ``points`` have a third row: what
+    :func:`~fpsde.fokker_planck.seven_points.seven_point_weight` takes as ``beside``. It is det D that must be
+    positive at the nodes. Where all weights along a diagonal are zero no ratio is written.
     """
     size, source = coefficient_source(process, along)
     module, parameters = compiled("coefficients", source), np.append(process.parameter_values(), widths)
@@ -113,12 +112,8 @@ def _jumps(statement: Any, offset: tuple[int, int]) -> tuple[Any, Any]:
     mu, d, h, e = statement.ito_drift, statement.diffusivity, _WIDTHS, offset
     pulls = d[1, 1] * mu[0] - d[0, 1] * mu[1], d[0, 0] * mu[1] - d[0, 1] * mu[0]
     pull = (e[0] * h[0] * pulls[0] + e[1] * h[1] * pulls[1]) / _determinant(statement)
-    cross = d[0, 1] / (h[0] * h[1])
-    if 0 not in e:
-        return pull, maximum(e[0] * e[1] * cross, 0)
-    own, across = (d[k, k] / h[k] ** 2 for k in (e.index(0) ^ 1, e.index(0)))
-    size = absolute(cross)
-    return pull, own - size + _BESIDE * size * (1 - size / across)
+    traced = {(i, j): Traced(d[i, j]) for i in (0, 1) for j in (0, 1)}
+    return pull, unwrap(seven_point_weight(offset, traced, [Traced(width) for width in h], Traced(_BESIDE)))
 
 
 def _determinant(statement: Any) -> Any:

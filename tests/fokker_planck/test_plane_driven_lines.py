@@ -7,9 +7,11 @@ import pytest
 
 from fpsde.domain import LINE, Interval, Wall
 from fpsde.fokker_planck import assemble_plane
-from fpsde.fokker_planck.plane.coefficients import plane_sides
-from fpsde.fokker_planck.plane.driven_lines import NEIGHBOURS, driven_lines
+from fpsde.fokker_planck.plane import assembly
+from fpsde.fokker_planck.plane.coefficients import Coefficients, plane_sides
+from fpsde.fokker_planck.plane.driven_lines import driven_lines
 from fpsde.fokker_planck.plane.lines import cells_on
+from fpsde.fokker_planck.seven_points import NEIGHBOURS, seven_point_weight
 from fpsde.grid import Grid
 from fpsde.processes.process import Process
 
@@ -56,3 +58,23 @@ def test_computed_rates_are_those_of_the_assembly_and_so_is_what_leaves(name, t)
     np.testing.assert_allclose(leaves, q.exits.sum(axis=0), rtol=0, atol=1e-12 * q.max_rate)
     assert len(families) == len(NEIGHBOURS) and leaves.any() == (name == "walls")
     assert min(np.abs(one).max() for one in families if one.any()) > 1e-3 * q.max_rate
+
+
+def test_the_seven_point_stencil_is_selling_s_where_it_is_enough():
+    grid = Grid.uniform((-3, 3), (-3, 3), cells=(11, 13))
+    process = Process(
+        lambda x: (-x[0], -x[1]),
+        lambda x: ((1.0, 0.0), (0.3 * np.sin(x[0]), 0.9)),
+        dim=2,
+        domain=ENDS["walls"],
+    )
+    read, h = Coefficients(process, grid, 0.0, plane_sides(process, grid)), np.array([6 / 11, 6 / 13])
+    seven, selling = {}, {}
+    for found, jumps in ((seven, assembly._to_neighbours(read, h)), (selling, assembly._to_lattice(read, h))):
+        for offset, rho in jumps:
+            found[tuple(offset)] = found.get(tuple(offset), 0.0) + rho
+    assert {*seven} == {*selling} == {*NEIGHBOURS} and all(rho.min() >= 0 and rho.any() for rho in seven.values())
+    for offset, rho in seven.items():
+        np.testing.assert_allclose(rho, selling[offset], rtol=0, atol=1e-15 * seven[1, 0].max())
+        inside = seven_point_weight(offset, read.d, h, 0.0)  # without what walls add
+        assert (np.abs(inside - selling[offset]).max() > 1e-3 * rho.max()) == (0 in offset)

@@ -27,6 +27,8 @@ from fpsde.fokker_planck.plane.coefficients import Coefficients, noisy_axes, pla
 from fpsde.fokker_planck.plane.generator import Edges, PlaneGenerator, neighbours
 from fpsde.fokker_planck.plane.lattice import offsets_and_weights
 from fpsde.fokker_planck.plane.stream import Stream, stream_of
+from fpsde.fokker_planck.seven_points import NEIGHBOURS, seven_point_weight
+from fpsde.fokker_planck.sides import Sides
 from fpsde.grid import Grid
 from fpsde.validation import finite
 
@@ -148,13 +150,9 @@ def _correlated(read: Coefficients) -> PlaneGenerator:
     d = read.d
     read.refuse_singular(read.x, d)
     h = equal_widths(read.process, read.grid)
-    scaled = d[0, 0] / h[0] ** 2, d[0, 1] / (h[0] * h[1]), d[1, 1] / h[1] ** 2
-    vectors, weights = offsets_and_weights(*scaled)
-    jumping = [
-        (offset, np.where((vectors == offset[:, None]).all(axis=1), weights, 0.0).sum(axis=0))
-        for offset in _distinct(vectors)
-    ]
-    jumping += [(np.array(_next(1 - axis)), _along_walls(read, scaled, vectors, weights, axis)) for axis in (0, 1)]
+    jumping = _to_neighbours(read, h)
+    if min(rho.min() for _, rho in jumping) < 0:
+        jumping = _to_lattice(read, h)
     families, exits = [], np.zeros((4, d.shape[-1]))
     for offset, rho in jumping:
         if rho.any():
@@ -162,6 +160,38 @@ def _correlated(read: Coefficients) -> PlaneGenerator:
             for sign in (-1, 1):
                 _lattice_exits(read, h, rho, sign * offset, exits)
     return PlaneGenerator(read.grid, families, exits, FITTED)
+
+
+#: Offsets of jumps and their weights (n,); one offset may come twice.
+Jumps = list[tuple[np.ndarray, np.ndarray]]
+
+
+def _to_neighbours(read: Coefficients, h: np.ndarray) -> Jumps:
+    """Return the jumps of the seven-point stencil; there are negative weights where it is not enough."""
+    beside = [0.5 * beside_walls(read.grid, read.sides, axis).ravel() for axis in (0, 1)]
+    return [(np.array(e), seven_point_weight(e, read.d, h, beside[e.index(1) ^ 1])) for e in NEIGHBOURS]
+
+
+def _to_lattice(read: Coefficients, h: np.ndarray) -> Jumps:
+    """Return the jumps along Selling's vectors, which are as long as noise is narrow."""
+    d = read.d
+    scaled = d[0, 0] / h[0] ** 2, d[0, 1] / (h[0] * h[1]), d[1, 1] / h[1] ** 2
+    vectors, weights = offsets_and_weights(*scaled)
+    jumping = [
+        (offset, np.where((vectors == offset[:, None]).all(axis=1), weights, 0.0).sum(axis=0))
+        for offset in _distinct(vectors)
+    ]
+    walls = [(np.array(_next(1 - axis)), _along_walls(read, scaled, vectors, weights, axis)) for axis in (0, 1)]
+    return jumping + walls
+
+
+def beside_walls(grid: Grid, sides: tuple[Sides, Sides], axis: int) -> np.ndarray:
+    """Return which cells lie beside a wall without flux across ``axis``, ``(n_1, n_2)``."""
+    found = np.zeros(grid.shape, dtype=bool)
+    for side, absorbs in enumerate(sides[axis].absorbing):
+        if not (sides[axis].periodic or absorbs):
+            np.moveaxis(found, axis, 0)[-side] = True
+    return found
 
 
 def _distinct(vectors: np.ndarray) -> np.ndarray:
@@ -234,9 +264,4 @@ def _along_walls(read: Coefficients, d: tuple, vectors: np.ndarray, weights: np.
     """
     a, b = vectors[:, axis], vectors[:, 1 - axis]
     missing = (weights * np.abs(a) * (b * b - a * b * d[1] / d[2 * axis])).sum(axis=0)
-    ids = np.moveaxis(np.arange(len(missing)).reshape(read.grid.shape), axis, 0)
-    sides, rho = read.sides[axis], np.zeros_like(missing)
-    for side in (0, 1):
-        if not (sides.periodic or sides.absorbing[side]):
-            rho[ids[-side]] = np.maximum(0.5 * missing[ids[-side]], 0.0)
-    return rho
+    return np.where(beside_walls(read.grid, read.sides, axis).ravel(), np.maximum(0.5 * missing, 0.0), 0.0)

@@ -14,7 +14,6 @@ from fpsde.fokker_planck.elimination import factorise_lanes
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.lanes import LANES
 from fpsde.fokker_planck.plane.driven_lines import (
-    NEIGHBOURS,
     DrivenLines,
     bundles_in_room,
     rates_of_bundle,
@@ -29,6 +28,7 @@ from fpsde.fokker_planck.plane.lines import (
 )
 from fpsde.fokker_planck.plane.propagator import SplitPropagator, there_and_back
 from fpsde.fokker_planck.propagator import CHUNK
+from fpsde.fokker_planck.seven_points import NEIGHBOURS
 from fpsde.fokker_planck.tridiagonal import STAGE, smallest
 from fpsde.jit import kernel
 from fpsde.optional import optional

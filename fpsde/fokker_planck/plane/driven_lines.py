@@ -14,10 +14,11 @@ from fpsde.fokker_planck.driven import type_of_coefficients
 from fpsde.fokker_planck.edges import QUICK_RULE, EdgePoints
 from fpsde.fokker_planck.fluxes import scharfetter_gummel, upwind
 from fpsde.fokker_planck.lanes import LANES
-from fpsde.fokker_planck.plane.assembly import FITTED, UPWIND, equal_widths
+from fpsde.fokker_planck.plane.assembly import FITTED, UPWIND, beside_walls, equal_widths
 from fpsde.fokker_planck.plane.generator import ahead_on
 from fpsde.fokker_planck.plane.lines import Way, cells_on, side_by_side, straight, way_along, way_round
 from fpsde.fokker_planck.plane.ways_out import WaysOut, add_exits
+from fpsde.fokker_planck.seven_points import DIAGONALS, NEIGHBOURS
 from fpsde.fokker_planck.sides import Sides
 from fpsde.grid import Grid
 from fpsde.jit import kernel
@@ -85,10 +86,7 @@ class DrivenLines:
             for end in (0, 1):
                 there[:, :, n + end] = x[:, :, -end] + node * (end - 0.5) * absorbs[end] * move[:, :, 0]
         if 0 in offset:
-            place, wall = cells[1 - axis], sides[1 - axis]
-            for end, absorbing in zip((0, grid.shape[1 - axis] - 1), wall.absorbing, strict=True):
-                if not (wall.periodic or absorbing):
-                    points[2, :, :n][place == end] = 0.5
+            points[2, :, :n] = 0.5 * beside_walls(grid, sides, 1 - axis)[cells[0], cells[1]]
         open_edges = side_by_side(np.array([is_edge, is_edge], dtype=float))
         if 0 in offset:  # the same for all bundles: fewer numbers to wait for
             open_edges = open_edges[:1]
@@ -130,11 +128,6 @@ def driven_lines(process: Any, grid: Grid, sides: tuple[Sides, Sides], *, correl
         return tuple(DrivenLines.of(process, grid, axis, sides[axis]) for axis in (0, 1))
     h = equal_widths(process, grid)
     return tuple(DrivenLines.along(process, grid, offset, sides, h) for offset in NEIGHBOURS)
-
-
-#: Offsets of the seven-point stencil, in the order in which a step takes them; one of the diagonals may be empty.
-NEIGHBOURS = ((1, 1), (1, 0), (1, -1), (0, 1))
-DIAGONALS = NEIGHBOURS[0], NEIGHBOURS[2]
 
 
 class Links(NamedTuple):
