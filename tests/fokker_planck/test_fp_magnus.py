@@ -326,8 +326,11 @@ def test_klein_kramers_with_a_friction_of_time_takes_central_differences() -> No
     assert 0.5 * np.abs(run.law.masses - exact).sum() < 1e-5 < 1e-4 < 0.5 * np.abs(run.law.masses - late).sum()
 
 
-def test_what_it_cannot_do_is_refused() -> None:
+def test_what_it_cannot_do_is_refused(monkeypatch) -> None:
     solver = FokkerPlanck(SWUNG, Grid.uniform(BOX, cells=80))
+    with monkeypatch.context() as few, pytest.raises(NotConverged, match="after 3 steps one of"):
+        few.setattr(magnus, "MOST_STEPS", 3)
+        solver.evolve_to_high_order(START, t_end=1.0, tolerance=1e-4)
     with pytest.raises(NotConverged, match=r"tolerance=1e-12 is not reached: .* allow a larger tolerance"):
         solver.evolve_to_high_order(START, t_end=1.0, tolerance=1e-12)
     with pytest.raises(InvalidInput, match="the start is rough on this grid"):

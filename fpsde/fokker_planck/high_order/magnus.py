@@ -49,7 +49,7 @@ from fpsde.validation import positive
 #: What provenance calls the steps.
 MAGNUS = "commutator-free Magnus steps of order 4"
 #: The first step is this part of the time, and none is shorter than that part; the most steps.
-FIRST, SHORTEST, MOST_STEPS = 1 / 16, 2.0**-44, 2**16
+FIRST, SHORTEST, MOST_STEPS = 1 / 16, 2.0**-44, 2**20
 #: Steps aim at this part of the tolerance in all, and each is no shorter or longer than the last by more than a factor.
 AIM, LARGEST_CHANGE = 0.5, 4.0
 #: One step may take this part, or its share, of what is left of the tolerance if later ones move what they aim at.
@@ -164,18 +164,19 @@ class March:
             moved, known = SAFE * differ + noise, share + max(noise, UNIT)  # less than UNIT is round-off
             change = (AIM * known / max(SAFE * differ, TINY)) ** 0.25
             change = min(max(change, 1 / LARGEST_CHANGE), LARGEST_CHANGE) if moved < math.inf else 1 / LARGEST_CHANGE
-            if moved <= max(min(share, left), AT_A_JUMP * left):
+            taken = moved <= max(min(share, left), AT_A_JUMP * left)
+            if (not taken and dt <= SHORTEST * self._time) or self.n_refused + self.n_steps >= MOST_STEPS:
+                raise NotConverged(
+                    f"tolerance={self._wanted:g} is not reached: after {self.n_steps} steps one of {dt:.3g} from "
+                    f"t={t:.6g} still moves {moved:.3g} of the mass; allow a larger tolerance, or use evolve"
+                )
+            if taken:
                 values, t = found, end
                 self.spent += moved
                 self.n_steps += 1
                 reached(t - self._begin)
             else:
                 self.n_refused, change = self.n_refused + 1, min(change, 0.5)
-                if dt <= SHORTEST * self._time or self.n_refused + self.n_steps >= MOST_STEPS:
-                    raise NotConverged(
-                        f"tolerance={self._wanted:g} is not reached: after {self.n_steps} steps one of {dt:.3g} from "
-                        f"t={t:.6g} still moves {moved:.3g} of the mass; allow a larger tolerance, or use evolve"
-                    )
             self.dt = dt * change
         return values
 
