@@ -50,6 +50,7 @@ class Trace(NamedTuple):
     """Masses ``(n_times, n)`` and absorbed mass at the times asked for, and what the monitors saw.
 
     ``absorbed`` ``(n_times, n_ends)`` and ``edge`` have one entry for each end of the grid, low and high, axis by axis.
+    ``mass_error`` is that of ``LawsInTime``, where it has been read; else it is read of the masses.
     """
 
     masses: np.ndarray
@@ -60,6 +61,7 @@ class Trace(NamedTuple):
     n_steps: int
     n_refused: int
     time_error: float | None = None
+    mass_error: float | None = None
 
 
 def trace_as_asked(

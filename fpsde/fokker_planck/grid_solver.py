@@ -200,9 +200,12 @@ class GridSolver(ABC, Generic[Q]):
         """Return what ``LawsInTime`` says beside the laws themselves; InvalidInput where mass reached a cut end."""
         self._refuse_at_ends(found.edge)
         peclet, cells = self._resolution(q, found.masses[-1])
+        moved = found.mass_error
+        if moved is None:
+            moved = departure(found.masses, found.absorbed, self._absorbing, start.masses, start.absorbed)
         return {
             "times": tuple(when[1:].tolist()),
-            "mass_error": departure(found.masses, found.absorbed, self._absorbing, start.masses, start.absorbed),
+            "mass_error": moved,
             "minimum": found.minimum,
             "time_error": found.time_error,
             "outside": start.outside,

@@ -369,6 +369,13 @@ def test_few_terms_of_the_expansion_keep_mass_to_round_off() -> None:
     assert 1e-6 < run.time_error < 1e-3 and run.mass_error < 1e-13
 
 
+def test_mass_that_a_cut_end_loses_is_in_the_result() -> None:
+    solver = fpsde.FokkerPlanck(OU, Grid.uniform((-6.0, 6.0), cells=60))
+    run, begin = solver.evolve_to_high_order(START, t_end=3.0, times=[1.0]), solver._start(START).total
+    lost = [begin - law.masses.sum() for law in run.laws]
+    assert run.mass_error == pytest.approx(max(np.abs(lost)), rel=1e-6) and run.mass_error > 1e-10
+
+
 @pytest.mark.parametrize(("damping", "longest"), [(0.0, 3e3), (0.2, 1e3), (1.0, 3e2)])
 def test_weights_of_the_expansion_are_those_of_bessel_functions(damping, longest) -> None:
     """2 I_k(z) T_k(x_0) e^-tau with z = tau/x_0, half that for k = 0, and T_k(x_0) = cosh(k damping)."""

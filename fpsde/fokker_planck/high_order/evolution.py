@@ -109,6 +109,7 @@ def trace_of(
         n_steps=n_steps,
         n_refused=n_refused,
         time_error=error,
+        mass_error=seen.moved,
     )
 
 
