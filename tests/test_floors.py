@@ -104,18 +104,24 @@ def floor_of(module: str) -> float:
 def imports_of(name: str, path: Path, known: dict[str, Path]) -> Iterator[Import]:
     """Yield every import of a file; a `from` import of a module is an import of that module."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    inside = {id(node) for function in functions for node in ast.walk(function)}
-    for node in ast.walk(tree):
-        hidden = id(node) in inside or (isinstance(node, ast.Call) and not loads_later(node))
+    todo: list[tuple[ast.AST, bool]] = [(ast.parse(path.read_text(encoding="utf-8")), False)]
+    while todo:
+        node, inside = todo.pop()
+        inside = inside or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        todo += [(child, inside) for child in ast.iter_child_nodes(node)]
+        hidden = inside or (isinstance(node, ast.Call) and not loads_later(node))
         for target, taken in targets(node, package, known):
             yield Import(name, target, taken, node.lineno, hidden)
 
 
 def loads_later(node: ast.Call) -> bool:
     """Return whether a call is ``optional("name")``, an import of that name in all but the moment."""
-    return ast.unparse(node.func) == "optional" and isinstance(node.args[0], ast.Constant)
+    return called(node) == "optional" and isinstance(node.args[0], ast.Constant)
+
+
+def called(node: ast.Call) -> str:
+    """Return the last name of what is called, such as f of ``f()`` and ``a.b.f()``; '' where it has none."""
+    return getattr(node.func, "attr", getattr(node.func, "id", ""))
 
 
 def targets(node: ast.AST, package: str, known: dict[str, Path]) -> Iterator[tuple[str, str]]:
@@ -130,7 +136,7 @@ def targets(node: ast.AST, package: str, known: dict[str, Path]) -> Iterator[tup
             yield (whole, "") if whole in known else (module, alias.name)
     elif isinstance(node, ast.Call) and loads_later(node):
         yield ast.literal_eval(node.args[0]), ""
-    elif isinstance(node, ast.Call) and re.search(r"\b(import_module|__import__)$", ast.unparse(node.func)):
+    elif isinstance(node, ast.Call) and called(node) in ("import_module", "__import__"):
         yield "importlib", ast.unparse(node)
 
 
