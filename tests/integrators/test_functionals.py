@@ -467,7 +467,7 @@ def test_what_would_not_fit_in_memory_says_its_size_first():
     message = r"1000000 particles need 0?\d+\.\d GiB for positions, snapshots and paths and \d+\.\d GiB for histograms"
     big = dict(x0=0.1, t_end=1.0, dt=1e-6, n_particles=10**6, seed=1)
     with pytest.raises(InvalidInput, match=message):
-        simulate(ou(), euler_maruyama, observers=[Paths(range(10**6))], **big)
+        simulate(ou(), euler_maruyama, observers=[Paths(range(10**5))], **big)
     moments = Moments(np.arange(1, 10**6 + 1) * 1e-6)
     with pytest.raises(InvalidInput, match=message):
         simulate(ou(), euler_maruyama, observers=[moments], threads=1000, **big)
