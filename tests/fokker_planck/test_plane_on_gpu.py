@@ -100,7 +100,7 @@ def correlated(x):
         (turning(), {"stepping": Stepping.WHOLE}, "split steps alone"),
         (turning(sigma=correlated), {}, "alone.*; give stepping=fpsde.*SPLIT, or use evolve_by_uniformisation there"),
         (
-            turning((Interval.between(-4, 4, Wall.ABSORBING), LINE), lambda x, t: ((1.0, 0.0), (np.cos(t), 0.7))),
+            turning((Interval.between(-4, 4, Wall.ABSORBING), LINE), lambda x, t: ((1.0, 0.0), (2.5 + np.cos(t), 0.3))),
             {},
             "alone.*; leave the backend out",
         ),
