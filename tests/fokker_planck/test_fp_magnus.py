@@ -144,6 +144,58 @@ def test_a_pulse_that_no_step_would_read_is_seen_where_a_time_lies_in_it() -> No
     assert off(blind.law, exact.cdf) > 0.1
 
 
+def test_many_jumps_share_the_tolerance() -> None:
+    """An Ornstein-Uhlenbeck process whose centre is 3 and -3 by turns, in one run with 32 jumps."""
+    process = Process(
+        drift=lambda x, t: -x + 3 * np.sign(np.sin(32 * np.pi * t)), sigma=lambda x: np.sqrt(2.0), name="shaken"
+    )
+    mean = 0.2
+    for k in range(32):
+        centre = 3 if k % 2 == 0 else -3
+        mean = centre + (mean - centre) * np.exp(-1 / 32)
+    run = FokkerPlanck(process, Grid.uniform(BOX, cells=120)).evolve_to_high_order(
+        Normal(0.2, 0.6), t_end=1.0, tolerance=1e-3
+    )
+    exact = Normal(mean, np.sqrt(1 - 0.64 * np.exp(-2)))
+    assert off(run.law, exact.cdf) < run.time_error < 1e-3
+
+
+def test_twice_what_halves_and_whole_differ_by_bounds_the_error_wherever_a_jump_lies() -> None:
+    """One cell, whose value grows at the rate one before the jump."""
+    dt, ratios = 1e-4, []
+    for part in np.linspace(0.0, 1.0, 201) + 1e-6:
+
+        def at(t, jump=part * dt):
+            return np.array([1.0 if t < jump else 0.0]), np.zeros((1, 1, 1))
+
+        found, differ, _ = magnus.doubled(
+            lambda drift, d, values, t, tolerance: (values * np.exp(t * drift), 0.0), at, np.ones(1), 0.0, dt, 0.0
+        )
+        ratios.append(0.5 * abs(found[0] - np.exp(min(part, 1.0) * dt)) / max(magnus.SAFE * differ, 1e-12))
+    assert 0.8 < max(ratios) < 1
+
+
+def test_where_a_sum_of_diffusivities_would_be_negative_both_exponents_are_their_mean() -> None:
+    def exponents(after):
+        found = []
+
+        def exponential(drift, diffusivity, values, t, tolerance):
+            found.append((drift.item(), diffusivity.item()))
+            return values, 0.0
+
+        def at(t):
+            return np.array([t]), np.array([[[1.0 if t < 0.5 else after]]])
+
+        magnus.step(exponential, at, magnus.GAUSS, np.ones(1), 0.0, 1.0, 0.0)
+        return np.array(found)
+
+    large, small = 0.25 + np.sqrt(3) / 6, 0.25 - np.sqrt(3) / 6
+    (low, high), drift = magnus.GAUSS.nodes, np.array([large, small])
+    np.testing.assert_allclose(exponents(10.0)[:, 1], [large + 10 * small, small + 10 * large], rtol=1e-14)
+    np.testing.assert_allclose(exponents(10.0)[:, 0], [drift @ (low, high), drift[::-1] @ (low, high)], rtol=1e-14)
+    np.testing.assert_allclose(exponents(100.0), [[0.25, 25.25]] * 2, rtol=1e-14)
+
+
 @pytest.mark.parametrize("jump", [0.02, 0.5])
 def test_whole_and_halved_steps_with_nodes_of_one_kind_pass_over_a_jump(jump, monkeypatch) -> None:
     monkeypatch.setattr(magnus, "SIMPSON", magnus.GAUSS)
@@ -279,7 +331,7 @@ def test_a_discrete_chain_takes_one_exponential_for_each_step_of_its_table() -> 
         return Mixture([0.3, 0.7], laws).cdf
 
     beta = 0.5 * BETAS[0] + 0.5 * BETAS[1], 0.5 * BETAS[1] + BETAS[2], BETAS[3] + 0.25 * BETAS[4]
-    assert ddpm_chain(BETAS).piecewise_constant and run.n_steps == 6 and run.time_error < 1e-9
+    assert ddpm_chain(BETAS).piecewise_constant and run.n_steps == 6 and 0 < run.time_error < 1e-9
     for law, passed in zip(run.laws, np.cumsum(beta), strict=True):
         assert off(law, exact(passed)) < 1e-8
         assert off(law, exact(passed + 0.01)) > 1e-4
