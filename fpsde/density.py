@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,20 +17,13 @@ from fpsde.cached import cached_property
 from fpsde.errors import InvalidInput
 from fpsde.grid import Grid
 from fpsde.optional import optional
+from fpsde.panels import panel_rule
 from fpsde.validation import finite, finite_array, positive
 
 special = optional("scipy.special")
 
 #: Mass that :meth:`Law.range` may leave outside on each side: below it float64 sums no longer change.
 TAIL = 1e-18
-#: Gauss-Legendre nodes in each panel of a piecewise law.
-PANEL_NODES = 16
-_gauss = cache(np.polynomial.legendre.leggauss)
-_NODES, _WEIGHTS = _gauss(PANEL_NODES)
-#: (PANEL_NODES, PANEL_NODES): values at the nodes to Legendre coefficients, exact for the interpolating polynomial.
-_TO_LEGENDRE = (np.polynomial.legendre.legvander(_NODES, PANEL_NODES - 1) * _WEIGHTS[:, None]).T * (
-    np.arange(PANEL_NODES)[:, None] + 0.5
-)
 
 
 class Law(ABC):
@@ -99,24 +91,6 @@ def _levels(u: Any) -> np.ndarray:
     if not np.all((u >= 0) & (u <= 1)):
         raise InvalidInput(f"a quantile needs 0 <= u <= 1; given u from {np.min(u)} to {np.max(u)}")
     return u
-
-
-def panel_rule(faces: np.ndarray, *, nodes: int = PANEL_NODES) -> tuple[np.ndarray, np.ndarray]:
-    """Return nodes and weights ``(n_panels * nodes,)`` of composite Gauss-Legendre quadrature on panels."""
-    x, w = _gauss(nodes)
-    half = 0.5 * np.diff(faces)[:, None]
-    middle = 0.5 * (faces[1:] + faces[:-1])[:, None]
-    return (middle + half * x).ravel(), (half * w).ravel()
-
-
-def panel_weights(faces: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the panel of each ``x`` (n,) and the weights (n, PANEL_NODES) of the values at its nodes in those at x.
-
-    Between the nodes of a panel a function is the polynomial through them.
-    """
-    panel = np.clip(np.searchsorted(faces, x, side="right") - 1, 0, len(faces) - 2)
-    s = 2 * (x - faces[panel]) / (faces[panel + 1] - faces[panel]) - 1
-    return panel, np.polynomial.legendre.legvander(s, PANEL_NODES - 1) @ _TO_LEGENDRE
 
 
 @dataclass(frozen=True)
@@ -282,93 +256,6 @@ class FrozenLaw(Law):
             return super().central_moment(k)
         variance, skewness, excess = (float(s) for s in self.frozen.stats("vsk"))
         return {2: variance, 3: skewness * variance**1.5, 4: (excess + 3) * variance**2}[k]
-
-
-@dataclass(frozen=True, eq=False)
-class PanelLaw(Law):
-    """A smooth density held as a polynomial on each panel: exact to round-off once the panels resolve it.
-
-    ``faces`` (n + 1,) bound the panels; ``values`` (n, PANEL_NODES) are the density at their Gauss-Legendre nodes, in
-    the order of :func:`panel_rule`; ``points_of_mass`` are atoms. The total mass is what it is: it is not rescaled.
-    """
-
-    faces: np.ndarray
-    values: np.ndarray
-    points_of_mass: tuple[tuple[float, float], ...] = ()
-
-    @classmethod
-    def from_density(
-        cls, density: Callable[[np.ndarray], np.ndarray], faces: np.ndarray, *, normalise: bool = False
-    ) -> PanelLaw:
-        """Return the law of a density sampled on the panels; ``normalise`` divides by the integral."""
-        x, w = panel_rule(faces)
-        values = np.asarray(density(x), dtype=float)
-        if normalise:
-            values = values / np.sum(w * values)
-        return cls(np.asarray(faces, dtype=float), values.reshape(-1, PANEL_NODES))
-
-    @property
-    def atoms(self) -> tuple[tuple[float, float], ...]:
-        return self.points_of_mass
-
-    @cached_property
-    def _coefficients(self) -> np.ndarray:  # (PANEL_NODES, n_panels)
-        return _TO_LEGENDRE @ self.values.T
-
-    @cached_property
-    def _integrals(self) -> np.ndarray:
-        """Legendre coefficients of the mass from the left end of each panel, (PANEL_NODES + 1, n_panels)."""
-        return np.polynomial.legendre.legint(self._coefficients, lbnd=-1, axis=0) * (0.5 * np.diff(self.faces))
-
-    @cached_property
-    def _mass_left(self) -> np.ndarray:
-        return np.concatenate([[0.0], np.cumsum(self.panel_masses)])
-
-    @cached_property
-    def panel_masses(self) -> np.ndarray:
-        """The mass of each panel, atoms excluded, ``(n_panels,)``."""
-        return 0.5 * np.diff(self.faces) * (self.values @ _WEIGHTS)
-
-    @property
-    def mass(self) -> float:
-        """The total mass, atoms included."""
-        return float(self.panel_masses.sum()) + sum(mass for _, mass in self.atoms)
-
-    def _locate(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        panel = np.clip(np.searchsorted(self.faces, x, side="right") - 1, 0, len(self.faces) - 2)
-        width = self.faces[panel + 1] - self.faces[panel]
-        return panel, np.clip(2 * (x - self.faces[panel]) / width - 1, -1, 1)
-
-    def cdf(self, x: Any) -> np.ndarray:
-        x = np.asarray(x, dtype=float)
-        panel, s = self._locate(x)
-        inside = _clenshaw(self._integrals, panel, s)
-        total = self._mass_left[panel] + inside
-        return total + sum(mass * (x >= at) for at, mass in self.atoms)
-
-    def pdf(self, x: Any) -> np.ndarray:
-        x = np.asarray(x, dtype=float)
-        panel, s = self._locate(x)
-        outside = (x < self.faces[0]) | (x > self.faces[-1])
-        return np.where(outside, 0.0, _clenshaw(self._coefficients, panel, s))
-
-    def range(self) -> tuple[float, float]:
-        return float(self.faces[0]), float(self.faces[-1])
-
-    def expectation(self, f: Callable[[np.ndarray], np.ndarray]) -> float:
-        x, w = panel_rule(self.faces)
-        smooth = float(np.sum(w * self.values.ravel() * f(x)))
-        return smooth + sum(mass * float(f(np.asarray(at))) for at, mass in self.atoms)
-
-
-def _clenshaw(coefficients: np.ndarray, panel: np.ndarray, s: np.ndarray) -> np.ndarray:
-    """Return sum_k c[k, panel] P_k(s) by Clenshaw's recurrence."""
-    n = len(coefficients) - 1
-    b1 = np.zeros(s.shape)
-    b2 = np.zeros(s.shape)
-    for k in range(n, 0, -1):
-        b1, b2 = coefficients[k, panel] + (2 * k + 1) / (k + 1) * s * b1 - (k + 1) / (k + 2) * b2, b1
-    return coefficients[0, panel] + s * b1 - 0.5 * b2
 
 
 @dataclass(frozen=True, eq=False)

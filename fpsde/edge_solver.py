@@ -9,13 +9,14 @@ import numpy as np
 from fpsde import checks
 from fpsde.checks import CheckResult, Verdict
 from fpsde.corners import Corners
-from fpsde.density import Law, PanelLaw
+from fpsde.density import Law
 from fpsde.domain import Wall
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.fokker_planck.refinement import evolve_refined
 from fpsde.fokker_planck.results import Evolution
 from fpsde.fokker_planck.solver import FokkerPlanck
 from fpsde.grid import Grid
+from fpsde.panel_law import PanelLaw
 from fpsde.processes.process import Process
 from fpsde.question import Question, Reference, blind, bounded, projected
 

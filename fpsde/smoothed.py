@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from fpsde.density import Law, Mixture, Normal, Point, Uniform, panel_rule
+from fpsde.density import Law, Mixture, Normal, Point, Uniform
 from fpsde.errors import InvalidInput
 from fpsde.optional import optional
+from fpsde.panels import panel_rule
 from fpsde.validation import finite, positive
 
 special = optional("scipy.special")

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from scipy import optimize, special, stats
 
-from fpsde.density import TAIL, CellLaw, FrozenLaw, Law, Mixture, Normal, PanelLaw, Point, Uniform, panel_rule
+from fpsde.density import TAIL, CellLaw, FrozenLaw, Law, Mixture, Normal, Point, Uniform
 from fpsde.errors import InvalidInput
 from fpsde.grid import Grid
+from fpsde.panel_law import PanelLaw
+from fpsde.panels import panel_rule
 
 TWINS = {
     "normal": (Normal(1.5, 0.3), stats.norm(1.5, 0.3)),

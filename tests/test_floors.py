@@ -22,9 +22,9 @@ PACKAGE = Path(fpsde.__file__).parent
 #: A new top-level module or folder gets its floor here.
 FLOORS = {
     0: "cached errors validation arrays noise functions user_code symbolic model_functions printing jit primitives "
-    "elementary generated numba_text optional progress provenance writing richardson backend cuda_translation "
+    "elementary generated numba_text optional panels progress provenance writing richardson backend cuda_translation "
     "cuda_errors",
-    1: "grid domain noise_class density joint_law smoothed ensemble signal_and_noise known_law "
+    1: "grid domain noise_class density panel_law joint_law smoothed ensemble signal_and_noise known_law "
     "gaussian_mixture",
     2: "processes schemes",
     3: "integrators laws fokker_planck checks",

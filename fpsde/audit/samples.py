@@ -14,9 +14,10 @@ from fpsde.audit.ensembles import what_is_off
 from fpsde.audit.findings import ALGEBRA, END, LEVELS, Audit, Judge, Level, Quantity, fails, holds, judged, of_checks
 from fpsde.audit.foreign import as_array
 from fpsde.checks import SESSION_ALPHA, CheckResult, Verdict
-from fpsde.density import Law, PanelLaw
+from fpsde.density import Law
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.joint_law import JointNormal
+from fpsde.panel_law import PanelLaw
 from fpsde.validation import finite, probability
 
 #: Panels of a density that is given as a function, and how far from 1 its integral may be.

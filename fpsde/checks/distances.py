@@ -24,7 +24,9 @@ import numpy as np
 from scipy import special
 
 from fpsde.checks.atoms import atoms_of
-from fpsde.density import CellLaw, Law, Mixture, PanelLaw, panel_rule
+from fpsde.density import CellLaw, Law, Mixture
+from fpsde.panel_law import PanelLaw
+from fpsde.panels import panel_rule
 
 #: Quantiles of each law, equal in normal scores, and equal parts of its range, between which panels lie.
 _SCORES = np.linspace(-8.2, 8.2, 257)

@@ -13,8 +13,9 @@ from fpsde.claims.comparisons import solution
 from fpsde.claims.drawing import curves, densities
 from fpsde.claims.equations import particles
 from fpsde.claims.experiment import Evidence, Lab, claim
-from fpsde.density import Law, Normal, Point, panel_rule
+from fpsde.density import Law, Normal, Point
 from fpsde.laws import scheme_law
+from fpsde.panels import panel_rule
 from fpsde.processes import benes, brownian, geometric_brownian, ornstein_uhlenbeck, overdamped
 from fpsde.processes.process import Process
 from fpsde.schemes import euler_maruyama, exact_sampling

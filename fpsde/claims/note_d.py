@@ -13,8 +13,9 @@ from fpsde.claims.drawing import bars, curves, densities
 from fpsde.claims.experiment import Evidence, Lab, claim
 from fpsde.ddpm import BinomialChain, Words, heartbeat
 from fpsde.ddpm.binomial import through
-from fpsde.density import Law, Normal, PanelLaw, Point
+from fpsde.density import Law, Normal, Point
 from fpsde.laws import scheme_law
+from fpsde.panel_law import PanelLaw
 from fpsde.processes import ddpm_chain, schedule_of_betas
 from fpsde.schemes import ddpm_step
 from fpsde.signal_and_noise import posterior_mean, posterior_variance

@@ -22,7 +22,8 @@ from fpsde.ddpm import (
     round_mixture,
     variational_bound,
 )
-from fpsde.density import Normal, PanelLaw
+from fpsde.density import Normal
+from fpsde.panel_law import PanelLaw
 from fpsde.processes import constant_beta, linear_schedule, schedule_of_betas, variance_preserving
 from fpsde.processes.noise_schedules import NoiseSchedule
 from fpsde.signal_and_noise import posterior_mean, posterior_variance

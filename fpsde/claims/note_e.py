@@ -15,8 +15,9 @@ from fpsde.claims.experiment import Evidence, Lab, claim
 from fpsde.claims.note_b_laws import Function, kept_by, slope
 from fpsde.ddpm import GaussianMixture, annealed_chain, noise_floors, round_mixture
 from fpsde.ddpm.floors import mean_of
-from fpsde.density import Normal, panel_rule
+from fpsde.density import Normal
 from fpsde.laws import scheme_law
+from fpsde.panels import panel_rule
 from fpsde.processes import langevin_of
 from fpsde.schemes import euler_maruyama
 from fpsde.validation import integer, positive

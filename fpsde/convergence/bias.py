@@ -11,7 +11,6 @@ import numpy as np
 
 from fpsde.checks import OrderResult, distances
 from fpsde.convergence.weak import ROUND_OFF, SHARE, judged
-from fpsde.density import PanelLaw
 from fpsde.errors import InvalidInput, NotConverged, UnstableStep
 from fpsde.laws import stationary_scheme_law
 from fpsde.laws.backward_chain import BackwardChain
@@ -20,6 +19,7 @@ from fpsde.laws.frame import Observable
 from fpsde.laws.levels import Level, levels, refuse_walls, settled
 from fpsde.laws.noise_rule import continuous_rows, row_of_uniform
 from fpsde.laws.scheme_forms import has_kinks
+from fpsde.panel_law import PanelLaw
 from fpsde.processes.process import Process
 from fpsde.provenance import environment
 from fpsde.schemes.array_step import array_step

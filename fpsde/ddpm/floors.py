@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fpsde.density import panel_rule
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.gaussian_mixture import GaussianMixture
 from fpsde.known_law import KnownLaw
+from fpsde.panels import panel_rule
 from fpsde.processes.denoising import prior_std
 from fpsde.processes.noise_schedules import NoiseSchedule
 from fpsde.validation import positive

@@ -17,9 +17,9 @@ from fpsde.ddpm.derivatives import along, jacobian
 from fpsde.ddpm.divergences import divergence
 from fpsde.ddpm.floors import mean_of
 from fpsde.ddpm.moves import in_pieces
-from fpsde.density import panel_rule
 from fpsde.errors import InvalidInput
 from fpsde.known_law import KnownLaw
+from fpsde.panels import panel_rule
 from fpsde.signal_and_noise import Prediction, prediction_of
 from fpsde.validation import finite_array, increasing, positive
 

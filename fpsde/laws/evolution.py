@@ -7,12 +7,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fpsde.density import PANEL_NODES
 from fpsde.laws.markov_chain import Chain
 from fpsde.laws.mesh import Mesh
 from fpsde.laws.sources import sources_of
 from fpsde.laws.transition import Region
 from fpsde.laws.transition_operator import Operator, leaps
+from fpsde.panels import PANEL_NODES
 
 #: Mass that may lie beyond the extent of a run, on each side.
 BEYOND = 1e-18

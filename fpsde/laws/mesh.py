@@ -1,7 +1,7 @@
 """Gauss-Legendre panels as wide as the kernel is where they lie: sums over their nodes integrate it to round-off.
 
 One rule serves all: panels need no coordinate in which the kernel has equal width, end at walls and at kinks, and hold
-the law as it is returned (:class:`fpsde.density.PanelLaw`). With ``WIDTH`` standard deviations the product of two
+the law as it is returned (:class:`fpsde.panel_law.PanelLaw`). With ``WIDTH`` standard deviations the product of two
 kernels is integrated to 1e-14; that is 3.6 nodes for each, where the trapezoid rule takes 2 with equal noise.
 """
 
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fpsde.cached import cached_property
-from fpsde.density import PANEL_NODES, panel_rule
 from fpsde.errors import NotConverged
 from fpsde.laws.kernels import NOISE_NEEDED
 from fpsde.laws.step_form import StepForm
+from fpsde.panels import PANEL_NODES, panel_rule
 
 #: Width of the widest panels, in local standard deviations of the kernel.
 WIDTH = 4.5

@@ -11,10 +11,11 @@ from __future__ import annotations
 import numpy as np
 
 from fpsde.cached import cached_property
-from fpsde.density import PANEL_NODES, PanelLaw, panel_rule, panel_weights
 from fpsde.laws.kernels import REACH
 from fpsde.laws.metropolis_form import MetropolisForm
 from fpsde.laws.transition_operator import Operator, continued
+from fpsde.panel_law import PanelLaw
+from fpsde.panels import PANEL_NODES, panel_rule, panel_weights
 
 #: Halvings of the brackets of the zeros of the gain.
 HALVINGS = 52

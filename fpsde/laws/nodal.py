@@ -15,9 +15,9 @@ import numpy as np
 from scipy import sparse
 
 from fpsde.cached import cached_property
-from fpsde.density import PANEL_NODES, panel_weights
 from fpsde.laws.transition_operator import Operator
 from fpsde.laws.valued_form import ValuedForm
+from fpsde.panels import PANEL_NODES, panel_weights
 
 #: Nodes for each normal on the first panels; halved panels have twice as many. No more than Gauss-Hermite weights fit
 #: into floating point, and than make so many points of all normals together.

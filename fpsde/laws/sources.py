@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fpsde.density import CellLaw, FrozenLaw, Law, Mixture, PanelLaw, panel_rule
+from fpsde.density import CellLaw, FrozenLaw, Law, Mixture
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.laws.mesh import Mesh, refuse_if_too_many
+from fpsde.panel_law import PanelLaw
+from fpsde.panels import panel_rule
 
 #: Mass of an initial law that may lie outside of the domain, and that its nodes may miss (which counts as inaccuracy).
 OUTSIDE, MISSED = 1e-12, 1e-10

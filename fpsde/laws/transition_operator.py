@@ -10,12 +10,13 @@ import numpy as np
 from scipy.special import ndtr
 
 from fpsde.cached import cached_property
-from fpsde.density import PANEL_NODES, PanelLaw, panel_rule
 from fpsde.domain import Wall
 from fpsde.laws.kernels import Kernel
 from fpsde.laws.mesh import Mesh, refuse_if_too_many
 from fpsde.laws.step_form import StepForm
 from fpsde.laws.transition import Region, absorbed, leaks, surviving_pairs
+from fpsde.panel_law import PanelLaw
+from fpsde.panels import PANEL_NODES, panel_rule
 
 #: Error of the sum of a column that counts as rounding.
 ROUNDING = 1e-13

@@ -10,10 +10,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fpsde.density import TAIL, Law, PanelLaw, panel_rule
+from fpsde.density import TAIL, Law
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.known_law import total
+from fpsde.panel_law import PanelLaw
+from fpsde.panels import panel_rule
 
 Function = Callable[[np.ndarray], np.ndarray]
 

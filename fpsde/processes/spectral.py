@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from fpsde.density import Law, panel_rule
+from fpsde.density import Law
 from fpsde.domain import Interval
 from fpsde.errors import NotConverged
 from fpsde.optional import optional
+from fpsde.panels import panel_rule
 
 scipy = optional("scipy")
 

@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from fpsde.density import Law, Point, Uniform, panel_rule
+from fpsde.density import Law, Point, Uniform
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
 from fpsde.optional import optional
+from fpsde.panels import panel_rule
 from fpsde.processes.gibbs import gibbs_law
 from fpsde.processes.process import Exact, Setting
 from fpsde.processes.spectral import MOST_PECLET, reflected_with_drift

@@ -22,7 +22,8 @@ from fpsde.checks.smooth_test import (
     smooth_radius,
     smooth_result,
 )
-from fpsde.density import FrozenLaw, Law, Mixture, Normal, PanelLaw, Point, Uniform
+from fpsde.density import FrozenLaw, Law, Mixture, Normal, Point, Uniform
+from fpsde.panel_law import PanelLaw
 
 LAW = Normal(0.3, 2.0)
 

@@ -18,8 +18,9 @@ from fpsde.checks.distances import (
     wasserstein1,
     wasserstein2,
 )
-from fpsde.density import CellLaw, FrozenLaw, Law, Mixture, Normal, PanelLaw, Point, Uniform
+from fpsde.density import CellLaw, FrozenLaw, Law, Mixture, Normal, Point, Uniform
 from fpsde.grid import Grid
+from fpsde.panel_law import PanelLaw
 
 ALL = (kolmogorov, total_variation, wasserstein1, wasserstein2, kullback_leibler)
 

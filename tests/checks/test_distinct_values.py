@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from fpsde.checks import Verdict, distinct
-from fpsde.density import Mixture, Normal, PanelLaw, Point
+from fpsde.density import Mixture, Normal, Point
+from fpsde.panel_law import PanelLaw
 
 LAW = Normal(0.3, 0.7)
 

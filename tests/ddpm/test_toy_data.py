@@ -8,8 +8,8 @@ from scipy.integrate import quad
 from fpsde import checks
 from fpsde.ddpm import TOY_DATA, Boxes, GaussianMixture, Laplace, along_curves, round_mixture, toy_data
 from fpsde.ddpm.curves import two_moons
-from fpsde.density import panel_rule
 from fpsde.errors import InvalidInput
+from fpsde.panels import panel_rule
 
 PASS, FAIL = checks.Verdict.PASS, checks.Verdict.FAIL
 LINE = ["gaussian", "mixture", "uniform", "laplace"]

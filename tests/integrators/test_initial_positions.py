@@ -8,11 +8,12 @@ from bare_processes import MODELS, between, ou
 from scipy import stats
 
 import fpsde
-from fpsde.density import FrozenLaw, Mixture, Normal, PanelLaw, Point, Uniform
+from fpsde.density import FrozenLaw, Mixture, Normal, Point, Uniform
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
 from fpsde.integrators import simulate
 from fpsde.integrators.initial import start_of
+from fpsde.panel_law import PanelLaw
 from fpsde.processes.process import Process
 from fpsde.schemes import euler_maruyama
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from fpsde.density import Mixture, Normal, Point, Uniform, panel_rule
+from fpsde.density import Mixture, Normal, Point, Uniform
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput, NotConverged
 from fpsde.model_functions import call
+from fpsde.panels import panel_rule
 from fpsde.processes import (
     CATALOGUE,
     STRATONOVICH,

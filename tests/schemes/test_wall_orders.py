@@ -17,12 +17,12 @@ from scipy import stats
 
 from fpsde.checks import order
 from fpsde.checks.result import Verdict
-from fpsde.density import panel_rule
 from fpsde.domain import LINE, Interval, Wall
 from fpsde.errors import InvalidInput, Unsuited
 from fpsde.integrators import simulate
 from fpsde.laws import scheme_law
 from fpsde.noise_class import NoiseType
+from fpsde.panels import panel_rule
 from fpsde.processes.black_box import BlackBox
 from fpsde.processes.linear import brownian
 from fpsde.processes.process import Process
