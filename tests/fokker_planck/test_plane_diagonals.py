@@ -15,8 +15,10 @@ from fpsde.errors import InvalidInput
 from fpsde.fokker_planck import FokkerPlanck, Stepping, assemble_plane
 from fpsde.fokker_planck.initial import Start
 from fpsde.fokker_planck.plane import propagator
+from fpsde.fokker_planck.plane.coefficients import plane_sides
 from fpsde.fokker_planck.plane.driven_lines import driven_lines
-from fpsde.fokker_planck.plane.lines import cells_on
+from fpsde.fokker_planck.plane.generator import ahead_on
+from fpsde.fokker_planck.plane.lines import cells_on, way_round
 from fpsde.fokker_planck.plane.propagator import AXES, SplitPropagator
 from fpsde.grid import Grid
 from fpsde.processes.process import Process
@@ -92,6 +94,33 @@ def test_the_lines_of_all_offsets_make_up_the_generator(name) -> None:
     np.testing.assert_allclose(sum(parts.values()), whole, rtol=0, atol=1e-12 * q.max_rate)
     for part in parts.values():
         assert np.abs(sum(parts.values()) - part - whole).max() > 1e-6 * q.max_rate
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (9, 6), (5, 8), (12, 12)])
+def test_rings_meet_every_cell_once_and_go_on_by_their_offset(shape) -> None:
+    for offset in ((1, 1), (1, -1), (1, 2), (1, -4), (2, 1), (2, 3), (5, 6)):
+        for axis in (0, 1):
+            ahead = ahead_on(offset, axis)
+            way = way_round(ahead, shape, axis)
+            assert (way is None) == (np.gcd(ahead[axis], shape[axis]) > 1)
+            if way is not None:
+                cells = cells_on(way, shape)
+                np.testing.assert_array_equal(np.sort(cells.ravel()), np.arange(shape[0] * shape[1]))
+                here, there = np.array(np.unravel_index([cells, np.roll(cells, -1, axis=1)], shape)).swapaxes(0, 1)
+                apart = (there - here - np.array(ahead)[:, None, None]) % np.array(shape)[:, None, None]
+                assert not apart.any()
+
+
+def test_compiled_lines_lose_at_walls_what_the_generator_books() -> None:
+    """In a corner too, where ways out along a diagonal meet two walls."""
+    process, box = CASES["lost at every wall"]
+    grid = Grid.uniform(*box, cells=(21, 13))
+    q = assemble_plane(process, grid, 0.3)
+    for lines in driven_lines(process, grid, plane_sides(process, grid), correlated=True):
+        _, (_, exits, *_), _ = lines.at(0.3)
+        booked = q.lines_on(lines.way, lines.offset)[1]
+        np.testing.assert_allclose(exits.swapaxes(1, 2).reshape(-1, 2)[: len(booked)], booked, rtol=1e-12)
+        assert booked.all() == (0 in lines.offset)
 
 
 UNDRIVEN = {
@@ -248,6 +277,10 @@ def test_steps_whose_diagonals_are_no_rings_are_taken_whole_unless_they_are_to_b
         assert (np.abs(step.masses - after).max() < 1e-15) == same
     with pytest.raises(InvalidInput, match=r"round both axes past cells .* use Stepping\.WHOLE"):
         solver.evolve(start, **run, stepping=Stepping.SPLIT)
+    run |= {"t_start": 0.149, "t_end": 0.249}
+    first, whole = (solver.evolve(start, **run, stepping=stepping) for stepping in (None, Stepping.WHOLE))
+    assert first.provenance["method"].endswith(Stepping.SPLIT.value)
+    assert np.abs(first.law.masses - whole.law.masses).max() < 1e-15  # the damped step too
 
 
 def test_noise_that_is_correlated_later_is_not_taken_for_noise_along_axes() -> None:

@@ -12,7 +12,7 @@ from fpsde.domain import LINE, Interval, Wall
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck import FokkerPlanck, Stepping
 from fpsde.fokker_planck.plane import exact_lines
-from fpsde.fokker_planck.plane.exact_lines import DistinctLines
+from fpsde.fokker_planck.plane.exact_lines import DistinctLines, LineMatrices
 from fpsde.grid import Grid
 from fpsde.processes import linear_system, rotating_ou
 from fpsde.processes.process import Process
@@ -96,6 +96,8 @@ def test_lines_that_are_alike_share_a_matrix_and_its_rows_are_the_exponential():
     process = Process(lambda x: (-x[0], x[0] - x[1]), lambda x: (1.0 + 0 * x[0], 0.5 + 0 * x[1]), dim=2)
     q = FokkerPlanck(process, Grid.uniform((-3, 3), (-3, 3), cells=(11, 13))).generator()
     first, second = (DistinctLines.of(q, axis) for axis in (0, 1))
+    both = LineMatrices(q)
+    assert [{len(matrix) for matrix, _ in both.along(axis, 0.3)} for axis in (0, 1, 0)] == [{13}, {15}, {13}]
     assert [len(each.rates) for each in (first, second)] == [1, 11]
     assert sorted(np.concatenate(second.alike).tolist()) == list(range(11)) and len(first.alike[0]) == 13
     rates, exits = q.lines(1)
