@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fpsde.domain import LINE, Interval, Wall
+from fpsde.fokker_planck.coefficients import indefinite
 from fpsde.fokker_planck.plane.coefficients import Coefficients, plane_sides
 from fpsde.grid import Grid
 from fpsde.processes.process import Process
@@ -45,3 +46,14 @@ def test_each_has_the_values_of_its_own_time_and_grid():
             np.testing.assert_array_equal(read.mu, read.process.ito_drift(x, t))
             np.testing.assert_array_equal(read.d, read.process.diffusivity(x, t))
             assert read.mu is read.mu and read.d is read.d
+
+
+def test_a_diffusivity_is_indefinite_where_an_eigenvalue_is_negative() -> None:
+    """One component may have no noise, and round-off may leave a determinant of a noise of rank one below zero."""
+    entries = np.array([(a, b, c) for a in (-1.0, 0.0, 2.0) for b in (-1.5, 0.0, 1.0) for c in (-1.0, 0.0, 2.0)]).T
+    d = np.array([[entries[0], entries[1]], [entries[1], entries[2]]])
+    least = np.linalg.eigvalsh(d.transpose(2, 0, 1))[:, 0]
+    np.testing.assert_array_equal(indefinite(d), least < -1e-9)
+    np.testing.assert_array_equal(indefinite(d[:1, :1]), entries[0] < 0)
+    singular = np.array([[1.0, 0.1 * 3], [0.3, 0.3**2 - 1e-17]])[:, :, None]
+    assert not indefinite(singular).any() and indefinite(singular - np.diag([0, 1e-9])[:, :, None]).all()
