@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from fpsde.cached import cached_property
 from fpsde.errors import InvalidInput
+from fpsde.memory import MEMORY_SHARE, gib, machine_memory
 from fpsde.validation import finite, increasing, integer
 
 #: Equal cells are wider than this fraction of the farther bound, so that their faces, of which each is rounded by less
@@ -49,6 +51,7 @@ class Grid:
             faces.setflags(write=False)
         object.__setattr__(self, "axes", axes)
         object.__setattr__(self, "shape", tuple([len(faces) - 1 for faces in axes]))
+        refuse_more_than_fits(self.shape)
         return self
 
     @classmethod
@@ -117,6 +120,7 @@ def _equal_cells(bounds: tuple[float, float], cells: int) -> np.ndarray:
     if not low < high:
         raise InvalidInput(f"grid bounds ({low}, {high}) are empty; low must be below high")
     count = integer("cells", cells, least=3)
+    refuse_more_than_fits((count,))
     width, finest = (high - low) / count, max(ROUNDED * max(-low, high), SMALLEST)
     if not finest < width < np.inf:
         raise InvalidInput(
@@ -128,6 +132,16 @@ def _equal_cells(bounds: tuple[float, float], cells: int) -> np.ndarray:
     faces += low
     faces[-1] = high
     return faces
+
+
+def refuse_more_than_fits(shape: tuple[int, ...], arrays: int = 1) -> None:
+    """Raise InvalidInput where so many ``arrays`` with a number for each cell do not fit in the machine's memory."""
+    size = 8 * arrays * math.prod(shape)
+    if size > MEMORY_SHARE * machine_memory():
+        raise InvalidInput(
+            f"a grid of {' by '.join(map(str, shape))} cells needs {gib(size)} at least, of {gib(machine_memory())} on "
+            "this machine; take fewer cells"
+        )
 
 
 def refuse_other_than_process_and_grid(who: str, process: Any, grid: Any, example: str) -> None:

@@ -23,7 +23,7 @@ PACKAGE = Path(fpsde.__file__).parent
 FLOORS = {
     0: "cached errors validation arrays noise functions user_code symbolic model_functions printing jit primitives "
     "elementary generated numba_text optional panels progress provenance writing richardson backend cuda_translation "
-    "cuda_errors",
+    "cuda_errors memory",
     1: "grid domain noise_class density panel_law joint_law smoothed ensemble signal_and_noise known_law "
     "gaussian_mixture",
     2: "processes schemes",

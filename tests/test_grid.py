@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import fpsde.grid
 from fpsde.errors import InvalidInput
+from fpsde.fokker_planck import FokkerPlanck
 from fpsde.grid import Grid
+from fpsde.processes import linear_system
 
 
 def test_uniform_cells_fill_the_bounds():
@@ -132,3 +135,18 @@ def test_bounds_between_which_float64_has_too_few_numbers_are_refused():
 def test_bounds_whose_distance_is_not_finite_are_refused():
     with pytest.raises(InvalidInput, match="lengths that are finite"):
         Grid.uniform((-1e308, 1e308), cells=4)
+
+
+def test_more_cells_than_the_machine_holds_are_refused_before_anything_is_made():
+    for bounds, cells in (((0.0, 1.0),), 10**12), (((0.0, 1.0), (0.0, 1.0)), 10**6):
+        with pytest.raises(InvalidInput, match=r"cells needs [\d.]+ GiB at least, of [\d.]+ GiB on this machine"):
+            Grid.uniform(*bounds, cells=cells)
+
+
+def test_a_solver_asks_for_room_for_its_coefficients(monkeypatch):
+    grid, process = Grid.uniform((-5, 5), (-5, 5), cells=64), linear_system(np.eye(2), np.eye(2))
+    monkeypatch.setattr(fpsde.grid, "machine_memory", lambda: 8 * 10 * 64**2)
+    assert FokkerPlanck(process, grid).grid is grid  # the masses, a drift of two and a D of four: seven arrays of eight
+    monkeypatch.setattr(fpsde.grid, "machine_memory", lambda: 8 * 8 * 64**2)
+    with pytest.raises(InvalidInput, match="a grid of 64 by 64 cells"):
+        FokkerPlanck(process, grid)

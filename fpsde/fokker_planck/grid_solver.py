@@ -23,7 +23,7 @@ from fpsde.fokker_planck.sides import Sides
 from fpsde.fokker_planck.spectrum import Spectrum
 from fpsde.fokker_planck.stationary_law import residual
 from fpsde.fokker_planck.totals import departure
-from fpsde.grid import Grid, refuse_other_than_process_and_grid
+from fpsde.grid import Grid, refuse_more_than_fits, refuse_other_than_process_and_grid
 from fpsde.validation import finite
 
 Q = TypeVar("Q", bound=Any)
@@ -43,6 +43,7 @@ class GridSolver(ABC, Generic[Q]):
         refuse_other_than_process_and_grid("FokkerPlanck", self.process, self.grid, self._example)
         if not self.process.dim == self.grid.dim == self._dim:
             raise self._of_other_dimensions()
+        refuse_more_than_fits(self.grid.shape, 1 + self._dim + self._dim**2)  # the masses, drift and D
         assert self._axes  # raises where the grid leaves the domain
 
     def _of_other_dimensions(self) -> InvalidInput:

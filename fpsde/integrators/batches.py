@@ -18,7 +18,6 @@ from fpsde.integrators.checkpoint import opened
 from fpsde.integrators.execution import Work, carrying, finish
 from fpsde.integrators.initial import start_of, starts_by_id
 from fpsde.integrators.loop import LANES
-from fpsde.integrators.memory import MEMORY_SHARE, gib, machine_memory
 from fpsde.integrators.observers import Observer
 from fpsde.integrators.packs import PACKS, Deal, GatheredPacks, StartOfEach, pack, pack_members
 from fpsde.integrators.paths import Paths
@@ -26,6 +25,7 @@ from fpsde.integrators.plan import Plan
 from fpsde.integrators.preparation import Prepared, first_id, prepared
 from fpsde.integrators.runs import Run, ensemble_of
 from fpsde.integrators.shards import StartState
+from fpsde.memory import MEMORY_SHARE, gib, machine_memory
 from fpsde.noise import Normals
 from fpsde.processes.black_box import BlackBox
 from fpsde.processes.parameter_sets import ParameterSets

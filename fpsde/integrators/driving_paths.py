@@ -9,7 +9,7 @@ import numpy as np
 from fpsde.errors import InvalidInput
 from fpsde.integrators.compiled import fill_source
 from fpsde.integrators.loop import LANES, coarsening
-from fpsde.integrators.memory import MEMORY_SHARE, gib, machine_memory
+from fpsde.memory import MEMORY_SHARE, gib, machine_memory
 from fpsde.noise import Normals
 from fpsde.numba_text import compiled
 from fpsde.schemes.inputs import DW

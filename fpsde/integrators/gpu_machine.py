@@ -18,7 +18,7 @@ from fpsde.integrators.cuda_text import KERNEL, THREADS, WARPS
 from fpsde.integrators.looks import Looks
 from fpsde.integrators.loop import INTACT, LANES, POWERS
 from fpsde.integrators.machine import Machine, Record, Stopped
-from fpsde.integrators.memory import MEMORY_SHARE, gib
+from fpsde.memory import MEMORY_SHARE, gib
 from fpsde.noise import Normals
 
 #: Seconds that a launch may take: a display driver ends kernels after two, and Ctrl-C waits for one.

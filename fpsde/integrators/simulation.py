@@ -17,13 +17,13 @@ from fpsde.integrators.checkpoint import SHARDS, opened
 from fpsde.integrators.execution import Work, carrying, finish
 from fpsde.integrators.initial import start_of
 from fpsde.integrators.loop import LANES
-from fpsde.integrators.memory import MEMORY_SHARE, gib, machine_memory
 from fpsde.integrators.observers import Observer
 from fpsde.integrators.paths import Paths, joined_paths
 from fpsde.integrators.plan import Plan
 from fpsde.integrators.preparation import first_id, prepared, whole_blocks
 from fpsde.integrators.runs import Run, ensemble_of
 from fpsde.integrators.shards import CHUNK_BLOCKS, Gathered, Shard, shard
+from fpsde.memory import MEMORY_SHARE, gib, machine_memory
 from fpsde.noise import Normals
 from fpsde.processes.black_box import BlackBox
 from fpsde.processes.process import Process

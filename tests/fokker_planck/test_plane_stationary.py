@@ -185,6 +185,7 @@ def test_what_has_no_stationary_law_or_target_is_refused_with_numbers():
         (lambda x, y: 1j * x, r"target has dtype complex128 and shape \(120,\); give a function \(x, y\) -> bool"),
         (lambda x, y: np.where(x < 0, np.nan, x), r"target has dtype float64 and shape \(120,\); .* a finite one"),
         (lambda x, y: (x - y)[:3], r"target has dtype float64 and shape \(3,\)"),
+        (lambda x: x > 0, r"<lambda> takes \['x'\]; target takes \(x, y\)"),
         (np.ones((10, 10), dtype=bool), r"target has dtype bool and shape \(10, 10\)"),
     ):
         with pytest.raises(InvalidInput, match=message):

@@ -28,6 +28,7 @@ from fpsde.fokker_planck.bernoulli import bernoulli
 from fpsde.fokker_planck.plane.generator import Edges, PlaneGenerator, centres, widths
 from fpsde.grid import Grid
 from fpsde.jit import kernel
+from fpsde.user_code import refuse_other_arguments
 
 #: A function (x, y) -> bool of arrays, or (x, y) -> float that is negative in the set; or an array (n_1, n_2) of bool.
 Region = Callable[[np.ndarray, np.ndarray], Any] | np.ndarray
@@ -48,6 +49,8 @@ class Target:
     @classmethod
     def of(cls, name: str, region: Region, grid: Grid) -> Target:
         """Return the set of a ``region``; InvalidInput if it holds no cell or all, or is none."""
+        if callable(region):
+            refuse_other_arguments(name, region, ("x", "y"))
         found = np.asarray(region(*centres(grid)) if callable(region) else region)
         size = int(np.prod(grid.shape))
         if callable(region):
