@@ -11,6 +11,8 @@ import fpsde
 from fpsde import checks
 from fpsde.domain import Interval, Wall
 from fpsde.errors import InvalidInput
+from fpsde.fokker_planck import speed_measure
+from fpsde.fokker_planck.plane.assembly import assemble_plane
 from fpsde.fokker_planck.plane.generator import centres
 from fpsde.fokker_planck.plane.initial import plane_start
 from fpsde.fokker_planck.plane.targets import Target, first_crossing, stopped_at
@@ -67,9 +69,97 @@ def test_a_cell_between_a_wall_and_a_set_is_cut_down_to_what_is_left_of_it(level
             np.testing.assert_allclose(first, np.minimum(z / level, 1.0), atol=1e-13)
 
 
+def without_shares(process, grid, t=0.0):
+    """All that leaves through a wall beside a set at the rates of whole cells, as if it were along no edge."""
+    return replace(assemble_plane(process, grid, t), shares=())
+
+
+@pytest.mark.parametrize("level", [0.04, 0.07])
+def test_what_a_cut_cell_loses_through_a_wall_along_diagonals_is_divided_by_its_width_too(level) -> None:
+    """In a strip neither times nor chances depend on how the noise across it is correlated with that along it."""
+    z, strip = 0.05 * (np.arange(20) + 0.5), (Interval(0, 1, Wall.ABSORBING, Wall.NONE),)
+
+    def found(rho, assemble=assemble_plane):
+        noise = replace(
+            FREE,
+            sigma=lambda x: ((1.0, 0.0), (rho, np.sqrt(1 - rho**2))),
+            domain=(*strip, Interval.between(0, 1, Wall.PERIODIC)),
+        )
+        solver = fpsde.FokkerPlanck(noise, Grid.uniform((0, 1), (0, 1), cells=20), assemble=assemble)
+        first = solver.splitting((0.01, 0.5), regions=[lambda x, y: level - x])
+        means = solver.passage_time((0.01, 0.5), lambda x, y: level - x).means
+        return np.array([means.values, first.from_anywhere[0].values, first.from_anywhere[4].values])
+
+    alone = found(0.0)
+    for assemble in (assemble_plane, speed_measure):
+        np.testing.assert_allclose(found(-0.7, assemble), alone, atol=1e-13)
+    np.testing.assert_allclose(alone[2].T, np.tile(np.minimum(z / level, 1.0), (20, 1)), atol=1e-13)
+    wrong = np.abs(found(-0.7, without_shares) - alone).max(axis=(1, 2))
+    assert wrong[0] > 5e-6 and wrong[1:].min() > 0.01, wrong
+
+
+HEIGHT, SHEAR = 0.87, 0.6
+
+
+def sides_of_triangle(x, y):
+    """Return the distances from the sides of an equilateral triangle on the wall y = 0, in the coordinate x - s y."""
+    slanted = np.sqrt(0.75) * (x - SHEAR * y)
+    return y, 0.5 * (HEIGHT - y) + slanted, 0.5 * (HEIGHT - y) - slanted
+
+
+@pytest.mark.slow
+def test_a_time_out_of_a_triangle_on_a_wall_is_of_order_two_where_noise_is_correlated() -> None:
+    """2 d_1 d_2 d_3/H without correlation, and so in the image of a shear, which leaves the wall where it is."""
+    sheared = replace(
+        FREE,
+        sigma=lambda x: ((1.0, SHEAR), (0.0, 1.0)),
+        domain=(Interval(), Interval(0, 1, Wall.ABSORBING, Wall.NONE)),
+    )
+    sizes, errors = (20, 40, 80), []
+    for n in sizes:
+        solver = fpsde.FokkerPlanck(sheared, Grid.uniform((-1.2, 1.2), (0, 1), cells=(12 * n // 5, n)))
+        distances = np.array(sides_of_triangle(*centres(solver.grid)))
+        exact = np.where(distances.min(axis=0) > 0, 2 * distances.prod(axis=0) / HEIGHT, 0.0)
+        found = solver.passage_time((0.1, 0.3), lambda x, y: np.minimum(*sides_of_triangle(x, y)[1:])).means.values
+        errors.append([np.abs(found.ravel() - exact).max(), exact @ (found.ravel() - exact) / exact.sum()])
+    order = np.log2(np.array(errors[:-1]) / errors[1:])
+    assert np.all(np.abs(2 * order[1] - order[0] - 2) < 0.02), order  # in the limit: they differ from it as h does
+    whole = solver.passage_time((0.1, 0.3), lambda x, y: np.minimum(*sides_of_triangle(x, y)[1:]) < 0).means.values
+    assert np.abs(whole.ravel() - exact).max() > 20 * errors[-1][0]
+
+
+@pytest.mark.slow
+def test_a_time_out_of_an_ellipse_with_drift_and_correlated_noise_is_of_order_two() -> None:
+    """The image of the well that turns below under X = M U, with D = M M^T/2: its closed form at U."""
+    image = np.array([[1.0, 0.5], [-0.2, 0.8]])
+    back = np.linalg.inv(image)
+    pull = image @ np.array([[-1.0, -1.0], [1.0, -1.0]]) @ back
+    turning = replace(FREE, drift=lambda x: tuple(pull @ np.array(x)), sigma=lambda x: tuple(map(tuple, image)))
+
+    def inside(x, y):
+        return RADIUS**2 - sum((row[0] * x + row[1] * y) ** 2 for row in back)
+
+    sizes, errors = (24, 34, 48, 68), []
+    for n in sizes:
+        solver = fpsde.FokkerPlanck(turning, Grid.uniform((-1.1, 1.1), (-0.95, 0.95), cells=n))
+        x = centres(solver.grid)
+        weights = np.exp(-np.sum((x - [[0.2], [-0.1]]) ** 2, axis=0) / 0.06)
+        exact = time_out_of_well(np.sum((back @ x) ** 2, axis=0))
+        for region in (inside, lambda x, y: inside(x, y) < 0):
+            found = solver.passage_time((0.2, -0.1), region).means.values.ravel()
+            errors.append(weights @ (found - exact) / weights.sum())
+    order = -np.polyfit(np.log(sizes), np.log(errors[::2]), 1)[0]
+    assert abs(order - 2) < 0.06, order
+    assert errors[-1] > 50 * errors[-2]  # of whole cells
+
+
 def disc_of_well(grid) -> np.ndarray:
-    """(1/kT) int_r^R ds e^(U/kT)/s int_0^s du u e^(-U/kT) with U = r^2/2 and kT = 1/2, at the centres."""
-    square = np.sum(centres(grid) ** 2, axis=0)
+    """The time out of the disc with U = r^2/2 and kT = 1/2, at the centres."""
+    return time_out_of_well(np.sum(centres(grid) ** 2, axis=0))
+
+
+def time_out_of_well(square) -> np.ndarray:
+    """(1/kT) int_r^R ds e^(U/kT)/s int_0^s du u e^(-U/kT) at squares of r."""
     left = special.expi(RADIUS**2) - special.expi(square) - np.log(RADIUS**2 / square)
     return np.where(square < RADIUS**2, 0.5 * left, 0.0)
 

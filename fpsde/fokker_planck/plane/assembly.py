@@ -24,7 +24,7 @@ from fpsde.domain import Wall
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck.bernoulli import bernoulli
 from fpsde.fokker_planck.plane.coefficients import Coefficients, noisy_axes, plane_sides
-from fpsde.fokker_planck.plane.generator import Edges, PlaneGenerator, neighbours
+from fpsde.fokker_planck.plane.generator import Edges, PlaneGenerator, Share, neighbours
 from fpsde.fokker_planck.plane.lattice import offsets_and_weights
 from fpsde.fokker_planck.plane.stream import Stream, stream_of
 from fpsde.fokker_planck.seven_points import NEIGHBOURS, seven_point_weight
@@ -153,13 +153,22 @@ def _correlated(read: Coefficients) -> PlaneGenerator:
     jumping = _to_neighbours(read, h)
     if min(rho.min() for _, rho in jumping) < 0:
         jumping = _to_lattice(read, h)
-    families, exits = [], np.zeros((4, d.shape[-1]))
+    families: list[Edges] = []
+    leaving, exits = list[Share](), np.zeros((4, d.shape[-1]))
     for offset, rho in jumping:
         if rho.any():
-            families.append(_lattice_edges(read, h, rho, offset))
             for sign in (-1, 1):
-                _lattice_exits(read, h, rho, sign * offset, exits)
-    return PlaneGenerator(read.grid, families, exits, FITTED)
+                leaving += _lattice_exits(read, h, rho, sign * offset, len(families))
+            families.append(_lattice_edges(read, h, rho, offset))
+    for _, wall, cells, rates in leaving:
+        exits[wall, cells] += rates
+    shares = [each._replace(part=_part(each.part, exits[each.wall, each.cells])) for each in leaving]
+    return PlaneGenerator(read.grid, families, exits, FITTED, shares)
+
+
+def _part(rates: np.ndarray, of: np.ndarray) -> np.ndarray:
+    """Return rates over their sums; 0 where a sum is, as where the drift away from a wall makes rates underflow."""
+    return np.divide(rates, of, out=np.zeros_like(of), where=of > 0)
 
 
 #: Offsets of jumps and their weights (n,); one offset may come twice.
@@ -235,8 +244,9 @@ def _lattice_edges(read: Coefficients, h: np.ndarray, rho: np.ndarray, offset: n
     return jumps((int(offset[0]), int(offset[1])), tails, heads, (rho[tails], rho[heads]), w)
 
 
-def _lattice_exits(read: Coefficients, h: np.ndarray, rho: np.ndarray, offset: np.ndarray, exits: np.ndarray) -> None:
-    """Add the rates along ``offset`` out of the cells whose jump meets an absorbing wall before any other, in place."""
+def _lattice_exits(read: Coefficients, h: np.ndarray, rho: np.ndarray, offset: np.ndarray, family: int) -> list[Share]:
+    """Return what leaves cells whose jump along ``offset`` meets an absorbing wall first: rates in place of parts."""
+    found = []
     index = np.unravel_index(np.arange(len(rho)), read.grid.shape)
     reach = np.full((2, len(rho)), np.inf)  # the part of the jump up to the end of each axis that it points to
     for axis in (0, 1):
@@ -250,7 +260,8 @@ def _lattice_exits(read: Coefficients, h: np.ndarray, rho: np.ndarray, offset: n
         if read.sides[axis].absorbing[side] and len(cells):
             part = reach[axis][cells]
             w = read.exponents(read.x[:, cells], np.outer(offset * h, part))
-            exits[2 * axis + side, cells] += bernoulli(-w) * rho[cells] / part
+            found.append(Share(family, 2 * axis + side, cells, bernoulli(-w) * rho[cells] / part))
+    return found
 
 
 def _along_walls(read: Coefficients, d: tuple, vectors: np.ndarray, weights: np.ndarray, axis: int) -> np.ndarray:

@@ -54,7 +54,7 @@ def speed_measure(process: Any, grid: Grid, t: float = 0.0) -> PlaneGenerator:
         r = _means(read)
     _refuse_overflow(read, r)
     families = [replace(edges, up=edges.up / r[edges.tails], down=edges.down / r[edges.heads]) for edges in q.families]
-    return PlaneGenerator(grid, families, q.exits / r, f"{q.flux}, speed measure")
+    return PlaneGenerator(grid, families, q.exits / r, f"{q.flux}, speed measure", q.shares)
 
 
 def _means(read: Coefficients) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,19 +37,34 @@ class Edges:
     exponents: np.ndarray
 
 
+class Share(NamedTuple):
+    """The ``part`` (m,) of the rates out of ``cells`` (m,) through a ``wall`` that is along the edges of a family.
+
+    ``family`` counts the families of the generator, ``wall`` the rows of its exits.
+    """
+
+    family: int
+    wall: int
+    cells: np.ndarray
+    part: np.ndarray
+
+
 @dataclass(frozen=True, eq=False)
 class PlaneGenerator:
     """A Markov generator Q: dm/dt = Q m for the cell masses m, flat ``(n,)`` in C order of ``grid.shape``.
 
     Off-diagonals are not negative and columns sum to zero but for ``exits`` (4, n): the rates out of each cell through
     the absorbing walls at the low and high end of the first axis, and of the second (and where the process is stopped
-    at sets, further rows: into each of them). ``flux`` names the discretisation, for provenance.
+    at sets, further rows: into each of them). ``flux`` names the discretisation, for provenance. Where noise is
+    correlated mass leaves along several families, and ``shares`` say how much along each; where all edges lie along
+    axes there are none, since each family leads to the walls of its own axis.
     """
 
     grid: Grid
     families: Sequence[Edges]
     exits: np.ndarray
     flux: str
+    shares: Sequence[Share] = ()
 
     def __post_init__(self) -> None:
         for edges in self.families:

@@ -161,7 +161,10 @@ def stopped_at(q: PlaneGenerator, targets: Sequence[Target]) -> PlaneGenerator:
         for edges, scale in zip(q.families, per_width, strict=True):
             axis = edges.offset.index(1)
             walls[2 * axis : 2 * axis + 2] *= scale
-    return replace(q, families=families, exits=np.concatenate([walls, into]))
+    else:
+        for family, wall, cells, part in q.shares:
+            walls[wall, cells] += free[cells] * q.exits[wall, cells] * part * (per_width[family, cells] - 1.0)
+    return replace(q, families=families, exits=np.concatenate([walls, into]), shares=())
 
 
 @dataclass(frozen=True, eq=False)
