@@ -25,7 +25,9 @@ from fpsde.symbolic import Traced, unwrap
 _OUT_OF_RANGE = "bad += not ((d_i > T(0.0)) & (d_i < T(np.inf)))"
 #: Of a weight, which may be zero.
 _BELOW_ZERO = _OUT_OF_RANGE.replace(">", ">=")
-#: The same in CUDA C++, and a NaN by its bits.
+#: Of a weight along a diagonal: counted in the same loop, since a search for the first of them reads one at a time.
+_MOVES = "some += d_i != T(0.0)"
+#: The first in CUDA C++, and a NaN by its bits.
 _IN_RANGE, _NAN = "(d_i > T(0.0)) & (d_i * T(0.0) == T(0.0))", f"from_bits(U({0x7FF8 << 48}))"
 
 #: What a kernel returns where the weights along a diagonal are zero at all of its first points.
@@ -155,7 +157,7 @@ def _parts(process: Any, along: Along) -> _Parts:
 def coefficient_source(process: Any, along: Along = 0) -> tuple[int, str]:
     """Return the number of rows of the table and the whole generated file."""
     parts, on_axis = _parts(process, along), isinstance(along, int) or 0 in along
-    beyond = _OUT_OF_RANGE if isinstance(along, int) else _BELOW_ZERO
+    beyond, counted = _OUT_OF_RANGE if isinstance(along, int) else _BELOW_ZERO, [] if on_axis else [_MOVES]
     constants = [f"{name} = c[{i}]" for i, name in enumerate(parts.constants)]
     inputs = [(name, f"points[{i}]") for i, name in enumerate(parts.points)]
     rows = [(name, f"table[{i}]") for i, name in enumerate(parts.rows)]
@@ -169,9 +171,9 @@ def coefficient_source(process: Any, along: Along = 0) -> tuple[int, str]:
     text += _function(
         "coefficients(points, table, t, c, ratio, d)",
         "types.int64(table_type, table_type, f8, f8s, f8s, f8s)",
-        [*constants, *parts.moving, "first, bad = len(d), 0"],
-        _loop("first", centres, [*parts.centre, beyond], [("d_i", "d")]),
-        [] if on_axis else ["if not d.any():", f"    return {STILL}"],
+        [*constants, *parts.moving, "first, bad = len(d), 0", *([] if on_axis else ["some = 0"])],
+        _loop("first", centres, [*parts.centre, beyond, *counted], [("d_i", "d")]),
+        [] if on_axis else ["if some == 0:", f"    return {STILL}"],
         _loop("len(ratio)", nodes, [*parts.node, _OUT_OF_RANGE], [("ratio_i", "ratio")]),
         ["return bad"],
     )
