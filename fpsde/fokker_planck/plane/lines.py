@@ -80,23 +80,22 @@ def bundles_of(n_lines: int) -> int:
     return -(-n_lines // LANES)
 
 
-def in_bundles(lines: np.ndarray) -> np.ndarray:
+def in_bundles(lines: np.ndarray, empty: np.ndarray | float = 0.0) -> np.ndarray:
     """Return values ``(n_lines, ..., n)``, a number for each line and place, as bundles ``(n_bundles, ..., n, LANES)``.
 
-    Empty lanes hold zeros.
+    Lanes without a line hold what is ``empty``.
     """
-    count = bundles_of(len(lines))
-    out = np.zeros((count * LANES, *lines.shape[1:]))
-    out[: len(lines)] = lines
-    return np.ascontiguousarray(np.moveaxis(out.reshape(count, LANES, *lines.shape[1:]), 1, -1))
+    out = np.empty((bundles_of(len(lines)), *lines.shape[1:], LANES))
+    for lane in range(LANES):  # reads along the lines: a transpose reads across them, and takes ten times as long
+        held = lines[lane::LANES]
+        out[: len(held), ..., lane], out[len(held) :, ..., lane] = held, empty
+    return out
 
 
 def side_by_side(values: np.ndarray) -> np.ndarray:
-    """Return values ``(k, n_lines, n)`` as bundles ``(n_bundles, k, n LANES)``; empty lanes hold those of others."""
-    k, n_lines, n = values.shape
-    count = bundles_of(n_lines)
-    lanes = np.pad(values, ((0, 0), (0, count * LANES - n_lines), (0, 0)), mode="edge")
-    return np.ascontiguousarray(lanes.reshape(k, count, LANES, n).transpose(1, 0, 3, 2)).reshape(count, k, n * LANES)
+    """Return values ``(k, n_lines, n)`` as bundles ``(n_bundles, k, n LANES)``; empty lanes hold those of the last."""
+    bundles = in_bundles(values.swapaxes(0, 1), empty=values[:, -1])
+    return bundles.reshape(*bundles.shape[:2], -1)
 
 
 @kernel()
