@@ -139,3 +139,22 @@ def test_a_change_over_a_cell_out_of_range_is_refused(stand_in):
         InvalidInput, match=r"changes by 2\.9e\+03 between the centres at x=-2\.95 and -2\.85; .*700 the largest"
     ):
         scale_speed(stand_in(lambda x, t: -1e4 * x, lambda x, t: 1.0), Grid.uniform((-3, 3), cells=60))
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_change_out_of_range_over_the_seam_of_a_ring_is_refused_and_on_a_line_there_is_none(stand_in, sign):
+    """Phi changes by 760 over the seam alone, so that the rate across it underflows one way only."""
+    grid = Grid.uniform((0, 1), cells=8)
+
+    def beside_the_seam(x, t):
+        return np.where(np.abs(x - 0.5) > 0.4375, sign * 6080.0, 0.0)
+
+    ring, line = (
+        stand_in(beside_the_seam, lambda x, t: 1.0, Interval.between(0, 1, wall))
+        for wall in (Wall.PERIODIC, Wall.REFLECTING)
+    )
+    with pytest.raises(
+        InvalidInput, match=rf"changes by {sign * 760:.3g} between the centres at x=0\.9375 and 0\.0625"
+    ):
+        scale_speed(ring, grid)
+    assert min(scale_speed(line, grid).left[1:]) > 0
