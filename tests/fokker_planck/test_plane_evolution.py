@@ -430,6 +430,10 @@ def test_bad_arguments_are_refused_with_their_numbers():
         correlated.evolve((0.0, 0.0), t_end=1.0, dt=0.1, stepping=Stepping.EXACT_LINES)
     with pytest.raises(InvalidInput, match=r"pulsed depends on time and is not carried exactly"):
         FokkerPlanck(pulsed(), solver.grid).evolve_by_uniformisation((0.0, 0.0), t_end=1.0)
+    start = plane_start((0.0, 0.0), solver.grid, solver._sides)
+    for t_start, message in ((np.nan, "t_start=nan is not finite"), ("0", "t_start='0' is not a number")):
+        with pytest.raises(InvalidInput, match=message):
+            FokkerPlanck(pulsed(), solver.grid).steps(start, t_start=t_start)
     with pytest.raises(InvalidInput, match=r"makes \S+ products with Q up to t=10000000\.0"):
         solver.evolve_by_uniformisation((0.0, 0.0), t_end=1e7)
 

@@ -33,6 +33,7 @@ from fpsde.fokker_planck.plane.propagator import (
 from fpsde.fokker_planck.plane.results import Operator
 from fpsde.fokker_planck.plane.stream import stream_of
 from fpsde.processes.process import Process
+from fpsde.validation import finite
 
 
 class Stepping(enum.Enum):
@@ -73,6 +74,7 @@ class PlaneInSteps(OnPlane):
         No other place lists what propagators need. ``fast`` lets a device fuse products into sums. Raises InvalidInput
         as :meth:`evolve`.
         """
+        t_start = finite("t_start", t_start)
         generators = self._generators(t_start)
         driven = stepping in (None, Stepping.SPLIT) and self._drives_lines
         if self._correlates:  # on a device the rates of diagonals are not computed; a wall may leave no lines
