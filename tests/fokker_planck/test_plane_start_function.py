@@ -32,6 +32,8 @@ def test_what_adds_up_to_one_at_the_centres_does_so_everywhere_if_it_is_additive
     together = sum(PlaneFunction(GRID, share, additive=True)(*AT) for share in shares)
     np.testing.assert_allclose(together, 1.0, atol=1e-14)
     assert np.abs(sum(PlaneFunction(GRID, share)(*AT) for share in shares) - 1).max() > 1e-3
+    two = [PlaneFunction(GRID, part)(*AT) for part in (shares[0], 1.0 - shares[0])]  # cubics of two do without it
+    np.testing.assert_allclose(sum(two), 1.0, atol=1e-14)
 
 
 def test_it_turns_round_a_ring_and_is_of_order_three_or_more_where_it_is_smooth() -> None:

@@ -262,6 +262,10 @@ def test_the_committor_of_a_ring_is_a_logarithm() -> None:
         q = fpsde.FokkerPlanck(FREE, square(n)).committor(lambda x, y: x**2 + y**2 - 0.3**2, outside_of_disc)
         errors.append(float(q(0.5, 0.1)) - np.log(np.hypot(0.5, 0.1) / 0.3) / np.log(RADIUS / 0.3))
     assert abs(errors[1]) < 1e-3 and abs(errors[0]) > 2 * abs(errors[1])
+    angle = np.linspace(0.0, 2 * np.pi, 100)
+    circle, exact = (0.5 * np.cos(angle), 0.5 * np.sin(angle)), np.log(0.5 / 0.3) / np.log(RADIUS / 0.3)
+    linear = np.abs(replace(q, additive=True)(*circle) - exact).max()
+    assert np.abs(q(*circle) - exact).max() < 0.75 * linear  # a cubic between the centres
     wells = overdamped(lambda x: (x[0] ** 2 - 1) ** 2 + x[1] ** 2, 0.5, dim=2)
     solver = fpsde.FokkerPlanck(wells, Grid.uniform((-2.4, 2.4), (-3, 3), cells=(48, 30)))
     q = solver.committor(lambda x, y: x + 0.93, lambda x, y: 0.93 - x)
@@ -382,6 +386,7 @@ def test_two_walls_split_as_on_a_line_and_regions_as_the_committor_says() -> Non
     assert ring.regions[1] == float(plain.committor(inner, outside_of_disc)(0.5, 0.1))
     assert ring.regions.sum() == pytest.approx(1.0, abs=1e-13) and not ring.walls.any()
     np.testing.assert_allclose(sum(one.values for one in ring.from_anywhere), 1.0, atol=1e-12)
+    assert not any(one.additive for one in ring.from_anywhere)
 
 
 @pytest.mark.parametrize(

@@ -58,8 +58,8 @@ class PlanePassages(OnPlane):
 
             -Q^T q = 0
 
-        Regions as in :meth:`passage_time`, which must not overlap; a wall that absorbs counts as neither. Between the
-        centres of cells it is linear, as those of :meth:`splitting` are, which add up to 1. Raises as that.
+        Regions as in :meth:`passage_time`, which must not overlap; a wall that absorbs counts as neither. It is one of
+        the functions of :meth:`splitting`, and raises as that.
         """
         self._refuse_time_dependence("has committors that depend on when it starts")
         goals = [Target.of("a", a, self.grid), Target.of("b", b, self.grid)]
@@ -70,7 +70,9 @@ class PlanePassages(OnPlane):
 
             -Q^T q = (rate into that wall or region)
 
-        Regions as in :meth:`passage_time`; they must not overlap. All probabilities add up to 1.
+        Regions as in :meth:`passage_time`; they must not overlap. All probabilities add up to 1, everywhere: between
+        the centres of cells they are monotone cubics where there are two ends, walls and regions together (the cubic of
+        1 - q is 1 minus that of q), and linear where there are more.
 
         Raises
         ------
@@ -98,6 +100,7 @@ class PlanePassages(OnPlane):
     def _chances(self, goals: Sequence[Target], ends: Sequence[int], names: str) -> tuple[PlaneFunction, ...]:
         """Return the probabilities to end at each of the ``ends``: 0 to 3 are the walls, further ones the goals.
 
+        Monotone cubics of two that add up to 1 do so, since slopes of 1 - q are minus those of q; of three they do not.
         Raises InvalidInput if goals overlap, NotConverged if there are places from which nothing ends.
         """
         there = np.zeros((4 + len(goals), int(np.prod(self.grid.shape))))
@@ -109,7 +112,8 @@ class PlanePassages(OnPlane):
         q = stopped_at(self.generator(), goals)
         solve = until_stopped(q, np.asarray(there.any(axis=0)))
         found = [(solve(q.exits[k]) + there[k]).reshape(self.grid.shape) for k in ends]
-        return tuple(PlaneFunction(self.grid, values, self._turns, additive=True) for values in found)
+        additive = sum(self._absorbing) + len(goals) > 2
+        return tuple(PlaneFunction(self.grid, values, self._turns, additive=additive) for values in found)
 
     def _point(self, x0: Any) -> tuple[float, float]:
         start = finite_array("x0", x0, ndim=1)
