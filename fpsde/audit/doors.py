@@ -32,6 +32,7 @@ from fpsde.chain import SEED
 from fpsde.checks import SESSION_ALPHA, Verdict
 from fpsde.errors import InvalidInput
 from fpsde.laws.scheme_laws import steps_at
+from fpsde.user_code import refuse_other_arguments
 from fpsde.validation import integer, probability, refuse_no_function, seed64
 
 #: Particles of a step with its noise handed in, of one that draws it (its noise counts at every step), of a run.
@@ -197,6 +198,7 @@ def run(
 
 def _refuse(given: Any, claim: Any, form: str) -> None:
     refuse_no_function("the code", given, form)
+    refuse_other_arguments("this door", given, form[form.index("(") + 1 : -1].split(", "))
     if not isinstance(claim, Claim):
         raise InvalidInput(f"claim={claim!r} is no claim; say what the code is with fpsde.audit.claim(process, scheme)")
 

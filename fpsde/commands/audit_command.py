@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import pkgutil
 import sys
@@ -26,7 +27,8 @@ from fpsde.commands.options import (
     screen,
     settings_of,
 )
-from fpsde.errors import InvalidInput, unknown_name
+from fpsde.errors import FpsdeError, InvalidInput, unknown_name
+from fpsde.user_code import raised_at, refuse_other_arguments
 from fpsde.writing import put_json, refuse_unwritable
 
 #: Doors by the names that the command line gives them.
@@ -67,7 +69,7 @@ def add(commands: Any) -> None:
 
 def _audit(options: argparse.Namespace) -> int:
     refuse_unwritable([options.json])
-    found = _found(_resolved(options.object), options)
+    found = _found(_guarded(_resolved(options.object), options.object), options)
     if options.json != "-":
         screen().print(_table(found))
         screen().print(str(found).split("\n")[0], highlight=False)
@@ -83,17 +85,44 @@ def _resolved(name: str) -> Any:
     sys.path.insert(0, os.getcwd())
     try:
         return pkgutil.resolve_name(name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # whatever the module's own lines raise
         raise InvalidInput(
-            f"{name} cannot be loaded ({error}); write MODULE:OBJECT of a module that imports"
+            f"{name} cannot be loaded ({type(error).__name__}: {error}); write MODULE:OBJECT of a module that imports"
         ) from error
     finally:
         sys.path.remove(os.getcwd())
 
 
+def _guarded(code: Any, name: str) -> Any:
+    """Return a function whose own errors are told in a sentence, with its line; anything else as it is."""
+    if not callable(code):
+        return code
+
+    @functools.wraps(code)
+    def guarded(*arguments: Any) -> Any:
+        try:
+            return code(*arguments)
+        except FpsdeError:
+            raise
+        except Exception as error:
+            raise InvalidInput(
+                f"{name} raised {type(error).__name__} at {raised_at(error)}: {error}; mend it there, then audit it"
+            ) from error
+
+    return guarded
+
+
+def _called(code: Any, what: str) -> Any:
+    """Return what a function without arguments returns; anything else as it is."""
+    if not callable(code):
+        return code
+    refuse_other_arguments(what, code, ())
+    return code()
+
+
 def _found(code: Any, options: argparse.Namespace) -> Audit:
     if options.process is None:
-        given = code() if callable(code) else code
+        given = _called(code, "without --process (what it claims to simulate) a function that returns an audit")
         if isinstance(given, Audit):
             return given
         raise InvalidInput(
@@ -102,7 +131,7 @@ def _found(code: Any, options: argparse.Namespace) -> Audit:
         )
     claim = _claim(options)
     if options.door == ARRAY:
-        values = code() if callable(code) else code
+        values = _called(code, "--door array")
         return audit.sample(values, claim.target(claim.n_steps).law, alpha=options.alpha)
     if options.door not in DOORS:
         raise unknown_name("door", options.door, (*DOORS, ARRAY))

@@ -168,6 +168,8 @@ def test_doors_refuse_what_they_cannot_take() -> None:
         audit.step(step, OU)
     with pytest.raises(InvalidInput, match="is no function"):
         audit.run(np.zeros(3), CLAIM)
+    with pytest.raises(InvalidInput, match=r"takes \['n', 'seed'\]; this door takes \(x, i, z\)"):
+        audit.step(whole_run, CLAIM)
     with pytest.raises(InvalidInput, match="a Process and a Scheme"):
         audit.claim("ou", fpsde.euler_maruyama)
     with pytest.raises(Unsuited, match="takes"):
@@ -338,6 +340,29 @@ def test_the_command_judges_an_object_of_a_module(tmp_path, monkeypatch, capsys)
     assert main(["audit", "foreign_sampler:missing", *stated]) == 2
     assert main(["audit", "foreign_sampler:right", *stated, "--door", "steps"]) == 2
     assert "did you mean 'step'" in capsys.readouterr().err
+
+
+def test_the_command_says_what_is_wrong_with_the_code_in_a_sentence(tmp_path, monkeypatch, capsys) -> None:
+    (tmp_path / "faulty_sampler.py").write_text(
+        "def late(x, i, z): return x + absent\n"
+        "def short(x, i): return x\n"
+        "class Stateful:\n"
+        "    def __call__(self, x, i, z): return x / 'two'\n"
+        "stateful = Stateful()\n"
+    )
+    (tmp_path / "no_python.py").write_text("def step(x i): pass\n")
+    monkeypatch.chdir(tmp_path)
+    stated = ["--process", "ornstein_uhlenbeck", "--x0", "2", "--t-end", "1", "--dt", "0.05"]
+    for arguments, said in (
+        (["no_python:step", *stated], "cannot be loaded (SyntaxError"),
+        (["faulty_sampler:late", *stated], "faulty_sampler:late raised NameError at"),
+        (["faulty_sampler:stateful", *stated], "faulty_sampler.py:4"),
+        (["faulty_sampler:short", *stated], "this door takes (x, i, z)"),
+        (["faulty_sampler:late", *stated, "--door", "array"], "--door array takes ()"),
+        (["faulty_sampler:late"], "without --process"),
+    ):
+        assert main(["audit", *arguments]) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_what_could_not_be_judged_is_said_beside_a_pass() -> None:
