@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -27,17 +28,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
     0 all holds, 1 a check failed or particles were lost, 2 bad input or underpowered, 130 interrupted by Ctrl-C (or,
-    in a run of particles, by SIGTERM).
+    in a run of particles, by SIGTERM), 141 where what reads standard output has closed it, as ``| head`` does.
     """
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options)
+        code = options.run(options)
+        sys.stdout.flush()  # now: a closed pipe is met here, not while the interpreter ends
+        return code
     except FpsdeError as error:
         print(f"fpsde: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
         print(f"fpsde: interrupted; {str(stop) or 'there is no result'}", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
+        return 141
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,6 +1,7 @@
 """The command line: exit codes, JSON, the report folder, and errors that help."""
 
 import json
+import os
 
 import pytest
 
@@ -118,3 +119,12 @@ def test_start_and_window_can_be_chosen() -> None:
 def test_underpowered_is_not_called_failing(capsys) -> None:
     assert run("double_well", "--particles", "100") == 2
     assert "1 of the chains not decided" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["kernel", "double_well"], ["verify", "--plant", "list"]])
+def test_a_reader_that_leaves_ends_the_command_without_a_traceback(arguments, monkeypatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as left:
+        monkeypatch.setattr("sys.stdout", left)
+        assert main(arguments) == 141
