@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -267,7 +267,7 @@ class CellLaw(Law):
     """
 
     grid: Grid
-    masses: np.ndarray
+    masses: np.ndarray = field(repr=False)
     points_of_mass: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:

@@ -86,6 +86,10 @@ class Grid:
         faces[[0, -1]] = low, high
         return cls((faces,))
 
+    def __repr__(self) -> str:
+        sides = " x ".join(f"[{faces[0]:g}, {faces[-1]:g}]" for faces in self.axes)
+        return f"<Grid {sides} in {' x '.join(map(str, self.shape))} cells>"
+
     @property
     def dim(self) -> int:
         return len(self.axes)

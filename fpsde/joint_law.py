@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ class JointCellLaw:
     """
 
     grid: Grid
-    masses: np.ndarray
+    masses: np.ndarray = field(repr=False)
 
     def __post_init__(self) -> None:
         if self.grid.dim != 2 or np.shape(self.masses) != self.grid.shape:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fpsde.grid
+from fpsde.density import CellLaw
 from fpsde.errors import InvalidInput
 from fpsde.fokker_planck import FokkerPlanck
 from fpsde.grid import Grid
@@ -150,3 +151,10 @@ def test_a_solver_asks_for_room_for_its_coefficients(monkeypatch):
     monkeypatch.setattr(fpsde.grid, "machine_memory", lambda: 8 * 8 * 64**2)
     with pytest.raises(InvalidInput, match="a grid of 64 by 64 cells"):
         FokkerPlanck(process, grid)
+
+
+def test_grids_and_laws_on_them_are_shown_in_a_line():
+    grid = Grid.uniform((-1, 1), (0, 2.5), cells=(4, 10))
+    assert repr(grid) == "<Grid [-1, 1] x [0, 2.5] in 4 x 10 cells>"
+    law = CellLaw(grid.lines[0], np.full(4, 0.25))
+    assert repr(law) == "CellLaw(grid=<Grid [-1, 1] in 4 cells>, points_of_mass=())"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ class PlaneFunction:
     """
 
     grid: Grid
-    values: np.ndarray
+    values: np.ndarray = field(repr=False)
     turns: tuple[float | None, float | None] = (None, None)
     additive: bool = False
 
