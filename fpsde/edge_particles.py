@@ -30,6 +30,7 @@ def particle_edge(q: Question, corners: Corners, law: SchemeLaw) -> tuple[list[C
     alpha = q.alpha / N_CHECKS
     process, scheme = corners.claimed(q.process), corners.stated(q.scheme)
     run = corners.particles(process, scheme, x0=q.x0, times=q.times(), n_particles=q.n_particles, seed=q.key("end"))
+    run = run.whole()  # Ctrl-C ends the verdict with the run: a part of the particles is not what was asked for
     rows = [
         checks.density(run, law.law, alpha=alpha),
         checks.moments(run, law.law, orders=(1, 2), alpha=alpha),
@@ -81,7 +82,7 @@ def _innovations(q: Question, corners: Corners, process: Process, scheme: Scheme
     run = corners.particles(
         process, scheme, x0=q.x0, times=times, n_particles=n, seed=q.key("paths"), observers=(Snapshots(times[1:]),)
     )
-    paths = [x[0] for _, x in run.snapshots]
+    paths = [x[0] for _, x in run.whole().snapshots]
     if q.point is None:
         if q.n_steps < 2:
             return CheckResult("innovations", Verdict.NOT_APPLICABLE, detail="the start of a single step is not kept")

@@ -179,6 +179,12 @@ class Ensemble:
         """Whether the run was stopped before all particles were finished."""
         return self.n_particles < self.requested
 
+    def whole(self) -> Ensemble:
+        """Return this run; raises KeyboardInterrupt if it was stopped, for whom a part of its particles is no use."""
+        if self.interrupted:
+            raise KeyboardInterrupt
+        return self
+
     @property
     def positions(self) -> np.ndarray:
         """The positions ``(d, n)`` at the end; InvalidInput if they were not kept."""

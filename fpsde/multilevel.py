@@ -342,7 +342,7 @@ class _Pair:
             n_particles=count,
             first_particle=first,
             seed=int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"),
-        )
+        ).whole()
         if run.not_finite:
             raise UnstableStep(
                 f"{run.not_finite} of {count} particles of {self.process.name} are not finite after {n_steps} steps of "

@@ -91,7 +91,7 @@ def forward(data: ToyData, seed: int, *, n_particles: int = PARTICLES) -> Figure
     run = simulate(
         process, exact_sampling, x0=start, t_end=1.0, dt=0.05, n_particles=n_particles, seed=seed,
         observers=[Snapshots(times)],
-    )  # fmt: skip
+    ).whole()  # fmt: skip
     grid = Grid.uniform((-WINDOW, WINDOW), cells=CELLS)
     solved = FokkerPlanck(process, grid).evolve(start, t_end=1.0, times=times, dt=0.0025)
     assert process.exact.marginal is not None  # for the type checker: it is known in closed form

@@ -150,9 +150,7 @@ def _found_bins(process: Process, scheme: Scheme, how: dict[str, Any], given: li
     known = [one for one in given if one is not None]
     if len(known) == len(given):
         return known
-    pilot = simulate(process, scheme, **{**how, "n_particles": min(how["n_particles"], PILOT)})
-    if pilot.interrupted:
-        raise KeyboardInterrupt
+    pilot = simulate(process, scheme, **{**how, "n_particles": min(how["n_particles"], PILOT)}).whole()
     places = zip(given, pilot.positions, process.intervals, strict=True)
     return [pilot_bins(x, interval) if one is None else one for one, x, interval in places]
 

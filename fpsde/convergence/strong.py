@@ -202,7 +202,7 @@ def _squared_errors(
             n_particles=count,
             seed=seed,
             normals=Normals.FLOAT64,
-        )
+        ).whole()
         if run.not_finite:
             raise UnstableStep(
                 f"{run.not_finite} of {count} paths of {process.name} are not finite with {n} steps of {scheme.name}; "
