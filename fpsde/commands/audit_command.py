@@ -54,10 +54,16 @@ def add(commands: Any) -> None:
     add_dynamics(parser)
     add_set(parser)
     add_scheme(parser)
-    parser.add_argument("--x0", type=float, help="starting point")
-    parser.add_argument("--t-end", type=float, help="horizon, in the process's unit of time")
-    parser.add_argument("--dt", type=float, help="time step, in the process's unit of time")
-    parser.add_argument("--window", type=float, nargs=2, metavar=("LOW", "HIGH"), help="ends of the Fokker-Planck grid")
+    parser.add_argument("--x0", type=float, help="starting point (default: its own)")
+    parser.add_argument("--t-end", type=float, help="horizon, in the process's unit of time (default: its own)")
+    parser.add_argument("--dt", type=float, help="time step, in the process's unit of time (default: its own)")
+    parser.add_argument(
+        "--window",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="ends of the Fokker-Planck grid (default: its own)",
+    )
     parser.add_argument("--particles", type=float, help="particles that are followed")
     parser.add_argument("--seed", type=int, default=SEED, help="seed of the audit's noise (default: %(default)s)")
     parser.add_argument(

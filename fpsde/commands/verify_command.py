@@ -35,10 +35,16 @@ def add(commands: Any) -> None:
     )
     add_set(verify)
     verify.add_argument("--scheme", help="the scheme (default: euler_maruyama)")
-    verify.add_argument("--dt", type=float, help="time step, in the process's unit of time")
-    verify.add_argument("--x0", type=float, help="starting point")
-    verify.add_argument("--window", type=float, nargs=2, metavar=("LOW", "HIGH"), help="ends of the Fokker-Planck grid")
-    verify.add_argument("--t-end", type=float, help="horizon, in the process's unit of time")
+    verify.add_argument("--dt", type=float, help="time step, in the process's unit of time (default: its own)")
+    verify.add_argument("--x0", type=float, help="starting point (default: its own)")
+    verify.add_argument(
+        "--window",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="ends of the Fokker-Planck grid (default: its own)",
+    )
+    verify.add_argument("--t-end", type=float, help="horizon, in the process's unit of time (default: its own)")
     verify.add_argument(
         "--particles", type=float, default=N_PARTICLES, help="number of particles (default: %(default)s)"
     )
