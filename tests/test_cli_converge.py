@@ -115,6 +115,9 @@ def test_ctrl_c_keeps_what_was_measured(monkeypatch, capsys, tmp_path) -> None:
     assert "1 of 3 studies were measured" in shown.err and "ddpm_step" in shown.out
     record = json.loads((tmp_path / "orders.json").read_text())
     assert not record["holds"] and not record["complete"] and len(record["studies"]) == 1
+    assert main(["converge", "--all", "exact_sampling"]) == 130
+    shown = capsys.readouterr().out
+    assert "0 studies: none was measured" in shown and "all hold" not in shown
 
 
 def test_claims_that_differ_by_noise_are_told_apart_and_spans_hold_all_intervals() -> None:
