@@ -71,4 +71,5 @@ def _summary(rows: Sequence[MeasuredOrder], seed: int) -> str:
     open_ones = ", ".join(f"{n} {verdict.value}" for verdict, n in counts.items() if n and verdict is not Verdict.PASS)
     schemes, sampled = {row.study.scheme for row in rows}, sum(row.study.kind is Kind.STRONG for row in rows)
     levels = f" P(false alarm) <= {SESSION_ALPHA:g} for the {sampled} that sample, seed {seed}." if sampled else ""
-    return f"{len(schemes)} schemes, {len(rows)} studies: {open_ones or ('all hold' if rows else 'none was measured')}.{levels}"
+    said = open_ones or ("all hold" if rows else "none was measured")
+    return f"{len(schemes)} schemes, {len(rows)} studies: {said}.{levels}"
