@@ -52,8 +52,8 @@ def argument_names(function: Callable) -> list[str]:
 
 
 def place_and_name(function: Callable) -> str:
-    """Return FILE:LINE and the name of a function."""
-    code = getattr(function, "__code__", None)
+    """Return FILE:LINE and the name of a function, where it is wrapped those of what is inside."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
     name = getattr(function, "__name__", repr(function))
     return f"{code.co_filename}:{code.co_firstlineno}: {name}" if code else name
 

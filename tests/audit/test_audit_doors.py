@@ -357,7 +357,7 @@ def test_the_command_says_what_is_wrong_with_the_code_in_a_sentence(tmp_path, mo
         (["no_python:step", *stated], "cannot be loaded (SyntaxError"),
         (["faulty_sampler:late", *stated], "faulty_sampler:late raised NameError at"),
         (["faulty_sampler:stateful", *stated], "faulty_sampler.py:4"),
-        (["faulty_sampler:short", *stated], "this door takes (x, i, z)"),
+        (["faulty_sampler:short", *stated], "faulty_sampler.py:2: short takes ['x', 'i']; this door takes (x, i, z)"),
         (["faulty_sampler:late", *stated, "--door", "array"], "--door array takes ()"),
         (["faulty_sampler:late"], "without --process"),
     ):
