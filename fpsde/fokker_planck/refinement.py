@@ -196,10 +196,12 @@ def estimate_refined(solver: Solver, quantity: Callable[[Solver], Any], *, scale
 
     ``quantity`` is asked on the solver's grid and on that cut into halves and into quarters, of two components along
     both axes (sixteen cells for one: begin with few); the numbers must be smooth in the cell width (rates, moments,
-    passage times, committors are). The formal order is 2, and 1 on a plane with an axis without noise; where the order
-    observed is not near it, Roache's larger factor is taken. An error in dt is seen if dt is refined with h. A number
-    that all three grids give to 1e-12 of its size, or of ``scale`` where that is larger (for a mean that may be zero,
-    the standard deviation; a number, or one for each), has that as its error.
+    passage times, committors are; in a plane those of sets whose edges lie at faces of cells: where they lie between
+    faces, errors on coarse grids depend on where a cell is cut, and a bar can be too short). The formal order is 2, and
+    1 on a plane with an axis without noise; where the order observed is not near it, Roache's larger factor is taken.
+    An error in dt is seen if dt is refined with h. A number that all three grids give to 1e-12 of its size, or of
+    ``scale`` where that is larger (for a mean that may be zero, the standard deviation; a number, or one for each), has
+    that as its error.
 
     Raises
     ------
