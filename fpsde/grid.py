@@ -19,6 +19,8 @@ from fpsde.validation import finite, increasing, integer
 ROUNDED = 2.0**-49
 #: The smallest number that float64 has in full.
 SMALLEST = float(np.finfo(float).tiny)
+#: So many float64 numbers may be asked for on this machine.
+ROOM = MEMORY_SHARE * machine_memory() / 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +53,8 @@ class Grid:
             faces.setflags(write=False)
         object.__setattr__(self, "axes", axes)
         object.__setattr__(self, "shape", tuple([len(faces) - 1 for faces in axes]))
-        refuse_more_than_fits(self.shape)
+        if len(axes) > 1:  # the faces of one are there
+            refuse_more_than_fits(self.shape)
         return self
 
     @classmethod
@@ -140,11 +143,11 @@ def _equal_cells(bounds: tuple[float, float], cells: int) -> np.ndarray:
 
 def refuse_more_than_fits(shape: tuple[int, ...], arrays: int = 1) -> None:
     """Raise InvalidInput where so many ``arrays`` with a number for each cell do not fit in the machine's memory."""
-    size = 8 * arrays * math.prod(shape)
-    if size > MEMORY_SHARE * machine_memory():
+    numbers = arrays * math.prod(shape)
+    if numbers > ROOM:
         raise InvalidInput(
-            f"a grid of {' by '.join(map(str, shape))} cells needs {gib(size)} at least, of {gib(machine_memory())} on "
-            "this machine; take fewer cells"
+            f"a grid of {' by '.join(map(str, shape))} cells needs {gib(8 * numbers)} at least, of "
+            f"{gib(machine_memory())} on this machine; take fewer cells"
         )
 
 

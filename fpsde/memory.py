@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from functools import cache
 
 #: Share of the machine's memory that a run may ask for.
 MEMORY_SHARE = 0.8
 
 
-@cache
 def machine_memory() -> int:
     """Return the bytes of memory that this machine has."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

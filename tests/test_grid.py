@@ -146,9 +146,9 @@ def test_more_cells_than_the_machine_holds_are_refused_before_anything_is_made()
 
 def test_a_solver_asks_for_room_for_its_coefficients(monkeypatch):
     grid, process = Grid.uniform((-5, 5), (-5, 5), cells=64), linear_system(np.eye(2), np.eye(2))
-    monkeypatch.setattr(fpsde.grid, "machine_memory", lambda: 8 * 10 * 64**2)
-    assert FokkerPlanck(process, grid).grid is grid  # the masses, a drift of two and a D of four: seven arrays of eight
-    monkeypatch.setattr(fpsde.grid, "machine_memory", lambda: 8 * 8 * 64**2)
+    monkeypatch.setattr(fpsde.grid, "ROOM", 7 * 64**2)
+    assert FokkerPlanck(process, grid).grid is grid  # the masses, a drift of two and a D of four
+    monkeypatch.setattr(fpsde.grid, "ROOM", 7 * 64**2 - 1)
     with pytest.raises(InvalidInput, match="a grid of 64 by 64 cells"):
         FokkerPlanck(process, grid)
 
