@@ -66,7 +66,7 @@ def step(
 
     Raises InvalidInput for what is no function or claim, and a scheme whose step has state besides x.
     """
-    _refuse(step, claim, "step(x, i, z)")
+    _refuse(step, claim, "step", ("x", "i", "z"))
     claim.refuse_hidden_state()
     layout, key, size = Layout(batch_first, arrays), seed64(seed), integer("n", n, least=2)
     share = probability("alpha", alpha) / STATISTICAL
@@ -115,7 +115,7 @@ def drawn_step(
     steps show an error of 1 % in the variance. Otherwise single steps are held against a sample of the claimed one.
     The rest is as in :func:`step`, and what is left out is said there.
     """
-    _refuse(step, claim, "step(x, i, rng)")
+    _refuse(step, claim, "step", ("x", "i", "rng"))
     claim.refuse_hidden_state()
     layout, key, size = Layout(batch_first, arrays), seed64(seed), integer("n", n, least=2)
     share = probability("alpha", alpha) / STATISTICAL
@@ -160,7 +160,7 @@ def run(
     The law of the end is that of the claimed scheme, to which nothing is forgiven; where it fails with the law of one
     step less, the last step is named. The rest as in :func:`step`.
     """
-    _refuse(run, claim, "run(n, seed)")
+    _refuse(run, claim, "run", ("n", "seed"))
     layout, key, size = Layout(batch_first), seed64(seed), integer("n", n, least=2)
     share = probability("alpha", alpha) / STATISTICAL
     steps = steps_at(at, claim.times) if at is not None else [claim.n_steps]
@@ -196,9 +196,9 @@ def run(
     return judged(str(claim), "run(n, seed)", judges, alpha)
 
 
-def _refuse(given: Any, claim: Any, form: str) -> None:
-    refuse_no_function("the code", given, form)
-    refuse_other_arguments("this door", given, form[form.index("(") + 1 : -1].split(", "))
+def _refuse(given: Any, claim: Any, name: str, arguments: Sequence[str]) -> None:
+    refuse_no_function("the code", given, f"{name}({', '.join(arguments)})")
+    refuse_other_arguments("this door", given, arguments)
     if not isinstance(claim, Claim):
         raise InvalidInput(f"claim={claim!r} is no claim; say what the code is with fpsde.audit.claim(process, scheme)")
 

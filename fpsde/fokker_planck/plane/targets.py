@@ -49,12 +49,13 @@ class Target:
     @classmethod
     def of(cls, name: str, region: Region, grid: Grid) -> Target:
         """Return the set of a ``region``; InvalidInput if it holds no cell or all, or is none."""
-        if callable(region):
-            refuse_other_arguments(name, region, ("x", "y"))
-        found = np.asarray(region(*centres(grid)) if callable(region) else region)
         size = int(np.prod(grid.shape))
         if callable(region):
+            refuse_other_arguments(name, region, ("x", "y"))
+            found = np.asarray(region(*centres(grid)))
             found = np.broadcast_to(found, (size,)) if found.ndim == 0 else found
+        else:
+            found = np.asarray(region)
         level = callable(region) and found.dtype.kind == "f" and bool(np.isfinite(found).all())
         if not (found.dtype == bool or level) or found.shape not in (grid.shape, (size,)):
             raise InvalidInput(
