@@ -20,6 +20,7 @@ from fpsde.commands.options import (
     OVERDAMPED,
     add_dynamics,
     add_json,
+    add_run,
     add_scheme,
     add_set,
     process_of,
@@ -54,16 +55,7 @@ def add(commands: Any) -> None:
     add_dynamics(parser)
     add_set(parser)
     add_scheme(parser)
-    parser.add_argument("--x0", type=float, help="starting point (default: its own)")
-    parser.add_argument("--t-end", type=float, help="horizon, in the process's unit of time (default: its own)")
-    parser.add_argument("--dt", type=float, help="time step, in the process's unit of time (default: its own)")
-    parser.add_argument(
-        "--window",
-        type=float,
-        nargs=2,
-        metavar=("LOW", "HIGH"),
-        help="ends of the Fokker-Planck grid (default: its own)",
-    )
+    add_run(parser)
     parser.add_argument("--particles", type=float, help="particles that are followed")
     parser.add_argument("--seed", type=int, default=SEED, help="seed of the audit's noise (default: %(default)s)")
     parser.add_argument(

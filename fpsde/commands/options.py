@@ -147,6 +147,20 @@ def add_set(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Add ``--x0``, ``--t-end``, ``--dt`` and ``--window``, for which a process has its own."""
+    parser.add_argument("--x0", type=float, help="starting point (default: its own)")
+    parser.add_argument("--t-end", type=float, help="horizon, in the process's unit of time (default: its own)")
+    parser.add_argument("--dt", type=float, help="time step, in the process's unit of time (default: its own)")
+    parser.add_argument(
+        "--window",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="ends of the Fokker-Planck grid (default: its own)",
+    )
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add ``--json FILE``."""
     parser.add_argument("--json", metavar="FILE", help="write the result as JSON; - for standard output")

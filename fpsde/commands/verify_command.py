@@ -13,7 +13,7 @@ from rich.progress import track
 
 from fpsde.chain import N_PARTICLES, SEED, Report, asked, session
 from fpsde.checks import SESSION_ALPHA
-from fpsde.commands.options import add_backend, add_json, add_set, backend_of, scheme_of, screen, settings_of
+from fpsde.commands.options import add_backend, add_json, add_run, add_set, backend_of, scheme_of, screen, settings_of
 from fpsde.corners import Corners
 from fpsde.errors import InvalidInput
 from fpsde.integrators import simulate
@@ -35,16 +35,7 @@ def add(commands: Any) -> None:
     )
     add_set(verify)
     verify.add_argument("--scheme", help="the scheme (default: euler_maruyama)")
-    verify.add_argument("--dt", type=float, help="time step, in the process's unit of time (default: its own)")
-    verify.add_argument("--x0", type=float, help="starting point (default: its own)")
-    verify.add_argument(
-        "--window",
-        type=float,
-        nargs=2,
-        metavar=("LOW", "HIGH"),
-        help="ends of the Fokker-Planck grid (default: its own)",
-    )
-    verify.add_argument("--t-end", type=float, help="horizon, in the process's unit of time (default: its own)")
+    add_run(verify)
     verify.add_argument(
         "--particles", type=float, default=N_PARTICLES, help="number of particles (default: %(default)s)"
     )
